@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "tt-analyze",
+    products: [
+        .library(name: "LogFormat", targets: ["LogFormat"]),
+        .library(name: "Symbolize", targets: ["Symbolize"]),
+        .library(name: "Alignment", targets: ["Alignment"]),
+        .library(name: "Reporting", targets: ["Reporting"]),
+        .library(name: "ReplaySession", targets: ["ReplaySession"]),
+        .executable(name: "tt-analyze", targets: ["tt-analyze"]),
+        .executable(name: "bts-dump", targets: ["bts-dump"]),
+        .executable(name: "tt-record", targets: ["tt-record"]),
+        .executable(name: "tt-replay", targets: ["tt-replay"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        // The log: layout, writer (C), reader (Swift).
+        .target(
+            name: "CTTLog",
+            cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])],
+            linkerSettings: [.linkedLibrary("zstd"), .linkedLibrary("pthread")]),
+        .target(name: "LogFormat", dependencies: ["CTTLog"]),
+
+        // Addresses to names.
+        .systemLibrary(
+            name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
+        .target(name: "Symbolize", dependencies: ["CElfutils"]),
+
+        // Two logs to a divergence, a divergence to text.
+        .target(name: "Alignment", dependencies: ["LogFormat"]),
+        .target(name: "Reporting", dependencies: ["Alignment", "LogFormat", "Symbolize"]),
+
+        // Guests, recorded and replayed.
+        .target(name: "ReplaySession", dependencies: ["LogFormat"]),
+
+        // Executables, and what their command lines have in common.
+        .target(
+            name: "ToolSupport",
+            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        .executableTarget(
+            name: "tt-analyze",
+            dependencies: ["ToolSupport", "LogFormat", "Alignment", "Reporting", "Symbolize", "ReplaySession"]),
+        .executableTarget(name: "bts-dump", dependencies: ["ToolSupport", "LogFormat", "Symbolize", "ReplaySession"]),
+        .executableTarget(name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
+        .executableTarget(name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
+
+        // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
+        .target(name: "TestSupport", dependencies: ["LogFormat", "CTTLog"], path: "Tests/Support"),
+        .testTarget(name: "CTTLogTests", dependencies: ["CTTLog"]),
+        .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
+        .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize"]),
+        .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"]),
+        .testTarget(name: "ReplaySessionTests", dependencies: ["ReplaySession", "LogFormat", "TestSupport"]),
+        .testTarget(name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "ToolSupport"]),
+        .testTarget(name: "EndToEnd", dependencies: ["TestSupport", "LogFormat", "ReplaySession", "Alignment"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * ttlog.h - the on-disk layout of a trace log (ttd.log, version 1).
+ *
+ * This header is normative: where another text disagrees with it, this one is right. It is freestanding (it
+ * needs <stdint.h> and nothing else), so that a hypervisor can include it. docs/log-format.md explains it.
+ *
+ * A log is append-only and little-endian:
+ *
+ *     file header (4096 bytes, immutable)
+ *     chunk, chunk, ...                      each 64-byte aligned: 192-byte header + body + zero padding
+ *     directory chunk, trailer (64 bytes)    written at a clean close
+ *     [meta chunk ..., directory chunk, trailer]   appended after the run, any number of times
+ *
+ * While it is being written, the chunks that are not sealed yet live in a second file, "<log>.open"
+ * (see "The open file" below).
+ */
+#ifndef TTLOG_H
+#define TTLOG_H
+
+#include <stdint.h>
+
+#if defined(__cplusplus)
+#define TTLOG_STATIC_ASSERT(condition, text) static_assert(condition, text)
+#else
+#define TTLOG_STATIC_ASSERT(condition, text) _Static_assert(condition, text)
+#endif
+
+/* ------------------------------------------------------------------------------------------------ file header */
+
+#define TTLOG_VERSION 1u
+#define TTLOG_FILE_HEADER_SIZE 4096u
+#define TTLOG_CHUNK_ALIGNMENT 64u
+
+/* The first eight bytes of a log: 0x89 "TTD" CR LF 0x1a LF. A transfer in text mode damages them visibly. */
+#define TTLOG_FILE_MAGIC 0x0a1a0a0d44545489ull
+/* The first eight bytes of an open file: 0x89 "TTO" CR LF 0x1a LF. */
+#define TTLOG_OPEN_MAGIC 0x0a1a0a0d4f545489ull
+/* "TTCK": the first four bytes of a chunk header. */
+#define TTLOG_CHUNK_MAGIC 0x4b435454u
+/* "TTEND\0\0\1": the first eight bytes of a trailer. */
+#define TTLOG_TRAILER_MAGIC 0x010000444e455454ull
+
+enum ttlog_run_kind {
+    TTLOG_RUN_UNKNOWN = 0,
+    TTLOG_RUN_RECORDING = 1,
+    TTLOG_RUN_REPLAY = 2,
+    TTLOG_RUN_PLAIN = 3, /* neither recorded nor replayed: the recorder only watched */
+};
+
+/* What positions count. Two logs are comparable only when they count the same. */
+enum ttlog_clock {
+    TTLOG_CLOCK_TRANSITIONS = 1,         /* every transition between instructions that began executing (brctr) */
+    TTLOG_CLOCK_RETIRED_BRANCHES = 2,    /* a hardware counter of retired branches */
+    TTLOG_CLOCK_SYNCHRONOUS_ENTRIES = 3, /* entries into the hypervisor that the guest itself caused */
+    TTLOG_CLOCK_INSTRUCTIONS = 4,        /* retired instructions */
+};
+
+enum ttlog_recorder {
+    TTLOG_RECORDER_UNKNOWN = 0,
+    TTLOG_RECORDER_QEMU = 1, /* recorder_generation: the plugin API level (1 in QEMU 7.2, 4 in 10.0) */
+    TTLOG_RECORDER_XEN = 2,
+    TTLOG_RECORDER_SYNTHETIC = 3, /* made by a tool: tests, imports */
+};
+
+enum ttlog_mode {
+    TTLOG_MODE_BRANCHES = 0, /* all streams, all bodies */
+    TTLOG_MODE_DIGEST = 1,   /* sealed branch bodies are elided; their digests and the last cells stay */
+    TTLOG_MODE_EVENTS = 2,   /* no branch stream; the clock runs all the same */
+};
+
+/* What the recorder saw, as bits of ttlog_file_header.features. */
+#define TTLOG_FEATURE_BRANCHES (1ull << 0)        /* there is a branch stream */
+#define TTLOG_FEATURE_ICOUNT (1ull << 1)          /* positions carry instruction counts */
+#define TTLOG_FEATURE_LABELS (1ull << 2)          /* branch labels come from instruction bytes */
+#define TTLOG_FEATURE_CAUSES (1ull << 3)          /* interrupts and exceptions are events, exact, from the recorder */
+#define TTLOG_FEATURE_RCX (1ull << 4)             /* event positions carry rcx */
+#define TTLOG_FEATURE_ACCESSES (1ull << 5)        /* rdtsc, port I/O, cpuid, msr sites are in the access stream */
+#define TTLOG_FEATURE_MMIO (1ull << 6)            /* MMIO accesses are in the access stream */
+#define TTLOG_FEATURE_ACCESS_VALUES (1ull << 7)   /* accesses carry the values read and written */
+#define TTLOG_FEATURE_MMIO_VALUES (1ull << 8)     /* MMIO accesses carry the values read and written */
+#define TTLOG_FEATURE_CONTEXT (1ull << 9)         /* context events */
+#define TTLOG_FEATURE_STATE (1ull << 10)          /* state events: register digests */
+#define TTLOG_FEATURE_STATE_MEMORY (1ull << 11)   /* state events: guest-memory digests */
+#define TTLOG_FEATURE_WINDOWS (1ull << 12)        /* bodies were kept only inside windows */
+
+struct ttlog_file_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_crc; /* CRC32C of all 4096 bytes, this field taken as zero */
+    uint32_t header_size;
+    uint16_t machine; /* ELF e_machine of the guest: 62 = x86-64 */
+    uint8_t run_kind; /* enum ttlog_run_kind */
+    uint8_t clock;    /* enum ttlog_clock */
+    uint64_t nonce;   /* random; repeated in every chunk of this log */
+    uint8_t recording_uuid[16]; /* of the recording; a replay repeats its recording's; all zero = unknown */
+    uint64_t features;          /* TTLOG_FEATURE_* */
+    uint16_t vcpu_count;        /* 1 ... TTLOG_VCPU_MAX */
+    uint8_t mode;               /* enum ttlog_mode */
+    uint8_t branch_cell_shift;  /* branch cell = clock >> this; 16 in logs of our recorders */
+    uint8_t event_cell_shift;   /* event and access cell = clock >> this */
+    uint8_t reserved0[3];
+    uint32_t branch_chunk_max; /* most branches in a chunk: 1 << branch_cell_shift, at most TTLOG_BRANCH_CHUNK_LIMIT */
+    uint32_t event_chunk_max;  /* most events in a chunk */
+    uint32_t access_chunk_max; /* most accesses in a chunk */
+    uint16_t recorder;         /* enum ttlog_recorder */
+    uint16_t recorder_generation;
+    uint64_t clock_base;      /* clock at which the log begins (not 0 when it starts from a checkpoint), vCPU 0 */
+    uint64_t icount_base;     /* likewise */
+    uint64_t created_unix_ns; /* host time; never compared */
+    char recorder_name[64];   /* UTF-8, NUL-padded: "qemu 7.2.22, ttd plugin 0.1" */
+    uint8_t reserved1[TTLOG_FILE_HEADER_SIZE - 168];
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_file_header) == TTLOG_FILE_HEADER_SIZE, "file header is 4096 bytes");
+
+#define TTLOG_VCPU_MAX 256u
+#define TTLOG_VCPU_NONE 0xffffu /* the vcpu of meta and directory chunks */
+#define TTLOG_BRANCH_CHUNK_LIMIT 65536u
+#define TTLOG_EVENT_CHUNK_LIMIT 16384u
+
+/* ------------------------------------------------------------------------------------------------------ chunks */
+
+enum ttlog_stream {
+    TTLOG_STREAM_BRANCH = 1,
+    TTLOG_STREAM_EVENT = 2,
+    TTLOG_STREAM_ACCESS = 3,
+    TTLOG_STREAM_META = 4,      /* one per log, vcpu = TTLOG_VCPU_NONE, never compared */
+    TTLOG_STREAM_DIRECTORY = 5, /* body: the chunk headers of the log, verbatim, in file order */
+};
+
+enum ttlog_codec {
+    TTLOG_CODEC_RAW = 0,
+    TTLOG_CODEC_ZSTD = 1, /* one zstd frame */
+};
+
+#define TTLOG_CHUNK_ELIDED (1u << 0)       /* the body was left out: stored_size = 0, digests describe it */
+#define TTLOG_CHUNK_PARTIAL_HEAD (1u << 1) /* the log or the epoch began inside this cell */
+#define TTLOG_CHUNK_PARTIAL_TAIL (1u << 2) /* the log or the epoch ended inside this cell */
+#define TTLOG_CHUNK_RECOVERED (1u << 3)    /* sealed from an open file after the recorder had died */
+#define TTLOG_CHUNK_GAP_BEFORE (1u << 4)   /* first chunk of its stream in an epoch > 0 */
+#define TTLOG_CHUNK_WINDOW (1u << 5)       /* the body of a chunk that also stands in the log elided */
+
+/* The parts of a run's columns that are hashed apart. */
+enum ttlog_class {
+    TTLOG_CLASS_PATH = 0,     /* branch: from, to */
+    TTLOG_CLASS_LABEL = 1,    /* branch: label */
+    TTLOG_CLASS_POSITION = 2, /* branch: icount step; event: kind, validity, clock, icount, ip */
+    TTLOG_CLASS_PAYLOAD = 3,  /* event: info, aux, compared payload */
+    TTLOG_CLASS_COUNT = 4,
+};
+
+#define TTLOG_CHUNK_HEADER_SIZE 192u
+/* A reader refuses a body larger than this, before or after decompression. */
+#define TTLOG_BODY_MAX (64u << 20)
+
+struct ttlog_chunk_header {
+    uint32_t magic;
+    uint32_t header_crc; /* CRC32C of the 192 bytes, this field taken as zero */
+    uint64_t nonce;      /* the log's */
+    uint64_t offset;     /* where in the file this header stands */
+    uint32_t raw_size;   /* bytes of the body before compression */
+    uint32_t stored_size; /* bytes of the body in the file; the next chunk begins at the next multiple of 64 */
+    uint8_t stream;       /* enum ttlog_stream */
+    uint8_t codec;        /* enum ttlog_codec */
+    uint16_t vcpu;
+    uint32_t flags; /* TTLOG_CHUNK_* */
+    uint32_t epoch; /* 0, then one more after each real gap of this vCPU */
+    uint32_t part;  /* 0, 1, ...: chunks of one cell of one stream and epoch */
+    uint64_t cell;
+    uint32_t count;             /* records */
+    uint32_t private_size;      /* how many bytes at the end of the raw body are private (not in any digest) */
+    uint64_t first_ordinal;     /* number of records of this stream and vCPU before this chunk */
+    uint64_t clock_first;       /* of the first record */
+    uint64_t clock_last;        /* of the last record */
+    uint64_t icount_first;      /* of the first record that has one, else 0 */
+    uint64_t icount_last;
+    uint64_t ticket;            /* order ticket of the first record (events) or at sealing (branches); never compared */
+    uint64_t body_hash;         /* XXH3-64, seed 0, of the stored bytes; 0 when elided */
+    uint64_t digest[TTLOG_CLASS_COUNT]; /* of the canonical columns; see below */
+    uint64_t chain;             /* XXH3-64, seed 0, of the five little-endian words {chain of the chunk before in this
+                                   stream, vCPU and epoch (0 for the first), cell, part << 32 | count,
+                                   digest[PATH], digest[POSITION]} */
+    uint64_t reserved[4];
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_chunk_header) == TTLOG_CHUNK_HEADER_SIZE, "chunk header is 192 bytes");
+
+/* Digests. The raw body begins with a table: uint32_t column_size[N], N = TTLOG_BRANCH_COLUMNS or
+ * TTLOG_EVENT_COLUMNS, then the columns one after the other without padding, in the order of the enumerations
+ * below, where the columns of a class stand side by side. digest[class] = XXH3-64, seed = count, over the bytes of
+ * that class's columns; a class without columns has digest 0. Columns are chunk-local: no first value refers to
+ * anything outside the chunk but to header fields, which are compared as they are. The encodings below are
+ * canonical: a value has exactly one form. Codec, sizes, offsets, tickets and times are in no digest. */
+
+struct ttlog_trailer {
+    uint64_t magic;
+    uint32_t trailer_crc; /* CRC32C of the 64 bytes, this field taken as zero */
+    uint32_t chunk_count; /* chunks in this trailer's directory */
+    uint64_t nonce;
+    uint64_t offset;           /* where in the file this trailer stands */
+    uint64_t directory_offset; /* of the directory chunk's header */
+    uint64_t previous_trailer; /* offset of the trailer whose directory lists what came before; 0 = none.
+                                  A directory lists only the chunks written since the previous trailer. */
+    uint64_t lost_records;     /* records that could not be written, all streams, whole log */
+    uint64_t reserved;
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_trailer) == 64, "trailer is 64 bytes");
+
+/* ---------------------------------------------------------------------------------------------------- branches */
+
+/* A branch is one transition between instructions that began executing. The branch with clock n takes the counter
+ * from n to n + 1. Its label says what the instruction at `from` is, by its bytes, and whether its static target is
+ * `to`. It never says a cause. */
+enum ttlog_branch_class {
+    TTLOG_BRANCH_NONE = 0, /* not a control-transfer instruction: it was left by an exception or an interrupt */
+    TTLOG_BRANCH_JCC = 1,  /* conditional jump, loop, jrcxz */
+    TTLOG_BRANCH_JMP = 2,
+    TTLOG_BRANCH_JMP_INDIRECT = 3,
+    TTLOG_BRANCH_CALL = 4,
+    TTLOG_BRANCH_CALL_INDIRECT = 5,
+    TTLOG_BRANCH_RET = 6,
+    TTLOG_BRANCH_FAR = 7, /* far jmp, call, ret */
+    TTLOG_BRANCH_IRET = 8,
+    TTLOG_BRANCH_INT = 9, /* int n, int3, int1, into */
+    TTLOG_BRANCH_SYSCALL = 10,
+    TTLOG_BRANCH_SYSRET = 11,
+    TTLOG_BRANCH_SYSENTER = 12,
+    TTLOG_BRANCH_SYSEXIT = 13,
+    TTLOG_BRANCH_HLT = 14,
+    TTLOG_BRANCH_REP = 15, /* string instruction with a repeat prefix */
+    TTLOG_BRANCH_RSM = 16,
+    TTLOG_BRANCH_UNKNOWN = 31, /* the recorder did not see the instruction */
+};
+#define TTLOG_LABEL_CLASS_MASK 0x1fu
+#define TTLOG_LABEL_STATIC 0x20u /* the static target in the instruction's bytes is `to` */
+
+/* A discontinuity: no branch instruction explains the transition. (An indirect branch explains any target.) */
+static inline int ttlog_label_is_discontinuity(uint8_t label) {
+    switch (label & TTLOG_LABEL_CLASS_MASK) {
+    case TTLOG_BRANCH_NONE:
+    case TTLOG_BRANCH_HLT:
+    case TTLOG_BRANCH_REP:
+        return 1;
+    case TTLOG_BRANCH_JCC:
+    case TTLOG_BRANCH_JMP:
+    case TTLOG_BRANCH_CALL:
+        return !(label & TTLOG_LABEL_STATIC);
+    default:
+        return 0;
+    }
+}
+
+/* Columns of a branch body. */
+enum ttlog_branch_column {
+    /* path */
+    TTLOG_BCOL_CONTROL = 0, /* ceil(count / 2) bytes; low nibble = even record. Nibble: bits 0-1 length code of the
+                               from value, bits 2-3 length code of the to value. An unused high nibble is 0. */
+    TTLOG_BCOL_FROM = 1,    /* from - previous to (0 before the first), unsigned, shortest of 1, 2, 4, 8 bytes
+                               (codes 0-3), zero-extended */
+    TTLOG_BCOL_TO = 2,      /* to - from, signed, shortest of 1, 2, 3, 8 bytes (codes 0-3), sign-extended */
+    /* label */
+    TTLOG_BCOL_LABEL = 3,        /* ceil(count / 2) bytes, nibbles as above: an index into ttlog_label_of_nibble, or 15 */
+    TTLOG_BCOL_LABEL_ESCAPE = 4, /* one byte a nibble 15: the label itself (never one that has a nibble) */
+    /* position */
+    TTLOG_BCOL_ICOUNT = 5,        /* one byte a record: icount - previous icount (icount_first for the first, so 0), or
+                                     255: the step is in the next column. Absent (0 bytes) without FEATURE_ICOUNT. */
+    TTLOG_BCOL_ICOUNT_ESCAPE = 6, /* uint64_t a record whose step is >= 255 (or negative, modulo 2^64) */
+    TTLOG_BRANCH_COLUMNS = 7,
+};
+
+#define TTLOG_LABEL_NIBBLES                                                                                       \
+    {                                                                                                             \
+        TTLOG_BRANCH_JCC | TTLOG_LABEL_STATIC, TTLOG_BRANCH_JMP | TTLOG_LABEL_STATIC,                             \
+            TTLOG_BRANCH_CALL | TTLOG_LABEL_STATIC, TTLOG_BRANCH_RET, TTLOG_BRANCH_JMP_INDIRECT,                  \
+            TTLOG_BRANCH_CALL_INDIRECT, TTLOG_BRANCH_IRET, TTLOG_BRANCH_SYSCALL, TTLOG_BRANCH_SYSRET,             \
+            TTLOG_BRANCH_INT, TTLOG_BRANCH_NONE, TTLOG_BRANCH_UNKNOWN, TTLOG_BRANCH_JCC, TTLOG_BRANCH_HLT,        \
+            TTLOG_BRANCH_REP                                                                                      \
+    }
+#define TTLOG_LABEL_NIBBLE_ESCAPE 15u
+
+/* ------------------------------------------------------------------------------------------------------ events */
+
+/* Event kinds. Numbered once, never renumbered; a reader passes over and counts the kinds that it does not know.
+ * The same record serves the event, access and meta streams.
+ *
+ * Clock of an event: the number of transitions made before it. An event with clock n stands before branch n.
+ * icount of an event: the number of instructions begun before the one at ip.
+ *
+ * "payload" lists the compared payload, in little-endian words; "private" the private one. Address and value words
+ * are there only with TTLOG_VALID_ADDRESS and TTLOG_VALID_VALUE. */
+enum ttlog_event_kind {
+    TTLOG_EVENT_INTERRUPT = 1,      /* info: vector, or TTLOG_VECTOR_UNKNOWN. payload: value = to (handler) */
+    TTLOG_EVENT_EXCEPTION = 2,      /* info: vector or unknown. ip: the faulting instruction. payload: address = CR2;
+                                       value = error code */
+    TTLOG_EVENT_DISCONTINUITY = 3,  /* a transition that no branch explains. info: label. ip: from. payload: value = to */
+    TTLOG_EVENT_SYSCALL = 4,        /* info: number or unknown. payload: value ... = arguments */
+    TTLOG_EVENT_SOFTWARE_INTERRUPT = 5, /* info: vector */
+
+    TTLOG_EVENT_PORT_READ = 16,  /* info: bytes (1, 2, 4) | TTLOG_ACCESS_STRING. payload: address = port; value */
+    TTLOG_EVENT_PORT_WRITE = 17, /* likewise */
+    TTLOG_EVENT_MMIO_READ = 18,  /* info: bytes. payload: address = physical address; value (1 or 2 words) */
+    TTLOG_EVENT_MMIO_WRITE = 19, /* likewise */
+    TTLOG_EVENT_RDTSC = 20,      /* info: 0 rdtsc, 1 rdtscp. payload: value = edx:eax */
+    TTLOG_EVENT_CPUID = 21,      /* payload: address = leaf | subleaf << 32; values ebx:eax, edx:ecx */
+    TTLOG_EVENT_RDMSR = 22,      /* payload: address = msr; value = edx:eax */
+    TTLOG_EVENT_WRMSR = 23,      /* likewise */
+    TTLOG_EVENT_RDRAND = 24,     /* rdrand, rdseed. payload: value */
+
+    TTLOG_EVENT_HYPERCALL = 32,        /* info: number. payload: value ... = arguments */
+    TTLOG_EVENT_HYPERCALL_RESULT = 33, /* info: number. payload: value = result, then memory outputs */
+    TTLOG_EVENT_UPCALL = 34,           /* event-channel upcall. info: vector or 0. payload: value ... = pending words */
+    TTLOG_EVENT_TIME_UPDATE = 35,      /* payload: value ... = the time page's or wall clock's new contents */
+
+    TTLOG_EVENT_CONTEXT = 48, /* payload: value = cr3, sp */
+    TTLOG_EVENT_STATE = 49,   /* state digest. info: TTLOG_STATE_* words that follow. payload: value ... = one word a bit */
+    TTLOG_EVENT_REWOUND = 50, /* the guest was put back to an earlier point. payload: value = clock, icount before */
+    TTLOG_EVENT_TRACE_GAP = 51, /* nothing was recorded from here to the next epoch. info: enum ttlog_gap_reason */
+
+    /* meta stream */
+    TTLOG_EVENT_ATTRIBUTE = 64,      /* payload: key NUL value, UTF-8. The last one of a key holds. */
+    TTLOG_EVENT_ANNOTATION = 65,     /* info: vcpu. payload: UTF-8 text */
+    TTLOG_EVENT_LOST = 66,           /* info: vcpu. payload: value = stream, records lost, clock after the loss */
+    TTLOG_EVENT_COMPARABLE_END = 67, /* info: vcpu. clock, icount: the first position that is not compared.
+                                        payload: UTF-8 text, why */
+    TTLOG_EVENT_RUN_END = 68,        /* info: enum ttlog_run_end. payload: UTF-8 text */
+};
+
+#define TTLOG_VECTOR_UNKNOWN 0xffffffffu
+#define TTLOG_ACCESS_STRING 0x100u /* ins, outs */
+
+#define TTLOG_STATE_GPR (1u << 0)     /* general registers and rip */
+#define TTLOG_STATE_CONTROL (1u << 1) /* segments, control registers but CR2 and CR3 */
+#define TTLOG_STATE_VECTOR (1u << 2)  /* x87, SSE */
+#define TTLOG_STATE_CR2_CR3 (1u << 3)
+#define TTLOG_STATE_MEMORY (1u << 4)  /* guest memory */
+
+enum ttlog_gap_reason { TTLOG_GAP_UNKNOWN = 0, TTLOG_GAP_WINDOW_CLOSED = 1, TTLOG_GAP_CHECKPOINT = 2, TTLOG_GAP_REWOUND = 3 };
+
+enum ttlog_run_end {
+    TTLOG_END_UNKNOWN = 0,
+    TTLOG_END_GUEST_SHUTDOWN = 1,
+    TTLOG_END_GUEST_RESET = 2,
+    TTLOG_END_GUEST_PANIC = 3,
+    TTLOG_END_HOST_QUIT = 4,      /* the operator or the tool ended it */
+    TTLOG_END_HOST_ERROR = 5,     /* the engine gave up with an error */
+    TTLOG_END_INPUT_EXHAUSTED = 6, /* a replay came to the end of its recording's input */
+    TTLOG_END_HUNG = 7,           /* a replay stood still and was ended */
+    TTLOG_END_KILLED = 8,         /* the recorder was killed */
+};
+
+/* Validity bits of an event. */
+#define TTLOG_VALID_IP (1u << 0)
+#define TTLOG_VALID_ICOUNT (1u << 1)
+#define TTLOG_VALID_RCX (1u << 2)       /* aux holds rcx */
+#define TTLOG_VALID_REGISTERS (1u << 3) /* aux holds a hash of the registers (never together with RCX) */
+#define TTLOG_VALID_ADDRESS (1u << 4)   /* the payload begins with an address word */
+#define TTLOG_VALID_VALUE (1u << 5)     /* the payload goes on with value words */
+#define TTLOG_VALID_TSC (1u << 6)       /* tsc (private) is known */
+
+#define TTLOG_PAYLOAD_MAX 65535u
+#define TTLOG_PRIVATE_MAX 64u
+/* Compared payload in one chunk: a chunk is closed before a record that would take it beyond. */
+#define TTLOG_EVENT_CHUNK_PAYLOAD_MAX (256u << 10)
+
+/* Columns of an event, access or meta body. varint: LEB128, 7 bits a byte, least significant first, shortest form.
+ * zigzag: (v << 1) ^ (v >> 63), then varint. "previous" is the record before in the chunk. */
+enum ttlog_event_column {
+    /* position */
+    TTLOG_ECOL_KIND = 0,     /* varint */
+    TTLOG_ECOL_VALIDITY = 1, /* varint: validity bits without VALID_TSC */
+    TTLOG_ECOL_CLOCK = 2,    /* zigzag: clock - previous clock (clock_first for the first) */
+    TTLOG_ECOL_ICOUNT = 3,   /* zigzag, only records with VALID_ICOUNT: icount - icount of the last such record
+                                (icount_first for the first) */
+    TTLOG_ECOL_IP = 4,       /* zigzag, only records with VALID_IP: ip - ip of the last such record (0 for the first) */
+    /* payload */
+    TTLOG_ECOL_INFO = 5,           /* varint */
+    TTLOG_ECOL_AUX = 6,            /* uint64_t, only records with VALID_RCX or VALID_REGISTERS */
+    TTLOG_ECOL_PAYLOAD_LENGTH = 7, /* varint */
+    TTLOG_ECOL_PAYLOAD = 8,        /* the bytes */
+    /* private, in no digest; together private_size bytes */
+    TTLOG_ECOL_TICKET = 9,          /* zigzag: ticket - previous ticket (the chunk's ticket for the first) */
+    TTLOG_ECOL_TSC = 10,            /* per record: varint 0 = unknown, else 1 + zigzag(tsc - last known tsc (0)) as varint */
+    TTLOG_ECOL_PRIVATE_LENGTH = 11, /* varint */
+    TTLOG_ECOL_PRIVATE = 12,        /* the bytes */
+    TTLOG_EVENT_COLUMNS = 13,
+};
+
+/* ----------------------------------------------------------------------------------------------- the open file */
+
+/* "<log>.open", preallocated and mapped shared by the writer; it is removed at a clean close. It holds two slots for
+ * each (stream, vCPU) and two for meta. A slot holds the records of one chunk that is not sealed yet, in units:
+ * branches of 24 bytes, events of 64. The writer stores a record's bytes, then the slot's commit word with release
+ * order; so whatever a killed writer had committed can be read back.
+ *
+ *     open header (4096 bytes)
+ *     slot_count descriptors of 64 bytes
+ *     slots, each page-aligned: slot header (128 bytes), then units
+ *
+ * A slot is in use while its commit word's unit count is not 0. When the chunk has been written to the log, the
+ * writer sets the commit word to (generation + 1, 0). Killed between the two, the slot repeats a chunk that the log
+ * has whole: the same stream, vcpu, epoch, cell and part. The chunk in the log holds. */
+
+struct ttlog_open_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_crc; /* CRC32C of the first 64 bytes, this field taken as zero */
+    uint64_t nonce;      /* the log's */
+    uint32_t slot_count;
+    uint32_t reserved0;
+    uint64_t file_size;
+    uint64_t reserved1[3];
+    /* From here on written during the run. */
+    uint64_t committed_branches; /* live counters, all vCPUs; a progress display reads them */
+    uint64_t committed_events;   /* events, accesses and meta records */
+    uint64_t clock;              /* vCPU 0 */
+    uint64_t icount;             /* vCPU 0, at the last record */
+    uint64_t lost[8];            /* records lost, by enum ttlog_stream */
+    uint64_t error;              /* errno that ended the logging, or 0 */
+    uint64_t stored_bytes;       /* bytes in the log so far */
+    uint8_t reserved2[4096 - 176];
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_open_header) == 4096, "open header is 4096 bytes");
+
+struct ttlog_slot_descriptor {
+    uint64_t offset;   /* of the slot header in the open file */
+    uint32_t capacity; /* units */
+    uint32_t unit_size;
+    uint8_t stream;
+    uint8_t reserved0;
+    uint16_t vcpu;
+    uint32_t crc; /* CRC32C of the 64 bytes, this field taken as zero */
+    uint64_t reserved[5];
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_slot_descriptor) == 64, "slot descriptor is 64 bytes");
+
+struct ttlog_slot_header {
+    uint64_t commit; /* generation << 32 | units */
+    uint64_t cell;
+    uint32_t epoch;
+    uint32_t part;
+    uint32_t flags; /* TTLOG_CHUNK_PARTIAL_HEAD, TTLOG_CHUNK_GAP_BEFORE */
+    uint32_t reserved0;
+    uint64_t first_ordinal;
+    uint64_t clock_first; /* branches: the clock of the first record; the others follow one by one */
+    uint64_t chain;       /* of the chunk before in this stream, vCPU and epoch (valid only once that one is sealed) */
+    uint8_t reserved[128 - 56];
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_slot_header) == 128, "slot header is 128 bytes");
+
+struct ttlog_raw_branch {
+    uint64_t from;
+    uint64_t to;
+    uint64_t icount_label; /* icount << 8 | label; icount: instructions begun before the one at `to` */
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_raw_branch) == 24, "raw branch is 24 bytes");
+
+/* One unit, then ceil(payload_length / 64) units of payload, then one unit of private payload if there is any. */
+struct ttlog_raw_event {
+    uint16_t kind;
+    uint16_t validity;
+    uint16_t payload_length;
+    uint16_t private_length;
+    uint32_t info;
+    uint32_t reserved;
+    uint64_t clock;
+    uint64_t icount;
+    uint64_t ip;
+    uint64_t aux;
+    uint64_t ticket;
+    uint64_t tsc;
+};
+TTLOG_STATIC_ASSERT(sizeof(struct ttlog_raw_event) == 64, "raw event is 64 bytes");
+
+#endif

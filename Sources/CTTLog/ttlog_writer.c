@@ -1,0 +1,1 @@
+#include "ttlog_writer.h"
