@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// A progress line for work that takes over a second: a bar, the rate, the time left.
+///
+/// It appears only when stderr is a terminal, and only after the first second.
+///
+///     let progress = Progress("verifying", unit: "B", total: file.size)
+///     progress.update(done)
+///     progress.finish()
+public final class Progress: @unchecked Sendable {
+    private let label: String
+    private let unit: String
+    private let total: Double
+    private let start: Double
+    private var nextDraw: Double
+    private let isShown: Bool
+
+    /// - Parameters:
+    ///   - unit: what is counted, as it is printed after the rate ("branches", "B").
+    ///   - total: 0 when it is not known: then there is no bar and no time left.
+    public init(_ label: String, unit: String, total: UInt64, isQuiet: Bool = false) {
+        self.label = label
+        self.unit = unit
+        self.total = Double(total)
+        start = Progress.now()
+        nextDraw = start + 1
+        isShown = !isQuiet && isatty(STDERR_FILENO) == 1
+    }
+
+    /// - Parameter done: units since the start, not since the last call.
+    public func update(_ done: UInt64) {
+        guard isShown else { return }
+        let now = Progress.now()
+        guard now >= nextDraw else { return }
+        nextDraw = now + 0.2
+        draw(Double(done), now)
+    }
+
+    /// The same as a share of the whole, 0 ... 1.
+    public func update(fraction: Double) {
+        update(UInt64(max(0, min(1, fraction)) * max(total, 0)))
+    }
+
+    /// Takes the line away.
+    public func finish() { Progress.clearLine() }
+
+    private func draw(_ done: Double, _ now: Double) {
+        let rate = done / max(now - start, 0.001)
+        var line = "\r\u{1B}[K\(label) "
+        if total > 0 {
+            let share = min(1, done / total)
+            let filled = Int(share * 24)
+            line += "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: 24 - filled) + "] "
+            line += "\(Int(share * 100)) % "
+        } else {
+            line += "\(Progress.scaled(done))\(unit) "
+        }
+        line += "\(Progress.scaled(rate))\(unit)/s"
+        if total > 0, rate > 0 {
+            line += ", \(Int((max(0, total - done) / rate).rounded(.up))) s left"
+        }
+        Progress.lineIsDrawn = true
+        line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// A number with a decimal prefix: `12.3 M`.
+    public static func scaled(_ value: Double) -> String {
+        let prefixes = ["", "k", "M", "G", "T"]
+        var value = value
+        var index = 0
+        while value >= 1000, index < prefixes.count - 1 {
+            value /= 1000
+            index += 1
+        }
+        if index == 0 { return "\(Int(value)) " }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(prefixes[index])"
+    }
+
+    // Drawn and cleared by the thread that runs the command.
+    nonisolated(unsafe) private static var lineIsDrawn = false
+
+    static func clearLine() {
+        guard lineIsDrawn else { return }
+        lineIsDrawn = false
+        _ = write(STDERR_FILENO, "\r\u{1B}[K", 4)
+    }
+
+    private static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+@preconcurrency import Glibc
+
+/// The exit statuses that every tool of this project shares, after `diff` and `cmp`.
+public enum ToolStatus: Int32, Sendable {
+    /// The runs are the same, or the work is done.
+    case done = 0
+    /// The runs differ.
+    case different = 1
+    /// Something went wrong: usage, files, damage, nothing to compare.
+    case trouble = 2
+
+    /// The error that ends a command with this status and without a message.
+    public var exitCode: ExitCode { ExitCode(rawValue) }
+}
+
+/// Runs a root command and ends the process with one of ``ToolStatus``.
+///
+/// ArgumentParser's own statuses (64 for usage, 1 for an error nobody handled) become 2.
+public enum ToolMain {
+    public static func run<Root: ParsableCommand>(_ root: Root.Type, arguments: [String]? = nil) -> Never {
+        // A reader that goes away is seen as EPIPE by Output, which then ends the tool quietly.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try root.parseAsRoot(arguments)
+            try command.run()
+            Output.standard.flush()
+            exit(ToolStatus.done.rawValue)
+        } catch {
+            Output.standard.flush()
+            end(root, error)
+        }
+    }
+
+    private static func end<Root: ParsableCommand>(_ root: Root.Type, _ error: any Error) -> Never {
+        if let code = error as? ExitCode {
+            exit(code.rawValue)
+        }
+        let isRequestedText = root.exitCode(for: error) == .success
+        if isRequestedText {
+            // --help, --version, completion scripts.
+            Output.standard.write(root.message(for: error))
+            Output.standard.write("\n")
+            Output.standard.flush()
+            exit(ToolStatus.done.rawValue)
+        }
+        if root.exitCode(for: error) == .validationFailure {
+            Diagnostics.raw(root.fullMessage(for: error))
+        } else {
+            Diagnostics.error(root.message(for: error))
+        }
+        exit(ToolStatus.trouble.rawValue)
+    }
+}
+
+/// What a tool says beside its data: always on stderr, prefixed by the tool's name.
+public enum Diagnostics {
+    /// The name that the tool was called by, without its directory.
+    public static let toolName: String = {
+        let path = CommandLine.arguments.first ?? "tool"
+        return path.split(separator: "/").last.map(String.init) ?? path
+    }()
+
+    public static func error(_ message: String) { raw("\(toolName): error: \(message)") }
+    public static func warning(_ message: String) { raw("\(toolName): warning: \(message)") }
+    public static func note(_ message: String) { raw("\(toolName): \(message)") }
+
+    /// One line, as it is. Written whole, so that lines of two processes do not mix.
+    public static func raw(_ line: String) {
+        Progress.clearLine()
+        var bytes = Array(line.utf8)
+        bytes.append(UInt8(ascii: "\n"))
+        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
