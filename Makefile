@@ -1,0 +1,60 @@
+# The commands of this project; `make help` lists them.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+RELEASE := swift build -c release --static-swift-stdlib
+BIN := .build/release
+PREFIX ?= /usr/local
+
+.PHONY: help deps build plugin guests demo demo-linux test test-unit test-qemu lint bench fuzz fixtures docs install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the Debian packages that are missing (root or sudo)
+	@scripts/install-dependencies
+
+build: deps ## the tools, release, Swift runtime linked statically: .build/release
+	$(RELEASE)
+
+plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
+	@$(MAKE) --no-print-directory -C hypervisor/qemu/plugin
+
+guests: deps ## the small guests that tests and the demo record
+	@$(MAKE) --no-print-directory -C hypervisor/guests/tiny
+
+demo: build plugin guests ## record the small guest, replay it three times, compare
+	@scripts/demo
+
+demo-linux: build plugin ## the same with a Debian kernel and one byte of its disk changed
+	@scripts/demo-linux
+
+test: deps ## every test
+	@scripts/test all
+
+test-unit: deps ## the tests that need no guest
+	@scripts/test unit
+
+test-qemu: deps ## the tests that record and replay real guests under QEMU
+	@scripts/test qemu
+
+lint: ## formatting of the Swift sources
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+
+bench: build plugin guests ## speeds, beside C, cmp and QEMU alone
+	@Benchmarks/run
+
+fuzz: deps ## the reader under libFuzzer, a minute (FUZZ_SECONDS=n)
+	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
+
+fixtures: build plugin guests ## record Fixtures/ anew
+	@scripts/make-fixtures
+
+docs: build ## man pages and completions from the tools' own help
+	@scripts/generate-docs
+
+install: build plugin ## tools, plugin, man pages, completions under PREFIX
+	@scripts/install "$(PREFIX)"
+
+clean: ## what the build made
+	rm -rf .build hypervisor/qemu/build hypervisor/guests/*/build
