@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// What is wrong with a symbol file, with the evidence.
+///
+/// Thrown by ``Symbolizer/add(_:slide:range:machine:)`` when a file is of no use at all; kept in
+/// ``ModuleInfo/warnings`` when it can still serve in part.
+public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The file, as it was given.
+    public var file: String
+    /// What is wrong with it.
+    public var kind: Kind
+
+    /// The kinds of trouble.
+    public enum Kind: Hashable, Sendable {
+        /// The file cannot be opened or read: an `errno`.
+        case cannotOpen(errno: Int32)
+        /// A directory stands there.
+        case directory
+        /// Something stands there that is neither a file nor a directory.
+        case notRegular
+        /// The file does not begin as an ELF file does; the first bytes that it has instead.
+        case notELF(firstBytes: [UInt8])
+        /// The file is a Linux boot image (bzImage): compressed code, no symbols.
+        case bootImage
+        /// libelf cannot read the file; its message.
+        case damagedELF(String)
+        /// The file is an object file or a core dump (`e_type`): its addresses are not those of a run.
+        case notLinked(type: UInt16)
+        /// The file is for another processor (`e_machine`).
+        case wrongMachine(expected: UInt16, found: UInt16)
+        /// The file has neither function symbols nor DWARF.
+        case noSymbols
+        /// The file has function symbols, but no DWARF: there will be no source lines. (A warning.)
+        case noDWARF
+        /// libdw could not read all of the DWARF: units left out, and the first message. (A warning.)
+        case damagedDWARF(units: Int, message: String)
+        /// The file describes addresses that another file, given before, describes too; that one wins. (A warning.)
+        case overlaps(other: String, from: UInt64, to: UInt64)
+        /// The argument is not `FILE[@SLIDE][,FROM:TO]`; the part that cannot be read.
+        case badArgument(String)
+    }
+
+    public init(file: String, kind: Kind) {
+        self.file = file
+        self.kind = kind
+    }
+
+    public var description: String { "\(file): \(explanation)" }
+
+    private var explanation: String {
+        switch kind {
+        case .cannotOpen(let code):
+            "cannot be opened: \(String(cString: strerror(code)))"
+        case .directory:
+            "is a directory; expected an ELF file (a kernel's vmlinux, a program built with -g)"
+        case .notRegular:
+            "is not a regular file; expected an ELF file"
+        case .notELF(let bytes):
+            bytes.isEmpty
+                ? "is empty; expected an ELF file"
+                : "is not an ELF file: expected 7f 45 4c 46 at offset 0, found \(hexList(bytes))"
+        case .bootImage:
+            "is a compressed boot image without symbols; give the vmlinux that it was made from "
+                + "(Debian: package linux-image-…-dbg, /usr/lib/debug/boot/vmlinux-…)"
+        case .damagedELF(let message):
+            "is a damaged ELF file: \(message)"
+        case .notLinked(let type):
+            "is \(typeName(type)): its addresses are not those of a run; give the linked program or kernel"
+        case .wrongMachine(let expected, let found):
+            "is for another processor: expected \(machineName(expected)), found \(machineName(found))"
+        case .noSymbols:
+            "has neither function symbols nor DWARF (stripped?); give the file before it was stripped"
+        case .noDWARF:
+            "has no DWARF: functions only, no source lines; build it with -g or give its debug file"
+        case .damagedDWARF(let units, let message):
+            "has damaged DWARF: \(units) unit\(units == 1 ? "" : "s") read only in part (\(message))"
+        case .overlaps(let other, let from, let to):
+            "and \(other) both describe \(hexadecimal(from)):\(hexadecimal(to)); \(other), given first, wins there. "
+                + "Restrict one with FILE,FROM:TO"
+        case .badArgument(let part):
+            "is not a symbol file argument: expected FILE[@SLIDE][,FROM:TO], cannot read \"\(part)\""
+        }
+    }
+
+    private func typeName(_ type: UInt16) -> String {
+        switch type {
+        case 1: "an object file (ET_REL)"
+        case 4: "a core dump (ET_CORE)"
+        default: "an ELF file of type \(type)"
+        }
+    }
+
+    private func machineName(_ machine: UInt16) -> String {
+        switch machine {
+        case 3: "i386 (3)"
+        case 40: "ARM (40)"
+        case 62: "x86-64 (62)"
+        case 183: "AArch64 (183)"
+        case 243: "RISC-V (243)"
+        default: "machine \(machine)"
+        }
+    }
+
+    private func hexList(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+    }
+}
+
+/// `0x…`, without leading zeros.
+func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
