@@ -46,7 +46,7 @@ typedef struct ttlog_options {
     uint8_t codec;                  /* enum ttlog_codec; the zero value is RAW */
     int8_t compression_level;       /* 1 */
     uint8_t inline_sealing;         /* no helper thread: seal in the caller (tests, small tools) */
-    uint8_t reserved;
+    uint8_t branch_cell_shift;      /* 16; smaller ones make small tests */
     uint32_t kept_cells;            /* mode digest: how many last branch bodies stay; 8 */
     uint64_t window_from, window_to; /* mode digest: bodies of cells that meet [from, to) stay; 0, 0 = none */
     uint32_t sync_seconds;          /* fdatasync this often; 0 = leave it to the kernel */
@@ -133,9 +133,13 @@ void ttlog_lane_publish(ttlog_lane *lane, uint64_t icount);
 int ttlog_writer_error(const ttlog_writer *writer);
 uint64_t ttlog_writer_lost(const ttlog_writer *writer);
 
+/* How long callers have waited for the helper thread, in nanoseconds, all vCPUs. */
+uint64_t ttlog_writer_stall_ns(ttlog_writer *writer);
+
 /* Seals everything, writes directory and trailer, removes the open file, frees the writer. After an error it tries
  * once more with the space that the open file gives back; what cannot be written stays readable in the open file.
- * Returns 0, or -1 with error filled. */
+ * Returns 0 when the log is closed, with error->code 0, or, when the writing had failed meanwhile and records were
+ * lost, with that errno and a sentence in error. Returns -1 with error filled when the log could not be closed. */
 int ttlog_writer_close(ttlog_writer *writer, ttlog_error *error);
 
 /* Drops the writer as a kill would: nothing is sealed, the open file stays. For tests. */

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of the writer share. Not part of any interface.
+ *
+ * A *track* is one stream of one vCPU (or the meta stream): two slots in the open file, of which one takes records.
+ * A full slot goes into the writer's queue; the *sealer* (a helper thread, or the caller with inline_sealing)
+ * makes a chunk of it, writes it to the log and gives the slot back.
+ *
+ * Who may touch what: a track belongs to its vCPU's thread (meta: under meta_lock); `busy` and the queue are under
+ * `lock`; everything in struct ttlog_sink belongs to whoever seals (inline: under seal_lock).
+ */
+#ifndef TTLOG_INTERNAL_H
+#define TTLOG_INTERNAL_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "ttlog_writer.h"
+
+struct ZSTD_CCtx_s;
+
+/* Chunk headers that a directory holds at most; after so many a directory and a trailer are written. */
+#define TTLOG_DIRECTORY_CHUNKS 4096u
+/* Space at the end of the open file that is given back when the disk is full and the log is to be closed. */
+#define TTLOG_OPEN_RESERVE (1u << 20)
+
+#define TTLOG_TRACKS_PER_VCPU 3u
+
+struct ttlog_track;
+
+struct ttlog_slot {
+    struct ttlog_slot_header *header;
+    void *units;
+    uint32_t capacity;
+    uint32_t tail_flags; /* TTLOG_CHUNK_PARTIAL_TAIL, set by the one who queues it */
+    int busy;            /* queued and not sealed yet */
+    struct ttlog_track *track;
+};
+
+struct ttlog_track {
+    struct ttlog_slot slot[2];
+    ttlog_writer *writer;
+    uint8_t stream;
+    uint8_t current;  /* the slot that takes records, or took them last */
+    uint8_t is_open;  /* slot[current] takes records */
+    uint8_t ended;    /* a record was dropped: so are all that follow */
+    uint16_t vcpu;
+    uint8_t cell_shift;
+    uint8_t has_cell; /* cell and part say what the last chunk of this epoch was */
+    uint32_t record_max;
+    uint32_t epoch;
+    uint32_t part;
+    uint32_t records; /* in the open slot */
+    uint32_t units;
+    uint32_t payload; /* compared payload bytes in the open slot */
+    uint64_t cell;
+    uint64_t epoch_clock; /* where the epoch began */
+    uint64_t clock;       /* of the last record */
+    uint64_t ordinal;     /* records before the open slot */
+    uint64_t lost;
+    /* The sealer's. */
+    uint64_t chain;
+    uint32_t chain_epoch;
+    uint8_t has_chain;
+};
+
+/* An encoded branch body that may be written at close (mode digest). */
+struct ttlog_kept {
+    struct ttlog_chunk_header header;
+    uint8_t *image; /* TTLOG_CHUNK_HEADER_SIZE bytes of room, then the raw body */
+};
+
+/* The log file and what is needed to write chunks to it. */
+struct ttlog_sink {
+    int fd;
+    uint8_t codec;
+    uint64_t nonce;
+    uint64_t offset; /* where the next chunk goes */
+    uint8_t *image;  /* room for a chunk header, then a raw body */
+    size_t image_size;
+    uint8_t *packed; /* likewise for a compressed body */
+    size_t packed_size;
+    struct ZSTD_CCtx_s *zstd;
+    uint8_t *directory; /* room for a chunk header, then the headers of the next directory, then a trailer */
+    uint32_t directory_count;
+    uint32_t directory_part;
+    uint64_t previous_trailer;
+};
+
+struct ttlog_writer {
+    struct ttlog_file_header header;
+    char *path;
+    char *open_path;
+    pid_t owner; /* a forked child must leave the files alone */
+    uint8_t appending;
+    uint8_t has_helper;
+    uint8_t inline_sealing;
+    uint32_t sync_seconds;
+    uint64_t window_from, window_to;
+
+    int open_fd;
+    uint8_t *open_map;
+    size_t open_size; /* without the reserve */
+    struct ttlog_open_header *open_header;
+
+    uint32_t track_count; /* meta, then three for each vCPU */
+    struct ttlog_track *tracks;
+    ttlog_lane *lanes;
+    uint64_t ticket;
+    pthread_mutex_t meta_lock;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a slot was queued or sealed, an error or the end came */
+    struct ttlog_slot **queue;
+    uint32_t queue_size, queue_head, queue_count;
+    int stop;
+    int error; /* errno; atomic */
+    uint64_t lost_before; /* appending: what the log has lost already */
+    uint64_t stall_ns;
+    pthread_mutex_t seal_lock;
+    pthread_t helper;
+
+    struct ttlog_sink sink;
+    struct ttlog_kept *kept; /* a ring */
+    uint32_t kept_size, kept_next, kept_count;
+    uint64_t synced_ns;
+};
+
+/* ttlog_encode_*.c */
+size_t ttlog_gather_columns(uint8_t *body, uint8_t *const *regions, const size_t *sizes, int columns);
+size_t ttlog_event_units(size_t payload_length, size_t private_length);
+
+/* ttlog_file.c: files, locks, errors. */
+int ttlog_fail(ttlog_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int ttlog_lock_file(int fd);
+int ttlog_write_all(int fd, const void *bytes, size_t size, uint64_t offset);
+int ttlog_preallocate(int fd, uint64_t size);
+uint64_t ttlog_monotonic_ns(void);
+uint64_t ttlog_random(void);
+
+/* ttlog_open.c: the open file. */
+int ttlog_open_create(ttlog_writer *writer, ttlog_error *error);
+void ttlog_open_unmap(ttlog_writer *writer);
+
+/* ttlog_sink.c: chunks to the log. */
+int ttlog_sink_prepare(struct ttlog_sink *sink, size_t body_bound, int level);
+void ttlog_sink_free(struct ttlog_sink *sink);
+int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header, uint8_t *image, uint64_t lost);
+int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *header, uint64_t lost);
+int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost);
+uint64_t ttlog_chain(uint64_t previous, const struct ttlog_chunk_header *header);
+
+/* ttlog_seal.c: slots to chunks, the queue and the helper thread. */
+int ttlog_helper_start(ttlog_writer *writer);
+void ttlog_helper_stop(ttlog_writer *writer);
+void ttlog_queue_slot(ttlog_writer *writer, struct ttlog_slot *slot, uint32_t tail_flags);
+int ttlog_queue_drain(ttlog_writer *writer);
+int ttlog_wait_free(ttlog_writer *writer, struct ttlog_slot *slot);
+int ttlog_write_kept(ttlog_writer *writer);
+
+/* ttlog_create.c */
+ttlog_writer *ttlog_writer_allocate(const char *path);
+void ttlog_writer_free(ttlog_writer *writer);
+int ttlog_open_log(ttlog_writer *writer, int create, ttlog_error *error);
+int ttlog_set_up_tracks(ttlog_writer *writer);
+size_t ttlog_largest_body(const ttlog_writer *writer);
+
+/* ttlog_close.c, ttlog_append.c */
+void ttlog_write_lost(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, uint64_t records, uint64_t clock);
+int ttlog_close_appended(ttlog_writer *writer, ttlog_error *error);
+
+/* ttlog_writer.c */
+void ttlog_vcpu_finish(ttlog_writer *writer, uint16_t vcpu);
+struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_t vcpu);
+int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event);
+void ttlog_track_finish(struct ttlog_track *track, uint64_t end_clock);
+
+#endif
