@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * plugin.c - the plugin as QEMU sees it: installation, what is asked of each translated block, the callbacks.
+ */
+#include <string.h>
+
+#include "api.h"
+#include "check.h"
+#include "decode.h"
+#include "options.h"
+#include "recorder.h"
+
+/* Where an instruction reads or changes something outside of memory and registers. */
+struct access_site {
+    uint64_t address;
+    uint64_t port; /* the payload, when the port is in the instruction */
+    uint32_t info;
+    uint16_t kind;
+    uint16_t index; /* in its block */
+    uint8_t has_port;
+};
+
+/* What is asked of every block; set once at installation. */
+static struct {
+    qemu_plugin_vcpu_udata_cb_t on_block;
+    bool access;
+    bool mmio;
+    bool check;
+} wanted;
+
+static void on_block_branches(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_BRANCHES);
+}
+
+static void on_block_clock(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_CLOCK);
+}
+
+static void on_block_oracle(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
+}
+
+static void on_access(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    const struct access_site *site = userdata;
+    uint16_t validity = TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | (site->has_port ? TTLOG_VALID_ADDRESS : 0);
+    ttd_recorder_event(TTLOG_STREAM_ACCESS, site->kind, validity, site->info, site->address,
+                       ttd_recorder.entered_at + site->index, &site->port, site->has_port);
+}
+
+/* Called after the access. The instruction may stand in a block that QEMU made for it alone, after it had begun in
+ * another (no block callback, not counted again): so the counter tells its position, not the block. */
+static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
+    (void)vcpu;
+    const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);
+    if (!where || !qemu_plugin_hwaddr_is_io(where)) {
+        return;
+    }
+    uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
+    uint16_t kind = qemu_plugin_mem_is_store(info) ? TTLOG_EVENT_MMIO_WRITE : TTLOG_EVENT_MMIO_READ;
+    ttd_recorder_event(TTLOG_STREAM_ACCESS, kind, TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_ADDRESS,
+                       1u << qemu_plugin_mem_size_shift(info), (uint64_t)(uintptr_t)userdata, ttd_recorder.icount - 1,
+                       &physical, 1);
+}
+
+static bool want_access(struct qemu_plugin_insn *insn, uint64_t address, uint16_t index,
+                        const struct ttd_instruction *decoded) {
+    struct access_site *site = ttd_arena_allocate(&ttd_recorder.blocks, sizeof *site);
+    if (!site) {
+        return false;
+    }
+    *site = (struct access_site){
+        .address = address,
+        .port = decoded->port,
+        .info = (uint32_t)decoded->access_bytes | decoded->access_flags,
+        .kind = decoded->access_kind,
+        .index = index,
+        .has_port = decoded->has_port,
+    };
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, site);
+    return true;
+}
+
+static void describe_end(struct ttd_block *block, uint64_t address, uint64_t size,
+                         const struct ttd_instruction *decoded) {
+    block->last = address;
+    block->fall_through = address + size;
+    block->has_target = decoded->has_static_target;
+    block->target = decoded->has_static_target ? decoded->target : block->fall_through;
+    block->is_indirect = (uint8_t)ttd_class_is_indirect(decoded->branch_class);
+    block->label = decoded->branch_class | (decoded->has_static_target ? TTLOG_LABEL_STATIC : 0);
+}
+
+/* Asks for everything that is wanted of the block. Returns false when there is no memory. */
+static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
+    struct ttd_block *block =
+        ttd_arena_allocate(&ttd_recorder.blocks, sizeof *block + count * sizeof block->sites[0]);
+    if (!block) {
+        return false;
+    }
+    block->address = qemu_plugin_tb_vaddr(tb);
+    block->count = count;
+    bool good = true;
+    uint64_t uncounted = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
+        uint64_t address = qemu_plugin_insn_vaddr(insn);
+        uint8_t bytes[TTD_INSTRUCTION_MAX];
+        uint8_t size = (uint8_t)ttd_api_instruction_bytes(insn, bytes, sizeof bytes);
+        struct ttd_instruction decoded;
+        ttd_decode(bytes, size, address, &decoded);
+        block->sites[i] = (struct ttd_site){
+            .offset = (uint16_t)(address - block->address), .size = size, .branch_class = decoded.branch_class};
+
+        /* Instructions that cannot fault are counted together with the next that can: between them nothing looks. */
+        uncounted++;
+        if (!decoded.cannot_fault || i == count - 1) {
+            ttd_api_count_instructions(insn, &ttd_recorder.icount, uncounted);
+            uncounted = 0;
+        }
+        if (i == count - 1) {
+            describe_end(block, address, size, &decoded);
+        }
+        if (wanted.access && decoded.access_kind != 0) {
+            good = want_access(insn, address, (uint16_t)i, &decoded) && good;
+        }
+        if (wanted.mmio && !decoded.cannot_fault) {
+            qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                             (void *)(uintptr_t)address);
+        }
+        if (wanted.check) {
+            good = ttd_check_instruction(insn, address, size, &decoded) && good;
+        }
+    }
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, wanted.on_block, QEMU_PLUGIN_CB_NO_REGS, block);
+    return good;
+}
+
+static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+    (void)id;
+    size_t count = qemu_plugin_tb_n_insns(tb);
+    if (count == 0) {
+        return;
+    }
+    ttd_recorder.blocks_translated++;
+    if (count > TTD_BLOCK_INSTRUCTIONS_MAX) {
+        ttd_recorder_abandon_positions("a translation block has more instructions than QEMU 7.2 allows");
+    } else if (!instrument(tb, count)) {
+        ttd_recorder_abandon_positions("no memory to describe a translation block");
+    }
+}
+
+static void on_flush(qemu_plugin_id_t id) {
+    (void)id;
+    ttd_recorder_flush();
+    ttd_check_flush();
+}
+
+static void on_exit(qemu_plugin_id_t id, void *userdata) {
+    (void)id;
+    (void)userdata;
+    if (wanted.check) {
+        ttd_check_report();
+    }
+    ttd_recorder_finish();
+}
+
+static uint64_t features(const struct ttd_options *options) {
+    const ttlog_options *writer = &options->writer;
+    uint64_t bits = TTLOG_FEATURE_ICOUNT | TTLOG_FEATURE_LABELS;
+    if (writer->mode != TTLOG_MODE_EVENTS) {
+        bits |= TTLOG_FEATURE_BRANCHES;
+    }
+    if (options->access) {
+        bits |= TTLOG_FEATURE_ACCESSES;
+    }
+    if (options->mmio) {
+        bits |= TTLOG_FEATURE_MMIO;
+    }
+    if (writer->window_from != 0 || writer->window_to != 0) {
+        bits |= TTLOG_FEATURE_WINDOWS;
+    }
+    return bits;
+}
+
+QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
+    char message[512];
+    struct ttd_options options;
+    if (!ttd_api_accepts(info, message, sizeof message) ||
+        !ttd_options_parse(argc, argv, &options, message, sizeof message)) {
+        ttd_tell("%s", message);
+        return -1;
+    }
+    options.writer.machine = strcmp(info->target_name, "i386") == 0 ? 3 : 62; /* EM_386, EM_X86_64 */
+    options.writer.recorder = TTLOG_RECORDER_QEMU;
+    options.writer.recorder_generation = (uint16_t)ttd_api_generation();
+    options.writer.clock = TTLOG_CLOCK_TRANSITIONS;
+    options.writer.features = features(&options);
+    if (!options.writer.recorder_name) {
+        options.writer.recorder_name = "qemu, ttd plugin 0.1";
+    }
+    ttd_recorder_start(&options);
+
+    wanted.access = options.access;
+    wanted.mmio = options.mmio;
+    wanted.check = options.check && options.writer.mode != TTLOG_MODE_EVENTS;
+    if (options.writer.mode == TTLOG_MODE_EVENTS) {
+        wanted.on_block = on_block_clock;
+    } else {
+        wanted.on_block = ttd_recorder.oracle ? on_block_oracle : on_block_branches;
+    }
+    if (ttd_recorder.writer) {
+        qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
+        qemu_plugin_register_flush_cb(id, on_flush);
+        qemu_plugin_register_atexit_cb(id, on_exit, NULL);
+    }
+    return 0;
+}

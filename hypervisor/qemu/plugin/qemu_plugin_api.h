@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * qemu_plugin_api.h - what this plugin uses of QEMU's TCG plugin interface, declared by ourselves: no Debian package
+ * ships qemu-plugin.h. Every function is weak, so that one shared object loads into every QEMU generation and can
+ * say by itself which ones it does not know (api.c).
+ *
+ * Source: QEMU 7.2, include/qemu/qemu-plugin.h (plugin API version 1).
+ */
+#ifndef TTD_QEMU_PLUGIN_API_H
+#define TTD_QEMU_PLUGIN_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QEMU_EXPORT __attribute__((visibility("default")))
+#define QEMU_WEAK __attribute__((weak))
+
+typedef uint64_t qemu_plugin_id_t;
+typedef uint32_t qemu_plugin_meminfo_t;
+
+/* Filled by QEMU before it calls qemu_plugin_install. */
+typedef struct qemu_info_t {
+    const char *target_name; /* "x86_64", "i386", ... */
+    struct {
+        int min; /* oldest plugin API this QEMU accepts */
+        int cur; /* its own */
+    } version;
+    bool system_emulation;
+    struct {
+        int smp_vcpus;
+        int max_vcpus;
+    } system;
+} qemu_info_t;
+
+struct qemu_plugin_tb;     /* a block of guest code that is being translated */
+struct qemu_plugin_insn;   /* an instruction in it */
+struct qemu_plugin_hwaddr; /* where a memory access went */
+
+enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_CB_R_REGS = 1, QEMU_PLUGIN_CB_RW_REGS = 2 };
+enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W = 2, QEMU_PLUGIN_MEM_RW = 3 };
+enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
+
+typedef void (*qemu_plugin_simple_cb_t)(qemu_plugin_id_t id);
+typedef void (*qemu_plugin_udata_cb_t)(qemu_plugin_id_t id, void *userdata);
+typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int vcpu_index, void *userdata);
+typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+typedef void (*qemu_plugin_vcpu_mem_cb_t)(unsigned int vcpu_index, qemu_plugin_meminfo_t info, uint64_t vaddr,
+                                          void *userdata);
+
+QEMU_WEAK void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_vcpu_tb_trans_cb_t callback);
+QEMU_WEAK void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, qemu_plugin_udata_cb_t callback, void *userdata);
+QEMU_WEAK void qemu_plugin_register_flush_cb(qemu_plugin_id_t id, qemu_plugin_simple_cb_t callback);
+QEMU_WEAK void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, qemu_plugin_vcpu_udata_cb_t callback,
+                                                    enum qemu_plugin_cb_flags flags, void *userdata);
+QEMU_WEAK void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+                                                      qemu_plugin_vcpu_udata_cb_t callback,
+                                                      enum qemu_plugin_cb_flags flags, void *userdata);
+QEMU_WEAK void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *insn, enum qemu_plugin_op op,
+                                                          void *pointer, uint64_t immediate);
+QEMU_WEAK void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, qemu_plugin_vcpu_mem_cb_t callback,
+                                                enum qemu_plugin_cb_flags flags, enum qemu_plugin_mem_rw rw,
+                                                void *userdata);
+
+QEMU_WEAK size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+QEMU_WEAK uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+QEMU_WEAK struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index);
+QEMU_WEAK const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+QEMU_WEAK size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn);
+QEMU_WEAK uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
+
+QEMU_WEAK unsigned int qemu_plugin_mem_size_shift(qemu_plugin_meminfo_t info);
+QEMU_WEAK bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t info);
+QEMU_WEAK struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, uint64_t vaddr);
+QEMU_WEAK bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address);
+QEMU_WEAK uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *address);
+
+/* Only later generations have these; their presence tells the generation apart. */
+QEMU_WEAK void *qemu_plugin_scoreboard_new(size_t element_size);       /* since API 3, QEMU 9.1 */
+QEMU_WEAK void qemu_plugin_register_vcpu_discon_cb(qemu_plugin_id_t);  /* since API 6, QEMU 11 */
+
+#endif

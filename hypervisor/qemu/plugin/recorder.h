@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * recorder.h - the state of the one recording in this process, and how records leave it. The functions that run at
+ * every block stand here, inline; the rest in recorder.c.
+ *
+ * Threads: everything but ttd_recorder_finish is called by the vCPU's thread (or while it is stopped). Finish comes
+ * from whichever thread ends the process, possibly while the guest still runs: it first makes sure that the vCPU's
+ * thread is outside of the writer and stays outside.
+ */
+#ifndef TTD_RECORDER_H
+#define TTD_RECORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ttlog_writer.h"
+#include "arena.h"
+#include "options.h"
+#include "transitions.h"
+
+#define TTD_BLOCK_INSTRUCTIONS_MAX 512 /* QEMU's TCG_MAX_INSNS */
+
+struct ttd_recorder {
+    /* What every block touches. */
+    uint64_t icount; /* instructions begun; QEMU's generated code adds to it */
+    const struct ttd_block *previous;
+    uint64_t entered_at; /* icount when `previous` was entered */
+    ttlog_lane *lane;
+    uint8_t busy;    /* the vCPU's thread is inside the writer */
+    uint8_t stopped; /* nothing more is written */
+    uint8_t reserved[30];
+
+    /* The rest. */
+    ttlog_writer *writer;
+    volatile uint64_t *oracle; /* {branches, events}, or NULL */
+    struct ttd_arena blocks;
+    uint64_t published_at; /* icount */
+    uint64_t transitions_unknown;
+    uint64_t restarts;
+    uint64_t discontinuities;
+    uint64_t blocks_translated;
+    uint64_t blocks_unseen; /* translated without a description: out of memory */
+    uint64_t rewinds;
+    /* Where QEMU's own count stood when ours was `base.icount`; for noticing that the guest was put back. */
+    struct {
+        uint64_t engine_icount;
+        uint64_t icount;
+        uint64_t discontinuities;
+    } base;
+    /* `previous`, when its memory is freed. */
+    _Alignas(64) uint8_t
+        carried[sizeof(struct ttd_block) + TTD_BLOCK_INSTRUCTIONS_MAX * sizeof(struct ttd_site)];
+    char path[1024];
+};
+
+extern struct ttd_recorder ttd_recorder;
+
+/* The block before the first: nothing leads from it. */
+extern const struct ttd_block ttd_no_block;
+
+/* Creates the log. A failure is told on stderr and leaves a recorder that only counts. */
+void ttd_recorder_start(const struct ttd_options *options);
+void ttd_recorder_finish(void);
+
+/* Forgets all blocks: QEMU has dropped its translations. */
+void ttd_recorder_flush(void);
+
+/* Ends the logging because of something that makes positions unsure; the guest runs on. */
+void ttd_recorder_abandon_positions(const char *why);
+
+/* Everything but the common cases of entering a block. Returns whether *transition is to be written as a branch (its
+ * discontinuity event, if it is one, has been written). */
+bool ttd_recorder_examine(const struct ttd_block *previous, uint64_t done, const struct ttd_block *block,
+                          struct ttd_transition *transition);
+
+/* Writes an access or event record at the current clock. `payload`: the address word, if `validity` has one, then the
+ * value words. */
+void ttd_recorder_event(uint8_t stream, uint16_t kind, uint16_t validity, uint32_t info, uint64_t ip, uint64_t icount,
+                        const uint64_t *payload, uint16_t words);
+
+/* Tells people something, on stderr. */
+void ttd_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Which work a block's callback has: constant in each of its variants. */
+enum ttd_variant {
+    TTD_VARIANT_BRANCHES,
+    TTD_VARIANT_CLOCK,  /* mode events: the clock runs, nothing is stored */
+    TTD_VARIANT_ORACLE, /* branches, counted in the oracle */
+};
+
+/* The door to the writer. Returns false when it is closed. Only the vCPU's thread comes through; plain stores do, since
+ * the thread that closes the door issues a barrier on behalf of this one (membarrier(2)). */
+static inline bool ttd_recorder_begin(struct ttd_recorder *recorder) {
+    __atomic_store_n(&recorder->busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__builtin_expect(__atomic_load_n(&recorder->stopped, __ATOMIC_RELAXED), 0)) {
+        __atomic_store_n(&recorder->busy, 0, __ATOMIC_RELEASE);
+        return false;
+    }
+    return true;
+}
+
+static inline void ttd_recorder_end(struct ttd_recorder *recorder) {
+    __atomic_store_n(&recorder->busy, 0, __ATOMIC_RELEASE);
+}
+
+static inline void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount,
+                                       uint8_t label, enum ttd_variant variant) {
+    if (!ttd_recorder_begin(recorder)) {
+        return;
+    }
+    if (variant == TTD_VARIANT_CLOCK) {
+        recorder->lane->clock++;
+    } else {
+        ttlog_branch(recorder->lane, from, to, icount, label);
+        if (variant == TTD_VARIANT_ORACLE && ttlog_writer_error(recorder->writer) == 0) {
+            recorder->oracle[0]++;
+        }
+    }
+    ttd_recorder_end(recorder);
+}
+
+/* A block is entered. */
+static inline void ttd_recorder_enter(struct ttd_recorder *recorder, const struct ttd_block *block,
+                                      enum ttd_variant variant) {
+    const struct ttd_block *previous = recorder->previous;
+    uint64_t icount = recorder->icount;
+    uint64_t done = icount - recorder->entered_at;
+    recorder->previous = block;
+    recorder->entered_at = icount;
+    if (__builtin_expect(done == previous->count, 1)) {
+        if (block->address == previous->fall_through) {
+            return;
+        }
+        if (__builtin_expect(block->address == previous->target || previous->is_indirect, 1)) {
+            ttd_recorder_branch(recorder, previous->last, block->address, icount, previous->label, variant);
+            return;
+        }
+    }
+    struct ttd_transition transition;
+    if (ttd_recorder_examine(previous, done, block, &transition)) {
+        ttd_recorder_branch(recorder, transition.from, transition.to, transition.icount, transition.label, variant);
+    }
+}
+
+#endif
