@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// QEMU's command line for a recording or a replay.
+///
+/// What it takes care of (each found by a run that hung or parted without it):
+/// - `apic.vapic=off`: with it on, snapshots taken during a run and reverse execution deadlock.
+/// - Without a disk `shift=1,sleep=off`, with one `shift=4` and `sleep=on`.
+/// - Disks stand behind `blkreplay`, over an image with `snapshot=on`.
+/// - `-nodefaults -no-user-config`: no device that the command line does not name.
+/// - The monitor is a descriptor that QEMU inherits, outside of what is recorded.
+public struct QEMUCommandLine: Sendable, Equatable {
+    public enum Direction: String, Sendable {
+        case record, replay
+    }
+
+    /// QEMU's program.
+    public var program: String
+    public var direction: Direction
+    public var guest: GuestConfiguration
+    /// QEMU's own input log: written by a recording, read by a replay.
+    public var inputLog: String
+    /// What the guest writes to its first serial port.
+    public var serialLog: String
+    /// The value of `-plugin`; nil for a run without a log.
+    public var plugin: String?
+
+    /// The descriptor that QEMU finds its monitor's socket at.
+    public static let monitorDescriptor: Int32 = 3
+
+    /// The arguments, the program first.
+    public var arguments: [String] {
+        var list = [program]
+        list += ["-machine", guest.machine, "-cpu", guest.cpu, "-m", guest.memory.description]
+        list += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        list += ["-global", "apic.vapic=off"]
+        let clock = guest.resolvedClock
+        list += [
+            "-icount",
+            "shift=\(clock.shift),sleep=\(clock.sleep ? "on" : "off"),rr=\(direction.rawValue),"
+                + "rrfile=\(QEMUCommandLine.escaped(inputLog))",
+        ]
+        if let kernel = guest.kernel { list += ["-kernel", kernel.path] }
+        if let initrd = guest.initrd { list += ["-initrd", initrd.path] }
+        if let commandLine = guest.commandLine { list += ["-append", commandLine] }
+        for (index, disk) in guest.disks.enumerated() {
+            let file = QEMUCommandLine.escaped(disk.image.path)
+            list += ["-drive", "file=\(file),format=\(disk.format),if=none,id=ttimage\(index),snapshot=on"]
+            list += ["-drive", "driver=blkreplay,if=none,image=ttimage\(index),id=ttdisk\(index)"]
+            list += ["-device", "\(disk.device),drive=ttdisk\(index)"]
+        }
+        for device in guest.devices { list += ["-device", device] }
+        list += ["-serial", "file:\(serialLog)"]
+        list += [
+            "-chardev", "socket,id=ttmonitor,fd=\(QEMUCommandLine.monitorDescriptor)",
+            "-mon", "chardev=ttmonitor,mode=control",
+        ]
+        if let plugin { list += ["-plugin", plugin] }
+        return list + guest.extraArguments
+    }
+
+    /// A value inside one of QEMU's comma-separated options.
+    static func escaped(_ value: String) -> String {
+        value.split(separator: ",", omittingEmptySubsequences: false).joined(separator: ",,")
+    }
+}

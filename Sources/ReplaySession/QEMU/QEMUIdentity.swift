@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// Which QEMU ran. Two versions do not replay each other's recordings: 10.0 takes one of 7.2 and hangs.
+public struct QEMUIdentity: Codable, Hashable, Sendable {
+    /// Absolute.
+    public var path: String
+    /// `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)`: what QEMU says of itself, after "version".
+    public var version: String
+
+    public init(path: String, version: String) {
+        self.path = path
+        self.version = version
+    }
+
+    /// The program's name without a path.
+    public static let programName = "qemu-system-x86_64"
+
+    /// Finds QEMU and asks it for its version.
+    ///
+    /// - Parameter given: a path or a name to look for in PATH; nil takes the environment variable QEMU, then
+    ///   ``programName``.
+    public static func find(_ given: String?) throws(SessionError) -> QEMUIdentity {
+        let variable = getenv("QEMU").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        let name = given ?? variable ?? programName
+        guard let path = locate(name) else {
+            throw .missing(
+                what: "QEMU", name: name,
+                remedy: "install it (Debian: apt-get install qemu-system-x86), or name it with --qemu PATH or QEMU=PATH")
+        }
+        return QEMUIdentity(path: path, version: try askVersion(path))
+    }
+
+    private static func locate(_ name: String) -> String? {
+        if name.contains("/") { return Files.isExecutable(name) ? (try? Files.absolute(name, what: "QEMU")) : nil }
+        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        for directory in path.split(separator: ":") {
+            let candidate = "\(directory)/\(name)"
+            if Files.isExecutable(candidate) { return candidate }
+        }
+        return nil
+    }
+
+    private static func askVersion(_ path: String) throws(SessionError) -> String {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw .system(doing: "create", path: "a pipe", code: errno) }
+        defer { close(ends[0]) }
+        let child: ChildProcess
+        do {
+            child = try ChildProcess(
+                path: path, arguments: [path, "--version"], inheriting: [(ends[1], STDOUT_FILENO)], output: nil)
+            close(ends[1])
+        } catch {
+            close(ends[1])
+            throw error
+        }
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 4096)
+        let deadline = Clock.now() + 10
+        while Clock.now() < deadline {
+            var poller = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
+            guard poll(&poller, 1, 100) > 0 else { continue }
+            let count = block.withUnsafeMutableBytes { read(ends[0], $0.baseAddress, $0.count) }
+            guard count > 0 else { break }
+            bytes.append(contentsOf: block[..<count])
+        }
+        child.endNow()
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard let line = text.split(separator: "\n").first,
+            line.hasPrefix("QEMU emulator version ")
+        else {
+            throw .qemu(problem: "\(path) --version does not answer as QEMU does", output: String(text.prefix(200)))
+        }
+        return String(line.dropFirst("QEMU emulator version ".count))
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// How a process ended.
+public enum ProcessEnd: Codable, Sendable, Equatable, Hashable, CustomStringConvertible {
+    case exited(status: Int32)
+    case signaled(signal: Int32)
+
+    public var description: String {
+        switch self {
+        case .exited(let status): "exit status \(status)"
+        case .signaled(let signal): "signal \(signal) (\(String(cString: strsignal(signal))))"
+        }
+    }
+}
+
+/// A child process in a process group of its own, so that a Ctrl-C at the terminal reaches us and not it.
+///
+/// It is signalled only while it has not been waited for: never a stranger who got its number.
+final class ChildProcess {
+    let pid: pid_t
+    private(set) var end: ProcessEnd?
+
+    /// Starts a program with stdin from /dev/null.
+    ///
+    /// - Parameters:
+    ///   - arguments: the program's name first.
+    ///   - inheriting: descriptors and the numbers that the child finds them at; all others are closed if they are
+    ///     close-on-exec, as all of ours are.
+    ///   - output: a file that receives stdout and stderr, unless `inheriting` names them; nil for /dev/null.
+    init(
+        path: String, arguments: [String], inheriting: [(descriptor: Int32, number: Int32)], output: String?
+    ) throws(SessionError) {
+        // A descriptor must not stand where another is to be put: move all out of the way first.
+        var moved: [(descriptor: Int32, number: Int32)] = []
+        defer { for pair in moved { close(pair.descriptor) } }
+        for pair in inheriting {
+            let copy = fcntl(pair.descriptor, F_DUPFD_CLOEXEC, 64)
+            guard copy >= 0 else { throw .system(doing: "duplicate", path: "a descriptor", code: errno) }
+            moved.append((copy, pair.number))
+        }
+
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(
+            &actions, STDOUT_FILENO, output ?? "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0o666)
+        posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+        for pair in moved { posix_spawn_file_actions_adddup2(&actions, pair.descriptor, pair.number) }
+
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var noSignals = sigset_t()
+        sigemptyset(&noSignals)
+        var allSignals = sigset_t()
+        sigfillset(&allSignals)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setsigmask(&attributes, &noSignals)
+        posix_spawnattr_setsigdefault(&attributes, &allSignals)
+        let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
+        words.append(nil)
+        defer { for word in words { free(word) } }
+        var child: pid_t = 0
+        let code = posix_spawn(&child, path, &actions, &attributes, words, environ)
+        guard code == 0 else { throw .system(doing: "start", path: path, code: code) }
+        pid = child
+    }
+
+    /// How it ended; nil while it runs.
+    func poll() -> ProcessEnd? {
+        if end == nil { wait(options: WNOHANG) }
+        return end
+    }
+
+    /// Sends a signal, unless it has ended.
+    func signal(_ number: Int32) {
+        if poll() == nil { kill(pid, number) }
+    }
+
+    /// Kills it where it still runs, and waits.
+    func endNow() {
+        signal(SIGKILL)
+        while end == nil { wait(options: 0) }
+    }
+
+    private func wait(options: Int32) {
+        var status: Int32 = 0
+        let waited = waitpid(pid, &status, options)
+        if waited == pid {
+            let signal = status & 0x7f
+            end = signal == 0 ? .exited(status: (status >> 8) & 0xff) : .signaled(signal: signal)
+        } else if waited < 0 && errno == ECHILD {
+            // Somebody else in this process took the status.
+            end = .exited(status: -1)
+        }
+    }
+}

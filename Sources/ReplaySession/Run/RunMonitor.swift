@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// What is seen of a run while it goes on.
+public struct RunStatus: Sendable {
+    /// Guest instructions.
+    public var instructions: UInt64
+    /// Since QEMU was started.
+    public var seconds: Double
+    /// Whether the run is being ended.
+    public var isEnding: Bool
+}
+
+/// Watches one QEMU until it has ended.
+final class RunMonitor {
+    /// Why we ended it; nil when it ended by itself.
+    enum Stop: Equatable {
+        case signal(Int32)
+        case timeLimit(seconds: Double)
+        case hung(icount: UInt64)
+        /// The monitor stopped answering.
+        case silent(seconds: Double)
+    }
+
+    struct Result {
+        var stop: Stop?
+        var process: ProcessEnd
+        /// From QEMU's SHUTDOWN event: `guest-shutdown`, `host-qmp-quit`, …
+        var shutdownReason: String?
+        /// From QEMU's GUEST_PANICKED event.
+        var guestPanicked = false
+        /// At the last look.
+        var instructions: UInt64
+        var seconds: Double
+        /// What it took beyond a polite request.
+        var wasTerminated = false
+        var wasKilled = false
+    }
+
+    /// End the run after so many seconds.
+    var timeLimit: Double?
+    /// For a replay: seconds without any progress.
+    var hangPatience: Double?
+    /// QEMU's input log, whose place is watched.
+    var inputLog = ""
+    var observe: (RunStatus) -> Void = { _ in }
+
+    private let child: ChildProcess
+    private let monitor: QMPClient
+    private let start = Clock.now()
+    private var isConnected = false
+    private var isClosed = false
+    private var silentSince: Double?
+    private var instructions: UInt64 = 0
+    private var stop: Stop?
+    private var stage = Stage.running
+    private var stageSince: Double = 0
+    private var shutdownReason: String?
+    private var guestPanicked = false
+
+    private enum Stage: Int {
+        case running, asked, terminated, killed
+    }
+
+    /// How long each request to end is given.
+    private static let grace: Double = 10
+    /// How long the monitor may be silent in a replay.
+    private static let longestSilence: Double = 30
+
+    init(child: ChildProcess, monitor: QMPClient) {
+        self.child = child
+        self.monitor = monitor
+    }
+
+    /// Returns when QEMU has ended.
+    func run() -> Result {
+        let signals = SignalWatch()
+        var detector = hangPatience.map { HangDetector(patience: $0) }
+        var nextLook = 0.0
+        while child.poll() == nil {
+            let now = Clock.now()
+            if now >= nextLook {
+                look(&detector)
+                nextLook = Clock.now() + (now - start < 2 ? 0.05 : 0.25)
+            }
+            if let limit = timeLimit, now - start >= limit { end(.timeLimit(seconds: limit)) }
+            if stage != .running, now - stageSince >= RunMonitor.grace { escalate() }
+            if let number = signals.wait(seconds: max(0.01, nextLook - Clock.now())), number != SIGCHLD {
+                if stage == .running { end(.signal(number)) } else { escalate() }
+            }
+        }
+        takeEvents()
+        return Result(
+            stop: stop, process: child.end ?? .exited(status: -1), shutdownReason: shutdownReason,
+            guestPanicked: guestPanicked, instructions: instructions, seconds: Clock.now() - start,
+            wasTerminated: stage.rawValue >= Stage.terminated.rawValue, wasKilled: stage == .killed)
+    }
+
+    // MARK: Looking
+
+    private func look(_ detector: inout HangDetector?) {
+        guard !isClosed else { return }
+        do {
+            if !isConnected {
+                try monitor.negotiate(timeout: 2)
+                isConnected = true
+            }
+            let replay = try monitor.execute("query-replay", timeout: 2)
+            silentSince = nil
+            instructions = UInt64(max(0, replay["icount"]?.integer ?? 0))
+        } catch {
+            takeEvents()
+            noteFailure(error)
+            return
+        }
+        takeEvents()
+        observe(RunStatus(instructions: instructions, seconds: Clock.now() - start, isEnding: stage != .running))
+        guard stage == .running, detector != nil else { return }
+        let sighting = HangDetector.Sighting(icount: instructions, inputOffset: inputOffset() ?? 0)
+        if detector?.observe(sighting, now: Clock.now()) == true, isRunning() { end(.hung(icount: instructions)) }
+    }
+
+    private func noteFailure(_ error: QMPError) {
+        switch error {
+        case .timeout:
+            let since = silentSince ?? Clock.now()
+            silentSince = since
+            let silence = Clock.now() - since
+            if hangPatience != nil, silence > RunMonitor.longestSilence { end(.silent(seconds: silence)) }
+        default:
+            // QEMU is on its way out.
+            isClosed = true
+        }
+    }
+
+    private func isRunning() -> Bool {
+        (try? monitor.execute("query-status", timeout: 2))?["running"]?.bool == true
+    }
+
+    private func takeEvents() {
+        for event in monitor.takeEvents() {
+            switch event.name {
+            case "SHUTDOWN": shutdownReason = event.data["reason"]?.string
+            case "GUEST_PANICKED": guestPanicked = true
+            default: break
+            }
+        }
+    }
+
+    /// How far QEMU has read its input log, from /proc; nil where that cannot be seen.
+    private func inputOffset() -> UInt64? {
+        let directory = "/proc/\(child.pid)/fd"
+        guard let names = try? Files.list(directory) else { return nil }
+        for name in names {
+            guard let target = try? Files.absolute("\(directory)/\(name)", what: "descriptor"), target == inputLog,
+                let text = try? Files.contents("/proc/\(child.pid)/fdinfo/\(name)")
+            else { continue }
+            let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("pos:") }
+            return line.flatMap { UInt64($0.dropFirst(4).drop { $0 == " " || $0 == "\t" }) }
+        }
+        return nil
+    }
+
+    // MARK: Ending
+
+    private func end(_ why: Stop) {
+        guard stage == .running else { return }
+        stop = why
+        stage = .asked
+        stageSince = Clock.now()
+        if isClosed || !isConnected {
+            escalate()
+        } else {
+            _ = try? monitor.execute("quit", timeout: 2)
+        }
+    }
+
+    private func escalate() {
+        stageSince = Clock.now()
+        switch stage {
+        case .running, .killed: break
+        case .asked:
+            stage = .terminated
+            child.signal(SIGTERM)
+        case .terminated:
+            stage = .killed
+            child.signal(SIGKILL)
+        }
+    }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// Waits for the signals that ask a tool to end, and for the end of a child, instead of being ended by them.
+///
+/// While it lives, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that made it; what came and was not
+/// taken before it goes has its usual effect then.
+final class SignalWatch {
+    private var set = sigset_t()
+    private var before = sigset_t()
+
+    init() {
+        sigemptyset(&set)
+        for number in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&set, number) }
+        pthread_sigmask(SIG_BLOCK, &set, &before)
+    }
+
+    deinit { pthread_sigmask(SIG_SETMASK, &before, nil) }
+
+    /// The next signal, or nil after so many seconds.
+    func wait(seconds: Double) -> Int32? {
+        var limit = timespec()
+        limit.tv_sec = Int(seconds)
+        limit.tv_nsec = Int((seconds - Double(Int(seconds))) * 1e9)
+        let number = sigtimedwait(&set, nil, &limit)
+        return number > 0 ? number : nil
+    }
+}
