@@ -84,11 +84,13 @@ public enum ExtraArguments {
 
     private static func accelerator(_ what: String) -> SessionError {
         .refused(
-            what: what, why: "record and replay needs QEMU's own translator (single-threaded TCG)", remedy: "leave it out")
+            what: what, why: "record and replay needs QEMU's own translator (single-threaded TCG)",
+            remedy: "leave it out")
     }
 
     private static func disk(_ what: String) -> SessionError {
         .refused(
-            what: what, why: "its timing would not be recorded and the replay would hang", remedy: "give --disk PATH instead")
+            what: what, why: "its timing would not be recorded and the replay would hang",
+            remedy: "give --disk PATH instead")
     }
 }

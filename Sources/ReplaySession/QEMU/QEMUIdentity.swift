@@ -27,7 +27,8 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
         guard let path = locate(name) else {
             throw .missing(
                 what: "QEMU", name: name,
-                remedy: "install it (Debian: apt-get install qemu-system-x86), or name it with --qemu PATH or QEMU=PATH")
+                remedy: "install it (Debian: apt-get install qemu-system-x86), or name it with --qemu PATH or QEMU=PATH"
+            )
         }
         return QEMUIdentity(path: path, version: try askVersion(path))
     }

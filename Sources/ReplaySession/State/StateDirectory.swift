@@ -111,7 +111,8 @@ public final class StateDirectory {
     }
 
     static func isValidName(_ name: String) -> Bool {
-        guard let first = name.utf8.first, name.utf8.count <= 100, first != UInt8(ascii: "."), first != UInt8(ascii: "-")
+        guard let first = name.utf8.first, name.utf8.count <= 100, first != UInt8(ascii: "."),
+            first != UInt8(ascii: "-")
         else { return false }
         return name.utf8.allSatisfy { byte in
             switch byte {
@@ -124,7 +125,7 @@ public final class StateDirectory {
     }
 
     /// The files of the recording and of its replays, and nothing else.
-    private func removeRecording() throws(SessionError) {
+    func removeRecording() throws(SessionError) {
         for name in try replayNames() {
             let files = RunFiles(directory: "\(replays)/\(name)")
             for file in files.all { try Files.remove(file) }

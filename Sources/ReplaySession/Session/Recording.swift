@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// Records a guest into a state directory.
+///
+///     var guest = GuestConfiguration()
+///     guest.kernel = try FileIdentity(of: "tiny.elf", what: "kernel")
+///     let recording = Recording(guest: guest, qemu: try .find(nil), plugin: plugin, tool: "tt-record")
+///     let summary = try recording.run(into: "/tmp/run1")
+public struct Recording: Sendable {
+    public var guest: GuestConfiguration
+    public var qemu: QEMUIdentity
+    /// nil records QEMU's input log alone: a replay can make the log.
+    public var plugin: PluginConfiguration?
+    /// For the manifest.
+    public var tool: String
+    /// Whether an earlier recording in the directory is removed.
+    public var overwrite = false
+    /// End the run after so many seconds.
+    public var timeLimit: Double?
+
+    public init(guest: GuestConfiguration, qemu: QEMUIdentity, plugin: PluginConfiguration?, tool: String) {
+        self.guest = guest
+        self.qemu = qemu
+        self.plugin = plugin
+        self.tool = tool
+    }
+
+    /// Runs the guest until it ends, is interrupted (SIGINT, SIGTERM, SIGHUP), or the time is up.
+    ///
+    /// - Parameter observe: called a few times a second.
+    public func run(
+        into path: String, observe: @escaping (RunStatus) -> Void = { _ in }
+    ) throws(SessionError) -> RunSummary {
+        try ExtraArguments.check(guest.extraArguments)
+        guard guest.kernel != nil || !guest.disks.isEmpty || !guest.extraArguments.isEmpty else {
+            throw .missing(what: "guest", name: "to record", remedy: "give --kernel or --disk")
+        }
+        let directory = try StateDirectory.create(path, overwrite: overwrite)
+        let files = directory.recording
+        let uuid = RecordingID.random()
+        let command = QEMUCommandLine(
+            program: qemu.path, direction: .record, guest: guest, inputLog: directory.inputLog,
+            serialLog: files.serialLog,
+            plugin: plugin?.argument(log: files.log, runKind: .recording, uuid: uuid, name: "recording"))
+        var manifest = Manifest(
+            kind: .recording, recordingUUID: uuid, created: Clock.timestamp(), tool: tool, qemu: qemu, plugin: plugin,
+            guest: guest, arguments: command.arguments)
+        try manifest.write(files.manifest)
+
+        let run = QEMURun(
+            directory: directory, files: files, command: command, timeLimit: timeLimit, observe: observe)
+        let outcome = try run.run()
+        if outcome.reason == .hostError, Files.size(directory.inputLog) <= QEMUInputLog.headerSize {
+            // QEMU refused its command line: there is no recording.
+            let output = Files.tail(files.qemuLog)
+            try directory.removeRecording()
+            throw .qemu(problem: "QEMU did not start the guest (\(outcome.process))", output: output)
+        }
+
+        var warnings: [String] = []
+        manifest.outcome = outcome
+        manifest.inputLog = try? FileIdentity(of: directory.inputLog, what: "QEMU's input log")
+        let log = plugin.flatMap { _ in
+            LogCompletion.complete(files: files, inputLog: directory.inputLog, manifest: manifest, warnings: &warnings)
+        }
+        try manifest.write(files.manifest)
+        warnings += outcome.messages
+        let isWhole = outcome.isOrderly && (plugin == nil || log.map { $0.lost == 0 } == true)
+        return RunSummary(
+            kind: .recording, verdict: isWhole ? .done : .trouble, stateDirectory: path, directory: directory.path,
+            outcome: outcome, log: log, inputLogBytes: Files.size(directory.inputLog), differences: [],
+            warnings: warnings, next: "tt-replay \(ShellWord.quoted(path))")
+    }
+}
+
+extension RunOutcome {
+    /// Whether the run came to an end that somebody meant: the guest, or who ran the tool.
+    var isOrderly: Bool {
+        switch reason {
+        case .guestShutdown, .guestReset, .guestPanic, .hostQuit, .inputExhausted: true
+        case .unknown, .hostError, .hung, .killed: false
+        }
+    }
+}
+
+enum RecordingID {
+    /// 16 random bytes as 32 hexadecimal digits (a version 4 UUID without dashes).
+    static func random() -> String {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        var generator = SystemRandomNumberGenerator()
+        for index in bytes.indices { bytes[index] = .random(in: .min ... .max, using: &generator) }
+        bytes[6] = bytes[6] & 0x0f | 0x40
+        bytes[8] = bytes[8] & 0x3f | 0x80
+        return bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+enum ShellWord {
+    /// A word that a shell takes as it is.
+    static func quoted(_ word: String) -> String {
+        let plain = word.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"),
+                UInt8(ascii: "/"), UInt8(ascii: "="), UInt8(ascii: ":"), UInt8(ascii: "+"), UInt8(ascii: ","):
+                true
+            default: false
+            }
+        }
+        if plain && !word.isEmpty { return word }
+        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    }
+}

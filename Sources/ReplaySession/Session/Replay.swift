@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// Replays a recording, as it was or with something changed.
+///
+///     let replay = Replay(tool: "tt-replay")
+///     let summary = try replay.run(of: "/tmp/run1")
+///     if summary.verdict == .different { … }
+public struct Replay: Sendable {
+    /// What is asked to be other than in the recording; nil leaves it as recorded.
+    public struct Changes: Sendable {
+        public var kernel: String?
+        public var initrd: String?
+        public var commandLine: String?
+        public var memory: MemorySize?
+        public var cpu: String?
+        public var machine: String?
+        /// In place of the recording's disks, in their order.
+        public var disks: [String] = []
+        /// Beside the recording's.
+        public var extraArguments: [String] = []
+
+        public init() {}
+    }
+
+    /// What the plugin shall do otherwise than in the recording; nil leaves it as recorded. None of it changes what
+    /// the guest does.
+    public struct Watching: Sendable {
+        public var plugin: String?
+        public var mode: PluginConfiguration.Mode?
+        public var codec: PluginConfiguration.Codec?
+        public var accesses: Bool?
+        public var mmio: Bool?
+        /// In place of the recording's.
+        public var options: [String]?
+
+        public init() {}
+    }
+
+    public var changes = Changes()
+    public var watching = Watching()
+    /// nil takes the next free number.
+    public var name: String?
+    /// QEMU's path or name; nil takes the recording's.
+    public var qemu: String?
+    public var tool: String
+    /// Replay although something differs from the recording.
+    public var force = false
+    /// Whether an earlier replay of this name is removed.
+    public var overwrite = false
+    /// A replay that stands still for so many seconds is ended.
+    public var hangPatience: Double = 3
+    /// End the replay after so many seconds.
+    public var timeLimit: Double?
+
+    public init(tool: String) { self.tool = tool }
+
+    /// Runs the replay to its end.
+    ///
+    /// - Parameters:
+    ///   - path: the state directory of the recording.
+    ///   - observe: called a few times a second.
+    public func run(
+        of path: String, observe: @escaping (RunStatus) -> Void = { _ in }
+    ) throws(SessionError) -> RunSummary {
+        try ExtraArguments.check(changes.extraArguments)
+        let directory = try StateDirectory.open(path)
+        let recording = try Manifest.read(directory.recording.manifest)
+        guard recording.kind == .recording else {
+            throw .stateDirectory(
+                path: path, problem: "holds a replay, not a recording", remedy: "name the recording's directory")
+        }
+        let identity = try QEMUIdentity.find(qemu ?? recording.qemu.path)
+        let guest = try changes.applied(to: recording.guest)
+        let differences = recording.differences(qemu: identity, guest: guest)
+        if !differences.isEmpty && !force { throw .differs(directory: path, differences: differences) }
+        var warnings = differences.map { "forced: \($0)" }
+        let plugin = try watching.configuration(recording.plugin, warnings: &warnings)
+
+        let (name, files) = try directory.makeReplay(name: name, overwrite: overwrite)
+        let inputLog = try inputLog(of: recording, directory, files, qemu: identity, warnings: &warnings)
+        let command = QEMUCommandLine(
+            program: identity.path, direction: .replay, guest: guest, inputLog: inputLog, serialLog: files.serialLog,
+            plugin: plugin.argument(
+                log: files.log, runKind: .replay, uuid: recording.recordingUUID, name: "replay \(name)"))
+        var manifest = Manifest(
+            kind: .replay, recordingUUID: recording.recordingUUID, name: name, created: Clock.timestamp(), tool: tool,
+            qemu: identity, plugin: plugin, guest: guest, arguments: command.arguments,
+            forced: differences.isEmpty ? nil : differences)
+        try manifest.write(files.manifest)
+
+        let run = QEMURun(
+            directory: directory, files: files, command: command, timeLimit: timeLimit, hangPatience: hangPatience,
+            observe: observe)
+        let outcome = try run.run()
+        manifest.outcome = outcome
+        let log = LogCompletion.complete(
+            files: files, inputLog: inputLog, manifest: manifest, warnings: &warnings)
+        try manifest.write(files.manifest)
+        warnings += outcome.messages
+
+        let parted = Replay.differences(of: outcome, log, from: recording, directory)
+        let wasBrokenOff = outcome.reason == .hostQuit && outcome.reason != recording.outcome?.reason
+        let verdict: RunSummary.Verdict =
+            wasBrokenOff || log == nil || log?.lost != 0 ? .trouble : parted.isEmpty ? .done : .different
+        let place = "\(ShellWord.quoted(path))"
+        return RunSummary(
+            kind: .replay, verdict: verdict, stateDirectory: path, directory: files.directory, outcome: outcome,
+            log: log, inputLogBytes: Files.size(inputLog), differences: wasBrokenOff ? [] : parted, warnings: warnings,
+            next: "tt-analyze diverge \(place) \(ShellWord.quoted("\(path)/replays/\(name)"))")
+    }
+
+    /// The input log that QEMU shall read, after a look at whether it is the one that the recording left.
+    private func inputLog(
+        of recording: Manifest, _ directory: StateDirectory, _ files: RunFiles, qemu: QEMUIdentity,
+        warnings: inout [String]
+    ) throws(SessionError) -> String {
+        let path = directory.inputLog
+        guard try QEMUInputLog.isClosed(path) else {
+            let copy = "\(files.directory)/replay.bin"
+            try QEMUInputLog.repair(path, to: copy, qemu: qemu)
+            warnings.append("the recording was killed: its input log is replayed as far as QEMU had written it out")
+            return copy
+        }
+        // An edited input log is an experiment that somebody means; it is said, not refused.
+        let now = try FileIdentity(of: path, what: "QEMU's input log")
+        if let recorded = recording.inputLog, recorded.sha256 != now.sha256 {
+            warnings.append("replay.bin is not as the recording left it (sha256 \(now.sha256.prefix(12))…)")
+        }
+        return path
+    }
+
+    /// What visibly went differently.
+    private static func differences(
+        of outcome: RunOutcome, _ log: LogSummary?, from recording: Manifest, _ directory: StateDirectory
+    ) -> [String] {
+        var list: [String] = []
+        if let recorded = recording.outcome {
+            if outcome.reason != recorded.reason {
+                list.append("\(outcome.text); the recording: \(recorded.text)")
+            } else if outcome.process != recorded.process {
+                list.append("QEMU ended with \(outcome.process), in the recording with \(recorded.process)")
+            }
+        } else if outcome.reason == .hung || outcome.reason == .hostError {
+            list.append(outcome.text)
+        }
+        list += LogCompletion.differences(of: log, recording: directory.recording)
+        return list
+    }
+}
+
+extension Replay.Changes {
+    /// The recording's guest with the changes, every file looked at anew.
+    func applied(to recorded: GuestConfiguration) throws(SessionError) -> GuestConfiguration {
+        var guest = recorded
+        if let memory { guest.memory = memory }
+        if let cpu { guest.cpu = cpu }
+        if let machine { guest.machine = machine }
+        if let commandLine { guest.commandLine = commandLine }
+        if let path = kernel ?? recorded.kernel?.path { guest.kernel = try FileIdentity(of: path, what: "kernel") }
+        if let path = initrd ?? recorded.initrd?.path { guest.initrd = try FileIdentity(of: path, what: "initrd") }
+        if disks.isEmpty {
+            for index in guest.disks.indices {
+                guest.disks[index].image = try FileIdentity(of: guest.disks[index].image.path, what: "disk image")
+            }
+        } else {
+            let device = recorded.disks.first?.device ?? GuestConfiguration.Disk.defaultDevice
+            guest.disks = []
+            for path in disks { guest.disks.append(try GuestConfiguration.Disk(path: path, device: device)) }
+        }
+        guest.extraArguments += extraArguments
+        return guest
+    }
+}
+
+extension Replay.Watching {
+    /// What the plugin shall do in this replay.
+    func configuration(
+        _ recorded: PluginConfiguration?, warnings: inout [String]
+    ) throws(SessionError) -> PluginConfiguration {
+        let path: String
+        if let plugin {
+            path = plugin
+        } else if let recorded, Files.exists(recorded.file.path) {
+            path = recorded.file.path
+        } else {
+            path = try PluginConfiguration.find()
+        }
+        let file = try FileIdentity(of: path, what: "plugin")
+        var result = recorded ?? PluginConfiguration(file: file)
+        if result.file.sha256 != file.sha256 {
+            warnings.append("the plugin is another build than the recording's: labels may differ for that reason")
+        }
+        result.file = file
+        if let mode { result.mode = mode }
+        if let codec { result.codec = codec }
+        if let accesses { result.accesses = accesses }
+        if let mmio { result.mmio = mmio }
+        if let options { result.options = options }
+        return result
+    }
+}
+
+extension GuestConfiguration.Disk {
+    public static let defaultDevice = "virtio-blk-pci"
+
+    /// A disk from an image; qcow2 is recognised by its magic, anything else is raw.
+    public init(path: String, device: String = defaultDevice) throws(SessionError) {
+        let image = try FileIdentity(of: path, what: "disk image")
+        var magic: [UInt8] = [0, 0, 0, 0]
+        let descriptor = open(image.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system(doing: "open disk image", path: image.path, code: errno) }
+        defer { close(descriptor) }
+        let count = magic.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+        let isQcow2 = count == 4 && magic == [0x51, 0x46, 0x49, 0xfb]
+        self.init(image: image, format: isQcow2 ? "qcow2" : "raw", device: device)
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import ReplaySession
+import ToolSupport
+
+extension MemorySize: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+extension PluginConfiguration.Codec: ExpressibleByArgument {}
+
+/// What boots, and on what machine.
+struct GuestOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A PVH or multiboot ELF file, or a Linux bzImage.", valueName: "file"))
+    var kernel: String?
+
+    @Option(help: ArgumentHelp("The kernel's first RAM disk.", valueName: "file"))
+    var initrd: String?
+
+    @Option(help: ArgumentHelp("The kernel's command line.", valueName: "text"))
+    var append: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "A disk image, raw or qcow2; may be repeated. It is not written to: what the guest writes is thrown away.",
+            valueName: "file"))
+    var disk: [String] = []
+
+    @Option(help: ArgumentHelp("The device that carries the disks.", valueName: "device"))
+    var diskDevice = GuestConfiguration.Disk.defaultDevice
+
+    @Option(help: ArgumentHelp("Guest memory: 64, 512M, 2G.", valueName: "size"))
+    var memory = GuestConfiguration().memory
+
+    @Option(help: ArgumentHelp("QEMU's processor model.", valueName: "model"))
+    var cpu = GuestConfiguration().cpu
+
+    @Option(help: ArgumentHelp("QEMU's machine.", valueName: "type"))
+    var machine = GuestConfiguration().machine
+
+    @Option(help: ArgumentHelp("A further device, as for QEMU's -device; may be repeated.", valueName: "device"))
+    var device: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "One instruction takes 2^N ns of the guest's time. (default: 1; with a disk 4)", valueName: "n"))
+    var shift: Int?
+
+    @Option(help: "Whether an idle guest waits in real time. (default: off; with a disk on)")
+    var sleep: Switch?
+
+    @Option(help: ArgumentHelp("Processors: QEMU can record one.", valueName: "n"))
+    var smp = 1
+
+    func configuration(_ extraArguments: [String]) throws -> GuestConfiguration {
+        if smp != 1 { throw ExtraArguments.processors("--smp \(smp)") }
+        if let shift, !(0...10).contains(shift) { throw ValidationError("--shift is 0 ... 10, not \(shift)") }
+        var guest = GuestConfiguration()
+        guest.machine = machine
+        guest.cpu = cpu
+        guest.memory = memory
+        guest.kernel = try kernel.map { try FileIdentity(of: $0, what: "kernel") }
+        guest.initrd = try initrd.map { try FileIdentity(of: $0, what: "initrd") }
+        guest.commandLine = append
+        guest.disks = try disk.map { try GuestConfiguration.Disk(path: $0, device: diskDevice) }
+        guest.devices = device
+        guest.instructionClock = .init(shift: shift, sleep: sleep?.isOn)
+        guest.extraArguments = extraArguments
+        return guest
+    }
+}
+
+/// `on` or `off`.
+enum Switch: String, ExpressibleByArgument, CaseIterable {
+    case on, off
+
+    var isOn: Bool { self == .on }
+}
+
+/// What the plugin writes.
+struct LogOptions: ParsableArguments {
+    enum Mode: String, ExpressibleByArgument, CaseIterable {
+        case branches, digest, events, none
+    }
+
+    @Option(
+        help: """
+            branches: everything; digest: of the branches only their digests; events: no branches; none: QEMU's input \
+            log alone, which a replay can make a log from.
+            """)
+    var mode = Mode.branches
+
+    @Option(help: "How the log is compressed.")
+    var codec = PluginConfiguration.Codec.zstd
+
+    @Option(help: "Whether rdtsc, port I/O, cpuid and msr instructions are logged.")
+    var access = Switch.on
+
+    @Option(help: "Whether accesses to memory-mapped devices are logged (slower by half).")
+    var mmio = Switch.off
+
+    @Option(
+        name: .customLong("plugin"),
+        help: ArgumentHelp(
+            "The recorder. (default: TTD_PLUGIN, or libttd.so beside the tool or in the source tree)", valueName: "file"
+        ))
+    var pluginFile: String?
+
+    @Option(
+        help: ArgumentHelp("A further argument for the plugin; may be repeated.", valueName: "key=value"))
+    var pluginOption: [String] = []
+
+    /// nil for a run without a log.
+    func plugin() throws -> PluginConfiguration? {
+        guard let mode = PluginConfiguration.Mode(rawValue: mode.rawValue) else { return nil }
+        var plugin = PluginConfiguration(
+            file: try FileIdentity(of: pluginFile ?? PluginConfiguration.find(), what: "plugin"))
+        plugin.mode = mode
+        plugin.codec = codec
+        plugin.accesses = access.isOn
+        plugin.mmio = mmio.isOn
+        plugin.options = pluginOption
+        return plugin
+    }
+}
+
+/// How the run is made and reported.
+struct SessionOptions: ParsableArguments {
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    @Option(
+        help: ArgumentHelp(
+            "QEMU's program. (default: QEMU in the environment, or qemu-system-x86_64)", valueName: "file"))
+    var qemu: String?
+
+    @Option(help: ArgumentHelp("End the run after so many seconds.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Flag(name: [.long, .customLong("force")], help: "Remove an earlier recording in the directory, with its replays.")
+    var overwrite = false
+
+    @Flag(help: "No progress and no summary; what is wrong is said all the same.")
+    var quiet = false
+
+    @Option(help: "How the summary is printed.")
+    var format = Format.text
+
+    /// Prints the summary and ends the tool with its status.
+    func report(_ summary: RunSummary) throws {
+        switch format {
+        case .json: Output.standard.line(try summary.json())
+        case .text:
+            if !quiet { Output.standard.line(summary.text) }
+            if quiet || summary.verdict != .done { for warning in summary.warnings { Diagnostics.warning(warning) } }
+        }
+        if summary.verdict == .trouble {
+            Diagnostics.error("the recording is not whole: \(summary.outcome.text)")
+            throw ToolStatus.trouble.exitCode
+        }
+    }
+}

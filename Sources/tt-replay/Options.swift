@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import ReplaySession
+import ToolSupport
+
+/// What is to be other than in the recording.
+struct ChangeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Another kernel.", valueName: "file"))
+    var kernel: String?
+
+    @Option(help: ArgumentHelp("Another RAM disk.", valueName: "file"))
+    var initrd: String?
+
+    @Option(help: ArgumentHelp("Another kernel command line.", valueName: "text"))
+    var append: String?
+
+    @Option(help: ArgumentHelp("Other disk images, in the recording's order; may be repeated.", valueName: "file"))
+    var disk: [String] = []
+
+    @Option(help: ArgumentHelp("Another amount of memory.", valueName: "size"))
+    var memory: MemorySize?
+
+    @Option(help: ArgumentHelp("Another processor model.", valueName: "model"))
+    var cpu: String?
+
+    @Option(help: ArgumentHelp("Another machine.", valueName: "type"))
+    var machine: String?
+
+    func changes(_ extraArguments: [String]) -> Replay.Changes {
+        var changes = Replay.Changes()
+        changes.kernel = kernel
+        changes.initrd = initrd
+        changes.commandLine = append
+        changes.disks = disk
+        changes.memory = memory
+        changes.cpu = cpu
+        changes.machine = machine
+        changes.extraArguments = extraArguments
+        return changes
+    }
+}
+
+/// What the plugin shall do otherwise; none of it changes what the guest does.
+struct WatchOptions: ParsableArguments {
+    enum Switch: String, ExpressibleByArgument, CaseIterable {
+        case on, off
+    }
+
+    @Option(help: "How much is logged. (default: as recorded)")
+    var mode: PluginConfiguration.Mode?
+
+    @Option(help: "How the log is compressed. (default: as recorded)")
+    var codec: PluginConfiguration.Codec?
+
+    @Option(help: "Whether rdtsc, port I/O, cpuid and msr instructions are logged. (default: as recorded)")
+    var access: Switch?
+
+    @Option(help: "Whether accesses to memory-mapped devices are logged. (default: as recorded)")
+    var mmio: Switch?
+
+    @Option(help: ArgumentHelp("Another build of the recorder than the recording's.", valueName: "file"))
+    var plugin: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "An argument for the plugin, in place of the recording's; may be repeated.", valueName: "key=value"))
+    var pluginOption: [String] = []
+
+    var watching: Replay.Watching {
+        var result = Replay.Watching()
+        result.plugin = plugin
+        result.mode = mode
+        result.codec = codec
+        result.accesses = access.map { $0 == .on }
+        result.mmio = mmio.map { $0 == .on }
+        result.options = pluginOption.isEmpty ? nil : pluginOption
+        return result
+    }
+}
+
+/// How the run is made and reported.
+struct SessionOptions: ParsableArguments {
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    @Option(help: ArgumentHelp("The replay's name. (default: the next free number)", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("QEMU's program. (default: the recording's)", valueName: "file"))
+    var qemu: String?
+
+    @Flag(help: "Replay although something is not as it was recorded.")
+    var force = false
+
+    @Flag(help: "Remove an earlier replay of this name.")
+    var overwrite = false
+
+    @Option(
+        help: ArgumentHelp("A replay that stands still for so long has gone wrong and is ended.", valueName: "seconds"))
+    var hangTimeout: Double = 3
+
+    @Option(help: ArgumentHelp("End the replay after so many seconds.", valueName: "seconds"))
+    var timeout: Double?
+
+    @Flag(help: "No progress and no summary; what is wrong is said all the same.")
+    var quiet = false
+
+    @Option(help: "How the summary is printed.")
+    var format = Format.text
+
+    func validate() throws {
+        if hangTimeout <= 0 { throw ValidationError("--hang-timeout must be more than 0") }
+    }
+
+    /// Prints the summary and ends the tool with its status.
+    func report(_ summary: RunSummary) throws {
+        switch format {
+        case .json: Output.standard.line(try summary.json())
+        case .text:
+            if !quiet { Output.standard.line(summary.text) }
+            if quiet { for warning in summary.warnings { Diagnostics.warning(warning) } }
+        }
+        switch summary.verdict {
+        case .done: return
+        case .different:
+            if quiet { for difference in summary.differences { Diagnostics.note("went differently: \(difference)") } }
+            throw ToolStatus.different.exitCode
+        case .trouble:
+            Diagnostics.error("the replay is not whole: \(summary.outcome.text)")
+            throw ToolStatus.trouble.exitCode
+        }
+    }
+}
