@@ -88,6 +88,22 @@ int ttlog_write_all(int fd, const void *bytes, size_t size, uint64_t offset) {
     return code;
 }
 
+/* Reads exactly size bytes. Returns errno; ENODATA when the file ends before. */
+int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset) {
+    uint8_t *place = bytes;
+    while (size > 0) {
+        ssize_t got = pread(fd, place, size, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? errno : ENODATA;
+        place += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return 0;
+}
+
 /* Gives the file its size and its space on the disk. Returns errno. */
 int ttlog_preallocate(int fd, uint64_t size) {
     struct held_signal held;

@@ -33,8 +33,7 @@ struct ttlog_slot {
     struct ttlog_slot_header *header;
     void *units;
     uint32_t capacity;
-    uint32_t tail_flags; /* TTLOG_CHUNK_PARTIAL_TAIL, set by the one who queues it */
-    int busy;            /* queued and not sealed yet */
+    int busy; /* queued and not sealed yet */
     struct ttlog_track *track;
 };
 
@@ -116,7 +115,9 @@ struct ttlog_writer {
     uint32_t queue_size, queue_head, queue_count;
     int stop;
     int error; /* errno; atomic */
-    uint64_t lost_before; /* appending: what the log has lost already */
+    uint64_t lost_before;  /* appending: what the log has lost already */
+    uint64_t recovered_lost[8]; /* what a recovered log had lost, by stream */
+    uint64_t append_begin; /* appending: where the log ended before */
     uint64_t stall_ns;
     pthread_mutex_t seal_lock;
     pthread_t helper;
@@ -141,6 +142,7 @@ uint64_t ttlog_random(void);
 
 /* ttlog_open.c: the open file. */
 int ttlog_open_create(ttlog_writer *writer, ttlog_error *error);
+int ttlog_open_anonymous(ttlog_writer *writer); /* slots without a file, for appending */
 void ttlog_open_unmap(ttlog_writer *writer);
 
 /* ttlog_sink.c: chunks to the log. */
@@ -154,7 +156,7 @@ uint64_t ttlog_chain(uint64_t previous, const struct ttlog_chunk_header *header)
 /* ttlog_seal.c: slots to chunks, the queue and the helper thread. */
 int ttlog_helper_start(ttlog_writer *writer);
 void ttlog_helper_stop(ttlog_writer *writer);
-void ttlog_queue_slot(ttlog_writer *writer, struct ttlog_slot *slot, uint32_t tail_flags);
+void ttlog_queue_slot(ttlog_writer *writer, struct ttlog_slot *slot);
 int ttlog_queue_drain(ttlog_writer *writer);
 int ttlog_wait_free(ttlog_writer *writer, struct ttlog_slot *slot);
 int ttlog_write_kept(ttlog_writer *writer);
@@ -165,6 +167,37 @@ void ttlog_writer_free(ttlog_writer *writer);
 int ttlog_open_log(ttlog_writer *writer, int create, ttlog_error *error);
 int ttlog_set_up_tracks(ttlog_writer *writer);
 size_t ttlog_largest_body(const ttlog_writer *writer);
+
+/* ttlog_scan.c: what stands in a log that was written before. */
+struct ttlog_scan_entry {
+    uint64_t offset;
+    uint64_t cell;
+    uint32_t epoch, part, flags;
+    uint16_t vcpu;
+    uint8_t stream;
+};
+
+struct ttlog_scan {
+    int fd;
+    uint64_t nonce;
+    uint64_t size; /* of the file */
+    struct ttlog_scan_entry *entries; /* chunks, without directories, in file order */
+    size_t count, capacity;
+    uint64_t end;          /* behind the last intact chunk or trailer */
+    uint64_t last_trailer; /* 0: none */
+    uint64_t lost;         /* as the last trailer has it */
+    uint64_t records;      /* events, accesses and meta records in all chunks */
+    uint64_t ticket_end;   /* no ticket of a chunk header is as large */
+    uint32_t directories;
+    uint8_t uses_zstd;
+};
+
+int ttlog_scan_log(struct ttlog_scan *scan);
+int ttlog_scan_header(const struct ttlog_scan *scan, size_t index, struct ttlog_chunk_header *header);
+int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset);
+
+/* ttlog_recover.c */
+int ttlog_recover(ttlog_writer *writer, struct ttlog_scan *scan, ttlog_error *error);
 
 /* ttlog_close.c, ttlog_append.c */
 void ttlog_write_lost(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, uint64_t records, uint64_t clock);

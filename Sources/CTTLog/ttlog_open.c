@@ -90,7 +90,8 @@ static void populate(ttlog_writer *writer) {
 #endif
 }
 
-int ttlog_open_create(ttlog_writer *writer, ttlog_error *error) {
+/* How many slots there are; sets the size of the open file. */
+static uint32_t lay_out(ttlog_writer *writer) {
     uint32_t slot_count = 0;
     size_t slots_size = 0;
     for (uint32_t i = 0; i < writer->track_count; i++) {
@@ -101,7 +102,22 @@ int ttlog_open_create(ttlog_writer *writer, ttlog_error *error) {
     }
     writer->open_size =
         round_to_page(sizeof(struct ttlog_open_header) + slot_count * sizeof(struct ttlog_slot_descriptor)) + slots_size;
+    return slot_count;
+}
 
+int ttlog_open_anonymous(ttlog_writer *writer) {
+    uint32_t slot_count = lay_out(writer);
+    void *map = mmap(NULL, writer->open_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return errno;
+    writer->open_map = map;
+    write_descriptors(writer, slot_count);
+    write_open_header(writer, slot_count);
+    return 0;
+}
+
+int ttlog_open_create(ttlog_writer *writer, ttlog_error *error) {
+    uint32_t slot_count = lay_out(writer);
     /* A stale open file belongs to another log: a new one takes its place, so that whoever maps the old one is safe. */
     if (unlink(writer->open_path) != 0 && errno != ENOENT)
         return ttlog_fail(error, errno, "%s: cannot remove the old open file", writer->open_path);

@@ -53,7 +53,7 @@ static int seal(ttlog_writer *writer, struct ttlog_slot *slot) {
     struct ttlog_chunk_header header = {
         .stream = track->stream,
         .vcpu = track->vcpu,
-        .flags = slot->header->flags | slot->tail_flags,
+        .flags = slot->header->flags,
         .epoch = slot->header->epoch,
         .part = slot->header->part,
         .cell = slot->header->cell,
@@ -180,10 +180,9 @@ int ttlog_queue_drain(ttlog_writer *writer) {
 }
 
 /* The slot takes no more records: hands it to the sealer. */
-void ttlog_queue_slot(ttlog_writer *writer, struct ttlog_slot *slot, uint32_t tail_flags) {
+void ttlog_queue_slot(ttlog_writer *writer, struct ttlog_slot *slot) {
     pthread_mutex_lock(&writer->lock);
     slot->busy = 1;
-    slot->tail_flags = tail_flags;
     writer->queue[(writer->queue_head + writer->queue_count) % writer->queue_size] = slot;
     writer->queue_count++;
     pthread_cond_broadcast(&writer->changed);

@@ -40,7 +40,8 @@ static void close_slot(struct ttlog_track *track, uint32_t tail_flags) {
     struct ttlog_slot *slot = &track->slot[track->current];
     track->is_open = 0;
     track->ordinal += track->records;
-    ttlog_queue_slot(track->writer, slot, tail_flags);
+    slot->header->flags |= tail_flags;
+    ttlog_queue_slot(track->writer, slot);
 }
 
 /* Opens the other slot for records of the cell at clock. Returns -1 when the logging has ended. */

@@ -9,7 +9,7 @@
  *
  *     file header (4096 bytes, immutable)
  *     chunk, chunk, ...                      each 64-byte aligned: 192-byte header + body + zero padding
- *     directory chunk, trailer (64 bytes)    written at a clean close
+ *     directory chunk, trailer (64 bytes)    written after every 4096 chunks or so, and at a clean close
  *     [meta chunk ..., directory chunk, trailer]   appended after the run, any number of times
  *
  * While it is being written, the chunks that are not sealed yet live in a second file, "<log>.open"
@@ -125,7 +125,7 @@ enum ttlog_stream {
     TTLOG_STREAM_EVENT = 2,
     TTLOG_STREAM_ACCESS = 3,
     TTLOG_STREAM_META = 4,      /* one per log, vcpu = TTLOG_VCPU_NONE, never compared */
-    TTLOG_STREAM_DIRECTORY = 5, /* body: the chunk headers of the log, verbatim, in file order */
+    TTLOG_STREAM_DIRECTORY = 5, /* body, always RAW: chunk headers, verbatim, in file order, no directory's */
 };
 
 enum ttlog_codec {
@@ -188,7 +188,8 @@ TTLOG_STATIC_ASSERT(sizeof(struct ttlog_chunk_header) == TTLOG_CHUNK_HEADER_SIZE
  * TTLOG_EVENT_COLUMNS, then the columns one after the other without padding, in the order of the enumerations
  * below, where the columns of a class stand side by side. digest[class] = XXH3-64, seed = count, over the bytes of
  * that class's columns; a class without columns has digest 0. Columns are chunk-local: no first value refers to
- * anything outside the chunk but to header fields, which are compared as they are. The encodings below are
+ * anything outside the chunk but to header fields, which are compared as they are. (Events have no path and label
+ * columns, branches no payload columns. Branch positions without icount are columns of no bytes.) The encodings are
  * canonical: a value has exactly one form. Codec, sizes, offsets, tickets and times are in no digest. */
 
 struct ttlog_trailer {
@@ -406,7 +407,7 @@ struct ttlog_open_header {
     uint64_t nonce;      /* the log's */
     uint32_t slot_count;
     uint32_t reserved0;
-    uint64_t file_size;
+    uint64_t file_size; /* bytes that mean something; the file may be longer */
     uint64_t reserved1[3];
     /* From here on written during the run. */
     uint64_t committed_branches; /* live counters, all vCPUs; a progress display reads them */
@@ -437,11 +438,12 @@ struct ttlog_slot_header {
     uint64_t cell;
     uint32_t epoch;
     uint32_t part;
-    uint32_t flags; /* TTLOG_CHUNK_PARTIAL_HEAD, TTLOG_CHUNK_GAP_BEFORE */
+    uint32_t flags; /* TTLOG_CHUNK_PARTIAL_HEAD, TTLOG_CHUNK_GAP_BEFORE; PARTIAL_TAIL when the epoch has ended */
     uint32_t reserved0;
     uint64_t first_ordinal;
     uint64_t clock_first; /* branches: the clock of the first record; the others follow one by one */
-    uint64_t chain;       /* of the chunk before in this stream, vCPU and epoch (valid only once that one is sealed) */
+    uint64_t chain;       /* a hint, the chain of the chunk sealed last; what holds is the last chunk in the log of this
+                             stream, vCPU and epoch (0: there is none) */
     uint8_t reserved[128 - 56];
 };
 TTLOG_STATIC_ASSERT(sizeof(struct ttlog_slot_header) == 128, "slot header is 128 bytes");
