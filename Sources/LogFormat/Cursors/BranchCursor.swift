@@ -1,0 +1,89 @@
+/// Reads the branches of one vCPU in order, chunk by chunk. Made by ``LogFile/branches(vcpu:from:to:)``.
+///
+/// Chunks that are damaged or elided are passed over and stand in ``skipped``.
+public struct BranchCursor: ~Copyable {
+    /// The chunks that could not be read so far.
+    public private(set) var skipped: [Damage] = []
+
+    private let log: LogFile
+    private let chunks: [Chunk]
+    private let from: UInt64
+    private let to: UInt64
+    private var nextChunk = 0
+    private var batch = BranchBatch()
+    /// What of the batch has not been handed out.
+    private var rest = 0..<0
+
+    init(_ log: LogFile, vcpu: UInt16, from: UInt64, to: UInt64) {
+        self.log = log
+        self.from = from
+        self.to = to
+        chunks = log.index.run(.branch, vcpu: vcpu, from: from, to: to)
+    }
+
+    /// The next branch; nil at the end.
+    public mutating func next() -> Branch? {
+        while rest.isEmpty {
+            guard fill() else { return nil }
+        }
+        let index = rest.lowerBound
+        rest = (index + 1)..<rest.upperBound
+        return batch[index]
+    }
+
+    /// Calls `body` with the next decoded columns and the range of indexes in them that belong to the cursor's range of
+    /// clocks; never with an empty one. Returns false, without a call, at the end.
+    public mutating func nextBatch(_ body: (borrowing BranchBatch, Range<Int>) throws -> Void) rethrows -> Bool {
+        while rest.isEmpty {
+            guard fill() else { return false }
+        }
+        let range = rest
+        rest = 0..<0
+        try body(batch, range)
+        return true
+    }
+
+    /// Decodes the next chunk. Returns false when there is none.
+    private mutating func fill() -> Bool {
+        guard nextChunk < chunks.count else { return false }
+        let chunk = chunks[nextChunk]
+        nextChunk += 1
+        do throws(LogError) {
+            try log.decode(chunk, into: &batch)
+            rest = wanted()
+        } catch {
+            rest = 0..<0
+            skipped.append(error.damage(of: chunk))
+        }
+        return true
+    }
+
+    /// The part of the batch whose clocks lie in the range. Clocks that would pass 2^64 are left out.
+    private func wanted() -> Range<Int> {
+        let first = batch.clockFirst
+        let count = UInt64(batch.count)
+        let end = first.addingReportingOverflow(count).overflow ? UInt64.max &- first : count
+        let low = from > first ? min(from - first, end) : 0
+        let high = to == .max ? end : (to > first ? min(to - first, end) : 0)
+        return low < high ? Int(low)..<Int(high) : 0..<0
+    }
+}
+
+// MARK: - Making cursors
+extension LogFile {
+    /// The branches of a vCPU with clocks in `from ..< to`; no end when `to` is `.max`.
+    ///
+    /// Damaged and elided chunks are passed over and reported in ``BranchCursor/skipped``. The clock of a log whose
+    /// guest was rewound steps back with the epoch: all branches in the range come, epoch after epoch.
+    public func branches(vcpu: UInt16 = 0, from: UInt64 = 0, to: UInt64 = .max) -> BranchCursor {
+        BranchCursor(self, vcpu: vcpu, from: from, to: to)
+    }
+
+    /// The events of some streams of a vCPU with clocks in `from ..< to` (no end when `to` is `.max`), merged by
+    /// (epoch, clock, icount, stream, ordinal). For the meta stream, give ``noVCPU``.
+    public func events(
+        _ streams: [LogStream] = [.event], vcpu: UInt16 = 0, from: UInt64 = 0, to: UInt64 = .max
+    ) -> EventCursor {
+        EventCursor(self, streams, vcpu: vcpu, from: from, to: to)
+    }
+}

@@ -1,0 +1,58 @@
+/// The branches of one chunk, decoded into columns. Memory is used again by the next decode.
+public struct BranchBatch: ~Copyable {
+    /// Branches in the batch.
+    public internal(set) var count = 0
+    /// The clock of the first; the others follow one by one.
+    public internal(set) var clockFirst: UInt64 = 0
+    /// The epoch they belong to.
+    public internal(set) var epoch: UInt32 = 0
+
+    var reader = BodyReader()
+    private var words: UnsafeMutablePointer<UInt64>
+    private var labels: UnsafeMutablePointer<UInt8>
+    /// Room for so many records in each column.
+    private var capacity: Int
+
+    public init() {
+        capacity = 8
+        words = .allocate(capacity: 3 * (capacity + 8))
+        labels = .allocate(capacity: capacity + 8)
+    }
+
+    deinit {
+        words.deallocate()
+        labels.deallocate()
+    }
+
+    /// Addresses of the instructions left, `count` of them, valid until the next decode.
+    public var from: UnsafePointer<UInt64> { UnsafePointer(words) }
+    /// Addresses of the instructions that began next.
+    public var to: UnsafePointer<UInt64> { UnsafePointer(words + (capacity + 8)) }
+    /// Instruction counts; all 0 in a log without them.
+    public var icount: UnsafePointer<UInt64> { UnsafePointer(words + 2 * (capacity + 8)) }
+    /// Labels (``BranchLabel/rawValue``).
+    public var label: UnsafePointer<UInt8> { UnsafePointer(labels) }
+
+    /// The branch with that index in the batch; one of zeros outside it.
+    public subscript(index: Int) -> Branch {
+        guard index >= 0, index < count else {
+            return Branch(clock: 0, from: 0, to: 0, icount: 0, label: BranchLabel(rawValue: 0))
+        }
+        return Branch(
+            clock: clockFirst &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
+            label: BranchLabel(rawValue: label[index]))
+    }
+
+    /// Room for so many branches; the contents are undefined.
+    mutating func room(for count: Int) -> BranchDecoder.Output {
+        if count > capacity {
+            words.deallocate()
+            labels.deallocate()
+            capacity = (count + 7) & ~7
+            words = .allocate(capacity: 3 * (capacity + 8))
+            labels = .allocate(capacity: capacity + 8)
+        }
+        return BranchDecoder.Output(
+            from: words, to: words + (capacity + 8), icount: words + 2 * (capacity + 8), label: labels)
+    }
+}

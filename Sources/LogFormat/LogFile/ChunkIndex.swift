@@ -1,0 +1,108 @@
+import CTTLog
+
+/// The chunks of a log in the order in which they are read, and what their headers say is missing between them.
+struct ChunkIndex {
+    /// Sorted by (vcpu, stream, epoch, cell, part).
+    private(set) var chunks: [Chunk]
+    /// A run of chunks of one stream and vCPU.
+    struct Run {
+        var range: Range<Int>
+        /// Whether clocks never step back from chunk to chunk, so that a clock can be searched for by halves.
+        var isAscending: Bool
+    }
+    private(set) var runs: [RunKey: Run] = [:]
+    private(set) var damage: [Damage] = []
+
+    struct RunKey: Hashable {
+        var stream: LogStream
+        var vcpu: UInt16
+    }
+
+    /// Sorts the chunks, resolves what is there twice, and looks for gaps. `prefersSlot` says of a slot and the chunk
+    /// in the log that it repeats whether the slot holds.
+    init(_ found: [Chunk], file: String, prefersSlot: (Chunk, Chunk) -> Bool) {
+        chunks = []
+        for chunk in found.sorted(by: Chunk.precedes) {
+            guard let last = chunks.last, last.key == chunk.key, chunk.stream != .meta || chunk.isOpenSlot else {
+                chunks.append(chunk)
+                continue
+            }
+            if chunk.isOpenSlot {
+                if prefersSlot(chunk, last) { chunks[chunks.count - 1] = chunk }
+            } else {
+                if chunk.digests != last.digests || chunk.count != last.count || !(chunk.isElided || last.isElided) {
+                    damage.append(
+                        Damage(
+                            file: file, offset: chunk.offset, length: chunk.extent,
+                            what: .duplicate(other: last.offset)))
+                }
+                if last.isElided, !chunk.isElided { chunks[chunks.count - 1] = chunk }
+            }
+        }
+        var start = 0
+        while start < chunks.count {
+            let first = chunks[start]
+            var end = start + 1
+            var isAscending = true
+            while end < chunks.count, chunks[end].stream == first.stream, chunks[end].vcpu == first.vcpu {
+                let previous = chunks[end - 1]
+                isAscending =
+                    isAscending && previous.clockLast <= chunks[end].clockFirst
+                    && previous.clockFirst <= previous.clockLast
+                checkStep(from: previous, to: chunks[end], file: file)
+                end += 1
+            }
+            if first.stream.isCompared, first.firstOrdinal != 0 { missing(before: first, expected: 0, file: file) }
+            runs[RunKey(stream: first.stream, vcpu: first.vcpu)] = Run(range: start..<end, isAscending: isAscending)
+            start = end
+        }
+    }
+
+    private mutating func checkStep(from previous: Chunk, to chunk: Chunk, file: String) {
+        guard chunk.stream.isCompared else { return }
+        if chunk.firstOrdinal != previous.endOrdinal {
+            missing(before: chunk, expected: previous.endOrdinal, file: file)
+        } else if chunk.stream == .branch, chunk.epoch == previous.epoch, chunk.clockFirst != previous.clockLast &+ 1 {
+            damage.append(
+                Damage(
+                    file: file, offset: chunk.offset, length: 0,
+                    what: .clock(expected: previous.clockLast &+ 1, found: chunk.clockFirst)))
+        }
+    }
+
+    private mutating func missing(before chunk: Chunk, expected: UInt64, file: String) {
+        let lost = chunk.firstOrdinal > expected ? chunk.firstOrdinal - expected : 0
+        damage.append(
+            Damage(
+                file: file, offset: chunk.offset, length: 0,
+                what: .ordinal(expected: expected, found: chunk.firstOrdinal), lostRecords: lost))
+    }
+
+    /// The chunks of a stream and vCPU.
+    func run(_ stream: LogStream, vcpu: UInt16) -> ArraySlice<Chunk> {
+        guard let run = runs[RunKey(stream: stream, vcpu: vcpu)] else { return chunks[0..<0] }
+        return chunks[run.range]
+    }
+
+    /// Those of a stream and vCPU that may hold records with clocks in `from ..< to` (no end with `to` = `.max`).
+    func run(_ stream: LogStream, vcpu: UInt16, from: UInt64, to: UInt64) -> [Chunk] {
+        guard from < to || to == .max, let run = runs[RunKey(stream: stream, vcpu: vcpu)] else { return [] }
+        if !run.isAscending {
+            return chunks[run.range].filter { ($0.clockFirst < to || to == .max) && $0.clockLast >= from }
+        }
+        let first = partition(run.range) { $0.clockLast >= from }
+        let end = to == .max ? run.range.upperBound : partition(first..<run.range.upperBound) { $0.clockFirst >= to }
+        return Array(chunks[first..<end])
+    }
+
+    /// The first index in the range at which the condition holds, if it holds from there on.
+    private func partition(_ range: Range<Int>, _ holds: (Chunk) -> Bool) -> Int {
+        var low = range.lowerBound
+        var high = range.upperBound
+        while low < high {
+            let middle = low + (high - low) / 2
+            if holds(chunks[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}

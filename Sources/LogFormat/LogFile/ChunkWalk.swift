@@ -1,0 +1,170 @@
+import CTTLog
+
+/// The chunk headers of a log that has no usable directory, found one after the other.
+///
+/// Where no intact header stands, the walk goes on at the next multiple of 64 bytes at which magic, checksum, nonce and
+/// own offset of a chunk or trailer are right; what it passed over is reported. Directories met on the way give back
+/// chunks whose own headers are damaged.
+struct ChunkWalk: ~Copyable {
+    private(set) var chunks: [Chunk] = []
+    private(set) var damage: [Damage] = []
+    /// The last trailer found.
+    private(set) var trailer: Trailer?
+
+    private let file: InputFile
+    private let size: UInt64
+    private let decoder: ChunkHeaderDecoder
+    private var directories: [Chunk] = []
+    private var window = ReusedBuffer()
+    private var windowOffset: UInt64 = 0
+    private var windowCount = 0
+
+    private static let alignment = UInt64(TTLOG_CHUNK_ALIGNMENT)
+    /// Bytes read at once: little where chunk follows chunk, much while searching.
+    private static let searchWindow = 1 << 20
+
+    init(_ file: InputFile, size: UInt64, decoder: ChunkHeaderDecoder) {
+        self.file = file
+        self.size = size
+        self.decoder = decoder
+    }
+
+    /// Walks the whole file.
+    mutating func run() throws(LogError) {
+        var offset = UInt64(TTLOG_FILE_HEADER_SIZE)
+        while offset < size {
+            switch try element(at: offset) {
+            case .chunk(let chunk):
+                if chunk.stream == .directory { directories.append(chunk) } else { chunks.append(chunk) }
+                offset += chunk.extent
+            case .trailer(let found):
+                trailer = found
+                offset += UInt64(ChunkHeaderDecoder.trailerSize)
+            case .damaged(let what, let skip):
+                let next = try search(from: offset &+ skip)
+                damage.append(Damage(file: file.path, offset: offset, length: next - offset, what: what))
+                offset = next
+            }
+        }
+        try restoreFromDirectories()
+    }
+
+    private enum Element {
+        case chunk(Chunk)
+        case trailer(Trailer)
+        /// Nothing usable; the search may begin that many bytes on.
+        case damaged(DamageKind, skip: UInt64)
+    }
+
+    /// What stands at a multiple of 64.
+    private mutating func element(at offset: UInt64) throws(LogError) -> Element {
+        let bytes = try bytes(at: offset, count: ChunkHeaderDecoder.headerSize)
+        if let trailer = decoder.trailer(bytes, at: offset) { return .trailer(trailer) }
+        guard bytes.count >= ChunkHeaderDecoder.headerSize else {
+            return .damaged(
+                .truncated(
+                    structure: .chunkHeader, expected: UInt64(ChunkHeaderDecoder.headerSize),
+                    present: UInt64(bytes.count)), skip: ChunkWalk.alignment)
+        }
+        switch decoder.chunk(bytes, at: offset) {
+        case .success(let chunk):
+            // The last chunk may lack its padding, not its body.
+            let needed = UInt64(ChunkHeaderDecoder.headerSize + chunk.storedSize)
+            guard needed <= size - offset else {
+                return .damaged(
+                    .truncated(structure: .body, expected: needed, present: size - offset), skip: ChunkWalk.alignment)
+            }
+            return .chunk(chunk)
+        case .failure(let problem):
+            // An intact header with a field that this reader does not know says where the next one stands.
+            let extent = (UInt64(ChunkHeaderDecoder.headerSize) + UInt64(problem.storedSize ?? 0) + 63) & ~63
+            let isTrusted = problem.storedSize != nil && extent <= size - offset
+            return .damaged(problem.what, skip: isTrusted ? extent : ChunkWalk.alignment)
+        }
+    }
+
+    /// The first place from `start` on at which a chunk or trailer stands; the file's end when there is none.
+    private mutating func search(from start: UInt64) throws(LogError) -> UInt64 {
+        var offset = start
+        while offset < size {
+            let bytes = try bytes(at: offset, count: ChunkWalk.searchWindow)
+            let raw = RawFields(bytes)
+            var place = 0
+            while place + 8 <= bytes.count {
+                let isCandidate = raw.uint32(place) == TTLOG_CHUNK_MAGIC || raw.uint64(place) == TTLOG_TRAILER_MAGIC
+                if isCandidate {
+                    let isEnough =
+                        bytes.count - place >= ChunkHeaderDecoder.headerSize || offset + UInt64(bytes.count) >= size
+                    if !isEnough { break }
+                    if isIntact(UnsafeRawBufferPointer(rebasing: bytes[place...]), at: offset + UInt64(place)) {
+                        return offset + UInt64(place)
+                    }
+                }
+                place += Int(ChunkWalk.alignment)
+            }
+            offset += UInt64(max(place, Int(ChunkWalk.alignment)))
+        }
+        return size
+    }
+
+    private func isIntact(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Bool {
+        if decoder.trailer(bytes, at: offset) != nil { return true }
+        switch decoder.chunk(bytes, at: offset) {
+        case .success: return true
+        case .failure(let problem): return problem.storedSize != nil
+        }
+    }
+
+    /// Bytes of the file from `offset` on, at most `count`, fewer only at its end.
+    private mutating func bytes(at offset: UInt64, count: Int) throws(LogError) -> UnsafeRawBufferPointer {
+        let wanted = Int(min(UInt64(count), size - offset))
+        if offset < windowOffset || offset + UInt64(wanted) > windowOffset + UInt64(windowCount) {
+            let buffer = window.room(for: wanted)
+            windowCount = 0
+            windowCount = try file.read(buffer, at: offset)
+            windowOffset = offset
+        }
+        let start = Int(offset - windowOffset)
+        let all = UnsafeRawBufferPointer(start: window.base, count: windowCount)
+        return UnsafeRawBufferPointer(rebasing: all[min(start, all.count)..<min(start + wanted, all.count)])
+    }
+
+    /// Adds the chunks that directories list and that the walk did not meet.
+    private mutating func restoreFromDirectories() throws(LogError) {
+        guard !directories.isEmpty, !damage.isEmpty else { return }
+        var known = Set(chunks.map(\.offset))
+        var reader = BodyReader()
+        for directory in directories {
+            let listed = try DirectoryChain.entries(
+                of: directory, from: UInt64(TTLOG_FILE_HEADER_SIZE), in: file, decoder: decoder, reader: &reader)
+            for chunk in listed ?? [] where known.insert(chunk.offset).inserted {
+                chunks.append(chunk)
+            }
+        }
+    }
+
+    /// The nonce of the first chunk in the file whose header is intact but for the nonce; for a log whose own header is
+    /// damaged.
+    static func findNonce(_ file: InputFile, size: UInt64) throws(LogError) -> UInt64? {
+        var buffer = ReusedBuffer()
+        var offset = UInt64(TTLOG_FILE_HEADER_SIZE)
+        while offset < size {
+            let bytes = buffer.room(for: Int(min(UInt64(searchWindow), size - offset)))
+            let count = try file.read(bytes, at: offset)
+            var place = 0
+            while place + ChunkHeaderDecoder.headerSize <= count {
+                let header = UnsafeRawBufferPointer(rebasing: bytes[place..<(place + ChunkHeaderDecoder.headerSize)])
+                let raw = RawFields(header)
+                if raw.uint32(0) == TTLOG_CHUNK_MAGIC, raw.uint64(16) == offset + UInt64(place),
+                    checksum(header, fieldAt: 4) == raw.uint32(4)
+                {
+                    return raw.uint64(8)
+                }
+                place += Int(alignment)
+            }
+            if place == 0 { break }
+            offset += UInt64(place)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,113 @@
+/// What is wrong with a part of a log, with the evidence.
+public enum DamageKind: Sendable, Hashable {
+    /// A structure's CRC32C is not that of its bytes.
+    case checksum(structure: Structure, expected: UInt32, found: UInt32)
+    /// A field of an intact structure holds what it cannot hold.
+    case field(structure: Structure, name: String, found: UInt64)
+    /// A structure that should stand here does not.
+    case missing(structure: Structure)
+    /// A structure goes on beyond the end of the file.
+    case truncated(structure: Structure, expected: UInt64, present: UInt64)
+    /// Bytes in which no chunk is to be found.
+    case unreadable
+    /// XXH3-64 of a chunk's stored bytes is not what its header says.
+    case bodyHash(expected: UInt64, found: UInt64)
+    /// The body cannot be decompressed to the size that its header says.
+    case decompression(rawSize: Int)
+    /// A body's columns do not fit its header or each other.
+    case columns(column: Int, expected: UInt64, found: UInt64)
+    /// A body's columns do not have the digest that the header says.
+    case digest(DigestClass, expected: UInt64, found: UInt64)
+    /// A chunk's chain value does not follow from the chunk before.
+    case chain(expected: UInt64, found: UInt64)
+    /// Records are missing, or there twice: a chunk's first ordinal does not follow from the chunk before.
+    case ordinal(expected: UInt64, found: UInt64)
+    /// A chunk's clock does not follow from the chunk before, or lies outside its cell.
+    case clock(expected: UInt64, found: UInt64)
+    /// Two chunks claim the same cell and part.
+    case duplicate(other: UInt64)
+    /// A field of the header in the file is not what the directory says.
+    case directory(name: String, expected: UInt64, found: UInt64)
+    /// The body was left out by the recorder. This is no defect; the records cannot be shown.
+    case elided
+    /// The log was not closed and its open file is not there: what had not been sealed may be missing.
+    case openFileMissing
+    /// A record of a kind that this reader does not know, or other content that it passes over.
+    case unknownContent(name: String, found: UInt64)
+    /// Reading failed with this errno.
+    case input(errno: Int32)
+
+    /// A part of the layout.
+    public enum Structure: String, Sendable, Hashable {
+        case fileHeader = "file header"
+        case chunkHeader = "chunk header"
+        case body = "chunk body"
+        case directory = "directory"
+        case trailer = "trailer"
+        case openHeader = "open file's header"
+        case slotDescriptor = "slot descriptor"
+        case slot = "slot"
+    }
+}
+
+extension DamageKind: CustomStringConvertible {
+    /// One clause: what was expected and what stood there.
+    public var description: String {
+        func hex(_ value: UInt64) -> String { "0x" + hexadecimal(value) }
+        return switch self {
+        case .checksum(let structure, let expected, let found):
+            "\(structure.rawValue) damaged: CRC32C of its bytes is \(hex(UInt64(expected))), it says \(hex(UInt64(found)))"
+        case .field(let structure, let name, let found): "\(structure.rawValue): \(name) cannot be \(hex(found))"
+        case .missing(let structure): "no \(structure.rawValue) here"
+        case .truncated(let structure, let expected, let present):
+            "\(structure.rawValue) cut short: \(expected) bytes expected, \(present) present"
+        case .unreadable: "no chunk to be found in these bytes"
+        case .bodyHash(let expected, let found):
+            "chunk body damaged: hash \(hex(expected)) expected, \(hex(found)) found"
+        case .decompression(let rawSize): "chunk body cannot be decompressed to \(rawSize) bytes"
+        case .columns(let column, let expected, let found):
+            "chunk body malformed: column \(column) should be \(expected), is \(found)"
+        case .digest(let digestClass, let expected, let found):
+            "\(digestClass.name) digest: header says \(hex(expected)), columns have \(hex(found))"
+        case .chain(let expected, let found): "chain: \(hex(expected)) expected, \(hex(found)) found"
+        case .ordinal(let expected, let found): "ordinal \(expected) expected, \(found) found"
+        case .clock(let expected, let found): "clock \(expected) expected, \(found) found"
+        case .duplicate(let other): "the chunk at offset \(other) claims the same cell and part"
+        case .directory(let name, let expected, let found):
+            "chunk header differs from the directory: \(name) should be \(hex(expected)), is \(hex(found))"
+        case .elided: "body left out by the recorder"
+        case .openFileMissing:
+            "the log was not closed and its open file is missing: up to two unsealed chunks of each stream may be lost"
+        case .unknownContent(let name, let found): "unknown \(name) \(found), passed over"
+        case .input(let code): "cannot be read: \(errorText(code))"
+        }
+    }
+}
+
+/// A damaged or absent part of a log that was passed over.
+public struct Damage: Sendable, Hashable, CustomStringConvertible {
+    public var file: String
+    /// Where the part begins in that file.
+    public var offset: UInt64
+    /// Bytes concerned; 0 where that is unknown.
+    public var length: UInt64
+    public var what: DamageKind
+    /// Records lost by it; nil where that is unknown.
+    public var lostRecords: UInt64?
+
+    public init(file: String, offset: UInt64, length: UInt64, what: DamageKind, lostRecords: UInt64? = nil) {
+        self.file = file
+        self.offset = offset
+        self.length = length
+        self.what = what
+        self.lostRecords = lostRecords
+    }
+
+    public var description: String {
+        var text = "\(file): offset \(offset)"
+        if length > 0 { text += ", \(length) bytes" }
+        text += ": \(what)"
+        if let lostRecords, lostRecords > 0 { text += "; \(lostRecords) records lost" }
+        return text
+    }
+}

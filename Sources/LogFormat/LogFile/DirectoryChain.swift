@@ -1,0 +1,92 @@
+import CTTLog
+
+/// The chunk headers of a closed log, read from its directories alone: the trailer at the end of the file leads to a
+/// directory and to the trailer before.
+///
+/// Bounded on any input: trailers must lead backwards, and the chunks of a directory must stand in ascending order,
+/// without overlap, between the previous trailer and the directory.
+struct DirectoryChain {
+    var chunks: [Chunk] = []
+    var trailer: Trailer
+
+    /// The chain of the log; nil when the file does not end with a trailer or anything in the chain is not right (the
+    /// log must then be walked).
+    static func read(_ file: InputFile, size: UInt64, decoder: ChunkHeaderDecoder) throws(LogError) -> DirectoryChain? {
+        let trailerSize = UInt64(ChunkHeaderDecoder.trailerSize)
+        guard size >= UInt64(TTLOG_FILE_HEADER_SIZE) + trailerSize, size % UInt64(TTLOG_CHUNK_ALIGNMENT) == 0,
+            let last = try trailer(in: file, at: size - trailerSize, decoder: decoder)
+        else { return nil }
+        var reader = BodyReader()
+        var sections: [[Chunk]] = []
+        var current = last
+        while true {
+            let floor =
+                current.previousTrailer == 0
+                ? UInt64(TTLOG_FILE_HEADER_SIZE) : current.previousTrailer &+ trailerSize
+            guard current.previousTrailer < current.offset, floor <= current.directoryOffset,
+                let directory = try directory(of: current, in: file, decoder: decoder),
+                let section = try entries(of: directory, from: floor, in: file, decoder: decoder, reader: &reader),
+                section.count == current.chunkCount
+            else { return nil }
+            sections.append(section)
+            if current.previousTrailer == 0 { break }
+            guard let previous = try trailer(in: file, at: current.previousTrailer, decoder: decoder) else {
+                return nil
+            }
+            current = previous
+        }
+        return DirectoryChain(chunks: sections.reversed().flatMap { $0 }, trailer: last)
+    }
+
+    private static func trailer(
+        in file: InputFile, at offset: UInt64, decoder: ChunkHeaderDecoder
+    ) throws(LogError) -> Trailer? {
+        var buffer = ReusedBuffer()
+        let bytes = buffer.room(for: ChunkHeaderDecoder.trailerSize)
+        guard try file.read(bytes, at: offset) == bytes.count else { return nil }
+        return decoder.trailer(UnsafeRawBufferPointer(bytes), at: offset)
+    }
+
+    /// The header of the directory chunk that a trailer leads to.
+    private static func directory(
+        of trailer: Trailer, in file: InputFile, decoder: ChunkHeaderDecoder
+    ) throws(LogError) -> Chunk? {
+        var buffer = ReusedBuffer()
+        let bytes = buffer.room(for: ChunkHeaderDecoder.headerSize)
+        guard trailer.directoryOffset < trailer.offset,
+            try file.read(bytes, at: trailer.directoryOffset) == bytes.count,
+            case .success(let chunk) = decoder.chunk(UnsafeRawBufferPointer(bytes), at: trailer.directoryOffset),
+            chunk.stream == .directory, chunk.extent <= trailer.offset - trailer.directoryOffset
+        else { return nil }
+        return chunk
+    }
+
+    /// The chunks that a directory lists; nil when its body is damaged, when an entry is not an intact header, or when
+    /// entries do not ascend from `floor` to the directory itself.
+    static func entries(
+        of directory: Chunk, from floor: UInt64, in file: InputFile, decoder: ChunkHeaderDecoder,
+        reader: inout BodyReader
+    ) throws(LogError) -> [Chunk]? {
+        let entrySize = ChunkHeaderDecoder.headerSize
+        guard !directory.isElided, directory.rawSize == directory.count &* entrySize else { return nil }
+        let body: UnsafeRawBufferPointer
+        do throws(LogError) {
+            body = try reader.body(of: directory, in: file)
+        } catch {
+            if case .damaged = error.kind { return nil }
+            throw error
+        }
+        var chunks: [Chunk] = []
+        var end = floor
+        for index in 0..<directory.count {
+            let entry = UnsafeRawBufferPointer(rebasing: body[(index * entrySize)..<((index + 1) * entrySize)])
+            let offset = RawFields(entry).uint64(16)
+            guard case .success(let chunk) = decoder.chunk(entry, at: offset), chunk.stream != .directory,
+                offset >= end, offset < directory.offset, chunk.extent <= directory.offset - offset
+            else { return nil }
+            chunks.append(chunk)
+            end = offset + chunk.extent
+        }
+        return chunks
+    }
+}

@@ -1,0 +1,95 @@
+import CTTLog
+import Glibc
+
+/// A regular file, read by `pread` into memory of our own.
+///
+/// Not mapped: a file that is cut short while we read it (a recorder that starts anew, a full disk) would then kill the
+/// process with SIGBUS; reading costs one copy of the stored bytes, which are compressed; it leaves slack after the
+/// bytes, which the decoder needs; it makes what was touched countable; and it bounds memory on any file.
+final class InputFile: Sendable {
+    let path: String
+    let descriptor: Int32
+
+    /// Opens for reading; anything but a regular file is refused.
+    init(path: String) throws(LogError) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        guard descriptor >= 0 else { throw LogError(file: path, kind: .cannotOpen(errno: errno)) }
+        var status = stat()
+        let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        guard isRegular else {
+            close(descriptor)
+            throw LogError(file: path, kind: .notARegularFile)
+        }
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// The file's size now.
+    var size: UInt64 {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 ? UInt64(max(0, status.st_size)) : 0
+    }
+
+    /// Whether a writer holds its lock on this file.
+    var isLocked: Bool { ttlog_is_locked(descriptor) != 0 }
+
+    /// Reads up to `buffer.count` bytes; fewer came back only where the file ends.
+    func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LogError) -> Int {
+        var done = 0
+        while done < buffer.count {
+            let (place, overflow) = offset.addingReportingOverflow(UInt64(done))
+            guard !overflow, place <= UInt64(Int64.max), let base = buffer.baseAddress else { break }
+            let count = pread(descriptor, base + done, buffer.count - done, off_t(place))
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                break
+            } else if errno != EINTR {
+                throw LogError(file: path, offset: place, kind: .cannotRead(errno: errno))
+            }
+        }
+        return done
+    }
+}
+
+/// A growing memory area that is used again and again, with slack after the bytes asked for, so that a decoder may load
+/// whole words near the end.
+struct ReusedBuffer: ~Copyable {
+    static let slack = 64
+    private(set) var base: UnsafeMutableRawPointer?
+    private var capacity = 0
+
+    init() {}
+
+    deinit {
+        base?.deallocate()
+    }
+
+    /// Room for `count` bytes and the slack. The contents are undefined; the slack is zero.
+    mutating func room(for count: Int) -> UnsafeMutableRawBufferPointer {
+        if base == nil || capacity < count {
+            base?.deallocate()
+            let wanted = (count &+ 0xfff) & ~0xfff
+            base = UnsafeMutableRawPointer.allocate(byteCount: wanted &+ ReusedBuffer.slack, alignment: 64)
+            capacity = wanted
+        }
+        if let base { memset(base + count, 0, ReusedBuffer.slack) }
+        return UnsafeMutableRawBufferPointer(start: base, count: count)
+    }
+}
+
+/// Whether a path leads to a directory.
+func isDirectory(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}
+
+/// Whether a path leads to a regular file.
+func isRegularFile(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+}

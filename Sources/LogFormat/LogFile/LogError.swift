@@ -1,0 +1,84 @@
+import CTTLog
+import Glibc
+
+/// Why a log could not be opened, read or written. Its description names the file, the offset, what was expected, what
+/// stood there and what to do.
+public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
+    /// What happened, with the evidence.
+    public enum Kind: Sendable, Hashable {
+        case cannotOpen(errno: Int32)
+        case cannotRead(errno: Int32)
+        case notARegularFile
+        /// The file does not begin as a log does.
+        case notALog(found: UInt64)
+        /// The file is shorter than a log's header.
+        case tooShort(UInt64)
+        /// A version of the format that this reader does not know.
+        case unsupportedVersion(UInt32)
+        case unsupportedHeaderSize(UInt32)
+        /// The chunk's body was left out by the recorder (mode digest).
+        case elidedBody
+        /// The chunk is of another stream than the call reads.
+        case wrongStream(LogStream)
+        case damaged(DamageKind)
+        /// The writer's own sentence and errno.
+        case writer(errno: Int32, message: String)
+        /// The request makes no sense for this log.
+        case invalidRequest(String)
+    }
+
+    public var file: String
+    /// Where in the file; nil when the error is about the file as a whole.
+    public var offset: UInt64?
+    public var kind: Kind
+
+    public init(file: String, offset: UInt64? = nil, kind: Kind) {
+        self.file = file
+        self.offset = offset
+        self.kind = kind
+    }
+
+    public var description: String {
+        let place = offset.map { "\(file): offset \($0)" } ?? file
+        return switch kind {
+        case .cannotOpen(let code): "\(place): cannot be opened: \(errorText(code))"
+        case .cannotRead(let code): "\(place): cannot be read: \(errorText(code))"
+        case .notARegularFile: "\(place): not a regular file; give a log, or a state directory that holds ttd.log"
+        case .notALog(let found):
+            "\(place): not a trace log: it should begin with 0x\(hexadecimal(TTLOG_FILE_MAGIC)), it begins with "
+                + "0x\(hexadecimal(found)); give a ttd.log"
+        case .tooShort(let size):
+            "\(place): not a trace log: \(TTLOG_FILE_HEADER_SIZE) bytes of header expected, the file has \(size)"
+        case .unsupportedVersion(let version):
+            "\(place): log version \(version); this program reads version \(TTLOG_VERSION): use a newer one"
+        case .unsupportedHeaderSize(let size):
+            "\(place): header of \(size) bytes; this program reads headers of \(TTLOG_FILE_HEADER_SIZE): use a newer one"
+        case .elidedBody:
+            "\(place): this chunk's body was left out (mode digest); record again with mode branches or with a window"
+        case .wrongStream(let stream): "\(place): a chunk of the \(stream.name) stream cannot be read as the other sort"
+        case .damaged(let what): "\(place): \(what); see tt-analyze verify for the whole file"
+        case .writer(_, let message): message
+        case .invalidRequest(let what): "\(place): \(what)"
+        }
+    }
+
+    /// The error as damage of that chunk, for readers that pass over it.
+    func damage(of chunk: Chunk) -> Damage {
+        let what: DamageKind =
+            switch kind {
+            case .damaged(let what): what
+            case .elidedBody: .elided
+            case .cannotRead(let code), .cannotOpen(let code), .writer(let code, _): .input(errno: code)
+            default: .unreadable
+            }
+        return Damage(
+            file: file, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: what,
+            lostRecords: UInt64(truncatingIfNeeded: chunk.count))
+    }
+}
+
+/// The C library's sentence for an errno.
+func errorText(_ code: Int32) -> String {
+    guard let text = strerror(code) else { return "error \(code)" }
+    return String(cString: text)
+}

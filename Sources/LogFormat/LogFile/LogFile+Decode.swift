@@ -1,0 +1,104 @@
+import CTTLog
+
+// MARK: - Decoding chunks
+extension LogFile {
+    /// Decodes a branch chunk, its body's hash checked.
+    ///
+    /// Throws when the body was left out (`.elidedBody`), cannot be read or is damaged; the batch is then empty.
+    public func decode(_ chunk: Chunk, into batch: inout BranchBatch) throws(LogError) {
+        batch.count = 0
+        guard chunk.stream == .branch else {
+            throw LogError(file: path, offset: chunk.offset, kind: .wrongStream(chunk.stream))
+        }
+        guard chunk.rawSize <= BranchDecoder.bodyBound(count: chunk.count) else {
+            throw malformed(
+                chunk,
+                MalformedBody(
+                    column: Int(TTLOG_BRANCH_COLUMNS.rawValue),
+                    expected: UInt64(BranchDecoder.bodyBound(count: chunk.count)), found: UInt64(chunk.rawSize)))
+        }
+        let body = try self.body(of: chunk, reader: &batch.reader)
+        let output = batch.room(for: chunk.count)
+        do throws(MalformedBody) {
+            try BranchDecoder.decode(body, count: chunk.count, icountFirst: chunk.icountFirst, into: output)
+        } catch {
+            throw malformed(chunk, error)
+        }
+        batch.clockFirst = chunk.clockFirst
+        batch.epoch = chunk.epoch
+        batch.count = chunk.count
+    }
+
+    /// Decodes an event, access or meta chunk, its body's hash checked.
+    ///
+    /// Throws when the body cannot be read or is damaged; the batch is then empty.
+    public func decode(_ chunk: Chunk, into batch: inout EventBatch) throws(LogError) {
+        batch.count = 0
+        guard chunk.stream != .branch, chunk.stream != .directory else {
+            throw LogError(file: path, offset: chunk.offset, kind: .wrongStream(chunk.stream))
+        }
+        let body = try self.body(of: chunk, reader: &batch.reader)
+        do throws(MalformedBody) {
+            try batch.decode(body, of: chunk)
+        } catch {
+            throw malformed(chunk, error)
+        }
+    }
+
+    /// Computes the class digests from the body and says whether they are those of the header.
+    ///
+    /// Throws when the body was left out, cannot be read or is damaged.
+    public func checkDigests(_ chunk: Chunk) throws(LogError) -> Bool {
+        var reader = BodyReader()
+        return try digests(of: chunk, reader: &reader) == chunk.digests
+    }
+
+    /// The class digests of a chunk's columns.
+    func digests(of chunk: Chunk, reader: inout BodyReader) throws(LogError) -> Digests {
+        let body = try self.body(of: chunk, reader: &reader)
+        do throws(MalformedBody) {
+            return try Digests(body: body, chunk: chunk)
+        } catch {
+            throw malformed(chunk, error)
+        }
+    }
+
+    /// The raw body of a chunk, from the log or the open file.
+    func body(of chunk: Chunk, reader: inout BodyReader) throws(LogError) -> UnsafeRawBufferPointer {
+        if chunk.isOpenSlot {
+            guard Int(chunk.slot) < slotBodies.count else {
+                throw LogError(file: path, offset: chunk.offset, kind: .invalidRequest("a chunk of another log"))
+            }
+            return reader.copy(of: slotBodies[Int(chunk.slot)])
+        }
+        bytesTouched.add(UInt64(truncatingIfNeeded: chunk.storedSize), ordering: .relaxed)
+        return try reader.body(of: chunk, in: file)
+    }
+
+    func malformed(_ chunk: Chunk, _ error: MalformedBody) -> LogError {
+        LogError(file: path, offset: chunk.offset, kind: .damaged(error.damage))
+    }
+}
+
+extension Digests {
+    /// Computes the digests of a raw body.
+    init(body: UnsafeRawBufferPointer, chunk: Chunk) throws(MalformedBody) {
+        self.init()
+        let isBranch = chunk.stream == .branch
+        let layout = try ColumnLayout(
+            body: body,
+            columnCount: Int(isBranch ? TTLOG_BRANCH_COLUMNS.rawValue : TTLOG_EVENT_COLUMNS.rawValue))
+        func digest(_ first: UInt32, _ last: UInt32) -> UInt64 {
+            let bytes = layout.bytes(Int(first)...Int(last))
+            return ttlog_hash(bytes.baseAddress, bytes.count, UInt64(truncatingIfNeeded: chunk.count))
+        }
+        if isBranch {
+            path = digest(TTLOG_BCOL_CONTROL.rawValue, TTLOG_BCOL_TO.rawValue)
+            label = digest(TTLOG_BCOL_LABEL.rawValue, TTLOG_BCOL_LABEL_ESCAPE.rawValue)
+            position = digest(TTLOG_BCOL_ICOUNT.rawValue, TTLOG_BCOL_ICOUNT_ESCAPE.rawValue)
+        } else {
+            position = digest(TTLOG_ECOL_KIND.rawValue, TTLOG_ECOL_IP.rawValue)
+            payload = digest(TTLOG_ECOL_INFO.rawValue, TTLOG_ECOL_PAYLOAD.rawValue)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import CTTLog
+import Synchronization
+
+/// A trace log, opened for reading.
+///
+/// Opening a closed log reads its header and directories only; a log that was not closed is walked chunk by chunk, and
+/// what its writer had committed to `<log>.open` is read back. Bodies are read when they are asked for: memory does not
+/// grow with the file, but for about 200 bytes a chunk. What is damaged is reported and passed over.
+///
+///     let log = try LogFile(path: "run")          // a state directory or a log
+///     var branches = log.branches(from: 1_000_000, to: 1_000_010)
+///     while let branch = branches.next() { print(branch.clock, branch.from, branch.to) }
+///
+/// All methods may be called from several threads at once; batches and cursors belong to one thread.
+public final class LogFile: @unchecked Sendable {
+    /// Whether the writer ended in order.
+    public enum Completeness: Sendable, Hashable {
+        /// The log ends with a directory and a trailer.
+        case closed
+        /// Its writer lives: what is read is the log as it was when it was opened.
+        case beingWritten
+        /// Its writer died. Without the open file, what had not been sealed is lost.
+        case unclosed(openFileFound: Bool)
+    }
+
+    /// The log's path, as it was resolved.
+    public let path: String
+    public let header: FileHeader
+    /// Bytes of the log when it was opened.
+    public let fileSize: UInt64
+    public let completeness: Completeness
+    /// What was found wrong while opening: damaged headers, unreadable stretches, missing records.
+    public let structuralDamage: [Damage]
+    /// Records that the writer says it could not write.
+    public let lostRecords: UInt64
+    /// The errno that ended the logging of an unclosed log; 0 when none did.
+    public let writerError: Int32
+
+    let file: InputFile
+    let index: ChunkIndex
+    /// Raw bodies of the chunks that come from the open file.
+    let slotBodies: [[UInt8]]
+    let bytesTouched = Atomic<UInt64>(0)
+    let metaCache = Mutex<MetaRecords?>(nil)
+
+    /// Opens a log, or the log `ttd.log` in a state directory.
+    public convenience init(path: String) throws(LogError) {
+        try self.init(file: InputFile(path: LogFile.resolve(path: path)))
+    }
+
+    init(file: InputFile) throws(LogError) {
+        var damage: [Damage] = []
+        let isLocked = file.isLocked
+        let header = try LogFile.readHeader(file, damage: &damage)
+        // The open file first: what is sealed between the two readings is then in both, not in neither.
+        let openPath = file.path + ".open"
+        var openFile: OpenFile?
+        if isRegularFile(openPath) {
+            openFile = try OpenFile.read(
+                InputFile(path: openPath), nonce: header.nonce, withIcount: header.features.contains(.icount))
+        }
+        let size = file.size
+        let decoder = ChunkHeaderDecoder(nonce: header.nonce)
+        var chunks: [Chunk]
+        var trailer: Trailer?
+        let isClosed: Bool
+        if let chain = try DirectoryChain.read(file, size: size, decoder: decoder) {
+            (chunks, trailer, isClosed) = (chain.chunks, chain.trailer, true)
+        } else {
+            var walk = ChunkWalk(file, size: size, decoder: decoder)
+            try walk.run()
+            (chunks, trailer, isClosed) = (walk.chunks, walk.trailer, false)
+            damage += walk.damage
+        }
+        let slots = openFile?.chunks ?? []
+        chunks += slots
+        damage += openFile?.damage ?? []
+
+        index = ChunkIndex(chunks, file: file.path) { slot, sealed in
+            sealed.isElided ? slot.digests == sealed.digests : !LogFile.isIntact(sealed, in: file)
+        }
+        damage += index.damage
+        if isLocked {
+            completeness = .beingWritten
+        } else if isClosed, !index.chunks.contains(where: \.isOpenSlot) {
+            completeness = .closed
+        } else {
+            completeness = .unclosed(openFileFound: openFile != nil)
+            if openFile == nil {
+                damage.append(Damage(file: file.path, offset: size, length: 0, what: .openFileMissing))
+            }
+        }
+        slotBodies = openFile?.bodies ?? []
+        lostRecords = max(trailer?.lostRecords ?? 0, openFile?.lostRecords ?? 0)
+        writerError = openFile?.error ?? 0
+        structuralDamage = damage
+        fileSize = size
+        path = file.path
+        self.header = header
+        self.file = file
+    }
+
+    /// The log that a path means: the path itself or, for a state directory, its `ttd.log`.
+    public static func resolve(path: String) -> String {
+        guard isDirectory(path) else { return path }
+        return path.hasSuffix("/") ? path + "ttd.log" : path + "/ttd.log"
+    }
+
+    /// Every chunk but the directories, sorted by (vcpu, stream, epoch, cell, part). Slots of the open file are among
+    /// them; of a chunk that is there twice, the whole body holds.
+    public var chunks: [Chunk] { index.chunks }
+
+    /// The chunks of one stream and vCPU (``noVCPU`` for meta).
+    public func chunks(_ stream: LogStream, vcpu: UInt16) -> ArraySlice<Chunk> {
+        index.run(stream, vcpu: vcpu)
+    }
+
+    /// The vCPUs that the header declares, and others that chunks name.
+    public var vcpus: [UInt16] {
+        var found = Set((0..<header.vcpuCount).map { UInt16(truncatingIfNeeded: $0) })
+        for key in index.runs.keys where key.vcpu != noVCPU { found.insert(key.vcpu) }
+        return found.sorted()
+    }
+
+    /// Stored bytes of bodies that have been read through this object so far.
+    public var bytesRead: UInt64 { bytesTouched.load(ordering: .relaxed) }
+
+    /// Reads and checks the file header. One whose checksum is wrong is used all the same, and reported; its nonce is
+    /// then taken from the first intact chunk.
+    private static func readHeader(_ file: InputFile, damage: inout [Damage]) throws(LogError) -> FileHeader {
+        var buffer = ReusedBuffer()
+        let bytes = buffer.room(for: Int(TTLOG_FILE_HEADER_SIZE))
+        let present = try file.read(bytes, at: 0)
+        let (decoded, problem) = FileHeader.decode(UnsafeRawBufferPointer(bytes).prefixed(present))
+        switch problem {
+        case .tooShort(let size): throw LogError(file: file.path, kind: .tooShort(UInt64(size)))
+        case .notALog(let found): throw LogError(file: file.path, offset: 0, kind: .notALog(found: found))
+        case .version(let version): throw LogError(file: file.path, offset: 8, kind: .unsupportedVersion(version))
+        case .size(let size): throw LogError(file: file.path, offset: 16, kind: .unsupportedHeaderSize(size))
+        case .checksum, nil: break
+        }
+        guard var header = decoded else { throw LogError(file: file.path, kind: .tooShort(UInt64(present))) }
+        if case .checksum(let expected, let found) = problem {
+            damage.append(
+                Damage(
+                    file: file.path, offset: 0, length: UInt64(TTLOG_FILE_HEADER_SIZE),
+                    what: .checksum(structure: .fileHeader, expected: expected, found: found)))
+            if let nonce = try ChunkWalk.findNonce(file, size: file.size) { header.nonce = nonce }
+        }
+        return header
+    }
+
+    /// Whether a chunk's stored bytes are all there and have its hash.
+    private static func isIntact(_ chunk: Chunk, in file: InputFile) -> Bool {
+        var reader = BodyReader()
+        do throws(LogError) {
+            _ = try reader.body(of: chunk, in: file)
+            return true
+        } catch {
+            return false
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import CTTLog
+
+/// What the instruction at the origin of a branch is, by its bytes (`enum ttlog_branch_class`).
+public enum BranchClass: UInt8, Sendable, Hashable, CaseIterable {
+    /// Not a control-transfer instruction: an exception or an interrupt left it.
+    case none = 0
+    /// Conditional jump, loop, jrcxz.
+    case jcc
+    case jmp
+    case jmpIndirect
+    case call
+    case callIndirect
+    case ret
+    /// Far jmp, call, ret.
+    case far
+    case iret
+    /// int n, int3, int1, into.
+    case int
+    case syscall
+    case sysret
+    case sysenter
+    case sysexit
+    case hlt
+    /// String instruction with a repeat prefix.
+    case rep
+    case rsm
+    /// The recorder did not see the instruction, or its class is unknown to this reader.
+    case unknown = 31
+
+    /// The class's name as the tools print it.
+    public var name: String {
+        switch self {
+        case .none: "none"
+        case .jcc: "jcc"
+        case .jmp: "jmp"
+        case .jmpIndirect: "jmp-indirect"
+        case .call: "call"
+        case .callIndirect: "call-indirect"
+        case .ret: "ret"
+        case .far: "far"
+        case .iret: "iret"
+        case .int: "int"
+        case .syscall: "syscall"
+        case .sysret: "sysret"
+        case .sysenter: "sysenter"
+        case .sysexit: "sysexit"
+        case .hlt: "hlt"
+        case .rep: "rep"
+        case .rsm: "rsm"
+        case .unknown: "unknown"
+        }
+    }
+}
+
+/// The label of a branch: the class of the instruction at `from`, and whether its static target is `to`.
+public struct BranchLabel: RawRepresentable, Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    public var rawValue: UInt8
+
+    public init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    public init(_ branchClass: BranchClass, hasStaticTarget: Bool = false) {
+        rawValue = branchClass.rawValue | (hasStaticTarget ? UInt8(TTLOG_LABEL_STATIC) : 0)
+    }
+
+    /// The class; `unknown` for a number that this reader does not know.
+    public var branchClass: BranchClass { BranchClass(rawValue: rawValue & UInt8(TTLOG_LABEL_CLASS_MASK)) ?? .unknown }
+
+    /// The static target in the instruction's bytes is where the branch went.
+    public var hasStaticTarget: Bool { rawValue & UInt8(TTLOG_LABEL_STATIC) != 0 }
+
+    /// No branch instruction explains the transition: an interrupt, an exception or a fault made it.
+    public var isDiscontinuity: Bool { ttlog_label_is_discontinuity(rawValue) != 0 }
+
+    /// The class's name, with `!` when the static target explains the branch: `jcc!`, `ret`, `none`.
+    public var name: String { branchClass.name + (hasStaticTarget ? "!" : "") }
+
+    public var description: String { name }
+
+    /// The label of that name; nil when there is none.
+    public init?(name: String) {
+        let hasStaticTarget = name.hasSuffix("!")
+        let bare = hasStaticTarget ? String(name.dropLast()) : name
+        guard let branchClass = BranchClass.allCases.first(where: { $0.name == bare }) else { return nil }
+        self.init(branchClass, hasStaticTarget: hasStaticTarget)
+    }
+}
+
+/// One transition between instructions that began executing.
+///
+/// The branch with clock n takes the counter from n to n + 1.
+public struct Branch: Hashable, Sendable, BitwiseCopyable {
+    /// Transitions that its vCPU made before this one.
+    public var clock: UInt64
+    /// Address of the instruction that was left.
+    public var from: UInt64
+    /// Address of the instruction that began next.
+    public var to: UInt64
+    /// Instructions begun before the one at `to`; 0 in a log without instruction counts.
+    public var icount: UInt64
+    public var label: BranchLabel
+
+    public init(clock: UInt64, from: UInt64, to: UInt64, icount: UInt64, label: BranchLabel) {
+        self.clock = clock
+        self.from = from
+        self.to = to
+        self.icount = icount
+        self.label = label
+    }
+}

@@ -1,0 +1,23 @@
+import CTTLog
+
+/// Which fields of an event hold something (`TTLOG_VALID_*`).
+public struct EventValidity: OptionSet, Hashable, Sendable {
+    public var rawValue: UInt16
+
+    public init(rawValue: UInt16) {
+        self.rawValue = rawValue
+    }
+
+    public static let ip = EventValidity(rawValue: UInt16(TTLOG_VALID_IP))
+    public static let icount = EventValidity(rawValue: UInt16(TTLOG_VALID_ICOUNT))
+    /// `aux` holds rcx.
+    public static let rcx = EventValidity(rawValue: UInt16(TTLOG_VALID_RCX))
+    /// `aux` holds a hash of the registers.
+    public static let registers = EventValidity(rawValue: UInt16(TTLOG_VALID_REGISTERS))
+    /// The payload begins with an address word.
+    public static let address = EventValidity(rawValue: UInt16(TTLOG_VALID_ADDRESS))
+    /// The payload goes on with value words.
+    public static let value = EventValidity(rawValue: UInt16(TTLOG_VALID_VALUE))
+    /// The time stamp counter (never compared) is known.
+    public static let tsc = EventValidity(rawValue: UInt16(TTLOG_VALID_TSC))
+}

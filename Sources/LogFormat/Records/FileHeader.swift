@@ -1,0 +1,175 @@
+import CTTLog
+
+/// The 16 bytes that name a recording; a replay repeats those of its recording. All zero means unknown.
+public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
+    public var bytes: [UInt8]
+
+    /// Takes the first 16 bytes; missing ones are zero.
+    public init(bytes: [UInt8]) {
+        self.bytes = Array(bytes.prefix(16)) + Array(repeating: 0, count: max(0, 16 - bytes.count))
+    }
+
+    /// Reads 32 hexadecimal digits; dashes are passed over. nil for anything else.
+    public init?(_ text: String) {
+        let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }.map { Character(UnicodeScalar($0)) }
+        let values = digits.compactMap(\.hexDigitValue)
+        guard digits.count == 32, values.count == 32 else { return nil }
+        bytes = stride(from: 0, to: 32, by: 2).map { UInt8(values[$0] << 4 | values[$0 + 1]) }
+    }
+
+    public static let unknown = RecordingUUID(bytes: [])
+
+    public var isKnown: Bool { bytes.contains { $0 != 0 } }
+
+    /// As `8-4-4-4-12` hexadecimal digits, or `unknown`.
+    public var description: String {
+        guard isKnown else { return "unknown" }
+        var text = ""
+        for (index, byte) in bytes.enumerated() {
+            if [4, 6, 8, 10].contains(index) { text += "-" }
+            text += hexadecimal(UInt64(byte), digits: 2)
+        }
+        return text
+    }
+}
+
+/// The header of a log (`struct ttlog_file_header`): what made it, what its positions count, what the recorder saw.
+public struct FileHeader: Sendable, Hashable {
+    /// What kind of run the log is of.
+    public enum RunKind: UInt8, Sendable {
+        case unknown, recording, replay
+        /// Neither recorded nor replayed: the recorder only watched.
+        case plain
+    }
+
+    /// What positions count. Two logs are comparable only when they count the same.
+    public enum Clock: UInt8, Sendable {
+        case unknown = 0
+        /// Transitions between instructions that began executing (brctr).
+        case transitions
+        /// A hardware counter of retired branches.
+        case retiredBranches
+        /// Entries into the hypervisor that the guest itself caused.
+        case synchronousEntries
+        case instructions
+    }
+
+    /// What kind of recorder wrote the log.
+    public enum Recorder: UInt16, Sendable {
+        case unknown, qemu, xen
+        /// Made by a tool: tests, imports.
+        case synthetic
+    }
+
+    /// What of the branch stream is kept.
+    public enum Mode: UInt8, Sendable {
+        case branches
+        /// Sealed branch bodies are elided; their digests and the last cells stay.
+        case digest
+        /// No branch stream; the clock runs all the same.
+        case events
+    }
+
+    /// What the recorder saw (`TTLOG_FEATURE_*`).
+    public struct Features: OptionSet, Hashable, Sendable {
+        public var rawValue: UInt64
+
+        public init(rawValue: UInt64) {
+            self.rawValue = rawValue
+        }
+
+        public static let branches = Features(rawValue: 1 << 0)
+        public static let icount = Features(rawValue: 1 << 1)
+        public static let labels = Features(rawValue: 1 << 2)
+        public static let causes = Features(rawValue: 1 << 3)
+        public static let rcx = Features(rawValue: 1 << 4)
+        public static let accesses = Features(rawValue: 1 << 5)
+        public static let mmio = Features(rawValue: 1 << 6)
+        public static let accessValues = Features(rawValue: 1 << 7)
+        public static let mmioValues = Features(rawValue: 1 << 8)
+        public static let context = Features(rawValue: 1 << 9)
+        public static let state = Features(rawValue: 1 << 10)
+        public static let stateMemory = Features(rawValue: 1 << 11)
+        public static let windows = Features(rawValue: 1 << 12)
+
+        private static let nameList = [
+            "branches", "icount", "labels", "causes", "rcx", "accesses", "mmio", "access-values", "mmio-values",
+            "context", "state", "state-memory", "windows",
+        ]
+
+        /// The features' names, in the order of their bits; `feature-N` for a bit that this reader does not know.
+        public var names: [String] {
+            (0..<64).filter { rawValue >> UInt64($0) & 1 != 0 }.map { bit in
+                bit < Features.nameList.count ? Features.nameList[bit] : "feature-\(bit)"
+            }
+        }
+    }
+
+    public var version: UInt32
+    /// ELF e_machine of the guest; 62 is x86-64.
+    public var machine: UInt16
+    public var runKind: RunKind
+    public var clock: Clock
+    /// Random; repeated in every chunk of the log.
+    public var nonce: UInt64
+    public var uuid: RecordingUUID
+    public var features: Features
+    public var vcpuCount: Int
+    public var mode: Mode
+    /// A branch's cell is its clock shifted right by this.
+    public var branchCellShift: UInt8
+    /// An event's or access's cell is its clock shifted right by this.
+    public var eventCellShift: UInt8
+    public var branchChunkMax: Int
+    public var eventChunkMax: Int
+    public var accessChunkMax: Int
+    public var recorder: Recorder
+    public var recorderGeneration: UInt16
+    /// The clock at which vCPU 0 began.
+    public var clockBase: UInt64
+    /// The instruction count at which vCPU 0 began.
+    public var icountBase: UInt64
+    /// Host time at which the log was created, in nanoseconds since 1970. Never compared.
+    public var createdUnixNanoseconds: UInt64
+    public var recorderName: String
+}
+
+// MARK: - Decoding
+extension FileHeader {
+    /// What kept a header from being decoded, or makes what it says doubtful.
+    enum Problem {
+        case tooShort(Int)
+        case notALog(found: UInt64)
+        case version(UInt32)
+        case size(UInt32)
+        case checksum(expected: UInt32, found: UInt32)
+    }
+
+    /// Decodes the first 4096 bytes of a log. A header whose checksum is wrong is decoded all the same, each field
+    /// brought into its range; the caller reports the problem.
+    static func decode(_ bytes: UnsafeRawBufferPointer) -> (header: FileHeader?, problem: Problem?) {
+        guard bytes.count >= Int(TTLOG_FILE_HEADER_SIZE) else { return (nil, .tooShort(bytes.count)) }
+        let raw = RawFields(bytes)
+        guard raw.uint64(0) == TTLOG_FILE_MAGIC else { return (nil, .notALog(found: raw.uint64(0))) }
+        let expected = checksum(bytes.prefixed(Int(TTLOG_FILE_HEADER_SIZE)), fieldAt: 12)
+        let isIntact = expected == raw.uint32(12)
+        if isIntact {
+            guard raw.uint32(8) == TTLOG_VERSION else { return (nil, .version(raw.uint32(8))) }
+            guard raw.uint32(16) == TTLOG_FILE_HEADER_SIZE else { return (nil, .size(raw.uint32(16))) }
+        }
+        let name = bytes[104..<168].prefix { $0 != 0 }
+        let header = FileHeader(
+            version: raw.uint32(8), machine: raw.uint16(20), runKind: RunKind(rawValue: raw.uint8(22)) ?? .unknown,
+            clock: Clock(rawValue: raw.uint8(23)) ?? .unknown, nonce: raw.uint64(24),
+            uuid: RecordingUUID(bytes: Array(bytes[32..<48])), features: Features(rawValue: raw.uint64(48)),
+            vcpuCount: min(max(Int(raw.uint16(56)), 1), Int(TTLOG_VCPU_MAX)),
+            mode: Mode(rawValue: raw.uint8(58)) ?? .branches, branchCellShift: min(raw.uint8(59), 63),
+            eventCellShift: min(raw.uint8(60), 63), branchChunkMax: Int(min(raw.uint32(64), TTLOG_BRANCH_CHUNK_LIMIT)),
+            eventChunkMax: Int(min(raw.uint32(68), TTLOG_EVENT_CHUNK_LIMIT)),
+            accessChunkMax: Int(min(raw.uint32(72), TTLOG_EVENT_CHUNK_LIMIT)),
+            recorder: Recorder(rawValue: raw.uint16(76)) ?? .unknown, recorderGeneration: raw.uint16(78),
+            clockBase: raw.uint64(80), icountBase: raw.uint64(88), createdUnixNanoseconds: raw.uint64(96),
+            recorderName: String(decoding: name, as: UTF8.self))
+        return (header, isIntact ? nil : .checksum(expected: expected, found: raw.uint32(12)))
+    }
+}
