@@ -30,14 +30,14 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
     public init(file: FileIdentity) { self.file = file }
 
     /// The value of QEMU's `-plugin`.
-    func argument(log: String, runKind: Manifest.RunKind, uuid: String, name: String) -> String {
+    func argument(log: String, runKind: Manifest.RunKind, uuid: String, qemu: QEMUIdentity) -> String {
         var parts = [file.path]
         parts.append("log=\(log)")
         parts.append("mode=\(mode.rawValue)")
         parts.append("codec=\(codec.rawValue)")
         parts.append("run=\(runKind.rawValue)")
         parts.append("uuid=\(uuid)")
-        parts.append("name=\(name)")
+        parts.append("name=qemu \(qemu.number)")
         parts.append("access=\(accesses ? "on" : "off")")
         parts.append("mmio=\(mmio ? "on" : "off")")
         parts += options

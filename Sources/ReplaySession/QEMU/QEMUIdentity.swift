@@ -9,6 +9,9 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
     /// `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)`: what QEMU says of itself, after "version".
     public var version: String
 
+    /// `7.2.22`.
+    public var number: String { String(version.prefix { $0 != " " }) }
+
     public init(path: String, version: String) {
         self.path = path
         self.version = version

@@ -43,7 +43,7 @@ public struct Recording: Sendable {
         let command = QEMUCommandLine(
             program: qemu.path, direction: .record, guest: guest, inputLog: directory.inputLog,
             serialLog: files.serialLog,
-            plugin: plugin?.argument(log: files.log, runKind: .recording, uuid: uuid, name: "recording"))
+            plugin: plugin?.argument(log: files.log, runKind: .recording, uuid: uuid, qemu: qemu))
         var manifest = Manifest(
             kind: .recording, recordingUUID: uuid, created: Clock.timestamp(), tool: tool, qemu: qemu, plugin: plugin,
             guest: guest, arguments: command.arguments)

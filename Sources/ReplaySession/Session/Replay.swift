@@ -83,7 +83,7 @@ public struct Replay: Sendable {
         let command = QEMUCommandLine(
             program: identity.path, direction: .replay, guest: guest, inputLog: inputLog, serialLog: files.serialLog,
             plugin: plugin.argument(
-                log: files.log, runKind: .replay, uuid: recording.recordingUUID, name: "replay \(name)"))
+                log: files.log, runKind: .replay, uuid: recording.recordingUUID, qemu: identity))
         var manifest = Manifest(
             kind: .replay, recordingUUID: recording.recordingUUID, name: name, created: Clock.timestamp(), tool: tool,
             qemu: identity, plugin: plugin, guest: guest, arguments: command.arguments,
