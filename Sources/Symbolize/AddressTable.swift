@@ -70,7 +70,8 @@ struct AddressTable: Sendable {
         var node = segment.node
         while Int(node) < nodes.count, frames.count < AddressTable.chainLimit {
             let function = nodes[Int(node)]
-            frames.append(frame(function.name, position, isInlined: function.isInlined, offset: address &- function.low))
+            frames.append(
+                frame(function.name, position, isInlined: function.isInlined, offset: address &- function.low))
             guard function.isInlined else { break }
             position = SourcePosition(file: function.callFile, line: function.callLine)
             node = function.parent

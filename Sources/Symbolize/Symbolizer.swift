@@ -19,7 +19,7 @@ public final class Symbolizer: Sendable {
         var table: AddressTable
     }
 
-    private let modules_ = Mutex<[Module]>([])
+    private let loaded = Mutex<[Module]>([])
 
     public init() {}
 
@@ -45,7 +45,7 @@ public final class Symbolizer: Sendable {
         var info = ModuleInfo(
             path: path, slide: slide, range: range ?? low..<max(low, high), symbolCount: table.symbols.count,
             functionCount: table.nodes.count, warnings: warnings)
-        return modules_.withLock { modules in
+        return loaded.withLock { modules in
             for other in modules where other.info.range.overlaps(info.range) {
                 let common = other.info.range.clamped(to: info.range)
                 info.warnings.append(
@@ -65,11 +65,11 @@ public final class Symbolizer: Sendable {
     }
 
     /// The files added so far, in order.
-    public var modules: [ModuleInfo] { modules_.withLock { $0.map(\.info) } }
+    public var modules: [ModuleInfo] { loaded.withLock { $0.map(\.info) } }
 
     /// What stands at an address of the run; `nil` when no file knows it.
     public func symbolize(_ address: UInt64) -> Symbolized? {
-        for module in modules_.withLock({ $0 }) where module.info.range.contains(address) {
+        for module in loaded.withLock({ $0 }) where module.info.range.contains(address) {
             let own = address &- UInt64(bitPattern: module.info.slide)
             if let found = module.table.describe(own, module: module.info.path) { return found }
         }
@@ -82,7 +82,7 @@ public final class Symbolizer: Sendable {
     public func resolve(name: String) -> [Range<UInt64>] {
         let (symbol, offset) = Symbolizer.split(name)
         var found: [Range<UInt64>] = []
-        for module in modules_.withLock({ $0 }) {
+        for module in loaded.withLock({ $0 }) {
             let shift = UInt64(bitPattern: module.info.slide)
             for own in module.table.ranges(named: symbol) {
                 let size = own.upperBound - own.lowerBound
@@ -97,7 +97,7 @@ public final class Symbolizer: Sendable {
 
     /// All function symbols that stand at exactly this address of the run, the preferred name first.
     public func aliases(at address: UInt64) -> [String] {
-        for module in modules_.withLock({ $0 }) where module.info.range.contains(address) {
+        for module in loaded.withLock({ $0 }) where module.info.range.contains(address) {
             let found = module.table.aliases(at: address &- UInt64(bitPattern: module.info.slide))
             if !found.isEmpty { return found }
         }

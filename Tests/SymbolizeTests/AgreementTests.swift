@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Testing
+
+@testable import Symbolize
+
+/// Symbolize against elfutils and binutils, on every address of real programs.
+@Suite struct AgreementTests {
+    /// Our answer in the reference tools' form.
+    private static func frames(_ found: Symbolized?) -> [ReferenceFrame] {
+        guard let found else { return [ReferenceFrame(function: "??", place: "??:0")] }
+        if found.frames.isEmpty { return [ReferenceFrame(function: found.symbol ?? "??", place: "??:0")] }
+        return found.frames.map { frame in
+            ReferenceFrame(function: frame.function, place: frame.file.map { "\($0):\(frame.line)" } ?? "??:0")
+        }
+    }
+
+    private func report(_ differences: [String], of count: Int) {
+        let number = differences.count
+        #expect(number == 0, "\(number) of \(count):\n\(differences.prefix(5).joined(separator: "\n"))")
+    }
+
+    private static func textAddresses(_ path: String) throws -> [UInt64] {
+        let image = try ELFImage(path: path, machine: 62)
+        // The C library of a static program is large and has no DWARF: a part of it will do.
+        return image.text.flatMap { Array($0).prefix(40_000) }
+    }
+
+    @Test(arguments: Programs.Variant.allCases)
+    func everyAddressAgreesWithElfutils(_ variant: Programs.Variant) throws {
+        let scratch = try ScratchDirectory()
+        let path = try Programs.build(variant, in: scratch.url)
+        let symbolizer = Symbolizer()
+        try symbolizer.add(path)
+        let addresses = try Self.textAddresses(path)
+        #expect(addresses.count > 2000)
+
+        let reference = try ReferenceTools.elfutils(path, addresses)
+        let symbols = try ReferenceTools.elfutilsSymbols(path, addresses)
+        var excused = 0
+        var differences: [String] = []
+        for address in addresses {
+            let found = symbolizer.symbolize(address)
+            let ours = Self.frames(found)
+            let theirs = reference[address] ?? []
+            // elfutils 0.188 prints a function a second time, as its own caller, at some addresses behind an inlined
+            // copy; and it goes on with the function before in the padding between two functions.
+            if theirs.count > ours.count, Array(theirs.prefix(ours.count)) == ours,
+                ours.last?.function == "??" || theirs.last?.function == ours.last?.function
+            {
+                excused += 1
+                continue
+            }
+            if ours != theirs { differences.append("\(hexadecimal(address)): \(ours), elfutils \(theirs)") }
+            let symbol = found?.symbol.map { found?.offset == 0 ? $0 : "\($0)+\(hexadecimal(found?.offset ?? 0))" }
+            if symbol ?? "" != symbols[address] ?? "" {
+                differences.append("\(hexadecimal(address)): \(symbol ?? "-"), elfutils \(symbols[address] ?? "-")")
+            }
+        }
+        #expect(excused < addresses.count / 20)
+        report(differences, of: addresses.count)
+    }
+
+    @Test(arguments: Programs.Variant.allCases)
+    func everyAddressAgreesWithBinutils(_ variant: Programs.Variant) throws {
+        let scratch = try ScratchDirectory()
+        let path = try Programs.build(variant, in: scratch.url)
+        let symbolizer = Symbolizer()
+        try symbolizer.add(path)
+        let addresses = try Self.textAddresses(path)
+        let reference = try ReferenceTools.binutils(path, addresses)
+        var compared = 0
+        var padding = 0
+        var differences: [String] = []
+        for address in addresses {
+            let ours = Self.frames(symbolizer.symbolize(address))
+            let theirs = reference[address] ?? []
+            // Without DWARF binutils makes do with the nearest symbol below and the name of its object file.
+            if ours.allSatisfy({ $0.place == "??:0" }), theirs.allSatisfy({ $0.place.hasSuffix(":0") }) { continue }
+            // Padding behind a function counts as part of that function there.
+            if ours.count == 1, ours[0].function == "??", theirs.count == 1 {
+                padding += 1
+                continue
+            }
+            compared += 1
+            if ours != theirs { differences.append("\(hexadecimal(address)): \(ours), binutils \(theirs)") }
+        }
+        #expect(compared > 1500)
+        #expect(padding < compared / 10)
+        report(differences, of: addresses.count)
+    }
+}

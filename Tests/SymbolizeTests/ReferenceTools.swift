@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// One level of an inline chain as a reference tool prints it.
+struct ReferenceFrame: Hashable, CustomStringConvertible {
+    var function: String
+    /// `file:line`, without column; `??:0` where there is none.
+    var place: String
+
+    var description: String { "\(function) at \(place)" }
+}
+
+/// What elfutils and binutils say of addresses: the tools that Symbolize must agree with.
+enum ReferenceTools {
+    /// `eu-addr2line -f -i`.
+    static func elfutils(_ file: String, _ addresses: [UInt64]) throws -> [UInt64: [ReferenceFrame]] {
+        // It exits with 1 when it does not know one of the addresses.
+        parse(try run(["eu-addr2line", "-f", "-i", "-a", "-e", file], input: list(addresses), accepting: 0...1))
+    }
+
+    /// `addr2line -f -i`.
+    static func binutils(_ file: String, _ addresses: [UInt64]) throws -> [UInt64: [ReferenceFrame]] {
+        parse(try run(["addr2line", "-f", "-i", "-a", "-e", file], input: list(addresses)))
+    }
+
+    /// `eu-addr2line -S`: symbol and offset.
+    static func elfutilsSymbols(_ file: String, _ addresses: [UInt64]) throws -> [UInt64: String] {
+        let output = try run(["eu-addr2line", "-S", "-a", "-e", file], input: list(addresses), accepting: 0...1)
+        var result: [UInt64: String] = [:]
+        let lines = output.split(separator: "\n")
+        for (index, line) in lines.enumerated() where line.hasPrefix("0x") {
+            guard let address = UInt64(line.dropFirst(2), radix: 16), index + 1 < lines.count else { continue }
+            let text = lines[index + 1]
+            // Without a function symbol: "??", or "()+0x12" for a nameless one, or the place follows at once.
+            let isMissing = text == "??" || text.hasPrefix("()") || text.contains(":")
+            result[address] = isMissing ? "" : String(text)
+        }
+        return result
+    }
+
+    private static func list(_ addresses: [UInt64]) -> String {
+        addresses.map { "0x" + String($0, radix: 16) }.joined(separator: "\n") + "\n"
+    }
+
+    private static func parse(_ output: String) -> [UInt64: [ReferenceFrame]] {
+        var result: [UInt64: [ReferenceFrame]] = [:]
+        var address: UInt64 = 0
+        var function: String?
+        for line in output.split(separator: "\n") {
+            if line.hasPrefix("0x"), let value = UInt64(line.dropFirst(2), radix: 16) {
+                address = value
+                function = nil
+            } else if let name = function {
+                result[address, default: []].append(ReferenceFrame(function: name, place: place(line)))
+                function = nil
+            } else {
+                // elfutils: "leaf inlined at file:1:2 in outer"; the same stands again in the frames that follow.
+                function = line.firstRange(of: " inlined at ").map { String(line[..<$0.lowerBound]) } ?? String(line)
+            }
+        }
+        return result
+    }
+
+    /// `file:line`: elfutils adds a column, binutils " (discriminator 3)", and an unknown line is `?` there.
+    private static func place(_ line: Substring) -> String {
+        let text = line.split(separator: " (discriminator").first ?? line
+        var parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        if parts.count >= 3, UInt(parts[parts.count - 1]) != nil, UInt(parts[parts.count - 2]) != nil {
+            parts.removeLast()
+        }
+        if parts.last == "?" { parts[parts.count - 1] = "0" }
+        return parts.joined(separator: ":")
+    }
+}
