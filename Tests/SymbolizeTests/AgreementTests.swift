@@ -30,13 +30,33 @@ import Testing
     @Test(arguments: Programs.Variant.allCases)
     func everyAddressAgreesWithElfutils(_ variant: Programs.Variant) throws {
         let scratch = try ScratchDirectory()
-        let path = try Programs.build(variant, in: scratch.url)
+        try compareWithElfutils(try Programs.build(variant, in: scratch.url))
+    }
+
+    @Test(arguments: Programs.Variant.allCases)
+    func everyAddressAgreesWithBinutils(_ variant: Programs.Variant) throws {
+        let scratch = try ScratchDirectory()
+        try compareWithBinutils(try Programs.build(variant, in: scratch.url))
+    }
+
+    /// The small guest that other tests record: freestanding, linked by a script of its own, much assembly.
+    @Test(.enabled(if: access(tinyGuest, R_OK) == 0, "make guests"))
+    func everyAddressOfTheSmallGuestAgrees() throws {
+        try compareWithElfutils(Self.tinyGuest)
+        try compareWithBinutils(Self.tinyGuest)
+    }
+
+    private static let tinyGuest = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .appendingPathComponent("../../hypervisor/guests/tiny/build/tiny.elf").standardized.path
+
+    private func compareWithElfutils(_ path: String) throws {
         let symbolizer = Symbolizer()
         try symbolizer.add(path)
         let addresses = try Self.textAddresses(path)
         #expect(addresses.count > 2000)
 
         let reference = try ReferenceTools.elfutils(path, addresses)
+        let binutils = try ReferenceTools.binutils(path, addresses)
         let symbols = try ReferenceTools.elfutilsSymbols(path, addresses)
         var excused = 0
         var differences: [String] = []
@@ -52,6 +72,11 @@ import Testing
                 excused += 1
                 continue
             }
+            // Where ranges of inlined copies overlap (fibonacci in the small guest) the two tools contradict each other.
+            if ours != theirs, ours == binutils[address] {
+                excused += 1
+                continue
+            }
             if ours != theirs { differences.append("\(hexadecimal(address)): \(ours), elfutils \(theirs)") }
             let symbol = found?.symbol.map { found?.offset == 0 ? $0 : "\($0)+\(hexadecimal(found?.offset ?? 0))" }
             if symbol ?? "" != symbols[address] ?? "" {
@@ -62,10 +87,7 @@ import Testing
         report(differences, of: addresses.count)
     }
 
-    @Test(arguments: Programs.Variant.allCases)
-    func everyAddressAgreesWithBinutils(_ variant: Programs.Variant) throws {
-        let scratch = try ScratchDirectory()
-        let path = try Programs.build(variant, in: scratch.url)
+    private func compareWithBinutils(_ path: String) throws {
         let symbolizer = Symbolizer()
         try symbolizer.add(path)
         let addresses = try Self.textAddresses(path)

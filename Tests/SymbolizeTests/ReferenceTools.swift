@@ -11,10 +11,12 @@ struct ReferenceFrame: Hashable, CustomStringConvertible {
 
 /// What elfutils and binutils say of addresses: the tools that Symbolize must agree with.
 enum ReferenceTools {
-    /// `eu-addr2line -f -i`.
+    /// `eu-addr2line -f -i`, file names as the compiler wrote them down.
     static func elfutils(_ file: String, _ addresses: [UInt64]) throws -> [UInt64: [ReferenceFrame]] {
         // It exits with 1 when it does not know one of the addresses.
-        parse(try run(["eu-addr2line", "-f", "-i", "-a", "-e", file], input: list(addresses), accepting: 0...1))
+        parse(
+            try run(
+                ["eu-addr2line", "--relative", "-f", "-i", "-a", "-e", file], input: list(addresses), accepting: 0...1))
     }
 
     /// `addr2line -f -i`.
@@ -45,16 +47,26 @@ enum ReferenceTools {
         var result: [UInt64: [ReferenceFrame]] = [:]
         var address: UInt64 = 0
         var function: String?
+        var callPlace: String?
         for line in output.split(separator: "\n") {
             if line.hasPrefix("0x"), let value = UInt64(line.dropFirst(2), radix: 16) {
                 address = value
-                function = nil
+                (function, callPlace) = (nil, nil)
             } else if let name = function {
-                result[address, default: []].append(ReferenceFrame(function: name, place: place(line)))
+                // The second frame's place stands twice, and elfutils 0.188 contradicts itself where a function was
+                // inlined twice from neighbouring lines: binutils agrees with what its first line says.
+                let isCaller = result[address, default: []].count == 1
+                let place = isCaller ? callPlace ?? place(line) : place(line)
+                result[address, default: []].append(ReferenceFrame(function: name, place: place))
                 function = nil
+            } else if let inlined = line.firstRange(of: " inlined at "),
+                let end = line[inlined.upperBound...].firstRange(of: " in ")
+            {
+                // elfutils: "leaf inlined at file:1:2 in outer"; the rest of the chain follows.
+                function = String(line[..<inlined.lowerBound])
+                callPlace = place(line[inlined.upperBound..<end.lowerBound])
             } else {
-                // elfutils: "leaf inlined at file:1:2 in outer"; the same stands again in the frames that follow.
-                function = line.firstRange(of: " inlined at ").map { String(line[..<$0.lowerBound]) } ?? String(line)
+                function = String(line)
             }
         }
         return result
