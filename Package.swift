@@ -54,7 +54,8 @@ let package = Package(
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"]),
+        .testTarget(
+            name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"]),
         .testTarget(name: "ReplaySessionTests", dependencies: ["ReplaySession", "LogFormat", "TestSupport"]),
         .testTarget(name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "ToolSupport"]),
         .testTarget(name: "EndToEnd", dependencies: ["TestSupport", "LogFormat", "ReplaySession", "Alignment"]),

@@ -1,0 +1,24 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "Benchmarks",
+    dependencies: [.package(name: "tt-analyze", path: "..")],
+    targets: [
+        .target(name: "CDecodePeer", cSettings: [.unsafeFlags(["-std=c11", "-O2"])]),
+        .executableTarget(
+            name: "decode-bench",
+            dependencies: [
+                "CDecodePeer",
+                .product(name: "CTTLog", package: "tt-analyze"),
+                .product(name: "LogFormat", package: "tt-analyze"),
+            ]),
+        .executableTarget(
+            name: "make-pair",
+            dependencies: [
+                .product(name: "LogFormat", package: "tt-analyze"),
+                .product(name: "TestSupport", package: "tt-analyze"),
+            ]),
+    ],
+    swiftLanguageModes: [.v6]
+)
