@@ -18,7 +18,7 @@ build: deps ## the tools, release, Swift runtime linked statically: .build/relea
 	$(RELEASE)
 
 plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
-	@$(MAKE) --no-print-directory -C hypervisor/qemu/plugin
+	@$(MAKE) --no-print-directory -C hypervisor/qemu
 
 guests: deps ## the small guests that tests and the demo record
 	@$(MAKE) --no-print-directory -C hypervisor/guests/tiny
