@@ -2,9 +2,9 @@
  *
  * Branch records to the columns of a branch body (enum ttlog_branch_column).
  *
- * The loop has no branch that depends on the data: every value is stored with a full 8-byte store and the cursor
- * moves on by the length that its code says. Hence each column is written into a region of its greatest size, and
- * the columns are moved together at the end.
+ * The loop over the path has no branch that depends on the data: every value is stored with a full 8-byte store and
+ * the cursor moves on by the length that its code says. Hence each column is written into a region of its greatest
+ * size, and the columns are moved together at the end.
  */
 #include <string.h>
 
@@ -45,63 +45,146 @@ static void fill_tables(struct code_tables *tables) {
         tables->nibble_of_label[label_of_nibble[nibble]] = nibble;
 }
 
-/* Where the loop stands in each column. */
+/* Where the loops stand in each column. */
 struct branch_cursor {
-    uint8_t *from, *to, *label_escape, *icount, *icount_escape;
+    uint8_t *control, *from, *to, *label, *label_escape, *icount, *icount_escape;
     uint64_t previous_to, previous_icount;
 };
 
-/* Writes one record; returns its control nibble, and its label nibble << 4. */
-static inline __attribute__((always_inline)) unsigned encode_one(struct branch_cursor *cursor,
-                                                                 const struct code_tables *tables,
-                                                                 const struct ttlog_raw_branch *record,
-                                                                 int with_icount) {
-    uint64_t from = record->from - cursor->previous_to;
-    uint64_t to = record->to - record->from;
-    cursor->previous_to = record->to;
-    uint64_t magnitude = to ^ (uint64_t)((int64_t)to >> 63);
-    int from_zeros = __builtin_clzll(from | 1);
-    /* A signed value that needs no bit but the sign counts as one bit: |1 changes no code. */
+/* Writes from and to of one record; returns its control nibble. */
+static inline __attribute__((always_inline)) unsigned encode_path(uint8_t **from_place, uint8_t **to_place,
+                                                                  const struct code_tables *tables,
+                                                                  uint64_t previous_to, uint64_t from, uint64_t to) {
+    uint64_t from_value = from - previous_to;
+    uint64_t to_value = to - from;
+    uint64_t magnitude = to_value ^ (uint64_t)((int64_t)to_value >> 63);
+    /* |1 changes no code: a value without bits takes the shortest form, as one with a single bit does. */
+    int from_zeros = __builtin_clzll(from_value | 1);
     int to_zeros = __builtin_clzll(magnitude | 1);
-    memcpy(cursor->from, &from, sizeof(from));
-    cursor->from += tables->from_size[from_zeros];
-    memcpy(cursor->to, &to, sizeof(to));
-    cursor->to += tables->to_size[to_zeros];
-
-    uint8_t label = (uint8_t)record->icount_label;
-    unsigned nibble = tables->nibble_of_label[label];
-    *cursor->label_escape = label;
-    cursor->label_escape += nibble == TTLOG_LABEL_NIBBLE_ESCAPE;
-
-    if (with_icount) {
-        uint64_t icount = record->icount_label >> 8;
-        uint64_t step = icount - cursor->previous_icount;
-        cursor->previous_icount = icount;
-        *cursor->icount++ = (uint8_t)(step < 255 ? step : 255);
-        memcpy(cursor->icount_escape, &step, sizeof(step));
-        cursor->icount_escape += step >= 255 ? 8 : 0;
-    }
-    return (unsigned)tables->from_code[from_zeros] | tables->to_code[to_zeros] | nibble << 4;
+    memcpy(*from_place, &from_value, sizeof(from_value));
+    memcpy(*to_place, &to_value, sizeof(to_value));
+    *from_place += tables->from_size[from_zeros];
+    *to_place += tables->to_size[to_zeros];
+    return (unsigned)tables->from_code[from_zeros] | tables->to_code[to_zeros];
 }
+
+static inline __attribute__((always_inline)) void encode_paths(struct branch_cursor *cursor,
+                                                               const struct code_tables *tables,
+                                                               const struct ttlog_raw_branch *records, size_t count) {
+    uint8_t *from = cursor->from, *to = cursor->to, *control = cursor->control;
+    uint64_t previous_to = cursor->previous_to;
+    size_t pairs = count / 2;
+    for (size_t i = 0; i < pairs; i++, records += 2) {
+        uint64_t middle = records[0].to, last = records[1].to;
+        unsigned even = encode_path(&from, &to, tables, previous_to, records[0].from, middle);
+        unsigned odd = encode_path(&from, &to, tables, middle, records[1].from, last);
+        control[i] = (uint8_t)(even | odd << 4);
+        previous_to = last;
+    }
+    if (count % 2 != 0)
+        control[pairs] = (uint8_t)encode_path(&from, &to, tables, previous_to, records[0].from, records[0].to);
+    cursor->control = control + pairs;
+    cursor->from = from;
+    cursor->to = to;
+    cursor->previous_to = previous_to;
+}
+
+static inline __attribute__((always_inline)) unsigned encode_label(uint8_t **escape, const struct code_tables *tables,
+                                                                   uint8_t label) {
+    unsigned nibble = tables->nibble_of_label[label];
+    **escape = label;
+    *escape += nibble == TTLOG_LABEL_NIBBLE_ESCAPE;
+    return nibble;
+}
+
+static inline __attribute__((always_inline)) void encode_labels(struct branch_cursor *cursor,
+                                                                const struct code_tables *tables,
+                                                                const struct ttlog_raw_branch *records, size_t count) {
+    uint8_t *escape = cursor->label_escape, *labels = cursor->label;
+    size_t pairs = count / 2;
+    for (size_t i = 0; i < pairs; i++, records += 2) {
+        unsigned even = encode_label(&escape, tables, (uint8_t)records[0].icount_label);
+        unsigned odd = encode_label(&escape, tables, (uint8_t)records[1].icount_label);
+        labels[i] = (uint8_t)(even | odd << 4);
+    }
+    if (count % 2 != 0)
+        labels[pairs] = (uint8_t)encode_label(&escape, tables, (uint8_t)records[0].icount_label);
+    cursor->label = labels + pairs;
+    cursor->label_escape = escape;
+}
+
+/* Steps of eight records at a time: long ones, which need the second column, are rare. */
+static inline __attribute__((always_inline)) void encode_icounts(struct branch_cursor *cursor,
+                                                                 const struct ttlog_raw_branch *records, size_t count) {
+    enum { GROUP = 8 };
+    uint8_t *steps = cursor->icount, *escape = cursor->icount_escape;
+    uint64_t previous = cursor->previous_icount;
+    for (size_t done = 0; done < count; done += GROUP) {
+        size_t size = count - done < GROUP ? count - done : GROUP;
+        uint64_t step[GROUP] = {0};
+        uint64_t all = 0;
+        for (size_t i = 0; i < size; i++) {
+            uint64_t icount = records[done + i].icount_label >> 8;
+            step[i] = icount - previous;
+            previous = icount;
+            all |= step[i] | (step[i] + 1); /* has a bit above the low eight just when a step is 255 or more */
+            steps[done + i] = (uint8_t)step[i];
+        }
+        if (all >> 8 == 0)
+            continue;
+        for (size_t i = 0; i < size; i++) {
+            if (step[i] < 255)
+                continue;
+            steps[done + i] = 255;
+            memcpy(escape, &step[i], sizeof(step[i]));
+            escape += sizeof(step[i]);
+        }
+    }
+    cursor->icount = steps + count;
+    cursor->icount_escape = escape;
+    cursor->previous_icount = previous;
+}
+
+/* A block is read by three loops, each with few cursors, while it is in the first-level cache. Its size is even. */
+enum { BLOCK = 512 };
 
 static inline __attribute__((always_inline)) void encode_all(struct branch_cursor *cursor,
                                                              const struct code_tables *tables,
                                                              const struct ttlog_raw_branch *records, size_t count,
-                                                             uint8_t *control, uint8_t *labels, int with_icount) {
-    struct branch_cursor local = *cursor;
-    size_t pairs = count / 2;
-    for (size_t i = 0; i < pairs; i++) {
-        unsigned even = encode_one(&local, tables, &records[2 * i], with_icount);
-        unsigned odd = encode_one(&local, tables, &records[2 * i + 1], with_icount);
-        control[i] = (uint8_t)((even & 15) | (odd & 15) << 4);
-        labels[i] = (uint8_t)(even >> 4 | (odd & 0xf0));
+                                                             int with_icount) {
+    for (size_t done = 0; done < count; done += BLOCK) {
+        size_t size = count - done < BLOCK ? count - done : BLOCK;
+        encode_paths(cursor, tables, records + done, size);
+        encode_labels(cursor, tables, records + done, size);
+        if (with_icount)
+            encode_icounts(cursor, records + done, size);
     }
-    if (count % 2 != 0) {
-        unsigned last = encode_one(&local, tables, &records[count - 1], with_icount);
-        control[pairs] = (uint8_t)(last & 15);
-        labels[pairs] = (uint8_t)(last >> 4);
+}
+
+static void encode_portable(struct branch_cursor *cursor, const struct code_tables *tables,
+                            const struct ttlog_raw_branch *records, size_t count, int with_icount) {
+    encode_all(cursor, tables, records, count, with_icount);
+}
+
+#if defined(__x86_64__)
+/* The same with lzcnt, where bsr takes several times as long. */
+__attribute__((target("lzcnt,bmi,bmi2"))) static void encode_lzcnt(struct branch_cursor *cursor,
+                                                                   const struct code_tables *tables,
+                                                                   const struct ttlog_raw_branch *records, size_t count,
+                                                                   int with_icount) {
+    encode_all(cursor, tables, records, count, with_icount);
+}
+#endif
+
+static void encode(struct branch_cursor *cursor, const struct code_tables *tables,
+                   const struct ttlog_raw_branch *records, size_t count, int with_icount) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("bmi2")) {
+        encode_lzcnt(cursor, tables, records, count, with_icount);
+        return;
     }
-    *cursor = local;
+#endif
+    encode_portable(cursor, tables, records, count, with_icount);
 }
 
 size_t ttlog_encode_branches(const struct ttlog_raw_branch *records, size_t count, uint64_t clock_first, int with_icount,
@@ -121,6 +204,8 @@ size_t ttlog_encode_branches(const struct ttlog_raw_branch *records, size_t coun
     }
 
     struct branch_cursor cursor = {
+        .control = region[TTLOG_BCOL_CONTROL],
+        .label = region[TTLOG_BCOL_LABEL],
         .from = region[TTLOG_BCOL_FROM],
         .to = region[TTLOG_BCOL_TO],
         .label_escape = region[TTLOG_BCOL_LABEL_ESCAPE],
@@ -129,10 +214,7 @@ size_t ttlog_encode_branches(const struct ttlog_raw_branch *records, size_t coun
         .previous_to = 0,
         .previous_icount = records[0].icount_label >> 8,
     };
-    if (with_icount)
-        encode_all(&cursor, &tables, records, count, region[TTLOG_BCOL_CONTROL], region[TTLOG_BCOL_LABEL], 1);
-    else
-        encode_all(&cursor, &tables, records, count, region[TTLOG_BCOL_CONTROL], region[TTLOG_BCOL_LABEL], 0);
+    encode(&cursor, &tables, records, count, with_icount);
 
     const size_t sizes[TTLOG_BRANCH_COLUMNS] = {
         half,
