@@ -23,6 +23,8 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case damaged(DamageKind)
         /// The writer's own sentence and errno.
         case writer(errno: Int32, message: String)
+        /// What is wrong with a file of a foreign format: a clause, and what to do.
+        case foreign(String)
         /// The request makes no sense for this log.
         case invalidRequest(String)
     }
@@ -58,7 +60,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case .wrongStream(let stream): "\(place): a chunk of the \(stream.name) stream cannot be read as the other sort"
         case .damaged(let what): "\(place): \(what); see tt-analyze verify for the whole file"
         case .writer(_, let message): message
-        case .invalidRequest(let what): "\(place): \(what)"
+        case .foreign(let what), .invalidRequest(let what): "\(place): \(what)"
         }
     }
 

@@ -1,0 +1,146 @@
+/// What a transition that no branch explains was, according to QEMU's replay.bin.
+public enum JoinedCauseKind: String, Sendable, Hashable, CaseIterable {
+    /// A hardware interrupt.
+    case interrupt
+    /// An exception behind the instruction at `from`, which was executed: ud2, or a fault in fetching the next one.
+    case exception
+    /// An exception of the instruction at `from`, which was undone: a page fault.
+    case fault
+    /// `int n`.
+    case softwareInterrupt = "software-interrupt"
+}
+
+/// A transition, and its cause.
+public struct JoinedCause: Hashable, Sendable {
+    /// Transitions before it.
+    public var clock: UInt64
+    /// Instructions begun before the one at `to`, as the log counts them.
+    public var icount: UInt64
+    public var kind: JoinedCauseKind
+    public var from: UInt64
+    public var to: UInt64
+}
+
+/// A log and the replay.bin of its run, laid side by side: which discontinuity was which interrupt or exception.
+///
+/// QEMU counts instructions that were executed; the log counts those that began. They differ by the *restored faults*:
+/// instructions that began, faulted and were undone. So, for a transition at the log's count `n`, with
+/// `adjusted = n - restored faults so far`:
+///
+/// - an EXCEPTION at `adjusted - 1` is a restored fault;
+/// - an INTERRUPT at `adjusted` is a hardware interrupt;
+/// - an EXCEPTION at `adjusted` is one that was not restored.
+///
+/// One pass over both files. Without branch bodies (mode events, or elided), the log's discontinuity events are joined;
+/// interrupts and exceptions right behind an indirect branch or an `int n` are then ``eventsNotVisible``.
+///
+/// The join of a replay that diverged holds up to the divergence only; leftovers say so.
+public struct ReplayJoin: Sendable {
+    /// Leftovers of each kind that are kept as samples.
+    public static let sampleLimit = 16
+
+    /// The causes that were found, by clock.
+    public internal(set) var causes: [JoinedCause] = []
+    /// Discontinuities that no entry of the replay.bin explains.
+    public internal(set) var transitionsWithoutEvent = 0
+    /// INTERRUPT and EXCEPTION entries that no transition shows.
+    public internal(set) var eventsWithoutTransition = 0
+    /// Entries that followed another at one position and share its transition: an interrupt whose handler faulted before
+    /// its first instruction.
+    public internal(set) var eventsSharingTransition = 0
+    /// Entries that a log without branch bodies cannot show.
+    public internal(set) var eventsNotVisible = 0
+    /// The first of ``transitionsWithoutEvent``.
+    public internal(set) var transitionSamples: [Branch] = []
+    /// The first of ``eventsWithoutTransition``.
+    public internal(set) var eventSamples: [ReplayEvent] = []
+    /// Instructions that began and were undone.
+    public internal(set) var restoredFaults: UInt64 = 0
+    /// Whether branches were joined, or only discontinuity events.
+    public internal(set) var usesBranches = true
+    /// The first position that is not compared, because behind it QEMU does not repeat itself; nil when the log ends
+    /// before it. The clock is that of the first branch that is not compared, icount the first instruction.
+    public internal(set) var comparableEnd: (clock: UInt64, icount: UInt64, reason: String)?
+    /// Why the run ended, as far as the replay.bin tells; nil when it was cut short.
+    public internal(set) var runEnd: RunEnd?
+
+    /// Joins vCPU 0 of a log with the replay.bin of its run (of a replay: with the one it was driven by).
+    ///
+    /// Throws when the log has no instruction counts, or a file cannot be read. Damage in either is no error: what can be
+    /// read is joined.
+    public static func join(
+        _ log: LogFile, with replay: QEMUReplayLog, progress: (Double) -> Void = { _ in }
+    ) throws(LogError) -> ReplayJoin {
+        guard log.header.features.contains(.icount) else {
+            throw LogError(
+                file: log.path, kind: .invalidRequest("no instruction counts in this log: it cannot be joined"))
+        }
+        let chunks = log.chunks(.branch, vcpu: 0)
+        if !chunks.isEmpty, !chunks.contains(where: \.isElided), let join = joinBranches(log, replay, progress) {
+            return join
+        }
+        return joinEvents(log, replay, progress)
+    }
+
+    /// Joins the branches; nil when not all of them can be read.
+    private static func joinBranches(
+        _ log: LogFile, _ replay: QEMUReplayLog, _ progress: (Double) -> Void
+    ) -> ReplayJoin? {
+        var matcher = ReplayMatcher(replay: replay, firstIcount: log.header.icountBase, seesEverything: true)
+        var batch = BranchBatch()
+        let chunks = log.chunks(.branch, vcpu: 0)
+        var clockEnd: UInt64 = 0
+        for (number, chunk) in chunks.enumerated() where !matcher.isAtEnd {
+            do throws(LogError) {
+                try log.decode(chunk, into: &batch)
+            } catch {
+                return nil
+            }
+            matcher.take(batch)
+            clockEnd = batch.clockFirst &+ UInt64(batch.count)
+            progress(Double(number + 1) / Double(chunks.count))
+        }
+        return matcher.finish(clockEnd: clockEnd, instructions: instructions(log))
+    }
+
+    private static func joinEvents(
+        _ log: LogFile, _ replay: QEMUReplayLog, _ progress: (Double) -> Void
+    ) -> ReplayJoin {
+        var matcher = ReplayMatcher(replay: replay, firstIcount: log.header.icountBase, seesEverything: false)
+        var clockEnd: UInt64 = 0
+        var events = log.events([.event, .access])
+        while !matcher.isAtEnd, let event = events.next() {
+            guard event.validity.contains(.icount) else { continue }
+            if !matcher.isPastEnd(icount: event.icount) { clockEnd = event.clock }
+            if event.kind == .discontinuity, let to = event.values.first {
+                matcher.take(
+                    Branch(
+                        clock: event.clock, from: event.ip, to: to, icount: event.icount &+ 1,
+                        label: BranchLabel(rawValue: UInt8(truncatingIfNeeded: event.info))))
+            }
+        }
+        progress(1)
+        var join = matcher.finish(clockEnd: clockEnd, instructions: instructions(log))
+        if let end = join.comparableEnd, let clock = firstClock(in: log, atOrBehind: end.icount) {
+            join.comparableEnd?.clock = clock
+        }
+        return join
+    }
+
+    /// The clock of the first branch at or behind an instruction count, where that branch's body was kept.
+    private static func firstClock(in log: LogFile, atOrBehind icount: UInt64) -> UInt64? {
+        let chunks = log.chunks(.branch, vcpu: 0)
+        guard let chunk = chunks.first(where: { $0.icountLast >= icount }) else {
+            return chunks.last.map { $0.clockLast &+ 1 }
+        }
+        if chunk.icountFirst >= icount { return chunk.clockFirst }
+        var batch = BranchBatch()
+        guard (try? log.decode(chunk, into: &batch)) != nil else { return nil }
+        return (0..<batch.count).first { batch.icount[$0] >= icount }.map { batch.clockFirst &+ UInt64($0) }
+    }
+
+    /// Instructions begun in the whole run, where the recorder said so at its end.
+    private static func instructions(_ log: LogFile) -> UInt64? {
+        log.attributes["recorder.instructions"].flatMap { UInt64($0) }
+    }
+}

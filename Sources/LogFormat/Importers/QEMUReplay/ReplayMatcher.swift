@@ -1,0 +1,191 @@
+import CTTLog
+
+/// The engine of ``ReplayJoin``: takes transitions in order and matches them with the entries of a replay.bin.
+///
+/// `adjusted` is a transition's instruction count less the restored faults so far, which is QEMU's count.
+struct ReplayMatcher: ~Copyable {
+    private var result = ReplayJoin()
+    private var entries: ReplayEventCursor
+    private let isComplete: Bool
+    private let isKilled: Bool
+    /// Whether every transition is taken; without, only discontinuities are.
+    private let seesEverything: Bool
+    /// The INTERRUPT or EXCEPTION entry that waits for its transition; nil when there are no more of them.
+    private var pending: ReplayEvent?
+    /// The entry at which the machine stopped, once it has been read.
+    private var shutdown: ReplayEvent?
+    /// Position of the last entry read: where a replay.bin without a shutdown ends.
+    private var lastIcount: UInt64 = 0
+    /// Position of the entry matched last: those that follow at the same one share its transition.
+    private var matchedAt: UInt64?
+    /// Restored faults while everything still fitted; nil as long as it does.
+    private var restoredBeforeLeftover: UInt64?
+    /// Exceptions since the last match that no transition showed, each of which may have been restored. Always 0 when
+    /// everything is seen.
+    private var hiddenExceptions: UInt64 = 0
+    /// Clock of the first branch behind the comparable end.
+    private var endClock: UInt64?
+
+    /// Entries before `firstIcount` are not of the log's run (it began at a checkpoint).
+    init(replay: QEMUReplayLog, firstIcount: UInt64, seesEverything: Bool) {
+        entries = replay.events()
+        isComplete = replay.isComplete
+        isKilled = replay.version == 0
+        self.seesEverything = seesEverything
+        result.usesBranches = seesEverything
+        repeat { advance() } while pending.map { $0.icount < firstIcount } ?? false
+    }
+
+    /// Whether the run's comparable end has been passed.
+    var isAtEnd: Bool { endClock != nil }
+
+    /// Whether an instruction with this count lies behind the comparable end.
+    func isPastEnd(icount: UInt64) -> Bool {
+        pending == nil && icount >= endIcount
+    }
+
+    /// The first instruction behind the comparable end, as the log counts; known once no entry is pending.
+    private var endIcount: UInt64 { (shutdown?.icount ?? lastIcount) &+ result.restoredFaults }
+
+    // MARK: Taking transitions
+
+    /// Takes all branches of a batch, or those up to the comparable end.
+    mutating func take(_ batch: borrowing BranchBatch) {
+        let icounts = batch.icount
+        let labels = batch.label
+        let staticTarget = UInt8(TTLOG_LABEL_STATIC)
+        var due = nextDue
+        for index in 0..<batch.count {
+            let icount = icounts[index]
+            let isExplained = labels[index] & staticTarget != 0
+            // Until the next entry, or the end, is due, only unexplained transitions matter.
+            if icount < due {
+                if isExplained || !BranchLabel(rawValue: labels[index]).isDiscontinuity { continue }
+            } else {
+                let adjusted = icount &- result.restoredFaults
+                passEntries(before: adjusted > 0 ? adjusted &- 1 : 0)
+                if isPastEnd(icount: icount) {
+                    endClock = batch.clockFirst &+ UInt64(index)
+                    return
+                }
+            }
+            if !isExplained { take(batch[index]) }
+            due = nextDue
+        }
+    }
+
+    /// The least count, as the log counts, at which the next entry can have its transition or the end can be.
+    private var nextDue: UInt64 {
+        pending.map { $0.icount &+ result.restoredFaults } ?? endIcount
+    }
+
+    /// Takes one transition that its instruction's static target does not explain.
+    mutating func take(_ branch: Branch) {
+        if isPastEnd(icount: branch.icount) {
+            endClock = branch.clock
+            return
+        }
+        if match(branch) || !branch.label.isDiscontinuity { return }
+        result.transitionsWithoutEvent += 1
+        if result.transitionSamples.count < ReplayJoin.sampleLimit { result.transitionSamples.append(branch) }
+        markLeftover()
+    }
+
+    /// Matches the branch with an entry at its position. Entries that lie before it are let go.
+    private mutating func match(_ branch: Branch) -> Bool {
+        let adjusted = branch.icount &- result.restoredFaults
+        while let entry = pending, entry.icount <= adjusted {
+            // How far the entry lies back; one instruction is the restored one itself.
+            let distance = adjusted &- entry.icount
+            let isException = entry.kind == .exception
+            guard distance <= hiddenExceptions &+ (isException ? 1 : 0) else {
+                letGo(entry)
+                advance()
+                continue
+            }
+            let isFault = isException && distance > 0
+            result.restoredFaults &+= distance // the hidden ones, and this one
+            hiddenExceptions = 0
+            let kind: JoinedCauseKind =
+                !isException
+                ? .interrupt
+                : isFault ? .fault : branch.label.branchClass == .int ? .softwareInterrupt : .exception
+            result.causes.append(
+                JoinedCause(clock: branch.clock, icount: branch.icount, kind: kind, from: branch.from, to: branch.to))
+            matchedAt = entry.icount
+            advance()
+            return true
+        }
+        return false
+    }
+
+    // MARK: Entries
+
+    /// Lets go of the entries below a position: no transition will come for them.
+    private mutating func passEntries(before icount: UInt64) {
+        while let entry = pending, entry.icount < icount {
+            letGo(entry)
+            advance()
+        }
+    }
+
+    private mutating func letGo(_ entry: ReplayEvent) {
+        if entry.icount == matchedAt {
+            result.eventsSharingTransition += 1
+        } else if seesEverything {
+            result.eventsWithoutTransition += 1
+            if result.eventSamples.count < ReplayJoin.sampleLimit { result.eventSamples.append(entry) }
+            markLeftover()
+        } else {
+            result.eventsNotVisible += 1
+            if entry.kind == .exception { hiddenExceptions &+= 1 }
+        }
+    }
+
+    private mutating func markLeftover() {
+        if restoredBeforeLeftover == nil { restoredBeforeLeftover = result.restoredFaults }
+    }
+
+    /// Goes to the next INTERRUPT or EXCEPTION before the shutdown.
+    private mutating func advance() {
+        pending = nil
+        while shutdown == nil, let event = entries.next() {
+            lastIcount = event.icount
+            switch event.kind {
+            case .interrupt, .exception:
+                pending = event
+                return
+            case .shutdownSnapshotLoad:
+                continue // a snapshot was loaded; the run goes on
+            default:
+                if event.kind.isShutdown { shutdown = event }
+            }
+        }
+    }
+
+    // MARK: The end
+
+    /// Everything has been taken. `clockEnd` is the clock behind the last record that is compared at any rate,
+    /// `instructions` how many were begun in the whole run, if that is known.
+    consuming func finish(clockEnd: UInt64, instructions: UInt64?) -> ReplayJoin {
+        if endClock == nil { passRest(instructions: instructions) }
+        if endClock != nil || (pending == nil && instructions.map { $0 >= endIcount } ?? false) {
+            let restored = restoredBeforeLeftover ?? result.restoredFaults
+            var reason = shutdown.map { "QEMU's \($0.kind.rawValue)" } ?? "the last entry of an unfinished replay.bin"
+            if restored != result.restoredFaults { reason += ", taken early because the join has leftovers" }
+            let icount = (shutdown?.icount ?? lastIcount) &+ restored
+            result.comparableEnd = (seesEverything ? endClock ?? clockEnd : clockEnd, icount, reason)
+        }
+        result.runEnd = isKilled ? .killed : isComplete ? shutdown?.kind.runEnd ?? .unknown : nil
+        return result
+    }
+
+    /// The log is at its end. Entries that lie before the last instruction have no transition; at it, the transition
+    /// never came; behind it, the log says nothing of them.
+    private mutating func passRest(instructions: UInt64?) {
+        guard let instructions else { return }
+        let reached = instructions &- result.restoredFaults
+        passEntries(before: reached > 0 ? reached &- 1 : 0)
+        while let entry = pending, entry.icount <= reached { advance() }
+    }
+}
