@@ -26,7 +26,7 @@ extension SessionError: CustomStringConvertible {
     public var description: String {
         switch self {
         case .system(let doing, let path, let code):
-            return "cannot \(doing) \(path): \(String(cString: strerror(code)))"
+            return "cannot \(doing) \(path): \(SessionError.text(of: code))"
         case .missing(let what, let name, let remedy):
             return "no \(what) \(name): \(remedy)"
         case .refused(let what, let why, let remedy):
@@ -43,4 +43,9 @@ extension SessionError: CustomStringConvertible {
             return output.isEmpty ? problem : "\(problem)\n\(output)"
         }
     }
+}
+
+extension SessionError {
+    /// The C library's sentence for an errno.
+    static func text(of code: Int32) -> String { String(cString: strerror(code)) }
 }

@@ -1,8 +1,141 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import LogFormat
+
+/// What is done with a log after its run: it is closed where QEMU died, joined with QEMU's input log, and told what
+/// the recorder could not know: how the run ended, up to where it can be compared, what it was made of.
 enum LogCompletion {
+    /// - Parameters:
+    ///   - inputLog: the replay.bin that the run wrote or read.
+    ///   - warnings: receives what is wrong with the log.
+    /// - Returns: nil when there is no readable log.
     static func complete(
         files: RunFiles, inputLog: String, manifest: Manifest, warnings: inout [String]
-    ) -> LogSummary? { nil }
-    static func differences(of log: LogSummary?, recording: RunFiles) -> [String] { [] }
+    ) -> LogSummary? {
+        guard Files.exists(files.log) else {
+            warnings.append("\(files.log): the plugin wrote no log")
+            return nil
+        }
+        do throws(LogError) {
+            closeIfNeeded(files.log, warnings: &warnings)
+            let log = try LogFile(path: files.log)
+            for damage in log.structuralDamage.prefix(5) { warnings.append("\(damage)") }
+            if log.lostRecords > 0 {
+                warnings.append("\(log.lostRecords) records could not be written\(reason(log.writerError))")
+            }
+            let summary = LogSummary(log)
+            append(to: files.log, manifest: manifest, summary: summary, warnings: &warnings)
+            return summary
+        } catch {
+            warnings.append("\(error)")
+            return nil
+        }
+    }
+
+    /// A log whose writer died is closed by opening it to append.
+    private static func closeIfNeeded(_ path: String, warnings: inout [String]) {
+        do throws(LogError) {
+            guard try LogFile(path: path).completeness != .closed else { return }
+            try LogWriter(appendingTo: path).close()
+        } catch {
+            warnings.append("\(error)")
+        }
+    }
+
+    private static func append(
+        to path: String, manifest: Manifest, summary: LogSummary, warnings: inout [String]
+    ) {
+        do throws(LogError) {
+            let writer = try LogWriter(appendingTo: path)
+            for (key, value) in manifest.attributes { writer.attribute(key, value) }
+            if let end = summary.comparableEnd {
+                writer.comparableEnd(clock: end.clock, icount: end.instructions, reason: end.reason)
+            }
+            if let outcome = manifest.outcome { writer.runEnd(outcome.reason.logged, text: outcome.text) }
+            try writer.close()
+        } catch {
+            warnings.append("\(error)")
+        }
+    }
+
+    private static func reason(_ code: Int32) -> String {
+        code == 0 ? "" : ": \(SessionError.text(of: code))"
+    }
+
+    /// What a replay's log shows to have gone differently, without comparing it branch by branch.
+    static func differences(of replay: LogSummary?, recording: RunFiles) -> [String] {
+        guard let replay, Files.exists(recording.log), let log = try? LogFile(path: recording.log) else { return [] }
+        var list: [String] = []
+        if let end = log.comparableEnd(vcpu: 0), replay.clock < end.clock {
+            list.append("its log ends at branch \(replay.clock), the recording's can be compared up to \(end.clock)")
+        }
+        return list
+    }
+}
+
+extension LogSummary {
+    init(_ log: LogFile) {
+        var counts: [LogStream: UInt64] = [:]
+        var clock = log.header.clockBase
+        var instructions = log.header.icountBase
+        for chunk in log.chunks {
+            // A body kept beside its elided chunk is not counted twice: the index holds one of them.
+            counts[chunk.stream, default: 0] &+= UInt64(chunk.count)
+            guard chunk.vcpu == 0 else { continue }
+            instructions = max(instructions, chunk.icountLast)
+            clock = max(clock, chunk.stream == .branch ? chunk.clockLast &+ 1 : chunk.clockLast)
+        }
+        self.init(
+            path: log.path, bytes: log.fileSize, branches: counts[.branch] ?? 0, events: counts[.event] ?? 0,
+            accesses: counts[.access] ?? 0, lost: log.lostRecords, clock: clock, instructions: instructions)
+    }
+}
+
+extension RunOutcome.Reason {
+    /// The reason as the log has it.
+    var logged: RunEnd {
+        switch self {
+        case .unknown: .unknown
+        case .guestShutdown: .guestShutdown
+        case .guestReset: .guestReset
+        case .guestPanic: .guestPanic
+        case .hostQuit: .hostQuit
+        case .hostError: .hostError
+        case .inputExhausted: .inputExhausted
+        case .hung: .hung
+        case .killed: .killed
+        }
+    }
+}
+
+extension Manifest {
+    /// What the log keeps of the manifest, so that it can stand alone.
+    var attributes: [(String, String)] {
+        var list: [(String, String)] = [
+            ("tool", tool), ("qemu.version", qemu.version), ("guest.machine", guest.machine), ("guest.cpu", guest.cpu),
+            ("guest.memory", guest.memory.description),
+        ]
+        func add(_ key: String, _ file: FileIdentity?) {
+            guard let file else { return }
+            list.append(("\(key).path", file.path))
+            list.append(("\(key).sha256", file.sha256))
+        }
+        let clock = guest.resolvedClock
+        list.append(("guest.icount", "shift=\(clock.shift),sleep=\(clock.sleep ? "on" : "off")"))
+        add("guest.kernel", guest.kernel)
+        add("guest.initrd", guest.initrd)
+        if let commandLine = guest.commandLine { list.append(("guest.command-line", commandLine)) }
+        for (index, disk) in guest.disks.enumerated() { add("guest.disk\(index)", disk.image) }
+        if !guest.devices.isEmpty { list.append(("guest.devices", guest.devices.joined(separator: " "))) }
+        if !guest.extraArguments.isEmpty {
+            list.append(("guest.extra-arguments", guest.extraArguments.joined(separator: " ")))
+        }
+        add("plugin", plugin?.file)
+        if let inputLog { list.append(("replay-bin.sha256", inputLog.sha256)) }
+        if let name { list.append(("replay.name", name)) }
+        for (index, difference) in (forced ?? []).enumerated() {
+            list.append(("replay.forced\(index)", "\(difference)"))
+        }
+        return list
+    }
 }

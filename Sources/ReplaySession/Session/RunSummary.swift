@@ -41,14 +41,33 @@ public struct LogSummary: Codable, Sendable, Equatable {
     @StringCoded public var accesses: UInt64
     /// Records that could not be written.
     @StringCoded public var lost: UInt64
+    /// Transitions made, whether or not they stand in the log.
+    @StringCoded public var clock: UInt64
+    /// Instructions begun, at the last record.
+    @StringCoded public var instructions: UInt64
     public var comparableEnd: End?
     /// nil where the log could not be joined with QEMU's input log.
     public var join: Join?
+
+    init(
+        path: String, bytes: UInt64, branches: UInt64, events: UInt64, accesses: UInt64, lost: UInt64, clock: UInt64,
+        instructions: UInt64
+    ) {
+        self.path = path
+        self.bytes = bytes
+        self.branches = branches
+        self.events = events
+        self.accesses = accesses
+        self.lost = lost
+        self.clock = clock
+        self.instructions = instructions
+    }
 
     /// The first position that is not compared.
     public struct End: Codable, Sendable, Equatable {
         @StringCoded public var clock: UInt64
         @StringCoded public var instructions: UInt64
+        public var reason: String
     }
 
     /// What the join with QEMU's input log explained.
@@ -69,9 +88,10 @@ extension RunSummary {
         let place = kind == .recording ? stateDirectory : directory
         lines.append("\(subject) \(place): \(outcome.text)")
         for difference in differences { lines.append("  went differently: \(difference)") }
-        let rate = outcome.seconds > 0 ? Double(outcome.instructions) / outcome.seconds : 0
+        let instructions = log?.instructions ?? outcome.instructions
+        let rate = outcome.seconds > 0 ? Double(instructions) / outcome.seconds : 0
         lines.append(
-            "  ran \(RunSummary.decimal(outcome.seconds)) s, \(outcome.instructions) instructions"
+            "  ran \(RunSummary.decimal(outcome.seconds)) s, \(instructions) instructions"
                 + " (\(RunSummary.scaled(rate))/s)")
         if let log {
             let share =
