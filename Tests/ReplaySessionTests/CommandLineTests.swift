@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import ReplaySession
+
+private let someDigest = String(repeating: "0", count: 64)
+
+func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
+    FileIdentity(path: path, size: 1, sha256: sha256)
+}
+
+@Suite struct CommandLineTests {
+    private func arguments(_ change: (inout GuestConfiguration) -> Void = { _ in }) -> [String] {
+        var guest = GuestConfiguration()
+        guest.kernel = identity("/k")
+        change(&guest)
+        return QEMUCommandLine(
+            program: "/q", direction: .record, guest: guest, inputLog: "/d/replay.bin", serialLog: "/d/serial.log"
+        ).arguments
+    }
+
+    private func value(of option: String, in arguments: [String]) -> String? {
+        guard let index = arguments.firstIndex(of: option), index + 1 < arguments.count else { return nil }
+        return arguments[index + 1]
+    }
+
+    @Test func withoutADisk() {
+        let arguments = arguments()
+        #expect(arguments.first == "/q")
+        #expect(value(of: "-icount", in: arguments) == "shift=1,sleep=off,rr=record,rrfile=/d/replay.bin")
+        #expect(value(of: "-global", in: arguments) == "apic.vapic=off")
+        #expect(value(of: "-m", in: arguments) == "128M")
+        #expect(value(of: "-kernel", in: arguments) == "/k")
+        #expect(value(of: "-serial", in: arguments) == "file:/d/serial.log")
+        for flag in ["-nodefaults", "-no-user-config", "-no-reboot"] { #expect(arguments.contains(flag)) }
+        #expect(!arguments.contains("-append"))
+        #expect(!arguments.contains("-plugin"))
+        #expect(!arguments.contains("-smp"))
+    }
+
+    @Test func withADisk() {
+        let arguments = arguments { guest in
+            guest.disks = [.init(image: identity("/images/a,b.raw"), format: "raw", device: "virtio-blk-pci")]
+        }
+        #expect(value(of: "-icount", in: arguments)?.hasPrefix("shift=4,sleep=on,") == true)
+        #expect(arguments.contains("file=/images/a,,b.raw,format=raw,if=none,id=ttimage0,snapshot=on"))
+        #expect(arguments.contains("driver=blkreplay,if=none,image=ttimage0,id=ttdisk0"))
+        #expect(arguments.contains("virtio-blk-pci,drive=ttdisk0"))
+    }
+
+    @Test func whatTheUserChoseHolds() {
+        let arguments = arguments { guest in
+            guest.instructionClock = .init(shift: 3, sleep: true)
+            guest.commandLine = "console=ttyS0, quiet"
+            guest.devices = ["isa-debug-exit,iobase=0xf4,iosize=4"]
+            guest.extraArguments = ["-d", "int"]
+        }
+        #expect(value(of: "-icount", in: arguments)?.hasPrefix("shift=3,sleep=on,") == true)
+        #expect(value(of: "-append", in: arguments) == "console=ttyS0, quiet")
+        #expect(value(of: "-device", in: arguments) == "isa-debug-exit,iobase=0xf4,iosize=4")
+        #expect(arguments.suffix(2) == ["-d", "int"])
+    }
+
+    @Test func aReplayDiffersInItsDirectionAlone() {
+        var guest = GuestConfiguration()
+        guest.kernel = identity("/k")
+        var command = QEMUCommandLine(
+            program: "/q", direction: .record, guest: guest, inputLog: "/i", serialLog: "/s", plugin: "/p.so")
+        let recorded = command.arguments
+        command.direction = .replay
+        let changed = zip(recorded, command.arguments).filter { $0.0 != $0.1 }
+        #expect(changed.count == 1)
+        #expect(changed.first?.1 == "shift=1,sleep=off,rr=replay,rrfile=/i")
+    }
+
+    @Test func thePluginsArguments() {
+        var plugin = PluginConfiguration(file: identity("/a,b/libttd.so"))
+        plugin.mode = .digest
+        plugin.codec = .raw
+        plugin.accesses = false
+        plugin.options = ["kept=3"]
+        let text = plugin.argument(
+            log: "/d/ttd.log", runKind: .replay, uuid: "00ff",
+            qemu: QEMUIdentity(path: "/q", version: "7.2.22 (Debian)"))
+        #expect(
+            text == "/a,,b/libttd.so,log=/d/ttd.log,mode=digest,codec=raw,run=replay,uuid=00ff,name=qemu 7.2.22,"
+                + "access=off,mmio=off,kept=3")
+    }
+
+    @Test(arguments: [
+        (["-smp", "2"], "one processor"), (["--smp", "cpus=4"], "one processor"),
+        (["-smp", "1,maxcpus=2"], "one processor"),
+        (["-M", "pc,smp.cpus=2"], "one processor"), (["-machine", "pc,accel=kvm"], "translator"),
+        (["-enable-kvm"], "translator"), (["-accel", "kvm"], "translator"),
+        (["-accel", "tcg,thread=multi"], "translator"),
+        (["-icount", "shift=auto"], "--shift"), (["-loadvm", "x"], "positions"), (["-daemonize"], "watch"),
+        (["-S"], "never start"), (["-hda", "disk.img"], "--disk"), (["-drive", "file=x,if=virtio"], "--disk"),
+        (["-netdev", "user,id=n"], "filter-replay"), (["-nic", "user"], "filter-replay"),
+        (["-readconfig", "f"], "arguments"),
+    ])
+    func whatRecordAndReplayCannotDoIsRefused(arguments: [String], reason: String) {
+        let error = #expect(throws: SessionError.self) { try ExtraArguments.check(arguments) }
+        let text = error.map { "\($0)" } ?? ""
+        #expect(text.contains(reason), "\(text)")
+        #expect(text.contains(arguments[0].drop { $0 == "-" }), "\(text)")
+    }
+
+    @Test(arguments: [
+        ["-smp", "1"], ["-smp", "cpus=1"], ["-device", "virtio-rng-pci"], ["-nic", "none"],
+        ["-accel", "tcg,thread=single"],
+        ["-netdev", "user,id=n", "-object", "filter-replay,id=r,netdev=n"], ["-drive", "if=pflash,file=x"], [],
+        ["-append", "root=-smp"],
+    ])
+    func theRestIsLetPass(arguments: [String]) throws {
+        try ExtraArguments.check(arguments)
+    }
+
+    @Test func memorySizes() {
+        #expect(MemorySize("64")?.mebibytes == 64)
+        #expect(MemorySize("512M")?.mebibytes == 512)
+        #expect(MemorySize("2g")?.mebibytes == 2048)
+        for text in ["", "0", "M", "-1", "1K", "1.5G", "99999999999999999999", "18446744073709551615G"] {
+            #expect(MemorySize(text) == nil, "\(text)")
+        }
+    }
+}

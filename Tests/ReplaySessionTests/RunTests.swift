@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import Testing
+
+@testable import ReplaySession
+
+@Suite struct HangDetectorTests {
+    /// What a detector with three seconds of patience says to each look: (instructions, place in the input log, time).
+    private func verdicts(_ looks: [(UInt64, UInt64, Double)]) -> [Bool] {
+        var detector = HangDetector(patience: 3)
+        var answers: [Bool] = []
+        for (icount, offset, now) in looks {
+            answers.append(detector.observe(.init(icount: icount, inputOffset: offset), now: now))
+        }
+        return answers
+    }
+
+    @Test func standingStillForTheWholePatienceIsAHang() {
+        #expect(
+            verdicts([(100, 4096, 10), (100, 4096, 11), (100, 4096, 12.9), (100, 4096, 13)])
+                == [false, false, false, true])
+    }
+
+    @Test func anInstructionStartsAnew() {
+        #expect(
+            verdicts([(100, 0, 0), (100, 0, 2.9), (101, 0, 3), (101, 0, 5.9), (101, 0, 6)])
+                == [false, false, false, false, true])
+    }
+
+    /// An idle guest makes no instruction, but its timer ticks are read.
+    @Test func inputStartsAnew() {
+        #expect(
+            verdicts([(100, 0, 0), (100, 0, 2.9), (100, 4096, 3), (100, 4096, 5.9), (100, 4096, 6)])
+                == [false, false, false, false, true])
+    }
+
+    /// One look after a long pause of the host proves nothing.
+    @Test func twoLooksAreNotEnough() {
+        #expect(verdicts([(1, 1, 0), (1, 1, 100), (1, 1, 100.1)]) == [false, false, true])
+    }
+}
+
+@Suite struct ChildProcessTests {
+    private func waited(_ child: ChildProcess) -> ProcessEnd? {
+        for _ in 0..<500 {
+            if let end = child.poll() { return end }
+            usleep(10_000)
+        }
+        return nil
+    }
+
+    @Test func exitStatusAndOutput() throws {
+        let scratch = Scratch()
+        let output = "\(scratch.path)/output"
+        let child = try ChildProcess(
+            path: "/bin/sh", arguments: ["sh", "-c", "echo out; echo err >&2; exit 7"], inheriting: [], output: output)
+        #expect(waited(child) == .exited(status: 7))
+        #expect(Files.tail(output) == "out\nerr\n")
+    }
+
+    @Test func aSignalIsTold() throws {
+        let child = try ChildProcess(path: "/bin/sleep", arguments: ["sleep", "60"], inheriting: [], output: nil)
+        child.signal(SIGTERM)
+        #expect(waited(child) == .signaled(signal: SIGTERM))
+        // Nobody is signalled any more: the number may be a stranger's by now.
+        child.signal(SIGKILL)
+        #expect(child.end == .signaled(signal: SIGTERM))
+    }
+
+    @Test func standsInAGroupOfItsOwn() throws {
+        let child = try ChildProcess(path: "/bin/sleep", arguments: ["sleep", "60"], inheriting: [], output: nil)
+        defer { child.endNow() }
+        #expect(getpgid(child.pid) == child.pid)
+        #expect(getpgid(child.pid) != getpgrp())
+    }
+
+    /// Descriptors come out at the asked numbers, also where one of ours stands at the number of another.
+    @Test func descriptorsAreInherited() throws {
+        let scratch = Scratch()
+        let first = open(scratch.file("first", "1"), O_RDONLY | O_CLOEXEC)
+        let second = open(scratch.file("second", "2"), O_RDONLY | O_CLOEXEC)
+        defer {
+            close(first)
+            close(second)
+        }
+        let output = "\(scratch.path)/output"
+        let child = try ChildProcess(
+            path: "/bin/bash",
+            arguments: ["bash", "-c", "cat <&\(second); cat <&\(first)"],
+            inheriting: [(first, second), (second, first)], output: output)
+        #expect(waited(child) == .exited(status: 0))
+        #expect(Files.tail(output) == "12")
+    }
+
+    @Test func aMissingProgramIsAnError() {
+        #expect(throws: SessionError.system(doing: "start", path: "/no/such", code: ENOENT)) {
+            try ChildProcess(path: "/no/such", arguments: ["x"], inheriting: [], output: nil)
+        }
+    }
+}
+
+@Suite struct OutcomeTests {
+    private func outcome(
+        _ change: (inout RunMonitor.Result) -> Void, devices: [String] = [], messages: [String] = []
+    ) -> RunOutcome {
+        var result = RunMonitor.Result(
+            stop: nil, process: .exited(status: 0), shutdownReason: nil, instructions: 5, seconds: 1)
+        change(&result)
+        var guest = GuestConfiguration()
+        guest.devices = devices
+        return RunOutcome(result, guest: guest, messages: messages)
+    }
+
+    /// Exit status 1 means success, an error of QEMU's, or nothing known.
+    @Test func theExitStatusAloneSaysNothing() {
+        let exit = ["isa-debug-exit,iobase=0xf4,iosize=4"]
+        let complaint = ["qemu-system-x86_64: error reading the replay data"]
+        let one: (inout RunMonitor.Result) -> Void = { $0.process = .exited(status: 1) }
+        #expect(outcome(one, devices: exit).reason == .guestShutdown)
+        #expect(outcome(one, devices: exit, messages: complaint).reason == .hostError)
+        #expect(outcome(one, messages: complaint).reason == .hostError)
+        #expect(outcome(one).reason == .unknown)
+        let warning = ["qemu-system-x86_64: warning: TCG doesn't support requested feature", "ttd: a note"]
+        #expect(outcome(one, devices: exit, messages: warning).reason == .guestShutdown)
+    }
+
+    @Test func whatQEMUSaysOfItsShutdown() {
+        let expected: [(String, RunOutcome.Reason)] = [
+            ("guest-shutdown", .guestShutdown), ("guest-reset", .guestReset), ("guest-panic", .guestPanic),
+            ("host-qmp-quit", .hostQuit), ("host-signal", .hostQuit), ("host-error", .hostError), ("new", .unknown),
+        ]
+        for (word, reason) in expected {
+            let seen = outcome { $0.shutdownReason = word }
+            #expect(seen.reason == reason, "\(word)")
+        }
+        let panicked = outcome { $0.guestPanicked = true }
+        #expect(panicked.reason == .guestPanic)
+    }
+
+    @Test func whatWeDidGoesFirst() {
+        let hung = outcome {
+            $0.stop = .hung(icount: 17)
+            $0.shutdownReason = "host-qmp-quit"
+            $0.wasTerminated = true
+        }
+        #expect(hung.reason == .hung)
+        #expect(hung.text.contains("17"))
+        #expect(hung.text.contains("terminated"))
+        let interrupted = outcome { $0.stop = .signal(SIGINT) }
+        #expect(interrupted.reason == .hostQuit)
+        let killed = outcome { $0.process = .signaled(signal: SIGKILL) }
+        #expect(killed.reason == .killed)
+        let crashed = outcome { $0.process = .signaled(signal: SIGSEGV) }
+        #expect(crashed.reason == .hostError)
+    }
+}
+
+@Suite struct ShellWordTests {
+    @Test(arguments: [
+        ("/tmp/a-b.c", "/tmp/a-b.c"), ("a b", "'a b'"), ("", "''"), ("it's", "'it'\\''s'"), ("$x", "'$x'"),
+    ])
+    func quoting(word: String, expected: String) {
+        #expect(ShellWord.quoted(word) == expected)
+    }
+}
