@@ -50,22 +50,12 @@ public struct BranchCursor: ~Copyable {
         nextChunk += 1
         do throws(LogError) {
             try log.decode(chunk, into: &batch)
-            rest = wanted()
+            rest = batch.range(from: from, to: to)
         } catch {
             rest = 0..<0
             skipped.append(error.damage(of: chunk))
         }
         return true
-    }
-
-    /// The part of the batch whose clocks lie in the range. Clocks that would pass 2^64 are left out.
-    private func wanted() -> Range<Int> {
-        let first = batch.clockFirst
-        let count = UInt64(batch.count)
-        let end = first.addingReportingOverflow(count).overflow ? UInt64.max &- first : count
-        let low = from > first ? min(from - first, end) : 0
-        let high = to == .max ? end : (to > first ? min(to - first, end) : 0)
-        return low < high ? Int(low)..<Int(high) : 0..<0
     }
 }
 

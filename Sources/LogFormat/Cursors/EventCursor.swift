@@ -40,6 +40,8 @@ struct StreamCursor: ~Copyable {
         var clock: UInt64
         /// nil when the record has none.
         var icount: UInt64?
+        /// The record's place in the order of all vCPUs' records.
+        var ticket: UInt64
 
         /// Whether a record of a later stream stands before one of an earlier stream.
         func precedes(_ other: Key) -> Bool {
@@ -74,7 +76,8 @@ struct StreamCursor: ~Copyable {
                 if clock >= from, clock < to || to == .max {
                     return Key(
                         epoch: batch.epoch, clock: clock,
-                        icount: batch.validity(place).contains(.icount) ? batch.icount(place) : nil)
+                        icount: batch.validity(place).contains(.icount) ? batch.icount(place) : nil,
+                        ticket: batch.ticket(place))
                 }
                 place += 1
             }

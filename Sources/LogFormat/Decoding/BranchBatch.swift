@@ -43,6 +43,15 @@ public struct BranchBatch: ~Copyable {
             label: BranchLabel(rawValue: label[index]))
     }
 
+    /// The indexes of the branches with clocks in `from ..< to` (no end when `to` is `.max`). Clocks that would pass 2^64
+    /// are left out.
+    public func range(from: UInt64, to: UInt64) -> Range<Int> {
+        let present = min(UInt64(truncatingIfNeeded: count), UInt64.max &- clockFirst)
+        let low = from > clockFirst ? min(from - clockFirst, present) : 0
+        let high = to == .max ? present : (to > clockFirst ? min(to - clockFirst, present) : 0)
+        return low < high ? Int(low)..<Int(high) : 0..<0
+    }
+
     /// Room for so many branches; the contents are undefined.
     mutating func room(for count: Int) -> BranchDecoder.Output {
         if count > capacity {

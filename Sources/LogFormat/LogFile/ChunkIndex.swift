@@ -44,18 +44,28 @@ struct ChunkIndex {
             let first = chunks[start]
             var end = start + 1
             var isAscending = true
+            chainSlot(start, after: nil)
             while end < chunks.count, chunks[end].stream == first.stream, chunks[end].vcpu == first.vcpu {
                 let previous = chunks[end - 1]
                 isAscending =
                     isAscending && previous.clockLast <= chunks[end].clockFirst
                     && previous.clockFirst <= previous.clockLast
                 checkStep(from: previous, to: chunks[end], file: file)
+                chainSlot(end, after: previous)
                 end += 1
             }
             if first.stream.isCompared, first.firstOrdinal != 0 { missing(before: first, expected: 0, file: file) }
             runs[RunKey(stream: first.stream, vcpu: first.vcpu)] = Run(range: start..<end, isAscending: isAscending)
             start = end
         }
+    }
+
+    /// Gives a chunk from the open file the chain value that it would have been sealed with.
+    private mutating func chainSlot(_ place: Int, after previous: Chunk?) {
+        let chunk = chunks[place]
+        guard chunk.isOpenSlot else { return }
+        let chain = previous?.epoch == chunk.epoch ? previous?.chain : nil
+        chunks[place].chain = chunk.expectedChain(after: chain ?? 0)
     }
 
     private mutating func checkStep(from previous: Chunk, to chunk: Chunk, file: String) {

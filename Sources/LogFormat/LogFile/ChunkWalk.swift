@@ -10,6 +10,8 @@ struct ChunkWalk: ~Copyable {
     private(set) var damage: [Damage] = []
     /// The last trailer found.
     private(set) var trailer: Trailer?
+    /// Whether the log was closed: it ends with a trailer, or with a directory and 64 damaged bytes.
+    private(set) var isClosed = false
 
     private let file: InputFile
     private let size: UInt64
@@ -31,18 +33,23 @@ struct ChunkWalk: ~Copyable {
 
     /// Walks the whole file.
     mutating func run() throws(LogError) {
+        let trailerSize = UInt64(ChunkHeaderDecoder.trailerSize)
         var offset = UInt64(TTLOG_FILE_HEADER_SIZE)
         while offset < size {
             switch try element(at: offset) {
             case .chunk(let chunk):
                 if chunk.stream == .directory { directories.append(chunk) } else { chunks.append(chunk) }
                 offset += chunk.extent
+                isClosed = false
             case .trailer(let found):
                 trailer = found
-                offset += UInt64(ChunkHeaderDecoder.trailerSize)
+                offset += trailerSize
+                isClosed = offset == size
             case .damaged(let what, let skip):
                 let next = try search(from: offset &+ skip)
                 damage.append(Damage(file: file.path, offset: offset, length: next - offset, what: what))
+                let afterDirectory = directories.last.map { $0.offset + $0.extent } == offset
+                isClosed = afterDirectory && next == size && next - offset == trailerSize
                 offset = next
             }
         }

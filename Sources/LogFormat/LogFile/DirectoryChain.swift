@@ -9,33 +9,41 @@ struct DirectoryChain {
     var chunks: [Chunk] = []
     var trailer: Trailer
 
-    /// The chain of the log; nil when the file does not end with a trailer or anything in the chain is not right (the
-    /// log must then be walked).
-    static func read(_ file: InputFile, size: UInt64, decoder: ChunkHeaderDecoder) throws(LogError) -> DirectoryChain? {
+    /// What the end of a file leads to.
+    enum Outcome {
+        case chain(DirectoryChain)
+        /// The file ends with a trailer, and the directory at that offset, or the trailer that it should be reached
+        /// from, is not right: the log must be walked.
+        case broken(at: UInt64)
+        /// The file does not end with a trailer.
+        case noTrailer
+    }
+
+    /// Follows the trailers of the log from its end.
+    static func read(_ file: InputFile, size: UInt64, decoder: ChunkHeaderDecoder) throws(LogError) -> Outcome {
         let trailerSize = UInt64(ChunkHeaderDecoder.trailerSize)
         guard size >= UInt64(TTLOG_FILE_HEADER_SIZE) + trailerSize, size % UInt64(TTLOG_CHUNK_ALIGNMENT) == 0,
             let last = try trailer(in: file, at: size - trailerSize, decoder: decoder)
-        else { return nil }
+        else { return .noTrailer }
         var reader = BodyReader()
         var sections: [[Chunk]] = []
         var current = last
         while true {
-            let floor =
-                current.previousTrailer == 0
-                ? UInt64(TTLOG_FILE_HEADER_SIZE) : current.previousTrailer &+ trailerSize
-            guard current.previousTrailer < current.offset, floor <= current.directoryOffset,
+            let previous = current.previousTrailer
+            let floor = previous == 0 ? UInt64(TTLOG_FILE_HEADER_SIZE) : previous &+ trailerSize
+            guard previous < current.offset, floor <= current.directoryOffset,
                 let directory = try directory(of: current, in: file, decoder: decoder),
                 let section = try entries(of: directory, from: floor, in: file, decoder: decoder, reader: &reader),
                 section.count == current.chunkCount
-            else { return nil }
+            else { return .broken(at: current.directoryOffset) }
             sections.append(section)
-            if current.previousTrailer == 0 { break }
-            guard let previous = try trailer(in: file, at: current.previousTrailer, decoder: decoder) else {
-                return nil
+            if previous == 0 { break }
+            guard let next = try trailer(in: file, at: previous, decoder: decoder) else {
+                return .broken(at: previous)
             }
-            current = previous
+            current = next
         }
-        return DirectoryChain(chunks: sections.reversed().flatMap { $0 }, trailer: last)
+        return .chain(DirectoryChain(chunks: sections.reversed().flatMap { $0 }, trailer: last))
     }
 
     private static func trailer(

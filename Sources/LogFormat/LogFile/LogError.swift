@@ -64,17 +64,20 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         }
     }
 
+    /// What is wrong with the part of the file that the error is about.
+    var damageKind: DamageKind {
+        switch kind {
+        case .damaged(let what): what
+        case .elidedBody: .elided
+        case .cannotRead(let code), .cannotOpen(let code), .writer(let code, _): .input(errno: code)
+        default: .unreadable
+        }
+    }
+
     /// The error as damage of that chunk, for readers that pass over it.
     func damage(of chunk: Chunk) -> Damage {
-        let what: DamageKind =
-            switch kind {
-            case .damaged(let what): what
-            case .elidedBody: .elided
-            case .cannotRead(let code), .cannotOpen(let code), .writer(let code, _): .input(errno: code)
-            default: .unreadable
-            }
-        return Damage(
-            file: file, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: what,
+        Damage(
+            file: file, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: damageKind,
             lostRecords: UInt64(truncatingIfNeeded: chunk.count))
     }
 }

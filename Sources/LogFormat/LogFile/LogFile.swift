@@ -60,29 +60,15 @@ public final class LogFile: @unchecked Sendable {
                 InputFile(path: openPath), nonce: header.nonce, withIcount: header.features.contains(.icount))
         }
         let size = file.size
-        let decoder = ChunkHeaderDecoder(nonce: header.nonce)
-        var chunks: [Chunk]
-        var trailer: Trailer?
-        let isClosed: Bool
-        if let chain = try DirectoryChain.read(file, size: size, decoder: decoder) {
-            (chunks, trailer, isClosed) = (chain.chunks, chain.trailer, true)
-        } else {
-            var walk = ChunkWalk(file, size: size, decoder: decoder)
-            try walk.run()
-            (chunks, trailer, isClosed) = (walk.chunks, walk.trailer, false)
-            damage += walk.damage
-        }
-        let slots = openFile?.chunks ?? []
-        chunks += slots
+        let found = try LogFile.findChunks(file, size: size, nonce: header.nonce, damage: &damage)
         damage += openFile?.damage ?? []
-
-        index = ChunkIndex(chunks, file: file.path) { slot, sealed in
+        index = ChunkIndex(found.chunks + (openFile?.chunks ?? []), file: file.path) { slot, sealed in
             sealed.isElided ? slot.digests == sealed.digests : !LogFile.isIntact(sealed, in: file)
         }
         damage += index.damage
         if isLocked {
             completeness = .beingWritten
-        } else if isClosed, !index.chunks.contains(where: \.isOpenSlot) {
+        } else if found.isClosed, !index.chunks.contains(where: \.isOpenSlot) {
             completeness = .closed
         } else {
             completeness = .unclosed(openFileFound: openFile != nil)
@@ -91,7 +77,7 @@ public final class LogFile: @unchecked Sendable {
             }
         }
         slotBodies = openFile?.bodies ?? []
-        lostRecords = max(trailer?.lostRecords ?? 0, openFile?.lostRecords ?? 0)
+        lostRecords = max(found.trailer?.lostRecords ?? 0, openFile?.lostRecords ?? 0)
         writerError = openFile?.error ?? 0
         structuralDamage = damage
         fileSize = size
@@ -124,6 +110,23 @@ public final class LogFile: @unchecked Sendable {
 
     /// Stored bytes of bodies that have been read through this object so far.
     public var bytesRead: UInt64 { bytesTouched.load(ordering: .relaxed) }
+
+    /// The chunk headers of a log, from its directories or by walking.
+    private static func findChunks(
+        _ file: InputFile, size: UInt64, nonce: UInt64, damage: inout [Damage]
+    ) throws(LogError) -> (chunks: [Chunk], trailer: Trailer?, isClosed: Bool) {
+        let decoder = ChunkHeaderDecoder(nonce: nonce)
+        let outcome = try DirectoryChain.read(file, size: size, decoder: decoder)
+        if case .chain(let chain) = outcome { return (chain.chunks, chain.trailer, true) }
+        if case .broken(let offset) = outcome {
+            damage.append(
+                Damage(file: file.path, offset: offset, length: 0, what: .missing(structure: .directory)))
+        }
+        var walk = ChunkWalk(file, size: size, decoder: decoder)
+        try walk.run()
+        damage += walk.damage
+        return (walk.chunks, walk.trailer, walk.isClosed)
+    }
 
     /// Reads and checks the file header. One whose checksum is wrong is used all the same, and reported; its nonce is
     /// then taken from the first intact chunk.

@@ -1,0 +1,217 @@
+import CTTLog
+
+/// What ``LogFile/verify(progress:)`` found.
+public struct Verification: Sendable {
+    /// Everything that is wrong, in the order of finding. Elided bodies are not among it.
+    public internal(set) var damage: [Damage] = []
+    /// Chunks examined, directories not counted.
+    public internal(set) var chunks = 0
+    /// Chunks whose bodies were left out by the recorder: their digests cannot be checked.
+    public internal(set) var elidedChunks = 0
+    /// Records decoded, by stream.
+    public internal(set) var recordsRead: [LogStream: UInt64] = [:]
+    /// Records known to be lost: those that the writer counted, and those in damaged or missing chunks.
+    public internal(set) var recordsLost: UInt64 = 0
+    /// Records of kinds that this reader does not know, by kind.
+    public internal(set) var unknownKinds: [EventKind: UInt64] = [:]
+
+    /// Nothing is wrong and nothing was lost.
+    public var isIntact: Bool { damage.isEmpty && recordsLost == 0 }
+}
+
+extension LogFile {
+    /// Checks everything that can be checked: every header's checksum, and those of the directories against those in
+    /// the file; body hashes; class digests, recomputed; chains; ordinals and clocks from chunk to chunk and inside
+    /// each; padding. `progress` is told the fraction done, from 0 to 1, after each chunk.
+    public func verify(progress: (Double) -> Void = { _ in }) -> Verification {
+        var verifier = Verifier(self)
+        verifier.checkHeaders()
+        verifier.checkChunks(progress: progress)
+        return verifier.finish()
+    }
+}
+
+/// The work of ``LogFile/verify(progress:)``.
+struct Verifier: ~Copyable {
+    private let log: LogFile
+    private var result = Verification()
+    private var branches = BranchBatch()
+    private var events = EventBatch()
+    private var digestReader = BodyReader()
+
+    init(_ log: LogFile) {
+        self.log = log
+        result.damage = log.structuralDamage
+    }
+
+    private mutating func report(_ chunk: Chunk, _ what: DamageKind, lost: UInt64? = nil) {
+        result.damage.append(
+            Damage(
+                file: log.path, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: what,
+                lostRecords: lost))
+    }
+
+    /// Sums up the losses.
+    consuming func finish() -> Verification {
+        result.recordsLost = result.damage.reduce(log.lostRecords) { $0 &+ ($1.lostRecords ?? 0) }
+        return result
+    }
+}
+
+// MARK: - Headers in the file against those in the directories
+extension Verifier {
+    mutating func checkHeaders() {
+        var walk = ChunkWalk(log.file, size: log.fileSize, decoder: ChunkHeaderDecoder(nonce: log.header.nonce))
+        do throws(LogError) {
+            try walk.run()
+        } catch {
+            result.damage.append(
+                Damage(file: log.path, offset: error.offset ?? 0, length: 0, what: error.damageKind))
+        }
+        let known = Set(result.damage)
+        result.damage += walk.damage.filter { !known.contains($0) }
+        let walked = Dictionary(walk.chunks.map { ($0.offset, $0) }) { first, _ in first }
+        for listed in log.chunks where !listed.isOpenSlot {
+            // One that the walk did not find is part of the damage that the walk reports.
+            guard let found = walked[listed.offset], found != listed else { continue }
+            compare(found, with: listed)
+        }
+    }
+
+    private mutating func compare(_ found: Chunk, with listed: Chunk) {
+        let fields: [(String, UInt64, UInt64)] = [
+            ("stream", UInt64(listed.stream.rawValue), UInt64(found.stream.rawValue)),
+            ("vcpu", UInt64(listed.vcpu), UInt64(found.vcpu)),
+            ("epoch", UInt64(listed.epoch), UInt64(found.epoch)),
+            ("part", UInt64(listed.part), UInt64(found.part)), ("cell", listed.cell, found.cell),
+            ("count", UInt64(listed.count), UInt64(found.count)),
+            ("raw_size", UInt64(listed.rawSize), UInt64(found.rawSize)),
+            ("stored_size", UInt64(listed.storedSize), UInt64(found.storedSize)),
+            ("body_hash", listed.bodyHash, found.bodyHash), ("chain", listed.chain, found.chain),
+        ]
+        let difference = fields.first { $0.1 != $0.2 } ?? ("header", 0, 1)
+        report(found, .directory(name: difference.0, expected: difference.1, found: difference.2))
+    }
+}
+
+// MARK: - Bodies
+extension Verifier {
+    mutating func checkChunks(progress: (Double) -> Void) {
+        let chunks = log.chunks
+        let total = chunks.reduce(UInt64(1)) { $0 &+ UInt64($1.storedSize) }
+        var done: UInt64 = 0
+        var previous: Chunk?
+        for chunk in chunks {
+            result.chunks += 1
+            let follows =
+                previous?.vcpu == chunk.vcpu && previous?.stream == chunk.stream && previous?.epoch == chunk.epoch
+            checkChain(chunk, after: follows ? previous : nil)
+            checkGrid(chunk)
+            if chunk.isElided {
+                result.elidedChunks += 1
+            } else {
+                checkBody(chunk)
+            }
+            previous = chunk
+            done &+= UInt64(chunk.storedSize)
+            progress(Double(done) / Double(total))
+        }
+        progress(1)
+    }
+
+    private mutating func checkChain(_ chunk: Chunk, after previous: Chunk?) {
+        // Behind missing chunks nothing follows from what is there; the gap itself has been reported.
+        if let previous, chunk.stream.isCompared, previous.endOrdinal != chunk.firstOrdinal { return }
+        let expected = chunk.expectedChain(after: previous?.chain ?? 0)
+        if previous == nil, chunk.part != 0 || (chunk.epoch == 0 && chunk.firstOrdinal != 0) { return }
+        if chunk.chain != expected { report(chunk, .chain(expected: expected, found: chunk.chain)) }
+    }
+
+    /// The clocks in a chunk lie in its cell.
+    private mutating func checkGrid(_ chunk: Chunk) {
+        guard chunk.stream.isCompared else { return }
+        let shift = UInt64(chunk.stream == .branch ? log.header.branchCellShift : log.header.eventCellShift)
+        for clock in [chunk.clockFirst, chunk.clockLast] where clock >> shift != chunk.cell {
+            return report(chunk, .clock(expected: chunk.cell << shift, found: clock))
+        }
+    }
+
+    private mutating func checkBody(_ chunk: Chunk) {
+        do throws(LogError) {
+            if chunk.stream == .branch {
+                try log.decode(chunk, into: &branches)
+                checkBranches(chunk)
+            } else {
+                try log.decode(chunk, into: &events)
+                checkEvents(chunk)
+            }
+            result.recordsRead[chunk.stream, default: 0] &+= UInt64(chunk.count)
+            let digests = try log.digests(of: chunk, reader: &digestReader)
+            for digestClass in DigestClass.allCases where digests[digestClass] != chunk.digests[digestClass] {
+                report(
+                    chunk,
+                    .digest(digestClass, expected: chunk.digests[digestClass], found: digests[digestClass]))
+            }
+            if !chunk.isOpenSlot { try checkPadding(chunk) }
+        } catch {
+            result.damage.append(error.damage(of: chunk))
+        }
+    }
+
+    private mutating func checkBranches(_ chunk: Chunk) {
+        let count = branches.count
+        guard count > 0 else { return }
+        let last = chunk.clockFirst &+ UInt64(count - 1)
+        if last != chunk.clockLast { report(chunk, .clock(expected: last, found: chunk.clockLast)) }
+        checkIcounts(chunk, first: branches.icount[0], last: branches.icount[count - 1])
+    }
+
+    private mutating func checkEvents(_ chunk: Chunk) {
+        let count = events.count
+        guard count > 0 else { return }
+        var clock = chunk.clockFirst
+        var firstIcount: UInt64?
+        var lastIcount: UInt64 = 0
+        for index in 0..<count {
+            let next = events.clock(index)
+            if next < clock, chunk.stream.isCompared {
+                report(chunk, .clock(expected: clock, found: next))
+                break
+            }
+            clock = next
+            if events.validity(index).contains(.icount) {
+                lastIcount = events.icount(index)
+                firstIcount = firstIcount ?? lastIcount
+            }
+            let kind = events.kind(index)
+            if !kind.isKnown { result.unknownKinds[kind, default: 0] += 1 }
+        }
+        if events.clock(0) != chunk.clockFirst {
+            report(chunk, .clock(expected: events.clock(0), found: chunk.clockFirst))
+        }
+        if events.clock(count - 1) != chunk.clockLast {
+            report(chunk, .clock(expected: events.clock(count - 1), found: chunk.clockLast))
+        }
+        checkIcounts(chunk, first: firstIcount ?? 0, last: lastIcount)
+    }
+
+    private mutating func checkIcounts(_ chunk: Chunk, first: UInt64, last: UInt64) {
+        for (name, expected, found) in [
+            ("icount_first", first, chunk.icountFirst), ("icount_last", last, chunk.icountLast),
+        ]
+        where expected != found {
+            report(chunk, .field(structure: .chunkHeader, name: name, found: found))
+        }
+    }
+
+    /// The bytes between a body and the next chunk are zero.
+    private mutating func checkPadding(_ chunk: Chunk) throws(LogError) {
+        let used = UInt64(ChunkHeaderDecoder.headerSize + chunk.storedSize)
+        var buffer = ReusedBuffer()
+        let bytes = buffer.room(for: Int(chunk.extent - used))
+        let present = try log.file.read(bytes, at: chunk.offset &+ used)
+        if let place = bytes.prefix(present).firstIndex(where: { $0 != 0 }) {
+            report(chunk, .field(structure: .body, name: "padding", found: UInt64(bytes[place])))
+        }
+    }
+}

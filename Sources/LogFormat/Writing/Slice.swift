@@ -1,0 +1,183 @@
+import CTTLog
+import Glibc
+
+/// What ``slice(_:to:from:upTo:isCompressed:)`` wrote.
+public struct SliceSummary: Sendable {
+    public internal(set) var branches: UInt64 = 0
+    /// Events and accesses.
+    public internal(set) var events: UInt64 = 0
+    /// Chunks of the original that could not be read, elided ones among them: a new epoch begins behind each.
+    public internal(set) var skipped: [Damage] = []
+}
+
+/// Writes a new log of the branches and events of all vCPUs with clocks in `from ..< to` (no end when `to` is `.max`).
+///
+/// The new log has the original's header, its own nonce, and a clock base of `from`. Whole cells have the same digests
+/// as in the original; events keep their order across vCPUs. Meta records are carried over, and attributes
+/// `slice.source`, `slice.nonce`, `slice.from` and `slice.to` say where the slice comes from. Branches of a vCPU that do
+/// not follow each other (bodies that are elided or damaged, epochs of the original) stand in epochs of their own.
+///
+/// Throws when the range is empty, when `path` is the original itself, or when the log cannot be written.
+@discardableResult
+public func slice(
+    _ log: LogFile, to path: String, from: UInt64, to end: UInt64 = .max, isCompressed: Bool = true
+) throws(LogError) -> SliceSummary {
+    guard from < end else {
+        throw LogError(file: log.path, kind: .invalidRequest("the range \(from):\(end) is empty; give FROM below TO"))
+    }
+    guard !log.file.isSame(as: path) else {
+        throw LogError(file: path, kind: .invalidRequest("a slice cannot take the place of the log it is cut from"))
+    }
+    var options = LogWriter.Options(like: log.header)
+    options.clockBase = max(from, log.header.clockBase)
+    if options.clockBase != log.header.clockBase { options.icountBase = log.icount(atClock: options.clockBase) ?? 0 }
+    if log.header.mode == .digest { options.mode = .branches }
+    options.isCompressed = isCompressed
+    let writer = try LogWriter(path: path, options: options)
+    var slicer = Slicer(log, writer, from: from, to: end)
+    slicer.run()
+    carryMeta(of: log, to: writer, from: from, end: end)
+    try writer.close()
+    return slicer.finish()
+}
+
+private func carryMeta(of log: LogFile, to writer: LogWriter, from: UInt64, end: UInt64) {
+    for event in log.metaEvents { writer.event(event) }
+    writer.attribute("slice.source", log.path)
+    writer.attribute("slice.nonce", "0x" + hexadecimal(log.header.nonce, digits: 16))
+    writer.attribute("slice.from", String(from))
+    writer.attribute("slice.to", end == .max ? "end" : String(end))
+}
+
+extension LogFile {
+    /// Instructions that vCPU 0 had begun at a clock, as the branch before tells; nil when that cannot be read.
+    fileprivate func icount(atClock clock: UInt64) -> UInt64? {
+        guard clock > 0, header.features.contains(.icount) else { return nil }
+        var cursor = branches(from: clock - 1, to: clock)
+        return cursor.next()?.icount
+    }
+}
+
+extension InputFile {
+    /// Whether a path leads to this very file.
+    fileprivate func isSame(as path: String) -> Bool {
+        var mine = stat()
+        var other = stat()
+        return fstat(descriptor, &mine) == 0 && stat(path, &other) == 0 && mine.st_ino == other.st_ino
+            && mine.st_dev == other.st_dev
+    }
+}
+
+/// Where one vCPU of a log stands while it is sliced.
+private final class SliceLane {
+    let vcpu: UInt16
+    var events: StreamCursor
+    var accesses: StreamCursor
+    /// The epoch of the original that the writer's epoch goes with; nil before the first record.
+    var epoch: UInt32?
+    private let branchChunks: [Chunk]
+    private var nextChunk = 0
+
+    init(_ log: LogFile, vcpu: UInt16, from: UInt64, to: UInt64) {
+        self.vcpu = vcpu
+        events = StreamCursor(log, log.index.run(.event, vcpu: vcpu, from: from, to: to), from: from, to: to)
+        accesses = StreamCursor(log, log.index.run(.access, vcpu: vcpu, from: from, to: to), from: from, to: to)
+        branchChunks = log.index.run(.branch, vcpu: vcpu, from: from, to: to)
+    }
+
+    /// The branch chunk that has not been written yet; nil at the end.
+    var nextBranches: Chunk? { nextChunk < branchChunks.count ? branchChunks[nextChunk] : nil }
+
+    func advance() { nextChunk += 1 }
+}
+
+/// Copies records from a log to a writer. Events lead, in the order of their tickets; before each one, the vCPU's
+/// branches up to its clock are written.
+private struct Slicer: ~Copyable {
+    private let log: LogFile
+    private let writer: LogWriter
+    private let lanes: [SliceLane]
+    private let from: UInt64
+    private let to: UInt64
+    private var batch = BranchBatch()
+    private var units: [RawBranch] = []
+    private var summary = SliceSummary()
+
+    init(_ log: LogFile, _ writer: LogWriter, from: UInt64, to: UInt64) {
+        self.log = log
+        self.writer = writer
+        self.from = from
+        self.to = to
+        lanes = log.vcpus.map { SliceLane(log, vcpu: $0, from: from, to: to) }
+    }
+
+    mutating func run() {
+        // vCPU 0 begins at the new log's clock base; the others where they are told to.
+        for lane in lanes where lane.vcpu != 0 && from > 0 { writer.beginEpoch(vcpu: lane.vcpu, clock: from) }
+        while let (lane, isAccess, key) = nextEvent() {
+            writeBranches(lane, before: (key.epoch, key.clock))
+            enterEpoch(lane, key.epoch, at: key.clock, needsNew: false)
+            let event = isAccess ? lane.accesses.take() : lane.events.take()
+            if let event, writer.event(event) { summary.events += 1 }
+        }
+        for lane in lanes { writeBranches(lane, before: nil) }
+    }
+
+    /// The summary, after ``run()``.
+    consuming func finish() -> SliceSummary {
+        for lane in lanes { summary.skipped += lane.events.skipped + lane.accesses.skipped }
+        return summary
+    }
+
+    /// Where the record with the lowest ticket is next.
+    private func nextEvent() -> (lane: SliceLane, isAccess: Bool, key: StreamCursor.Key)? {
+        var best: (lane: SliceLane, isAccess: Bool, key: StreamCursor.Key)?
+        for lane in lanes {
+            if let key = lane.events.head(), best.map({ key.ticket < $0.key.ticket }) ?? true {
+                best = (lane, false, key)
+            }
+            if let key = lane.accesses.head(), best.map({ key.ticket < $0.key.ticket }) ?? true {
+                best = (lane, true, key)
+            }
+        }
+        return best
+    }
+
+    /// Writes the lane's branch chunks that begin at or before a position; all of them for nil.
+    private mutating func writeBranches(_ lane: SliceLane, before position: (epoch: UInt32, clock: UInt64)?) {
+        while let chunk = lane.nextBranches {
+            if let position, (chunk.epoch, chunk.clockFirst) > position { return }
+            lane.advance()
+            do throws(LogError) {
+                try log.decode(chunk, into: &batch)
+                write(lane)
+            } catch {
+                summary.skipped.append(error.damage(of: chunk))
+            }
+        }
+    }
+
+    /// Writes what of the batch lies in the range.
+    private mutating func write(_ lane: SliceLane) {
+        let range = batch.range(from: from, to: to)
+        guard !range.isEmpty else { return }
+        let clock = batch.clockFirst &+ UInt64(range.lowerBound)
+        enterEpoch(lane, batch.epoch, at: clock, needsNew: clock != writer.clock(vcpu: lane.vcpu))
+        units.removeAll(keepingCapacity: true)
+        for index in range {
+            let label = BranchLabel(rawValue: batch.label[index])
+            units.append(
+                RawBranch(from: batch.from[index], to: batch.to[index], icount: batch.icount[index], label: label))
+        }
+        units.withUnsafeBufferPointer { writer.branches(vcpu: lane.vcpu, $0) }
+        summary.branches += UInt64(units.count)
+    }
+
+    /// Makes sure that the writer stands in an epoch of its own for that of the original. `needsNew`: the records
+    /// cannot stand in the writer's present epoch.
+    private func enterEpoch(_ lane: SliceLane, _ epoch: UInt32, at clock: UInt64, needsNew: Bool) {
+        let isOther = lane.epoch.map { $0 != epoch } ?? false
+        lane.epoch = epoch
+        if isOther || needsNew { writer.beginEpoch(vcpu: lane.vcpu, clock: clock) }
+    }
+}
