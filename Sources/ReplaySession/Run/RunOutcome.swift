@@ -22,7 +22,7 @@ public struct RunOutcome: Codable, Sendable, Equatable {
     public var text: String
     /// How QEMU's process ended.
     public var process: ProcessEnd
-    /// Guest instructions at the last look; the log knows the exact number.
+    /// Guest instructions begun: the log's count, or without a log what the monitor saw last.
     @StringCoded public var instructions: UInt64
     /// Of the host.
     public var seconds: Double

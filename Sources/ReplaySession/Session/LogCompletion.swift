@@ -23,8 +23,10 @@ enum LogCompletion {
             if log.lostRecords > 0 {
                 warnings.append("\(log.lostRecords) records could not be written\(reason(log.writerError))")
             }
-            let summary = LogSummary(log)
+            var summary = LogSummary(log)
+            join(log, with: inputLog, into: &summary, warnings: &warnings)
             append(to: files.log, manifest: manifest, summary: summary, warnings: &warnings)
+            summary.bytes = Files.size(files.log)
             return summary
         } catch {
             warnings.append("\(error)")
@@ -42,12 +44,32 @@ enum LogCompletion {
         }
     }
 
+    /// What QEMU's input log tells of the run: causes, leftovers, and up to where the log can be compared.
+    private static func join(
+        _ log: LogFile, with inputLog: String, into summary: inout LogSummary, warnings: inout [String]
+    ) {
+        do throws(LogError) {
+            let input = try QEMUReplayLog(path: inputLog)
+            if let damage = input.damage { warnings.append("\(damage)") }
+            let join = try ReplayJoin.join(log, with: input)
+            summary.join = LogSummary.Join(join)
+            summary.comparableEnd = join.comparableEnd.map {
+                LogSummary.End(clock: $0.clock, instructions: $0.icount, reason: $0.reason)
+            }
+        } catch {
+            warnings.append("\(error)")
+        }
+    }
+
     private static func append(
         to path: String, manifest: Manifest, summary: LogSummary, warnings: inout [String]
     ) {
         do throws(LogError) {
             let writer = try LogWriter(appendingTo: path)
             for (key, value) in manifest.attributes { writer.attribute(key, value) }
+            if let join = summary.join {
+                for (key, value) in join.attributes { writer.attribute(key, value) }
+            }
             if let end = summary.comparableEnd {
                 writer.comparableEnd(clock: end.clock, icount: end.instructions, reason: end.reason)
             }
@@ -66,10 +88,57 @@ enum LogCompletion {
     static func differences(of replay: LogSummary?, recording: RunFiles) -> [String] {
         guard let replay, Files.exists(recording.log), let log = try? LogFile(path: recording.log) else { return [] }
         var list: [String] = []
-        if let end = log.comparableEnd(vcpu: 0), replay.clock < end.clock {
-            list.append("its log ends at branch \(replay.clock), the recording's can be compared up to \(end.clock)")
+        if let end = log.comparableEnd(vcpu: 0) {
+            if replay.clock < end.clock {
+                list.append(
+                    "its log ends at branch \(replay.clock), the recording's can be compared up to \(end.clock)")
+            } else if let other = replay.comparableEnd, other.clock != end.clock {
+                list.append("it came to its end at branch \(other.clock), the recording at branch \(end.clock)")
+            }
+        }
+        if let join = replay.join {
+            for leftover in join.leftovers {
+                guard let recorded = log.attributes[leftover.key].flatMap({ Int($0) }), recorded != leftover.count
+                else { continue }
+                list.append("\(leftover.count) \(leftover.text), in the recording \(recorded)")
+            }
         }
         return list
+    }
+}
+
+extension LogSummary.Join {
+    init(_ join: ReplayJoin) {
+        var counts: [JoinedCauseKind: Int] = [:]
+        for cause in join.causes { counts[cause.kind, default: 0] += 1 }
+        interrupts = counts[.interrupt] ?? 0
+        exceptions = counts[.exception] ?? 0
+        faults = counts[.fault] ?? 0
+        softwareInterrupts = counts[.softwareInterrupt] ?? 0
+        transitionsWithoutEvent = join.transitionsWithoutEvent
+        eventsWithoutTransition = join.eventsWithoutTransition
+    }
+
+    /// What the log keeps of the join.
+    var attributes: [(String, String)] {
+        [
+            ("join.interrupts", "\(interrupts)"), ("join.exceptions", "\(exceptions)"), ("join.faults", "\(faults)"),
+            ("join.software-interrupts", "\(softwareInterrupts)"),
+        ] + leftovers.map { ($0.key, "\($0.count)") }
+    }
+
+    /// What was left over, by the names of the attributes.
+    var leftovers: [(key: String, count: Int, text: String)] {
+        [
+            (
+                "join.transitions-without-event", transitionsWithoutEvent,
+                "transitions that QEMU's input log does not explain"
+            ),
+            (
+                "join.events-without-transition", eventsWithoutTransition,
+                "interrupts and exceptions of QEMU's input log that no transition shows"
+            ),
+        ]
     }
 }
 
@@ -77,7 +146,7 @@ extension LogSummary {
     init(_ log: LogFile) {
         var counts: [LogStream: UInt64] = [:]
         var clock = log.header.clockBase
-        var instructions = log.header.icountBase
+        var instructions = log.attributes["recorder.instructions"].flatMap { UInt64($0) } ?? log.header.icountBase
         for chunk in log.chunks {
             // A body kept beside its elided chunk is not counted twice: the index holds one of them.
             counts[chunk.stream, default: 0] &+= UInt64(chunk.count)

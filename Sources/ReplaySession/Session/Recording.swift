@@ -51,7 +51,7 @@ public struct Recording: Sendable {
 
         let run = QEMURun(
             directory: directory, files: files, command: command, timeLimit: timeLimit, observe: observe)
-        let outcome = try run.run()
+        var outcome = try run.run()
         if outcome.reason == .hostError, Files.size(directory.inputLog) <= QEMUInputLog.headerSize {
             // QEMU refused its command line: there is no recording.
             let output = Files.tail(files.qemuLog)
@@ -65,6 +65,8 @@ public struct Recording: Sendable {
         let log = plugin.flatMap { _ in
             LogCompletion.complete(files: files, inputLog: directory.inputLog, manifest: manifest, warnings: &warnings)
         }
+        if let log { outcome.instructions = log.instructions }
+        manifest.outcome = outcome
         try manifest.write(files.manifest)
         warnings += outcome.messages
         let isWhole = outcome.isOrderly && (plugin == nil || log.map { $0.lost == 0 } == true)

@@ -93,10 +93,12 @@ public struct Replay: Sendable {
         let run = QEMURun(
             directory: directory, files: files, command: command, timeLimit: timeLimit, hangPatience: hangPatience,
             observe: observe)
-        let outcome = try run.run()
+        var outcome = try run.run()
         manifest.outcome = outcome
         let log = LogCompletion.complete(
             files: files, inputLog: inputLog, manifest: manifest, warnings: &warnings)
+        if let log { outcome.instructions = log.instructions }
+        manifest.outcome = outcome
         try manifest.write(files.manifest)
         warnings += outcome.messages
 

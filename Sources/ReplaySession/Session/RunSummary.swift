@@ -43,7 +43,7 @@ public struct LogSummary: Codable, Sendable, Equatable {
     @StringCoded public var lost: UInt64
     /// Transitions made, whether or not they stand in the log.
     @StringCoded public var clock: UInt64
-    /// Instructions begun, at the last record.
+    /// Instructions begun; up to the last record where QEMU was killed.
     @StringCoded public var instructions: UInt64
     public var comparableEnd: End?
     /// nil where the log could not be joined with QEMU's input log.
@@ -75,6 +75,7 @@ public struct LogSummary: Codable, Sendable, Equatable {
         public var interrupts: Int
         public var exceptions: Int
         public var faults: Int
+        public var softwareInterrupts: Int
         public var transitionsWithoutEvent: Int
         public var eventsWithoutTransition: Int
     }
@@ -88,10 +89,9 @@ extension RunSummary {
         let place = kind == .recording ? stateDirectory : directory
         lines.append("\(subject) \(place): \(outcome.text)")
         for difference in differences { lines.append("  went differently: \(difference)") }
-        let instructions = log?.instructions ?? outcome.instructions
-        let rate = outcome.seconds > 0 ? Double(instructions) / outcome.seconds : 0
+        let rate = outcome.seconds > 0 ? Double(outcome.instructions) / outcome.seconds : 0
         lines.append(
-            "  ran \(RunSummary.decimal(outcome.seconds)) s, \(instructions) instructions"
+            "  ran \(RunSummary.decimal(outcome.seconds)) s, \(outcome.instructions) instructions"
                 + " (\(RunSummary.scaled(rate))/s)")
         if let log {
             let share =
@@ -101,7 +101,8 @@ extension RunSummary {
             lines.append("  \(log.branches) branches, \(log.events) events, \(log.accesses) accesses")
             if let join = log.join {
                 lines.append(
-                    "  causes: \(join.interrupts) interrupts, \(join.exceptions) exceptions, \(join.faults) faults;"
+                    "  causes: \(join.interrupts) interrupts, \(join.exceptions) exceptions, \(join.faults) faults,"
+                        + " \(join.softwareInterrupts) software interrupts;"
                         + " left over: \(join.transitionsWithoutEvent) transitions, \(join.eventsWithoutTransition) events"
                 )
             }
