@@ -44,7 +44,8 @@ struct ReplayInput: ~Copyable {
 
     /// Makes sure that the window holds so many bytes from the offset on.
     private mutating func fill(_ count: UInt64) -> Bool {
-        if offset >= windowOffset, offset - windowOffset <= windowCount, windowCount - (offset - windowOffset) >= count {
+        if offset >= windowOffset, offset - windowOffset <= windowCount, windowCount - (offset - windowOffset) >= count
+        {
             return true
         }
         guard failure == 0 else { return false }

@@ -16,6 +16,9 @@ struct ReplayMatcher: ~Copyable {
     private var shutdown: ReplayEvent?
     /// Position of the last entry read: where a replay.bin without a shutdown ends.
     private var lastIcount: UInt64 = 0
+    /// An indirect branch at which the pending EXCEPTION may have struck. It may also be that of the next instruction,
+    /// if that one was undone; what comes next tells.
+    private var tentative: Branch?
     /// Position of the entry matched last: those that follow at the same one share its transition.
     private var matchedAt: UInt64?
     /// Restored faults while everything still fitted; nil as long as it does.
@@ -62,6 +65,7 @@ struct ReplayMatcher: ~Copyable {
             if icount < due {
                 if isExplained || !BranchLabel(rawValue: labels[index]).isDiscontinuity { continue }
             } else {
+                if let tentative, icount > tentative.icount &+ 1 || isExplained { accept(tentative) }
                 let adjusted = icount &- result.restoredFaults
                 passEntries(before: adjusted > 0 ? adjusted &- 1 : 0)
                 if isPastEnd(icount: icount) {
@@ -81,6 +85,10 @@ struct ReplayMatcher: ~Copyable {
 
     /// Takes one transition that its instruction's static target does not explain.
     mutating func take(_ branch: Branch) {
+        if let tentative {
+            let isNext = branch.icount == tentative.icount &+ 1 && branch.from == tentative.to
+            if isNext { self.tentative = nil } else { accept(tentative) }
+        }
         if isPastEnd(icount: branch.icount) {
             endClock = branch.clock
             return
@@ -104,19 +112,34 @@ struct ReplayMatcher: ~Copyable {
                 continue
             }
             let isFault = isException && distance > 0
-            result.restoredFaults &+= distance // the hidden ones, and this one
+            let branchClass = branch.label.branchClass
+            if isException, !isFault, !branch.label.isDiscontinuity, branchClass != .int {
+                tentative = branch
+                return true
+            }
+            result.restoredFaults &+= distance  // the hidden ones, and this one
             hiddenExceptions = 0
             let kind: JoinedCauseKind =
                 !isException
-                ? .interrupt
-                : isFault ? .fault : branch.label.branchClass == .int ? .softwareInterrupt : .exception
-            result.causes.append(
-                JoinedCause(clock: branch.clock, icount: branch.icount, kind: kind, from: branch.from, to: branch.to))
-            matchedAt = entry.icount
-            advance()
+                ? .interrupt : isFault ? .fault : branchClass == .int ? .softwareInterrupt : .exception
+            add(branch, kind)
             return true
         }
         return false
+    }
+
+    /// The pending EXCEPTION was this indirect branch's: its target could not be fetched.
+    private mutating func accept(_ branch: Branch) {
+        tentative = nil
+        add(branch, .exception)
+    }
+
+    /// The pending entry was the cause of this transition.
+    private mutating func add(_ branch: Branch, _ kind: JoinedCauseKind) {
+        result.causes.append(
+            JoinedCause(clock: branch.clock, icount: branch.icount, kind: kind, from: branch.from, to: branch.to))
+        matchedAt = pending?.icount
+        advance()
     }
 
     // MARK: Entries
@@ -156,7 +179,7 @@ struct ReplayMatcher: ~Copyable {
                 pending = event
                 return
             case .shutdownSnapshotLoad:
-                continue // a snapshot was loaded; the run goes on
+                continue  // a snapshot was loaded; the run goes on
             default:
                 if event.kind.isShutdown { shutdown = event }
             }
@@ -168,6 +191,7 @@ struct ReplayMatcher: ~Copyable {
     /// Everything has been taken. `clockEnd` is the clock behind the last record that is compared at any rate,
     /// `instructions` how many were begun in the whole run, if that is known.
     consuming func finish(clockEnd: UInt64, instructions: UInt64?) -> ReplayJoin {
+        if let tentative { accept(tentative) }
         if endClock == nil { passRest(instructions: instructions) }
         if endClock != nil || (pending == nil && instructions.map { $0 >= endIcount } ?? false) {
             let restored = restoredBeforeLeftover ?? result.restoredFaults

@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# build.sh [OUT] - makes a Linux guest that boots from RAM, out of Debian packages that are downloaded but not
+# installed: OUT/vmlinuz, OUT/initramfs.gz, OUT/disk.img, OUT/cmdline. OUT is build/ beside this script.
+#
+# Needs no root. Packages are kept in $XDG_CACHE_HOME/tt-analyze (~/.cache/tt-analyze); what is there is not made again.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:-$here/build}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/tt-analyze/packages
+
+fail() {
+    echo "build.sh: $*" >&2
+    exit 2
+}
+
+for tool in apt-get dpkg-deb cpio gzip; do
+    command -v "$tool" >/dev/null || fail "$tool is missing; install it (apt-get install $tool)"
+done
+
+# The package that the cloud kernel's metapackage stands for.
+kernel_package() {
+    apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
+}
+
+# Downloads a package into the cache unless it is there; prints its path.
+fetch() {
+    mkdir -p "$cache"
+    if ! ls "$cache/$1"_*.deb >/dev/null 2>&1; then
+        (cd "$cache" && apt-get download -q "$1" >&2) || fail "cannot download $1; is the package list there (apt-get update)?"
+    fi
+    ls "$cache/$1"_*.deb | tail -n 1
+}
+
+kernel=$(kernel_package)
+if [ -z "$kernel" ]; then
+    # Without package lists, a kernel in the cache will do.
+    kernel=$(ls "$cache" 2>/dev/null | sed -n 's/^\(linux-image-[0-9].*\)_[^_]*_[^_]*\.deb$/\1/p' | tail -n 1)
+    [ -n "$kernel" ] || fail "apt does not know linux-image-cloud-amd64; run apt-get update"
+fi
+kernel_file=$(fetch "$kernel")
+busybox_file=$(fetch busybox-static)
+
+# Made before from the same packages and sources?
+stamp=$(cat "$here/build.sh" "$here/init" | cksum; basename "$kernel_file"; basename "$busybox_file")
+if [ -f "$out/stamp" ] && [ "$(cat "$out/stamp")" = "$stamp" ]; then
+    echo "$out"
+    exit 0
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+version=${kernel#linux-image-}
+dpkg-deb --fsys-tarfile "$kernel_file" | tar -x -C "$work" \
+    "./boot/vmlinuz-$version" \
+    "./lib/modules/$version/kernel/drivers/virtio" \
+    "./lib/modules/$version/kernel/drivers/block/virtio_blk.ko"
+dpkg-deb --fsys-tarfile "$busybox_file" | tar -x -C "$work" ./bin/busybox
+
+root=$work/root
+mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/modules"
+cp "$work/bin/busybox" "$root/bin/"
+cp "$here/init" "$root/init"
+chmod 755 "$root/init" "$root/bin/busybox"
+modules=$work/lib/modules/$version/kernel/drivers
+for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci; do
+    cp "$modules/virtio/$module.ko" "$root/modules/"
+done
+cp "$modules/block/virtio_blk.ko" "$root/modules/"
+
+mkdir -p "$out"
+rm -f "$out/stamp"
+find "$root" -exec touch -h -d @0 {} +
+(cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) | gzip -n -9 >"$out/initramfs.gz"
+cp "$work/boot/vmlinuz-$version" "$out/vmlinuz"
+
+# The disk: lines of text that the init script acts on, then zeros up to a megabyte.
+{
+    for number in 12 7 30 4 21 9 16 25; do
+        echo "count $number"
+    done
+    echo "say the disk has been read"
+    echo "end"
+} >"$out/disk.img"
+truncate -s 1M "$out/disk.img"
+
+echo "console=ttyS0 panic=-1 quiet tsc=reliable nokaslr" >"$out/cmdline"
+printf '%s' "$stamp" >"$out/stamp"
+echo "$out"
