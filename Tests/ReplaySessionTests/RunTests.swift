@@ -109,13 +109,13 @@ import Testing
         change(&result)
         var guest = GuestConfiguration()
         guest.devices = devices
-        return RunOutcome(result, guest: guest, messages: messages)
+        return RunOutcome(result, guest: guest, direction: .record, messages: messages)
     }
 
     /// Exit status 1 means success, an error of QEMU's, or nothing known.
     @Test func theExitStatusAloneSaysNothing() {
         let exit = ["isa-debug-exit,iobase=0xf4,iosize=4"]
-        let complaint = ["qemu-system-x86_64: error reading the replay data"]
+        let complaint = ["qemu-system-x86_64: could not load PC BIOS"]
         let one: (inout RunMonitor.Result) -> Void = { $0.process = .exited(status: 1) }
         #expect(outcome(one, devices: exit).reason == .guestShutdown)
         #expect(outcome(one, devices: exit, messages: complaint).reason == .hostError)
@@ -149,6 +149,8 @@ import Testing
         #expect(hung.text.contains("terminated"))
         let interrupted = outcome { $0.stop = .signal(SIGINT) }
         #expect(interrupted.reason == .hostQuit)
+        #expect(interrupted.wasInterrupted)
+        #expect(!hung.wasInterrupted)
         let killed = outcome { $0.process = .signaled(signal: SIGKILL) }
         #expect(killed.reason == .killed)
         let crashed = outcome { $0.process = .signaled(signal: SIGSEGV) }

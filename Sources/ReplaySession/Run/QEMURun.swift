@@ -35,7 +35,7 @@ struct QEMURun {
         watch.hangPatience = hangPatience
         watch.inputLog = command.inputLog
         watch.observe = observe
-        return RunOutcome(watch.run(), guest: command.guest, messages: messages())
+        return RunOutcome(watch.run(), guest: command.guest, direction: command.direction, messages: messages())
     }
 
     /// What QEMU and the plugin printed: the last lines, at most twenty.

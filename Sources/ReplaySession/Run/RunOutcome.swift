@@ -26,7 +26,9 @@ public struct RunOutcome: Codable, Sendable, Equatable {
     @StringCoded public var instructions: UInt64
     /// Of the host.
     public var seconds: Double
-    /// What QEMU and the plugin said, without warnings that say nothing about the run.
+    /// Whether the tool's user ended the run: by a signal or by a time limit.
+    public var wasInterrupted = false
+    /// What QEMU and the plugin printed: the last lines.
     public var messages: [String]
 
     public init(
@@ -46,15 +48,21 @@ extension RunOutcome {
     ///
     /// QEMU's exit status alone says nothing: a guest that ends the run through `isa-debug-exit` chooses it, and a
     /// QEMU that gives a replay up exits with 1 as well.
-    init(_ result: RunMonitor.Result, guest: GuestConfiguration, messages: [String]) {
-        let (reason, text) = RunOutcome.explain(result, guest: guest, messages: messages)
+    init(
+        _ result: RunMonitor.Result, guest: GuestConfiguration, direction: QEMUCommandLine.Direction, messages: [String]
+    ) {
+        let (reason, text) = RunOutcome.explain(result, guest: guest, direction: direction, messages: messages)
         self.init(
             reason: reason, text: text, process: result.process, instructions: result.instructions,
             seconds: result.seconds, messages: messages)
+        switch result.stop {
+        case .signal, .timeLimit: wasInterrupted = true
+        case .hung, .silent, nil: break
+        }
     }
 
     private static func explain(
-        _ result: RunMonitor.Result, guest: GuestConfiguration, messages: [String]
+        _ result: RunMonitor.Result, guest: GuestConfiguration, direction: QEMUCommandLine.Direction, messages: [String]
     ) -> (Reason, String) {
         var manner = ""
         if result.wasKilled {
@@ -83,12 +91,16 @@ extension RunOutcome {
         case "guest-reset": return (.guestReset, "the guest asked for a reset")
         case "guest-panic": return (.guestPanic, "the guest panicked")
         case "host-error": return (.hostError, "QEMU gave up with an error")
-        case "host-signal": return (.hostQuit, "QEMU was ended by a signal")
-        case "host-qmp-quit": return (.hostQuit, "QEMU was ended over its monitor, or its recording was")
+        case "host-signal", "host-qmp-quit":
+            let isReplay = direction == .replay
+            return (.hostQuit, isReplay ? "it came to where its recording was ended" : "QEMU was told to end")
         case .some(let other): return (.unknown, "QEMU shut down: \(other)")
         case nil: break
         }
         if let complaint = messages.first(where: RunOutcome.isComplaint) {
+            if complaint.contains("error reading the replay data") {
+                return (.inputExhausted, "QEMU could not read on in its input log: \(complaint)")
+            }
             return (.hostError, "QEMU gave up: \(complaint)")
         }
         if case .exited(let status) = result.process, status & 1 == 1,

@@ -81,8 +81,8 @@ extension RunOutcome {
     /// Whether the run came to an end that somebody meant: the guest, or who ran the tool.
     var isOrderly: Bool {
         switch reason {
-        case .guestShutdown, .guestReset, .guestPanic, .hostQuit, .inputExhausted: true
-        case .unknown, .hostError, .hung, .killed: false
+        case .guestShutdown, .guestReset, .guestPanic, .hostQuit: true
+        case .unknown, .hostError, .hung, .killed, .inputExhausted: false
         }
     }
 }

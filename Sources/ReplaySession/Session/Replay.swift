@@ -66,7 +66,7 @@ public struct Replay: Sendable {
     ) throws(SessionError) -> RunSummary {
         try ExtraArguments.check(changes.extraArguments)
         let directory = try StateDirectory.open(path)
-        let recording = try Manifest.read(directory.recording.manifest)
+        var recording = try Manifest.read(directory.recording.manifest)
         guard recording.kind == .recording else {
             throw .stateDirectory(
                 path: path, problem: "holds a replay, not a recording", remedy: "name the recording's directory")
@@ -76,6 +76,9 @@ public struct Replay: Sendable {
         let differences = recording.differences(qemu: identity, guest: guest)
         if !differences.isEmpty && !force { throw .differs(directory: path, differences: differences) }
         var warnings = differences.map { "forced: \($0)" }
+        if recording.outcome == nil {
+            try Replay.complete(&recording, directory, warnings: &warnings)
+        }
         let plugin = try watching.configuration(recording.plugin, warnings: &warnings)
 
         let (name, files) = try directory.makeReplay(name: name, overwrite: overwrite)
@@ -103,13 +106,13 @@ public struct Replay: Sendable {
         warnings += outcome.messages
 
         let parted = Replay.differences(of: outcome, log, from: recording, directory)
-        let wasBrokenOff = outcome.reason == .hostQuit && outcome.reason != recording.outcome?.reason
-        let verdict: RunSummary.Verdict =
-            wasBrokenOff || log == nil || log?.lost != 0 ? .trouble : parted.isEmpty ? .done : .different
-        let place = "\(ShellWord.quoted(path))"
+        let isWhole = !outcome.wasInterrupted && log?.lost == 0
+        let verdict: RunSummary.Verdict = !isWhole ? .trouble : parted.isEmpty ? .done : .different
+        let place = ShellWord.quoted(path)
         return RunSummary(
             kind: .replay, verdict: verdict, stateDirectory: path, directory: files.directory, outcome: outcome,
-            log: log, inputLogBytes: Files.size(inputLog), differences: wasBrokenOff ? [] : parted, warnings: warnings,
+            log: log, inputLogBytes: Files.size(inputLog), differences: outcome.wasInterrupted ? [] : parted,
+            warnings: warnings,
             next: "tt-analyze diverge \(place) \(ShellWord.quoted("\(path)/replays/\(name)"))")
     }
 
@@ -133,19 +136,39 @@ public struct Replay: Sendable {
         return path
     }
 
+    /// Does for a recording whose tool was killed what that tool would have done at its end.
+    private static func complete(
+        _ recording: inout Manifest, _ directory: StateDirectory, warnings: inout [String]
+    ) throws(SessionError) {
+        warnings.append("tt-record was killed during the recording; its log was completed now")
+        var outcome = RunOutcome(
+            reason: .killed, text: "tt-record was killed", process: .signaled(signal: SIGKILL), instructions: 0,
+            seconds: 0, messages: [])
+        recording.outcome = outcome
+        recording.inputLog = try FileIdentity(of: directory.inputLog, what: "QEMU's input log")
+        if recording.plugin != nil,
+            let log = LogCompletion.complete(
+                files: directory.recording, inputLog: directory.inputLog, manifest: recording, warnings: &warnings)
+        {
+            outcome.instructions = log.instructions
+            recording.outcome = outcome
+        }
+        try recording.write(directory.recording.manifest)
+    }
+
     /// What visibly went differently.
     private static func differences(
         of outcome: RunOutcome, _ log: LogSummary?, from recording: Manifest, _ directory: StateDirectory
     ) -> [String] {
         var list: [String] = []
         if let recorded = recording.outcome {
-            if outcome.reason != recorded.reason {
+            // The input log of a killed recording has no end; to come to where it breaks off is all that can be.
+            let isFarthest = recorded.reason == .killed && outcome.reason == .inputExhausted
+            if outcome.reason != recorded.reason && !isFarthest {
                 list.append("\(outcome.text); the recording: \(recorded.text)")
-            } else if outcome.process != recorded.process {
+            } else if outcome.process != recorded.process && !isFarthest {
                 list.append("QEMU ended with \(outcome.process), in the recording with \(recorded.process)")
             }
-        } else if outcome.reason == .hung || outcome.reason == .hostError {
-            list.append(outcome.text)
         }
         list += LogCompletion.differences(of: log, recording: directory.recording)
         return list
