@@ -153,10 +153,10 @@ struct SessionOptions: ParsableArguments {
         case .json: Output.standard.line(try summary.json())
         case .text:
             if !quiet { Output.standard.line(summary.text) }
-            if quiet || summary.verdict != .done { for warning in summary.warnings { Diagnostics.warning(warning) } }
+            if quiet { for warning in summary.warnings { Diagnostics.warning(warning) } }
         }
-        if summary.verdict == .trouble {
-            Diagnostics.error("the recording is not whole: \(summary.outcome.text)")
+        if let trouble = summary.trouble {
+            Diagnostics.error("the recording is not whole: \(trouble)")
             throw ToolStatus.trouble.exitCode
         }
     }

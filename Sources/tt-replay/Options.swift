@@ -128,7 +128,7 @@ struct SessionOptions: ParsableArguments {
             if quiet { for difference in summary.differences { Diagnostics.note("went differently: \(difference)") } }
             throw ToolStatus.different.exitCode
         case .trouble:
-            Diagnostics.error("the replay is not whole: \(summary.outcome.text)")
+            Diagnostics.error("the replay is not whole: \(summary.trouble ?? summary.outcome.text)")
             throw ToolStatus.trouble.exitCode
         }
     }

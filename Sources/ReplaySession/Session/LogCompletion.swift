@@ -53,9 +53,13 @@ enum LogCompletion {
             if let damage = input.damage { warnings.append("\(damage)") }
             let join = try ReplayJoin.join(log, with: input)
             summary.join = LogSummary.Join(join)
-            summary.comparableEnd = join.comparableEnd.map {
-                LogSummary.End(clock: $0.clock, instructions: $0.icount, reason: $0.reason)
-            }
+            // A log with losses ends before it.
+            summary.comparableEnd =
+                log.lostRecords > 0
+                ? nil
+                : join.comparableEnd.map {
+                    LogSummary.End(clock: $0.clock, instructions: $0.icount, reason: $0.reason)
+                }
         } catch {
             warnings.append("\(error)")
         }

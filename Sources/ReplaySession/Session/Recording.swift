@@ -69,11 +69,12 @@ public struct Recording: Sendable {
         manifest.outcome = outcome
         try manifest.write(files.manifest)
         warnings += outcome.messages
-        let isWhole = outcome.isOrderly && (plugin == nil || log.map { $0.lost == 0 } == true)
+        let trouble = outcome.isOrderly ? (plugin == nil ? nil : RunSummary.trouble(log)) : outcome.text
         return RunSummary(
-            kind: .recording, verdict: isWhole ? .done : .trouble, stateDirectory: path, directory: directory.path,
-            outcome: outcome, log: log, inputLogBytes: Files.size(directory.inputLog), differences: [],
-            warnings: warnings, next: "tt-replay \(ShellWord.quoted(path))")
+            kind: .recording, verdict: trouble == nil ? .done : .trouble, stateDirectory: path,
+            directory: directory.path,
+            outcome: outcome, log: log, inputLogBytes: Files.size(directory.inputLog), trouble: trouble,
+            differences: [], warnings: warnings, next: "tt-replay \(ShellWord.quoted(path))")
     }
 }
 

@@ -106,12 +106,13 @@ public struct Replay: Sendable {
         warnings += outcome.messages
 
         let parted = Replay.differences(of: outcome, log, from: recording, directory)
-        let isWhole = !outcome.wasInterrupted && log?.lost == 0
-        let verdict: RunSummary.Verdict = !isWhole ? .trouble : parted.isEmpty ? .done : .different
+        let trouble = outcome.wasInterrupted ? outcome.text : RunSummary.trouble(log)
+        let verdict: RunSummary.Verdict = trouble != nil ? .trouble : parted.isEmpty ? .done : .different
         let place = ShellWord.quoted(path)
         return RunSummary(
             kind: .replay, verdict: verdict, stateDirectory: path, directory: files.directory, outcome: outcome,
-            log: log, inputLogBytes: Files.size(inputLog), differences: outcome.wasInterrupted ? [] : parted,
+            log: log, inputLogBytes: Files.size(inputLog), trouble: trouble,
+            differences: outcome.wasInterrupted ? [] : parted,
             warnings: warnings,
             next: "tt-analyze diverge \(place) \(ShellWord.quoted("\(path)/replays/\(name)"))")
     }

@@ -24,6 +24,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
     public var log: LogSummary?
     /// Of replay.bin.
     @StringCoded public var inputLogBytes: UInt64
+    /// Why the run or its log is not whole; nil when it is.
+    public var trouble: String?
     /// What visibly went differently in a replay.
     public var differences: [String]
     /// What is wrong with what was written, and what was let pass.
@@ -82,12 +84,19 @@ public struct LogSummary: Codable, Sendable, Equatable {
 }
 
 extension RunSummary {
+    /// What keeps a log from being whole; nil when nothing does.
+    static func trouble(_ log: LogSummary?) -> String? {
+        guard let log else { return "there is no log" }
+        return log.lost == 0 ? nil : "\(log.lost) records could not be written"
+    }
+
     /// A few lines, as the tools print them.
     public var text: String {
         var lines: [String] = []
         let subject = kind == .recording ? "recording" : "replay"
         let place = kind == .recording ? stateDirectory : directory
         lines.append("\(subject) \(place): \(outcome.text)")
+        if let trouble { lines.append("  not whole: \(trouble)") }
         for difference in differences { lines.append("  went differently: \(difference)") }
         let rate = outcome.seconds > 0 ? Double(outcome.instructions) / outcome.seconds : 0
         lines.append(
@@ -109,7 +118,6 @@ extension RunSummary {
             if let end = log.comparableEnd {
                 lines.append("  comparable up to branch \(end.clock), instruction \(end.instructions)")
             }
-            if log.lost > 0 { lines.append("  LOST: \(log.lost) records could not be written") }
         }
         if kind == .recording { lines.append("  QEMU's input log: \(RunSummary.scaled(Double(inputLogBytes)))B") }
         for warning in warnings { lines.append("  warning: \(warning)") }
