@@ -41,10 +41,14 @@ let package = Package(
         .target(
             name: "ToolSupport",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        // Reading logs on a command line: options, rows of branches and events, names of addresses.
+        .target(name: "LogTools", dependencies: ["ToolSupport", "LogFormat", "Symbolize"]),
         .executableTarget(
             name: "tt-analyze",
-            dependencies: ["ToolSupport", "LogFormat", "Alignment", "Reporting", "Symbolize", "ReplaySession"]),
-        .executableTarget(name: "bts-dump", dependencies: ["ToolSupport", "LogFormat", "Symbolize", "ReplaySession"]),
+            dependencies: [
+                "ToolSupport", "LogTools", "LogFormat", "Alignment", "Reporting", "Symbolize", "ReplaySession",
+            ]),
+        .executableTarget(name: "bts-dump", dependencies: ["ToolSupport", "LogTools", "LogFormat"]),
         .executableTarget(name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
         .executableTarget(name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
 

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+import Symbolize
+import ToolSupport
+
+/// Prints branches, one a row, to standard output.
+///
+///     text   1234: 0xffffffff81000010 <foo+0x10> -> 0xffffffff81000400 <bar>  call!  5678
+///     jsonl  {"vcpu":0,"brctr":"1234","from":"0x…","to":"0x…","label":"call","static":true,"discontinuity":false,
+///             "icount":"5678","fromPlace":{…},"toPlace":{…}}
+///     csv    vcpu,brctr,from,to,label,static,discontinuity,icount[,from_symbol,from_source,to_symbol,to_source]
+///
+/// In text the class of the branch carries `!` when its static target explains it, and a row ends with `*` when no
+/// branch instruction explains the transition (an interrupt, an exception, a fault).
+public struct BranchRows: ~Copyable {
+    /// The version of the row formats; goes up when a field changes its meaning or goes away.
+    public static let schemaVersion = 1
+
+    private let format: RowFormat
+    private let hasIcount: Bool
+    private let showsVCPU: Bool
+    private var rows = RowBuffer()
+    private var places: PlaceCache?
+    /// What stands for each label: in text padded, in the other formats the fields themselves.
+    private let labels: [[UInt8]]
+    /// Rows printed so far.
+    public private(set) var count: UInt64 = 0
+
+    /// - Parameters:
+    ///   - lines: in text, source lines beside the names.
+    public init(_ log: LogFile, format: RowFormat, symbolizer: Symbolizer?, lines: Bool) {
+        self.format = format
+        hasIcount = log.header.features.contains(.icount)
+        showsVCPU = log.vcpus.count > 1
+        let style: PlaceStyle =
+            switch format {
+            case .text: .text(lines: lines)
+            case .jsonl: .json
+            case .csv: .csv
+            }
+        places = symbolizer.map { PlaceCache($0, style: style) }
+        labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format) }
+    }
+
+    /// Prints what stands before the first row.
+    public mutating func begin(log: LogFile) {
+        switch format {
+        case .text:
+            break
+        case .jsonl:
+            Output.standard.line(
+                "{\"schema\":\"bts-dump\",\"version\":\(BranchRows.schemaVersion),\"log\":\(RowText.json(log.path))}")
+        case .csv:
+            let places = places == nil ? "" : ",from_symbol,from_source,to_symbol,to_source"
+            Output.standard.line("vcpu,brctr,from,to,label,static,discontinuity,icount" + places)
+        }
+    }
+
+    /// Prints a part of a batch.
+    ///
+    /// - Parameter width: the width of the counter in text.
+    public mutating func write(_ batch: borrowing BranchBatch, _ range: Range<Int>, vcpu: UInt16, width: Int) {
+        let (from, to, icount, label) = (batch.from, batch.to, batch.icount, batch.label)
+        let first = batch.clockFirst
+        for index in range {
+            // Fixed parts stay below 400 bytes.
+            rows.reserve(400 + 2 * PlaceCache.lengthLimit)
+            let row = Row(
+                vcpu: vcpu, clock: first &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
+                label: label[index])
+            switch format {
+            case .text: writeText(row, width)
+            case .jsonl: writeJSON(row)
+            case .csv: writeCSV(row)
+            }
+        }
+        count &+= UInt64(range.count)
+    }
+
+    /// Hands what is left to standard output.
+    public mutating func finish() {
+        rows.flush()
+    }
+
+    private struct Row {
+        var vcpu: UInt16
+        var clock, from, to, icount: UInt64
+        var label: UInt8
+    }
+
+    @inline(__always)
+    private mutating func writeText(_ row: Row, _ width: Int) {
+        if showsVCPU {
+            rows.text("vcpu ")
+            rows.decimal(UInt64(row.vcpu))
+            rows.byte(0x20)
+        }
+        rows.decimal(row.clock, width: width)
+        rows.text(": ")
+        rows.fullAddress(row.from)
+        if places != nil { places?.append(row.from, to: &rows) }
+        rows.text(" -> ")
+        rows.fullAddress(row.to)
+        if places != nil { places?.append(row.to, to: &rows) }
+        rows.text("  ")
+        writeLabel(row.label)
+        if hasIcount { rows.decimal(row.icount) }
+        if BranchLabel(rawValue: row.label).isDiscontinuity { rows.text(" *") }
+        rows.byte(0x0a)
+    }
+
+    @inline(__always)
+    private mutating func writeJSON(_ row: Row) {
+        rows.text("{\"vcpu\":")
+        rows.decimal(UInt64(row.vcpu))
+        rows.text(",\"brctr\":\"")
+        rows.decimal(row.clock)
+        rows.text("\",\"from\":\"")
+        rows.address(row.from)
+        rows.text("\",\"to\":\"")
+        rows.address(row.to)
+        writeLabel(row.label)
+        if hasIcount {
+            rows.text(",\"icount\":\"")
+            rows.decimal(row.icount)
+            rows.byte(0x22)
+        } else {
+            rows.text(",\"icount\":null")
+        }
+        if places != nil {
+            rows.text(",\"fromPlace\":")
+            places?.append(row.from, to: &rows)
+            rows.text(",\"toPlace\":")
+            places?.append(row.to, to: &rows)
+        }
+        rows.text("}\n")
+    }
+
+    @inline(__always)
+    private mutating func writeCSV(_ row: Row) {
+        rows.decimal(UInt64(row.vcpu))
+        rows.byte(0x2c)
+        rows.decimal(row.clock)
+        rows.byte(0x2c)
+        rows.address(row.from)
+        rows.byte(0x2c)
+        rows.address(row.to)
+        writeLabel(row.label)
+        if hasIcount { rows.decimal(row.icount) }
+        if places != nil {
+            rows.byte(0x2c)
+            places?.append(row.from, to: &rows)
+            rows.byte(0x2c)
+            places?.append(row.to, to: &rows)
+        }
+        rows.byte(0x0a)
+    }
+
+    @inline(__always)
+    private mutating func writeLabel(_ label: UInt8) {
+        labels[Int(label)].withUnsafeBufferPointer { bytes in
+            if let base = bytes.baseAddress { rows.bytes(base, bytes.count) }
+        }
+    }
+
+    private static func label(_ label: BranchLabel, _ format: RowFormat) -> [UInt8] {
+        let name = label.branchClass.name
+        let text: String
+        switch format {
+        case .text:
+            let words = label.name
+            text = words + String(repeating: " ", count: max(1, 15 - words.utf8.count))
+        case .jsonl:
+            text =
+                "\",\"label\":\"\(name)\",\"static\":\(label.hasStaticTarget),"
+                + "\"discontinuity\":\(label.isDiscontinuity)"
+        case .csv:
+            text = ",\(name),\(label.hasStaticTarget),\(label.isDiscontinuity),"
+        }
+        return Array(text.utf8)
+    }
+}
+
+extension LogFile {
+    /// How many digits the largest branch counter of the log has.
+    public var counterWidth: Int {
+        vcpus.compactMap { chunks(.branch, vcpu: $0).last?.clockLast }.max().map(RowBuffer.decimalDigits) ?? 1
+    }
+}

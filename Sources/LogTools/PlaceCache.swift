@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Symbolize
+import ToolSupport
+
+/// How the name of an address stands in a row.
+enum PlaceStyle {
+    /// ` <foo+0x12>`, ` <inlined+0x4 @ foo+0x12>`; with `lines` ` <foo+0x12 file.c:33>`. Nothing where it is unknown.
+    case text(lines: Bool)
+    /// An object, or `null`.
+    case json
+    /// Two fields: the name and the source line.
+    case csv
+
+    /// The bytes for one address.
+    func render(_ place: Symbolized?) -> String {
+        switch self {
+        case .text(let lines):
+            guard let place, !place.label.isEmpty else { return "" }
+            guard lines, let source = place.sourcePlace else { return " <\(place.label)>" }
+            return " <\(place.label) \(source)>"
+        case .json:
+            return place.map(PlaceStyle.json) ?? "null"
+        case .csv:
+            return "\(RowText.csv(place?.label ?? "")),\(RowText.csv(place?.sourcePlace ?? ""))"
+        }
+    }
+
+    private static func json(_ place: Symbolized) -> String {
+        let frames = place.frames.map { frame in
+            "{\"function\":\(RowText.json(frame.function)),\"file\":\(frame.file.map(RowText.json) ?? "null"),"
+                + "\"line\":\(frame.line),\"inlined\":\(frame.isInlined)}"
+        }
+        return "{\"module\":\(RowText.json(place.module)),\"symbol\":\(place.symbol.map(RowText.json) ?? "null"),"
+            + "\"offset\":\"\(place.offset)\",\"frames\":[\(frames.joined(separator: ","))]}"
+    }
+}
+
+/// Names of addresses, each looked up and put into words once: a run has far more branches than places.
+struct PlaceCache: ~Copyable {
+    private struct Slot: BitwiseCopyable {
+        var address: UInt64
+        var offset: UInt32
+        /// `empty` marks a free slot.
+        var length: UInt32
+
+        static let empty = UInt32.max
+    }
+
+    private let symbolizer: Symbolizer
+    private let style: PlaceStyle
+    private var slots: UnsafeMutablePointer<Slot>
+    private var slotCount: Int
+    private var count = 0
+    private var text: [UInt8] = []
+
+    /// Beyond so many places or bytes the cache begins anew: memory stays bounded whatever the log holds.
+    private static let placeLimit = 1 << 20
+    private static let byteLimit = 256 << 20
+    /// A name longer than this is cut.
+    static let lengthLimit = 8 << 10
+
+    init(_ symbolizer: Symbolizer, style: PlaceStyle) {
+        self.symbolizer = symbolizer
+        self.style = style
+        slotCount = 1 << 14
+        slots = PlaceCache.freeSlots(slotCount)
+    }
+
+    deinit { slots.deallocate() }
+
+    /// Appends the words for an address to a row. There must be room for `lengthLimit` bytes.
+    @inline(__always)
+    mutating func append(_ address: UInt64, to row: inout RowBuffer) {
+        var index = place(of: address)
+        while true {
+            let slot = slots[index]
+            if slot.length == Slot.empty { break }
+            if slot.address == address {
+                text.withUnsafeBufferPointer { bytes in
+                    guard let base = bytes.baseAddress else { return }
+                    row.bytes(base + Int(slot.offset), Int(slot.length))
+                }
+                return
+            }
+            index = (index &+ 1) & (slotCount &- 1)
+        }
+        insert(address, at: index)
+        append(address, to: &row)
+    }
+
+    private func place(of address: UInt64) -> Int {
+        let mixed = (address ^ address >> 32) &* 0x9e37_79b9_7f4a_7c15
+        return Int(truncatingIfNeeded: mixed >> 32) & (slotCount &- 1)
+    }
+
+    @inline(never)
+    private mutating func insert(_ address: UInt64, at index: Int) {
+        let found = Array(style.render(symbolizer.symbolize(address)).utf8.prefix(PlaceCache.lengthLimit))
+        slots[index] = Slot(address: address, offset: UInt32(text.count), length: UInt32(found.count))
+        text += found
+        count += 1
+        // `text` must not be empty when a row is made from it.
+        if text.isEmpty { text = [0x20] }
+        if count >= PlaceCache.placeLimit || text.count >= PlaceCache.byteLimit {
+            clear(keeping: address)
+        } else if count * 2 > slotCount {
+            grow()
+        }
+    }
+
+    private mutating func grow() {
+        let (old, oldCount) = (slots, slotCount)
+        slotCount *= 2
+        slots = PlaceCache.freeSlots(slotCount)
+        for slot in UnsafeBufferPointer(start: old, count: oldCount) where slot.length != Slot.empty { put(slot) }
+        old.deallocate()
+    }
+
+    private mutating func put(_ slot: Slot) {
+        var index = place(of: slot.address)
+        while slots[index].length != Slot.empty { index = (index &+ 1) & (slotCount &- 1) }
+        slots[index] = slot
+    }
+
+    private mutating func clear(keeping address: UInt64) {
+        slots.deallocate()
+        slots = PlaceCache.freeSlots(slotCount)
+        text = Array(style.render(symbolizer.symbolize(address)).utf8.prefix(PlaceCache.lengthLimit)) + [0x20]
+        put(Slot(address: address, offset: 0, length: UInt32(text.count - 1)))
+        count = 1
+    }
+
+    private static func freeSlots(_ count: Int) -> UnsafeMutablePointer<Slot> {
+        let slots = UnsafeMutablePointer<Slot>.allocate(capacity: count)
+        slots.initialize(repeating: Slot(address: 0, offset: 0, length: Slot.empty), count: count)
+        return slots
+    }
+}
