@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import LogFormat
+import ToolSupport
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Check every byte of a log.",
+        discussion: """
+            Checks the headers against their checksums and against the directory, the bodies against their hashes, \
+            the digests and chains against the records, and that no record is missing. Lists what is wrong, each \
+            with its offset.
+
+            EXAMPLES
+              tt-analyze verify run1
+              tt-analyze verify run1 >/dev/null && echo intact
+
+            EXIT STATUS
+              0 the log is intact
+              2 it is damaged, or records were lost, or it cannot be read
+            """)
+
+    @Argument(
+        help: ArgumentHelp("A log, or a state directory that holds ttd.log.", valueName: "log"), completion: .file())
+    var path: String
+
+    @Option(help: "How it is printed.")
+    var format = DocumentFormat.text
+
+    func run() throws {
+        let log = try LogFile(path: path)
+        let progress = Progress("verifying", unit: "B", total: log.fileSize)
+        let result = log.verify { progress.update(fraction: $0) }
+        progress.finish()
+        switch format {
+        case .text: print(result, log)
+        case .json: try VerifyDocument(log, result).print()
+        }
+        if !result.isIntact { throw ToolStatus.trouble.exitCode }
+    }
+
+    private func print(_ result: Verification, _ log: LogFile) {
+        for damage in result.damage { Output.standard.line(damage.description) }
+        let streams = [
+            (LogStream.branch, "branches"), (.event, "events"), (.access, "accesses"), (.meta, "meta records"),
+        ]
+        let counts = streams.map { "\(result.recordsRead[$0.0] ?? 0) \($0.1)" }.joined(separator: ", ")
+        Output.standard.line("\(log.path): \(result.chunks) chunks: \(counts) read")
+        switch log.completeness {
+        case .closed: break
+        case .beingWritten: Output.standard.line("the log is being written: checked as far as it had come")
+        case .unclosed: Output.standard.line("the log was not closed: its recorder was killed")
+        }
+        if result.elidedChunks > 0 {
+            Output.standard.line(
+                "\(result.elidedChunks) chunks were left out by the recorder: only their headers checked")
+        }
+        for (kind, count) in result.unknownKinds.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            Output.standard.line("\(count) records of \(kind), which this version does not know")
+        }
+        if result.isIntact {
+            Output.standard.line("intact")
+        } else {
+            let parts = result.damage.count
+            Output.standard.line(
+                "damaged: \(parts) part\(parts == 1 ? "" : "s"), \(result.recordsLost) records lost")
+        }
+    }
+}
+
+/// What `tt-analyze verify --format json` prints.
+struct VerifyDocument: JSONDocument {
+    struct Part: Encodable {
+        var file: String
+        var offset: String
+        var length: String
+        var what: String
+        var lostRecords: String?
+    }
+
+    var schema = "tt-analyze verify"
+    var version = 1
+    var log: String
+    var intact: Bool
+    var chunks: Int
+    var elidedChunks: Int
+    var recordsRead: [String: String]
+    var recordsLost: String
+    var unknownKinds: [String: String]
+    var damage: [Part]
+
+    init(_ log: LogFile, _ result: Verification) {
+        self.log = log.path
+        intact = result.isIntact
+        chunks = result.chunks
+        elidedChunks = result.elidedChunks
+        recordsRead = Dictionary(uniqueKeysWithValues: result.recordsRead.map { ($0.key.name, String($0.value)) })
+        recordsLost = String(result.recordsLost)
+        unknownKinds = Dictionary(uniqueKeysWithValues: result.unknownKinds.map { ($0.key.name, String($0.value)) })
+        damage = result.damage.map {
+            Part(
+                file: $0.file, offset: String($0.offset), length: String($0.length), what: $0.what.description,
+                lostRecords: $0.lostRecords.map { String($0) })
+        }
+    }
+}
