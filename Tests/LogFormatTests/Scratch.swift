@@ -31,3 +31,11 @@ struct Numbers: RandomNumberGenerator {
         return value ^ (value >> 31)
     }
 }
+
+func readBytes(_ path: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+}
+
+func writeBytes(_ bytes: [UInt8], _ path: String) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+}

@@ -1,0 +1,156 @@
+import Foundation
+import LogFormat
+import Testing
+
+@Suite("Logs that were not closed")
+struct RecoveryTests {
+    @Test("everything committed comes back, and the log verifies", arguments: [1, 15, 16, 17, 100, 200])
+    func abandoned(branches: Int) throws {
+        let scratch = Scratch()
+        try SampleLog(isCompressed: true, branches: branches).write(to: scratch.file("whole"))
+        try SampleLog(isCompressed: true, branches: branches, isAbandoned: true).write(to: scratch.file("log"))
+        let whole = try LogFile(path: scratch.file("whole"))
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.completeness == .unclosed(openFileFound: true))
+        #expect(log.structuralDamage == [])
+        #expect(log.chunks.contains { $0.isOpenSlot && $0.flags.contains(.recovered) })
+        let contents = Contents(log)
+        #expect(contents.branches == Contents(whole).branches)
+        let compared = { (contents: Contents) in contents.events.filter { $0.value.stream != .meta } }
+        #expect(compared(contents) == compared(Contents(whole)))
+        #expect(log.attributes == ["guest": "sample"])
+        #expect(log.verify().damage == [])
+        #expect(log.verify().recordsRead[.branch] == UInt64(2 * branches))
+        let partial: ChunkFlags = [.recovered, .partialTail]
+        for chunk in log.chunks where chunk.stream.isCompared {
+            let same = whole.chunks.first {
+                $0.stream == chunk.stream && $0.vcpu == chunk.vcpu && $0.epoch == chunk.epoch && $0.cell == chunk.cell
+                    && $0.part == chunk.part
+            }
+            #expect(same?.digests == chunk.digests)
+            #expect(same?.chain == chunk.chain)
+            #expect(same?.flags.subtracting(partial) == chunk.flags.subtracting(partial))
+        }
+    }
+
+    @Test("what the reader brings back is what the writer recovers")
+    func sameAsWriter() throws {
+        let scratch = Scratch()
+        try SampleLog(isAbandoned: true).write(to: scratch.file("log"))
+        let before = Contents(try LogFile(path: scratch.file("log")))
+        try LogWriter(appendingTo: scratch.file("log")).close()
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.completeness == .closed)
+        #expect(log.verify().damage == [])
+        let after = Contents(log)
+        #expect(after.branches == before.branches)
+        #expect(after.differences(from: before) == [])
+        #expect(after.count == before.count)
+    }
+
+    @Test("without its open file a log says what may be missing")
+    func openFileMissing() throws {
+        let scratch = Scratch()
+        try SampleLog(isAbandoned: true).write(to: scratch.file("log"))
+        let before = Contents(try LogFile(path: scratch.file("log")))
+        try FileManager.default.removeItem(atPath: scratch.file("log.open"))
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.completeness == .unclosed(openFileFound: false))
+        #expect(log.structuralDamage.map(\.what) == [.openFileMissing])
+        let contents = Contents(log)
+        #expect(contents.differences(from: before) == [])
+        #expect(contents.branches.count < before.branches.count)
+    }
+
+    @Test("the open file of another log is left alone")
+    func otherLog() throws {
+        let scratch = Scratch()
+        try SampleLog(isAbandoned: true).write(to: scratch.file("log"))
+        var open = LogImage(bytes: try readBytes(scratch.file("log.open")))
+        open.set(UInt64(77), at: 16)
+        open.repairOpenFile()
+        try writeBytes(open.bytes, scratch.file("log.open"))
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.completeness == .unclosed(openFileFound: false))
+        #expect(log.chunks.filter(\.isOpenSlot) == [])
+    }
+
+    /// Writes 40 branches, in cells of 16, and takes a copy of the open file after 30.
+    private func writeWithOldOpenFile(_ scratch: Scratch) throws {
+        var options = LogWriter.Options()
+        options.branchCellShift = 4
+        options.isCompressed = false
+        let writer = try LogWriter(path: scratch.file("log"), options: options)
+        for clock in 0..<40 as Range<UInt64> {
+            if clock == 30 {
+                try FileManager.default.copyItem(atPath: scratch.file("log.open"), toPath: scratch.file("old"))
+            }
+            writer.branch(from: clock * 7, to: clock * 9, icount: clock, label: BranchLabel(.ret))
+        }
+        writer.abandon()
+        try FileManager.default.removeItem(atPath: scratch.file("log.open"))
+        try FileManager.default.moveItem(atPath: scratch.file("old"), toPath: scratch.file("log.open"))
+    }
+
+    @Test("a slot that repeats a chunk in the log gives way to it")
+    func repeatedSlot() throws {
+        let scratch = Scratch()
+        try writeWithOldOpenFile(scratch)
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.chunks.map(\.cell) == [0, 1])
+        #expect(log.chunks.filter(\.isOpenSlot) == [])
+        #expect(Contents(log).branches.count == 32)
+    }
+
+    @Test("a slot comes in for a chunk whose body did not get to the disk")
+    func tornChunk() throws {
+        let scratch = Scratch()
+        try writeWithOldOpenFile(scratch)
+        var image = LogImage(bytes: try readBytes(scratch.file("log")))
+        let torn = try #require(image.chunks.last)
+        for index in (torn + 192)..<image.bytes.count { image.bytes[index] = 0 }
+        try writeBytes(image.bytes, scratch.file("log"))
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.chunks.map(\.isOpenSlot) == [false, true])
+        #expect(Contents(log).branches.count == 30)
+
+        image.bytes.removeSubrange((torn + 200)...)
+        try writeBytes(image.bytes, scratch.file("log"))
+        #expect(Contents(try LogFile(path: scratch.file("log"))).branches.count == 30)
+    }
+
+    @Test("a log that is being written can be read, and is known as such")
+    func beingWritten() throws {
+        let scratch = Scratch()
+        var options = LogWriter.Options()
+        options.branchCellShift = 4
+        let writer = try LogWriter(path: scratch.file("log"), options: options)
+        for clock in 0..<100 as Range<UInt64> {
+            writer.branch(from: clock, to: clock, label: BranchLabel(.ret))
+            let log = try LogFile(path: scratch.file("log"))
+            #expect(log.completeness == .beingWritten)
+            #expect(log.structuralDamage == [])
+            #expect(Contents(log).branches.count == Int(clock) + 1)
+        }
+        #expect(throws: LogError.self) { try LogWriter(path: scratch.file("log")) }
+        try writer.close()
+        #expect(try LogFile(path: scratch.file("log")).completeness == .closed)
+    }
+
+    @Test("mode digest: open slots stand in for bodies that were elided")
+    func digestMode() throws {
+        let scratch = Scratch()
+        var options = LogWriter.Options()
+        options.mode = .digest
+        options.branchCellShift = 4
+        let writer = try LogWriter(path: scratch.file("log"), options: options)
+        for clock in 0..<100 as Range<UInt64> { writer.branch(from: clock, to: clock, label: BranchLabel(.ret)) }
+        writer.abandon()
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.chunks.map(\.cell) == Array(0..<7))
+        #expect(log.chunks.last.map(\.isElided) == false)
+        #expect(log.verify().damage == [])
+        var cursor = log.branches(from: 96)
+        #expect(cursor.next()?.clock == 96)
+    }
+}
