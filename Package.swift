@@ -4,7 +4,9 @@ import PackageDescription
 let package = Package(
     name: "tt-analyze",
     products: [
+        .library(name: "CTTLog", targets: ["CTTLog"]),
         .library(name: "LogFormat", targets: ["LogFormat"]),
+        .library(name: "TestSupport", targets: ["TestSupport"]),
         .library(name: "Symbolize", targets: ["Symbolize"]),
         .library(name: "Alignment", targets: ["Alignment"]),
         .library(name: "Reporting", targets: ["Reporting"]),
