@@ -56,7 +56,10 @@ let package = Package(
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["LogFormat", "CTTLog"], path: "Tests/Support"),
-        .testTarget(name: "CTTLogTests", dependencies: ["CTTLog"]),
+        .executableTarget(
+            name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
+            cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])]),
+        .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),

@@ -164,6 +164,8 @@ ttlog_writer *ttlog_writer_allocate(const char *path) {
 
 void ttlog_writer_free(ttlog_writer *writer) {
     ttlog_open_unmap(writer);
+    if (writer->has_lock && getpid() == writer->owner)
+        ttlog_unlock_file(writer->sink.fd);
     ttlog_sink_free(&writer->sink);
     for (uint32_t i = 0; writer->kept != NULL && i < writer->kept_size; i++)
         free(writer->kept[i].image);
@@ -193,6 +195,7 @@ int ttlog_open_log(ttlog_writer *writer, int create, ttlog_error *error) {
                           writer->path);
     if (code != 0)
         return ttlog_fail(error, code, "%s: cannot lock the log", writer->path);
+    writer->has_lock = 1;
     if (stat(writer->path, &by_path) != 0 || by_path.st_ino != by_descriptor.st_ino ||
         by_path.st_dev != by_descriptor.st_dev)
         return ttlog_fail(error, EBUSY, "%s: the log was replaced while it was being opened; try again", writer->path);

@@ -37,6 +37,12 @@ int ttlog_lock_file(int fd) {
     return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
+/* Gives the lock up at once, even if a child between fork and exec still has the descriptor. */
+void ttlog_unlock_file(int fd) {
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+    (void)fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 /* A write beyond RLIMIT_FSIZE raises SIGXFSZ, which would end the process: hold it back, and take it away again. */
 struct held_signal {
     sigset_t previous;

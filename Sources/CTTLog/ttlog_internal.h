@@ -22,8 +22,9 @@ struct ZSTD_CCtx_s;
 
 /* Chunk headers that a directory holds at most; after so many a directory and a trailer are written. */
 #define TTLOG_DIRECTORY_CHUNKS 4096u
-/* Space at the end of the open file that is given back when the disk is full and the log is to be closed. */
-#define TTLOG_OPEN_RESERVE (1u << 20)
+/* The open file has one part in so many at its end in reserve: given back when the disk is full and the log is to be
+ * closed. It is enough for both slots of every stream without compression, unless most addresses are far apart. */
+#define TTLOG_OPEN_RESERVE_PART 6u
 
 #define TTLOG_TRACKS_PER_VCPU 3u
 
@@ -93,6 +94,7 @@ struct ttlog_writer {
     char *open_path;
     pid_t owner; /* a forked child must leave the files alone */
     uint8_t appending;
+    uint8_t has_lock;
     uint8_t has_helper;
     uint8_t inline_sealing;
     uint32_t sync_seconds;
@@ -135,6 +137,7 @@ size_t ttlog_event_units(size_t payload_length, size_t private_length);
 /* ttlog_file.c: files, locks, errors. */
 int ttlog_fail(ttlog_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int ttlog_lock_file(int fd);
+void ttlog_unlock_file(int fd);
 int ttlog_write_all(int fd, const void *bytes, size_t size, uint64_t offset);
 int ttlog_preallocate(int fd, uint64_t size);
 uint64_t ttlog_monotonic_ns(void);
@@ -187,7 +190,7 @@ struct ttlog_scan {
     uint64_t last_trailer; /* 0: none */
     uint64_t lost;         /* as the last trailer has it */
     uint64_t records;      /* events, accesses and meta records in all chunks */
-    uint64_t ticket_end;   /* no ticket of a chunk header is as large */
+    uint64_t ticket_end;   /* as far as chunk headers say, no ticket is as large */
     uint32_t directories;
     uint8_t uses_zstd;
 };

@@ -124,7 +124,7 @@ int ttlog_open_create(ttlog_writer *writer, ttlog_error *error) {
     writer->open_fd = open(writer->open_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (writer->open_fd < 0)
         return ttlog_fail(error, errno, "%s: cannot create", writer->open_path);
-    uint64_t size = writer->open_size + TTLOG_OPEN_RESERVE;
+    uint64_t size = writer->open_size + round_to_page(writer->open_size / TTLOG_OPEN_RESERVE_PART);
     int code = ttlog_preallocate(writer->open_fd, size);
     if (code != 0)
         return ttlog_fail(error, code, "%s: cannot reserve %llu bytes for records not yet in the log", writer->open_path,

@@ -74,8 +74,9 @@ static int take_chunk(struct ttlog_scan *scan, const struct ttlog_chunk_header *
     }
     if (header->stream != TTLOG_STREAM_BRANCH)
         scan->records += header->count;
-    if (header->ticket >= scan->ticket_end && header->ticket != UINT64_MAX)
-        scan->ticket_end = header->ticket + 1;
+    uint64_t ticket_end = header->ticket + (header->stream != TTLOG_STREAM_BRANCH);
+    if (ticket_end > scan->ticket_end)
+        scan->ticket_end = ticket_end;
     return add_entry(scan, header);
 }
 

@@ -195,9 +195,10 @@ int ttlog_lane_roll(ttlog_lane *lane) {
 void ttlog_branches(ttlog_lane *lane, const struct ttlog_raw_branch *records, size_t count) {
     while (count > 0) {
         if (lane->next == lane->end && ttlog_lane_roll(lane) != 0) {
+            struct ttlog_track *track = ttlog_track_of(lane->writer, TTLOG_STREAM_BRANCH, lane->vcpu);
             lane->clock += count;
-            if (lane->branches_off)
-                count_lost(ttlog_track_of(lane->writer, TTLOG_STREAM_BRANCH, lane->vcpu), count - 1);
+            if (track->ended)
+                count_lost(track, count - 1); /* the roll has counted one */
             return;
         }
         size_t room = (size_t)(lane->end - lane->next);

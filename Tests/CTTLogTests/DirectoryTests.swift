@@ -1,0 +1,184 @@
+import CTTLog
+import Glibc
+import Testing
+
+/// Directory and trailer list every chunk; records appended later add to the chain.
+@Suite struct DirectoryTests {
+    /// Follows the trailers from the end of the file backwards; the headers that they list, in file order.
+    func listed(_ image: LogImage) throws -> [[UInt8]] {
+        var headers: [[UInt8]] = []
+        var place = image.bytes.count - 64
+        var steps = 0
+        while place != 0 {
+            let trailer = try #require(image.trailers.first { Int($0.offset) == place })
+            let directory = try #require(image.directories.first { $0.header.offset == trailer.directory_offset })
+            #expect(UInt32(directory.header.codec) == TTLOG_CODEC_RAW.rawValue)
+            #expect(directory.header.count == trailer.chunk_count)
+            #expect(directory.stored.count == 192 * Int(trailer.chunk_count))
+            #expect(Int(trailer.directory_offset) + 192 + directory.stored.count == place)
+            let part = (0..<Int(trailer.chunk_count)).map { Array(directory.stored[(192 * $0)..<(192 * $0 + 192)]) }
+            headers = part + headers
+            #expect(Int(trailer.previous_trailer) < place)
+            place = Int(trailer.previous_trailer)
+            steps += 1
+            try #require(steps <= image.trailers.count)
+        }
+        return headers
+    }
+
+    func expectWhole(_ image: LogImage) throws {
+        #expect(image.problems.isEmpty && image.isClosed)
+        let headers = image.chunks.map { chunk in
+            Array(image.bytes[Int(chunk.header.offset)..<(Int(chunk.header.offset) + 192)])
+        }
+        #expect(try listed(image) == headers)
+    }
+
+    @Test(arguments: [0, 1, 2, 4096, 4097, 10000])
+    func everyChunkIsListed(chunks: Int) throws {
+        let log = try TestLog { $0.branch_cell_shift = 1 }
+        for record in someBranches(2 * chunks) { log.branch(record) }
+        let image = try log.finish()
+        #expect(image.chunks.count == chunks)
+        #expect(image.trailers.count == max(1, (chunks + 4095) / 4096))
+        try expectWhole(image)
+    }
+
+    @Test func attributesComeBehindTheEnd() throws {
+        let log = try TestLog { $0.codec = UInt8(TTLOG_CODEC_ZSTD.rawValue) }
+        for record in someBranches(100) { log.branch(record) }
+        ttlog_write_attribute(log.writer, "guest", "tiny")
+        try log.close()
+        let before = try readFile(log.path)
+        for round in 1...3 {
+            let appended = try TestLog(appendingTo: log.path)
+            #expect(ttlog_write_attribute(appended.writer, "round", "\(round)") == 0)
+            // Nothing but meta records can be appended.
+            #expect(appended.event(EventRecord(clock: 1000)) == -1)
+            #expect(ttlog_writer_lane(appended.writer, 0) == nil)
+            try appended.close()
+        }
+        let image = try LogImage(path: log.path)
+        try expectWhole(image)
+        #expect(Array(image.bytes[..<before.count]) == before)
+        #expect(image.trailers.count == 4)
+        let meta = image.metaChunks
+        #expect(meta.map(\.header.part) == [0, 1, 2, 3])
+        #expect(meta.map(\.header.first_ordinal) == [0, 1, 2, 3])
+        let records = meta.flatMap { $0.events() ?? [] }
+        #expect(
+            records.map { String(decoding: $0.payload, as: UTF8.self) } == [
+                "guest\0tiny", "round\u{0}1", "round\u{0}2", "round\u{0}3",
+            ])
+        #expect(records.map(\.ticket) == [0, 1, 2, 3])
+        var previous: UInt64 = 0
+        for chunk in meta {
+            #expect(chunk.header.chain == chain(after: previous, chunk))
+            previous = chunk.header.chain
+        }
+    }
+
+    @Test func appendingNothingChangesNothing() throws {
+        let log = try TestLog()
+        log.branch(someBranches(1)[0])
+        try log.close()
+        let before = try readFile(log.path)
+        try TestLog(appendingTo: log.path).close()
+        #expect(try readFile(log.path) == before)
+    }
+
+    @Test func appendingManyRecordsFillsSeveralChunks() throws {
+        let log = try TestLog { $0.event_chunk_max = 10 }
+        try log.close()
+        let appended = try TestLog(appendingTo: log.path)
+        for index in 0..<25 { appended.meta(EventRecord(kind: 65, payload: [UInt8(index)])) }
+        try appended.close()
+        let image = try LogImage(path: log.path)
+        try expectWhole(image)
+        #expect(image.metaChunks.map(\.header.count) == [10, 10, 5])
+    }
+
+    @Test func aRecoveredLogListsItsChunksAnew() throws {
+        let log = try TestLog { $0.branch_cell_shift = 1 }
+        let records = someBranches(2 * 5000 + 1)
+        for record in records { log.branch(record) }
+        log.event(EventRecord(clock: 10001, payload: [1, 2, 3]))
+        log.meta(EventRecord(kind: 65, payload: [9]))
+        log.abandon()
+        let appended = try TestLog(appendingTo: log.path)
+        appended.meta(EventRecord(kind: 65, payload: [10]))
+        try appended.close()
+        let image = try LogImage(path: log.path)
+        try expectWhole(image)
+        #expect(image.chunks(TTLOG_STREAM_BRANCH).flatMap { $0.branches() ?? [] } == records)
+        #expect(image.chunks(TTLOG_STREAM_EVENT).flatMap { $0.events() ?? [] }.map(\.payload) == [[1, 2, 3]])
+        #expect(image.metaChunks.flatMap { $0.events() ?? [] }.map(\.payload) == [[9], [10]])
+        #expect(image.chunks.filter { $0.has(TTLOG_CHUNK_RECOVERED) }.count == 3)
+        var previous: UInt64 = 0
+        for chunk in image.chunks(TTLOG_STREAM_BRANCH) {
+            #expect(chunk.header.chain == chain(after: previous, chunk))
+            previous = chunk.header.chain
+        }
+    }
+
+    @Test func recoveryTakesEpochsAndCompleteCellsForWhatTheyAre() throws {
+        let log = try TestLog()
+        for record in someBranches(20) { log.branch(record) }
+        log.event(EventRecord(clock: 20))
+        ttlog_begin_epoch(log.writer, 0, 1000)
+        log.event(EventRecord(clock: 1000))
+        for record in someBranches(88) { log.branch(record) }  // up to 1088, the end of event cell 16
+        log.abandon()
+        try TestLog(appendingTo: log.path).close()
+        let events = try LogImage(path: log.path).chunks(TTLOG_STREAM_EVENT)
+        #expect(events.map { $0.has(TTLOG_CHUNK_RECOVERED) } == [false, true])
+        #expect(events.map { $0.has(TTLOG_CHUNK_PARTIAL_TAIL) } == [true, false])
+        #expect(events[1].has(TTLOG_CHUNK_GAP_BEFORE))
+    }
+
+    /// A chunk that was written whole but whose slot was not freed is not repeated; one that was half written is cut off,
+    /// and made from the slot.
+    @Test(arguments: [nil, 0, 1, 191, 192, 200])
+    func aKillWhileAChunkIsWritten(written: Int?) throws {
+        let log = try TestLog()
+        let records = someBranches(40)
+        for record in records { log.branch(record) }
+        log.abandon()
+        var open = try readFile(log.openPath)
+        let slot = try #require(
+            try OpenImage(path: log.openPath).slots.first {
+                UInt32($0.descriptor.stream) == TTLOG_STREAM_BRANCH.rawValue && $0.unitCount == 0
+            })
+        // Put the freed slot back to where it was before: 16 units of the generation before.
+        open[Int(slot.descriptor.offset)] = 16
+        open[Int(slot.descriptor.offset) + 4] -= 1
+        try writeFile(log.openPath, open)
+        let last = try #require(try LogImage(path: log.path).chunks.last)
+        #expect(last.header.cell == slot.header.cell)
+        if let written {
+            try writeFile(log.path, Array(try readFile(log.path)[..<(Int(last.header.offset) + written)]))
+        }
+
+        try TestLog(appendingTo: log.path).close()
+        let image = try LogImage(path: log.path)
+        try expectWhole(image)
+        let chunks = image.chunks(TTLOG_STREAM_BRANCH)
+        #expect(chunks.flatMap { $0.branches() ?? [] } == records)
+        #expect(chunks.map { $0.has(TTLOG_CHUNK_RECOVERED) } == [false, written != nil, true])
+    }
+
+    @Test func foreignOpenFilesAreLeftAlone() throws {
+        let log = try TestLog()
+        for record in someBranches(40) { log.branch(record) }
+        log.abandon()
+        let other = try TestLog()
+        for record in someBranches(5, seed: 9) { other.branch(record) }
+        other.abandon()
+        try writeFile(log.openPath, try readFile(other.openPath))
+        try TestLog(appendingTo: log.path).close()
+        let image = try LogImage(path: log.path)
+        try expectWhole(image)
+        #expect(image.chunks(TTLOG_STREAM_BRANCH).flatMap { $0.branches() ?? [] } == Array(someBranches(40)[..<32]))
+        #expect(fileExists(log.openPath))
+    }
+}

@@ -1,0 +1,50 @@
+import CTTLog
+import Glibc
+import Testing
+
+/// A recorder is killed at random moments; what it had committed comes back.
+@Suite struct KillTests {
+    @Test(arguments: [TTLOG_MODE_BRANCHES, TTLOG_MODE_EVENTS])
+    func aKilledWriterLosesNothing(mode: ttlog_mode) throws {
+        var numbers = Sequence64(state: UInt64(mode.rawValue))
+        var sealed = 0
+        for round in 0..<25 {
+            let directory = try temporaryDirectory()
+            let log = directory + "/ttd.log"
+            let oracle = try Torture.makeOracle(in: directory)
+            let child = try Program(
+                try Torture.executable(), [log, oracle, "mode=\(mode.rawValue)", "codec=\(round % 2)"])
+            while try Torture.committed(oracle).events == 0 { usleep(100) }
+            usleep(UInt32(numbers.next() % 2500))
+            kill(child.process, SIGKILL)
+            #expect(try child.wait().signal == SIGKILL)
+
+            let committed = try Torture.committed(oracle)
+            let image = try LogImage(path: log)
+            let open = try OpenImage(path: log + ".open")
+            let branches = allBranches(image, open)
+            let events = allEvents(image, open)
+            #expect(image.problems.isEmpty && !image.isClosed)
+            #expect(branches.count >= committed.branches)
+            #expect(Torture.firstDifference(branches) == nil)
+            #expect(events.count >= committed.events)
+            #expect(Torture.firstDifference(events) == nil)
+            sealed += image.chunks.count
+
+            // The same by the writer's own recovery.
+            try TestLog(appendingTo: log).close()
+            let recovered = try LogImage(path: log)
+            #expect(recovered.isClosed && recovered.problems.isEmpty && !fileExists(log + ".open"))
+            #expect(allBranches(recovered, nil) == branches)
+            #expect(allEvents(recovered, nil) == events)
+            removeDirectory(directory)
+        }
+        // Else the kills came too early to mean anything.
+        #expect(sealed > 0)
+    }
+}
+
+func removeDirectory(_ path: String) {
+    for name in ["ttd.log", "ttd.log.open", "oracle"] { unlink(path + "/" + name) }
+    rmdir(path)
+}

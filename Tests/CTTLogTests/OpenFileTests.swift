@@ -1,0 +1,101 @@
+import CTTLog
+import Glibc
+import Testing
+
+/// Property 3 of the log: what was committed is in the open file until it is in the log.
+@Suite struct OpenFileTests {
+    @Test func everyCommitIsVisibleAtOnce() throws {
+        let log = try TestLog()
+        let records = someBranches(40)
+        for (index, record) in records.enumerated() {
+            log.branch(record)
+            log.event(EventRecord(info: UInt32(index), clock: UInt64(index + 1), payload: [UInt8](0..<70)))
+            let image = try LogImage(path: log.path)
+            let open = try OpenImage(path: log.openPath)
+            #expect(allBranches(image, open) == Array(records[...index]))
+            #expect(allEvents(image, open).map(\.info) == (0...UInt32(index)).map { $0 })
+            #expect(open.header.committed_events == UInt64(index + 1))
+        }
+        try log.close()
+        #expect(!fileExists(log.openPath))
+    }
+
+    @Test func anAbandonedLogKeepsItsSlots() throws {
+        let log = try TestLog { $0.inline_sealing = 0 }
+        let records = someBranches(1000)
+        for record in records { log.branch(record) }
+        log.meta(EventRecord(kind: 65, payload: Array("note".utf8)))
+        log.abandon()
+        let image = try LogImage(path: log.path)
+        let open = try OpenImage(path: log.openPath)
+        #expect(!image.isClosed)
+        #expect(allBranches(image, open) == records)
+        #expect(open.used(TTLOG_STREAM_META, vcpu: 0xffff)[0].events[0].payload == Array("note".utf8))
+        #expect(open.header.nonce == image.header.nonce)
+        #expect(checksum(try readFile(log.openPath), 0, 64, field: 12) == open.header.header_crc)
+    }
+
+    @Test func sealingBumpsTheGeneration() throws {
+        let log = try TestLog()
+        for record in someBranches(16 * 4 + 1) { log.branch(record) }
+        let open = try OpenImage(path: log.openPath)
+        let slots = open.slots.filter { UInt32($0.descriptor.stream) == TTLOG_STREAM_BRANCH.rawValue }
+        // Four chunks were sealed, two from each slot; the fifth is open in the first slot again.
+        #expect(slots.map(\.generation) == [2, 2])
+        #expect(slots.map(\.unitCount) == [1, 0])
+        try log.close()
+    }
+
+    @Test func aSlotSaysWhichChunkItWillBe() throws {
+        let log = try TestLog()
+        for record in someBranches(20) { log.branch(record) }
+        ttlog_begin_epoch(log.writer, 0, 500)
+        for record in someBranches(3) { log.branch(record) }
+        log.abandon()
+        let slot = try #require(try OpenImage(path: log.openPath).used(TTLOG_STREAM_BRANCH).last)
+        #expect(slot.header.epoch == 1 && slot.header.clock_first == 500 && slot.header.cell == 31)
+        #expect(slot.header.first_ordinal == 20)
+        #expect(slot.header.flags == TTLOG_CHUNK_GAP_BEFORE | TTLOG_CHUNK_PARTIAL_HEAD)
+    }
+
+    @Test func beingWrittenIsToldFromKilled() throws {
+        let log = try TestLog()
+        #expect(try isLocked(log.path))
+        // Nobody else may write it, neither anew nor behind its end.
+        #expect(throws: WriterProblem.self) { try TestLog(path: log.path) }
+        #expect(throws: WriterProblem.self) { try TestLog(appendingTo: log.path) }
+        log.branch(someBranches(1)[0])
+        log.abandon()
+        #expect(try !isLocked(log.path))
+        let another = try TestLog(path: log.path)
+        #expect(try another.finish().chunks.isEmpty)
+        #expect(try !isLocked(log.path))
+    }
+
+    @Test func creationRefusesWhatCannotBeALog() throws {
+        let directory = try temporaryDirectory()
+        for path in [directory, directory + "/none/ttd.log", "/dev/null"] {
+            #expect(throws: WriterProblem.self) { try TestLog(path: path) }
+        }
+        #expect(throws: WriterProblem.self) { try TestLog { $0.vcpu_count = 257 } }
+        #expect(throws: WriterProblem.self) { try TestLog { $0.mode = 3 } }
+        #expect(throws: WriterProblem.self) { try TestLog { $0.codec = 2 } }
+        #expect(throws: WriterProblem.self) { try TestLog { $0.event_chunk_max = 16385 } }
+        #expect(!fileExists("/dev/null.open"))
+    }
+
+    @Test func aChildProgramInheritsNothing() throws {
+        let log = try TestLog { $0.inline_sealing = 0 }
+        let listing = try Program("/bin/ls", ["-l", "/proc/self/fd"]).wait()
+        #expect(listing.output.contains("/proc/"))
+        #expect(!listing.output.contains(log.path))
+        log.abandon()
+    }
+
+    private func isLocked(_ path: String) throws -> Bool {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { throw FileProblem(path: path, code: errno) }
+        defer { close(descriptor) }
+        return ttlog_is_locked(descriptor) != 0
+    }
+}
