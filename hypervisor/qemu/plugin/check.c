@@ -44,7 +44,7 @@ static void compare(const struct ttd_transition *expected) {
     const ttlog_lane *lane = ttd_recorder.lane;
     uint64_t written = lane->clock - check.clock;
     check.clock = lane->clock;
-    const struct ttlog_raw_branch *record = written ? lane->next - 1 : NULL;
+    const struct ttlog_raw_branch *record = written && lane->next ? lane->next - 1 : NULL;
     if (!expected && !record) {
         return;
     }
@@ -58,7 +58,7 @@ static void compare(const struct ttd_transition *expected) {
 static void on_instruction(unsigned vcpu, void *userdata) {
     (void)vcpu;
     const struct checked *now = userdata;
-    if (__atomic_load_n(&ttd_recorder.stopped, __ATOMIC_RELAXED) || !ttd_recorder.lane->next) {
+    if (__atomic_load_n(&ttd_recorder.stopped, __ATOMIC_RELAXED) || ttd_recorder.lane->branches_off) {
         return;
     }
     struct ttd_transition transition;
