@@ -1,0 +1,309 @@
+import LogFormat
+import TestSupport
+import Testing
+
+/// Laying a log beside the replay.bin of its run.
+struct ReplayJoinTests {
+    let scratch: TemporaryDirectory
+
+    init() throws { scratch = try temporaryDirectory() }
+
+    private func join(log: String, replay: String, version: UInt32 = 0xe0200c) throws -> ReplayJoin {
+        let logPath = scratch.file("ttd.log")
+        let replayPath = scratch.file("replay.bin")
+        try assemble(log, to: logPath)
+        var recording = try ReplayBinEditor(text: replay)
+        recording.version = version
+        try recording.write(to: replayPath)
+        return try ReplayJoin.join(LogFile(path: logPath), with: QEMUReplayLog(path: replayPath))
+    }
+
+    private func kinds(_ join: ReplayJoin) -> [String] {
+        join.causes.map { "\($0.clock) \($0.kind.rawValue)" }
+    }
+
+    // The log counts instructions that began. `+N` is how many began since the branch before.
+
+    @Test func anInterruptIsFoundAtItsPosition() throws {
+        let join = try join(
+            log: """
+                branch 0x1010 -> 0x1000 jcc! +10
+                branch 0x1008 -> 0x9000 none +5
+                branch 0x9004 -> 0x1009 iret +3
+                attribute recorder.instructions=30
+                """,
+            replay: """
+                instruction 15
+                interrupt
+                instruction 15
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["1 interrupt"])
+        #expect(join.causes.first?.icount == 15)
+        #expect(join.causes.first?.from == 0x1008 && join.causes.first?.to == 0x9000)
+        #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
+        #expect(join.comparableEnd?.clock == 3 && join.comparableEnd?.icount == 30)
+        #expect(join.runEnd == .guestShutdown)
+    }
+
+    /// A page fault undoes its instruction: QEMU does not count it, and all that follows is one apart.
+    @Test func restoredFaultsShiftWhatFollows() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 none +5
+                branch 0xe004 -> 0x1008 iret +3
+                branch 0x1010 -> 0x9000 none +4
+                branch 0x9004 -> 0x1011 iret +3
+                branch 0x1020 -> 0x8000 none +4
+                attribute recorder.instructions=40
+                """,
+            replay: """
+                instruction 4
+                exception
+                instruction 7
+                interrupt
+                instruction 7
+                exception
+                instruction 12
+                end
+                """)
+        #expect(kinds(join) == ["0 fault", "2 interrupt", "4 exception"])
+        #expect(join.restoredFaults == 1)
+        #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
+    }
+
+    /// After `iret` to an instruction that faults again, one EXCEPTION stands at a position that fits both.
+    @Test func anExceptionBehindAnIndirectBranchIsTheNextInstructionsWhenThatOneFaults() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 none +5
+                branch 0xe004 -> 0x1008 iret +3
+                branch 0x1008 -> 0xe000 none +1
+                branch 0xe004 -> 0x1008 iret +3
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 4
+                exception
+                instruction 3
+                exception
+                instruction 11
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 fault", "2 fault"])
+        #expect(join.restoredFaults == 2)
+    }
+
+    /// The target of `ret` cannot be fetched: the transition from `ret` is the exception's.
+    @Test func anExceptionInFetchingTheTargetOfAReturn() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 ret +5
+                branch 0xe004 -> 0xe100 jcc! +1
+                branch 0xe104 -> 0x3000 iret +3
+                branch 0x3000 -> 0x3100 ret +9
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 5
+                exception
+                instruction 15
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 exception"])
+        #expect(join.restoredFaults == 0)
+    }
+
+    @Test func softwareInterruptsAndConditionalJumpsThatWereInterrupted() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 int +5
+                branch 0xe004 -> 0x1010 iret +3
+                branch 0x1018 -> 0x9000 jcc +4
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 5
+                exception
+                instruction 7
+                interrupt
+                instruction 8
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 software-interrupt", "2 interrupt"])
+    }
+
+    /// An interrupt's handler cannot be fetched: two entries at one position, one transition.
+    @Test func entriesThatShareATransition() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 none +5
+                branch 0xe004 -> 0x9000 iret +3
+                branch 0x9000 -> 0x9100 jcc! +9
+                branch 0x9010 -> 0x9200 ret +9
+                attribute recorder.instructions=30
+                """,
+            replay: """
+                instruction 5
+                interrupt
+                exception
+                instruction 25
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 interrupt"])
+        #expect(join.eventsSharingTransition == 1)
+        #expect(join.eventsWithoutTransition == 0)
+    }
+
+    @Test func leftoversAreCountedOnBothSides() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0x9000 none +5
+                branch 0x9004 -> 0x1010 iret +3
+                branch 0x1018 -> 0x9000 hlt +4
+                branch 0x9004 -> 0x1010 iret +30
+                attribute recorder.instructions=50
+                """,
+            replay: """
+                instruction 5
+                interrupt
+                instruction 15
+                interrupt
+                instruction 30
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 interrupt"])
+        #expect(join.transitionsWithoutEvent == 1)
+        #expect(join.transitionSamples.first?.clock == 2)
+        #expect(join.eventsWithoutTransition == 1)
+        #expect(join.eventSamples.first?.icount == 20)
+    }
+
+    // MARK: The comparable end
+
+    /// Behind the shutdown a vCPU runs on; the first branch there is not compared.
+    @Test func theComparableEndIsTheShutdownPlusTheRestoredFaults() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 none +5
+                branch 0xe004 -> 0x1008 iret +3
+                branch 0x1010 -> 0x1000 jcc! +4
+                branch 0x1010 -> 0x1000 jcc! +4
+                branch 0x1010 -> 0x1000 jcc! +4
+                branch 0x1010 -> 0x9000 none +4
+                """,
+            replay: """
+                instruction 4
+                exception
+                instruction 11
+                shutdown-guest-shutdown
+                checkpoint-clock-virtual
+                instruction 3
+                interrupt
+                shutdown-host-signal
+                end
+                """)
+        // The branches lie at 5, 8, 12, 16, 20, 24; the end at 15 + 1.
+        #expect(join.comparableEnd?.clock == 3)
+        #expect(join.comparableEnd?.icount == 16)
+        #expect(join.comparableEnd?.reason == "QEMU's shutdown-guest-shutdown")
+        #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
+    }
+
+    @Test func aLogThatEndsBeforeTheShutdownHasNoComparableEnd() throws {
+        let replay = "instruction 100\ninterrupt\ninstruction 900\nshutdown-guest-shutdown\nend"
+        let short = "branch 0x1010 -> 0x1000 jcc! +10\nattribute recorder.instructions=60"
+        let join = try join(log: short, replay: replay)
+        #expect(join.comparableEnd == nil)
+        #expect(join.eventsWithoutTransition == 0)
+    }
+
+    @Test func leftoversMakeTheEndConservative() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0x9000 none +5
+                branch 0x9004 -> 0x1010 iret +3
+                branch 0x1018 -> 0xe000 none +4
+                attribute recorder.instructions=41
+                """,
+            replay: """
+                instruction 11
+                exception
+                instruction 29
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(join.transitionsWithoutEvent == 1 && join.restoredFaults == 1)
+        #expect(join.comparableEnd?.icount == 40)
+        #expect(join.comparableEnd?.reason.contains("leftovers") == true)
+    }
+
+    @Test func aKilledRecordingEndsWhereItsReplayCan() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0x9000 none +5
+                branch 0x9004 -> 0x1010 iret +3
+                branch 0x1018 -> 0x1000 jcc! +9
+                branch 0x1018 -> 0x1000 jcc! +9
+                """,
+            replay: "instruction 5\ninterrupt\ninstruction 10", version: 0)
+        #expect(join.runEnd == .killed)
+        #expect(join.comparableEnd?.clock == 2)
+        #expect(join.comparableEnd?.icount == 15)
+    }
+
+    // MARK: Logs without branch bodies
+
+    /// The same run, once with branches and once with its discontinuity events alone. A return that faults and an
+    /// `int n` are no discontinuities; the join finds its footing again behind them.
+    @Test func discontinuityEventsServeWhereBranchesWereNotKept() throws {
+        let log = """
+            event discontinuity ip=0x1008 info=0 value=0x9000 +4
+            branch 0x1008 -> 0x9000 none +5
+            branch 0x9004 -> 0x1010 iret +3
+            branch 0x1018 -> 0xe000 ret +4
+            branch 0xe004 -> 0x1018 iret +3
+            branch 0x1020 -> 0xe000 int +6
+            branch 0xe004 -> 0x1021 iret +3
+            event discontinuity ip=0x1030 info=0 value=0x9000 +4
+            branch 0x1030 -> 0x9000 none +5
+            attribute recorder.instructions=40
+            """
+        let replay = """
+            instruction 5
+            interrupt
+            instruction 6
+            exception
+            instruction 9
+            exception
+            instruction 8
+            interrupt
+            instruction 11
+            shutdown-guest-shutdown
+            end
+            """
+        let whole = try join(log: log, replay: replay)
+        #expect(kinds(whole) == ["0 interrupt", "2 fault", "4 software-interrupt", "6 interrupt"])
+        #expect(whole.usesBranches && whole.restoredFaults == 1 && whole.comparableEnd?.icount == 40)
+
+        let eventsOnly = try join(log: "options mode=events\n" + log, replay: replay)
+        #expect(kinds(eventsOnly) == ["0 interrupt", "6 interrupt"])
+        #expect(!eventsOnly.usesBranches)
+        #expect(eventsOnly.eventsNotVisible == 2)
+        #expect(eventsOnly.restoredFaults == 1)
+        #expect(eventsOnly.transitionsWithoutEvent == 0)
+    }
+
+    @Test func aLogWithoutInstructionCountsIsRefused() throws {
+        let error = #expect(throws: LogError.self) {
+            try join(log: "options features=branches,labels\nbranch 0x1010 -> 0x1000 jcc!", replay: "end")
+        }
+        #expect(error?.description.contains("no instruction counts") == true)
+    }
+}
