@@ -69,6 +69,13 @@ struct Contents {
     var branches: [String: Branch] = [:]
     var events: [String: Event] = [:]
     var damage: [Damage] = []
+    /// Every branch, also where two have the same clock.
+    var branchSet: Set<BranchOfVCPU> = []
+
+    struct BranchOfVCPU: Hashable {
+        var vcpu: UInt16
+        var branch: Branch
+    }
 
     var count: Int { branches.count + events.count }
 
@@ -76,7 +83,10 @@ struct Contents {
         damage = log.structuralDamage + log.metaDamage
         for vcpu in log.vcpus {
             var cursor = log.branches(vcpu: vcpu)
-            while let branch = cursor.next() { branches["\(vcpu) \(branch.clock)"] = branch }
+            while let branch = cursor.next() {
+                branches["\(vcpu) \(branch.clock)"] = branch
+                branchSet.insert(BranchOfVCPU(vcpu: vcpu, branch: branch))
+            }
             damage += cursor.skipped
             var events = log.events([.event, .access], vcpu: vcpu)
             while let event = events.next() { add(event) }

@@ -12,9 +12,8 @@ struct DirectoryChain {
     /// What the end of a file leads to.
     enum Outcome {
         case chain(DirectoryChain)
-        /// The file ends with a trailer, and the directory at that offset, or the trailer that it should be reached
-        /// from, is not right: the log must be walked.
-        case broken(at: UInt64)
+        /// The file ends with a trailer, but what it leads to is not right: the log must be walked.
+        case broken(at: UInt64, DamageKind)
         /// The file does not end with a trailer.
         case noTrailer
     }
@@ -31,15 +30,23 @@ struct DirectoryChain {
         while true {
             let previous = current.previousTrailer
             let floor = previous == 0 ? UInt64(TTLOG_FILE_HEADER_SIZE) : previous &+ trailerSize
-            guard previous < current.offset, floor <= current.directoryOffset,
-                let directory = try directory(of: current, in: file, decoder: decoder),
-                let section = try entries(of: directory, from: floor, in: file, decoder: decoder, reader: &reader),
-                section.count == current.chunkCount
-            else { return .broken(at: current.directoryOffset) }
+            func field(_ name: String, _ found: UInt64) -> Outcome {
+                .broken(at: current.offset, .field(structure: .trailer, name: name, found: found))
+            }
+            guard previous < current.offset else { return field("previous_trailer", previous) }
+            guard floor <= current.directoryOffset, current.directoryOffset < current.offset else {
+                return field("directory_offset", current.directoryOffset)
+            }
+            guard let directory = try directory(of: current, in: file, decoder: decoder),
+                let section = try entries(of: directory, from: floor, in: file, decoder: decoder, reader: &reader)
+            else { return .broken(at: current.directoryOffset, .missing(structure: .directory)) }
+            guard section.count == current.chunkCount else {
+                return field("chunk_count", UInt64(truncatingIfNeeded: current.chunkCount))
+            }
             sections.append(section)
             if previous == 0 { break }
             guard let next = try trailer(in: file, at: previous, decoder: decoder) else {
-                return .broken(at: previous)
+                return .broken(at: previous, .missing(structure: .trailer))
             }
             current = next
         }
@@ -61,8 +68,7 @@ struct DirectoryChain {
     ) throws(LogError) -> Chunk? {
         var buffer = ReusedBuffer()
         let bytes = buffer.room(for: ChunkHeaderDecoder.headerSize)
-        guard trailer.directoryOffset < trailer.offset,
-            try file.read(bytes, at: trailer.directoryOffset) == bytes.count,
+        guard try file.read(bytes, at: trailer.directoryOffset) == bytes.count,
             case .success(let chunk) = decoder.chunk(UnsafeRawBufferPointer(bytes), at: trailer.directoryOffset),
             chunk.stream == .directory, chunk.extent <= trailer.offset - trailer.directoryOffset
         else { return nil }

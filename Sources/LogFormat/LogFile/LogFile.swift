@@ -118,9 +118,8 @@ public final class LogFile: @unchecked Sendable {
         let decoder = ChunkHeaderDecoder(nonce: nonce)
         let outcome = try DirectoryChain.read(file, size: size, decoder: decoder)
         if case .chain(let chain) = outcome { return (chain.chunks, chain.trailer, true) }
-        if case .broken(let offset) = outcome {
-            damage.append(
-                Damage(file: file.path, offset: offset, length: 0, what: .missing(structure: .directory)))
+        if case .broken(let offset, let what) = outcome {
+            damage.append(Damage(file: file.path, offset: offset, length: 0, what: what))
         }
         var walk = ChunkWalk(file, size: size, decoder: decoder)
         try walk.run()
