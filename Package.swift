@@ -66,7 +66,8 @@ let package = Package(
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"]),
         .testTarget(name: "ReplaySessionTests", dependencies: ["ReplaySession", "LogFormat", "TestSupport"]),
-        .testTarget(name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "ToolSupport"]),
+        .testTarget(
+            name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "ToolSupport"], exclude: ["Snapshots"]),
         .testTarget(name: "EndToEnd", dependencies: ["TestSupport", "LogFormat", "ReplaySession", "Alignment"]),
     ],
     swiftLanguageModes: [.v6]

@@ -22,7 +22,7 @@ struct BTSDump: ParsableCommand {
 
             EXAMPLES
               bts-dump --symbols vmlinux --around 533717582:50 run1
-              bts-dump --symbols vmlinux --symbols init@0x555555554000 --range 1000:2000 --format jsonl run1/ttd.log
+              bts-dump --symbols vmlinux --symbols init@0x555555554000 --format csv run1
               bts-dump run1 | grep -c 'ret '
 
             EXIT STATUS

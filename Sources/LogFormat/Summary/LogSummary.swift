@@ -10,7 +10,7 @@ public struct LogSummary: Sendable {
         public internal(set) var vcpu: UInt16
         /// Only streams that hold something, in the order of their numbers.
         public internal(set) var streams: [Stream] = []
-        /// The first clock and the one behind the last record; nil for a vCPU without records.
+        /// The first clock, and the one behind the last branch or of the last event; nil for a vCPU without records.
         public internal(set) var clocks: Range<UInt64>?
         /// The first and the last instruction count; nil in a log without them.
         public internal(set) var icounts: ClosedRange<UInt64>?
@@ -31,8 +31,11 @@ public struct LogSummary: Sendable {
         /// Bytes of the bodies before compression.
         public internal(set) var rawBytes: UInt64 = 0
 
-        /// Bytes in the file for each record whose body is there; nil without any.
-        public var bytesPerRecord: Double? { records == 0 ? nil : Double(storedBytes) / Double(records) }
+        /// Bytes in the file for each record, elided ones included; nil without any.
+        public var bytesPerRecord: Double? {
+            let all = records &+ elidedRecords
+            return all == 0 ? nil : Double(storedBytes) / Double(all)
+        }
     }
 
     public internal(set) var vcpus: [VCPU] = []
@@ -106,7 +109,8 @@ extension LogSummary.VCPU {
         guard chunk.count > 0 else { return }
         let low = min(chunk.clockFirst, chunk.clockLast)
         let last = max(chunk.clockFirst, chunk.clockLast)
-        let end = last == .max ? .max : last + 1
+        // An event stands before the branch with its clock: it takes up no clock itself.
+        let end = chunk.stream == .branch && last != .max ? last + 1 : last
         clocks = clocks.map { min($0.lowerBound, low)..<max($0.upperBound, end) } ?? low..<end
         // 0 stands for no count.
         for icount in [chunk.icountFirst, chunk.icountLast] where icount != 0 {
