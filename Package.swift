@@ -36,6 +36,12 @@ let package = Package(
         .target(name: "Alignment", dependencies: ["LogFormat"]),
         .target(name: "Reporting", dependencies: ["Alignment", "LogFormat", "Symbolize"]),
 
+        // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
+        .target(
+            name: "CQEMUPlugin", dependencies: ["CTTLog"], path: "hypervisor/qemu/plugin",
+            sources: ["decode.c", "transitions.c", "options.c"], publicHeadersPath: ".",
+            cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])]),
+
         // Guests, recorded and replayed.
         .target(name: "ReplaySession", dependencies: ["LogFormat"]),
 
@@ -59,6 +65,7 @@ let package = Package(
         .executableTarget(
             name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
             cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])]),
+        .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog", "TestSupport"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize"]),
