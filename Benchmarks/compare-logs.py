@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""How fast `tt-analyze diverge` compares two logs, beside `cmp` on the same branches as raw 24-byte records.
+
+usage: Benchmarks/compare-logs.py TT_ANALYZE DIRECTORY      (DIRECTORY: made by make-pair)
+
+All runs with warm files, the programs taking turns; the best of three. "read" is what diverge read of the two logs
+beyond their chunk headers.
+"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+ROUNDS = 3
+CASES = [
+    ("identical", "identical.log", []),
+    ("identical, no footer", "unclosed.log", []),
+    ("benign difference in every event cell", "benign.log", []),
+    ("difference in the last record", "last.log", []),
+    ("identical, --no-digests", "identical.log", ["--no-digests"]),
+]
+
+
+def timed(command):
+    start = time.monotonic()
+    result = subprocess.run(command, capture_output=True, text=True)
+    return time.monotonic() - start, result
+
+
+def main():
+    tool, directory = sys.argv[1:3]
+    path = lambda name: os.path.join(directory, name)
+    best = {}
+    answers = {}
+    for _ in range(ROUNDS):
+        for name, replay, options in CASES:
+            command = [tool, "diverge", path("original.log"), path(replay), "--format", "json", *options]
+            seconds, result = timed(command)
+            if result.returncode not in (0, 1):
+                sys.exit(f"compare-logs: {' '.join(command)}: exit status {result.returncode}\n{result.stderr}")
+            best[name] = min(best.get(name, seconds), seconds)
+            answers[name] = json.loads(result.stdout)
+        seconds, result = timed(["cmp", path("original.raw"), path("last.raw")])
+        if result.returncode != 1:
+            sys.exit(f"compare-logs: cmp: {result.stderr}")
+        best["cmp"] = min(best.get("cmp", seconds), seconds)
+
+    stored = os.path.getsize(path("original.log")) * 2
+    print("| comparison of two logs of 100 M branches | verdict | s | read, kB | of the stored | cmp takes |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for name, _, _ in CASES:
+        read = int(answers[name]["statistics"]["bytesRead"])
+        print(
+            f"| {name} | {answers[name]['verdict']['kind']} | {best[name]:.3f} | {read / 1000:.0f} "
+            f"| {100 * read / stored:.2f} % | {best['cmp'] / best[name]:.1f}x as long |"
+        )
+    raw = os.path.getsize(path("original.raw")) * 2
+    print(f"| `cmp` on the raw 24-byte records | differ | {best['cmp']:.3f} | {raw / 1000:.0f} | | 1x |")
+
+
+if __name__ == "__main__":
+    main()
