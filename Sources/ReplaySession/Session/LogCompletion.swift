@@ -11,7 +11,7 @@ enum LogCompletion {
     /// - Returns: nil when there is no readable log.
     static func complete(
         files: RunFiles, inputLog: String, manifest: Manifest, warnings: inout [String]
-    ) -> LogSummary? {
+    ) -> RunLogSummary? {
         guard Files.exists(files.log) else {
             warnings.append("\(files.log): the plugin wrote no log")
             return nil
@@ -23,7 +23,7 @@ enum LogCompletion {
             if log.lostRecords > 0 {
                 warnings.append("\(log.lostRecords) records could not be written\(reason(log.writerError))")
             }
-            var summary = LogSummary(log)
+            var summary = RunLogSummary(log)
             join(log, with: inputLog, into: &summary, warnings: &warnings)
             append(to: files.log, manifest: manifest, summary: summary, warnings: &warnings)
             summary.bytes = Files.size(files.log)
@@ -32,6 +32,12 @@ enum LogCompletion {
             warnings.append("\(error)")
             return nil
         }
+    }
+
+    /// Whether nothing of a run stands in the log, or there is none.
+    static func isEmpty(_ path: String) -> Bool {
+        guard Files.exists(path), let log = try? LogFile(path: path) else { return true }
+        return log.chunks.allSatisfy { $0.stream == .meta }
     }
 
     /// A log whose writer died is closed by opening it to append.
@@ -46,19 +52,19 @@ enum LogCompletion {
 
     /// What QEMU's input log tells of the run: causes, leftovers, and up to where the log can be compared.
     private static func join(
-        _ log: LogFile, with inputLog: String, into summary: inout LogSummary, warnings: inout [String]
+        _ log: LogFile, with inputLog: String, into summary: inout RunLogSummary, warnings: inout [String]
     ) {
         do throws(LogError) {
             let input = try QEMUReplayLog(path: inputLog)
             if let damage = input.damage { warnings.append("\(damage)") }
             let join = try ReplayJoin.join(log, with: input)
-            summary.join = LogSummary.Join(join)
+            summary.join = RunLogSummary.Join(join)
             // A log with losses ends before it.
             summary.comparableEnd =
                 log.lostRecords > 0
                 ? nil
                 : join.comparableEnd.map {
-                    LogSummary.End(clock: $0.clock, instructions: $0.icount, reason: $0.reason)
+                    RunLogSummary.End(clock: $0.clock, instructions: $0.icount, reason: $0.reason)
                 }
         } catch {
             warnings.append("\(error)")
@@ -66,7 +72,7 @@ enum LogCompletion {
     }
 
     private static func append(
-        to path: String, manifest: Manifest, summary: LogSummary, warnings: inout [String]
+        to path: String, manifest: Manifest, summary: RunLogSummary, warnings: inout [String]
     ) {
         do throws(LogError) {
             let writer = try LogWriter(appendingTo: path)
@@ -89,7 +95,7 @@ enum LogCompletion {
     }
 
     /// What a replay's log shows to have gone differently, without comparing it branch by branch.
-    static func differences(of replay: LogSummary?, recording: RunFiles) -> [String] {
+    static func differences(of replay: RunLogSummary?, recording: RunFiles) -> [String] {
         guard let replay, Files.exists(recording.log), let log = try? LogFile(path: recording.log) else { return [] }
         var list: [String] = []
         if let end = log.comparableEnd(vcpu: 0) {
@@ -111,7 +117,7 @@ enum LogCompletion {
     }
 }
 
-extension LogSummary.Join {
+extension RunLogSummary.Join {
     init(_ join: ReplayJoin) {
         var counts: [JoinedCauseKind: Int] = [:]
         for cause in join.causes { counts[cause.kind, default: 0] += 1 }
@@ -146,7 +152,7 @@ extension LogSummary.Join {
     }
 }
 
-extension LogSummary {
+extension RunLogSummary {
     init(_ log: LogFile) {
         var counts: [LogStream: UInt64] = [:]
         var clock = log.header.clockBase

@@ -52,7 +52,7 @@ public struct Recording: Sendable {
         let run = QEMURun(
             directory: directory, files: files, command: command, timeLimit: timeLimit, observe: observe)
         var outcome = try run.run()
-        if outcome.reason == .hostError, Files.size(directory.inputLog) <= QEMUInputLog.headerSize {
+        if outcome.reason == .hostError, outcome.instructions == 0, LogCompletion.isEmpty(files.log) {
             // QEMU refused its command line: there is no recording.
             let output = Files.tail(files.qemuLog)
             try directory.removeRecording()

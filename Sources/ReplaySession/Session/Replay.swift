@@ -159,7 +159,7 @@ public struct Replay: Sendable {
 
     /// What visibly went differently.
     private static func differences(
-        of outcome: RunOutcome, _ log: LogSummary?, from recording: Manifest, _ directory: StateDirectory
+        of outcome: RunOutcome, _ log: RunLogSummary?, from recording: Manifest, _ directory: StateDirectory
     ) -> [String] {
         var list: [String] = []
         if let recorded = recording.outcome {

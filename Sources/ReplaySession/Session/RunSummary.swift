@@ -21,7 +21,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
     public var directory: String
     public var outcome: RunOutcome
     /// nil where no log was asked for.
-    public var log: LogSummary?
+    public var log: RunLogSummary?
     /// Of replay.bin.
     @StringCoded public var inputLogBytes: UInt64
     /// Why the run or its log is not whole; nil when it is.
@@ -35,7 +35,7 @@ public struct RunSummary: Codable, Sendable, Equatable {
 }
 
 /// What stands in a log.
-public struct LogSummary: Codable, Sendable, Equatable {
+public struct RunLogSummary: Codable, Sendable, Equatable {
     public var path: String
     @StringCoded public var bytes: UInt64
     @StringCoded public var branches: UInt64
@@ -85,7 +85,7 @@ public struct LogSummary: Codable, Sendable, Equatable {
 
 extension RunSummary {
     /// What keeps a log from being whole; nil when nothing does.
-    static func trouble(_ log: LogSummary?) -> String? {
+    static func trouble(_ log: RunLogSummary?) -> String? {
         guard let log else { return "there is no log" }
         return log.lost == 0 ? nil : "\(log.lost) records could not be written"
     }
