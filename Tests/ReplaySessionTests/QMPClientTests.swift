@@ -94,3 +94,32 @@ import Testing
         #expect(try client.execute("query-replay", timeout: 1)["icount"]?.integer == 5)
     }
 }
+
+/// The client against a real QEMU without a guest.
+@Suite struct QMPRealQEMUTests {
+    @Test func greetsAnswersAndQuits() throws {
+        let qemu = try QEMUIdentity.find(nil)
+        #expect(qemu.number.split(separator: ".").count >= 2)
+        let (client, far) = try QMPClient.pair()
+        let child = try ChildProcess(
+            path: qemu.path,
+            arguments: [
+                qemu.path, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S",
+                "-chardev", "socket,id=m,fd=3", "-mon", "chardev=m,mode=control",
+            ],
+            inheriting: [(far, 3)], output: nil)
+        defer { child.endNow() }
+        close(far)
+        let greeting = try client.negotiate(timeout: 30)
+        let version = greeting["version"]?["qemu"]
+        let parts = ["major", "minor", "micro"].compactMap { version?[$0]?.integer.map { "\($0)" } }
+        #expect(parts.joined(separator: ".") == qemu.number)
+        #expect(try client.execute("query-status", timeout: 30)["running"]?.bool == false)
+        #expect(throws: QMPError.self) { try client.execute("no-such-command", timeout: 30) }
+        try client.execute("quit", timeout: 30)
+        for _ in 0..<1000 where child.poll() == nil { usleep(10_000) }
+        #expect(child.end == .exited(status: 0))
+        #expect(client.takeEvents().map(\.name).contains("SHUTDOWN"))
+        #expect(throws: QMPError.closed) { try client.execute("query-status", timeout: 1) }
+    }
+}
