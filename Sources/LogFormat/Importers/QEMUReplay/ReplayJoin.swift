@@ -100,7 +100,7 @@ public struct ReplayJoin: Sendable {
             clockEnd = batch.clockFirst &+ UInt64(batch.count)
             progress(Double(number + 1) / Double(chunks.count))
         }
-        return matcher.finish(clockEnd: clockEnd, instructions: instructions(log))
+        return matcher.finish(clockEnd: clockEnd, instructions: instructions(log, clockEnd: clockEnd))
     }
 
     private static func joinEvents(
@@ -120,7 +120,7 @@ public struct ReplayJoin: Sendable {
             }
         }
         progress(1)
-        var join = matcher.finish(clockEnd: clockEnd, instructions: instructions(log))
+        var join = matcher.finish(clockEnd: clockEnd, instructions: instructions(log, clockEnd: nil))
         if let end = join.comparableEnd, let clock = firstClock(in: log, atOrBehind: end.icount) {
             join.comparableEnd?.clock = clock
         }
@@ -139,8 +139,12 @@ public struct ReplayJoin: Sendable {
         return (0..<batch.count).first { batch.icount[$0] >= icount }.map { batch.clockFirst &+ UInt64($0) }
     }
 
-    /// Instructions begun in the whole run, where the recorder said so at its end.
-    private static func instructions(_ log: LogFile) -> UInt64? {
-        log.attributes["recorder.instructions"].flatMap { UInt64($0) }
+    /// Instructions begun in the whole run, where the recorder said so at its end and the log holds the whole run: up to
+    /// the branch at `clockEnd`, if that is known.
+    private static func instructions(_ log: LogFile, clockEnd: UInt64?) -> UInt64? {
+        let attributes = log.attributes
+        if log.lostRecords > 0 { return nil }
+        if let clockEnd, let text = attributes["recorder.transitions"], UInt64(text) != clockEnd { return nil }
+        return attributes["recorder.instructions"].flatMap { UInt64($0) }
     }
 }
