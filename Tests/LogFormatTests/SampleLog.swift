@@ -55,12 +55,6 @@ struct SampleLog {
         appended.comparableEnd(vcpu: 1, clock: 150, icount: 1500, reason: "behind SHUTDOWN")
         try appended.close()
     }
-
-    func image() throws -> LogImage {
-        let scratch = Scratch()
-        try write(to: scratch.file("log"))
-        return LogImage(bytes: try readBytes(scratch.file("log")))
-    }
 }
 
 /// Everything that can be read from a log, by position.

@@ -17,25 +17,19 @@ final class Scratch {
     func file(_ name: String) -> String { path + "/" + name }
 }
 
-/// A small generator of reproducible numbers (splitmix64).
-struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-        return value ^ (value >> 31)
-    }
-}
-
 func readBytes(_ path: String) throws -> [UInt8] {
     Array(try Data(contentsOf: URL(fileURLWithPath: path)))
 }
 
 func writeBytes(_ bytes: [UInt8], _ path: String) throws {
     try Data(bytes).write(to: URL(fileURLWithPath: path))
+}
+
+extension SampleLog {
+    /// The log's bytes.
+    func image() throws -> LogImage {
+        let scratch = Scratch()
+        try write(to: scratch.file("log"))
+        return LogImage(bytes: try readBytes(scratch.file("log")))
+    }
 }
