@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What recording costs: run time over plain TCG and over rr=record alone, log growth, bytes a branch.
+
+    record.py [--guest tiny|linux]... [--repeat N] [--rounds N] [--json FILE]
+
+Each guest runs N times in each way, in alternating order; the least of the N is reported, elapsed and CPU (QEMU's
+whole process: the log's sealing thread included). On a loaded machine elapsed time says little; CPU still does.
+
+Needs: make plugin; hypervisor/guests/linux/build.sh for the Linux guest. The tiny guest is built for it.
+"""
+import argparse
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PLUGIN = os.path.join(ROOT, "hypervisor/qemu/build/libttd.so")
+LINUX = os.path.join(ROOT, "hypervisor/guests/linux/build")
+
+# name, rr=record, plugin arguments (None: no plugin)
+WAYS = [
+    ("plain TCG", False, None),
+    ("rr=record", True, None),
+    ("rr + events", True, "mode=events"),
+    ("rr + digest", True, "mode=digest"),
+    ("rr + branches", True, "mode=branches"),
+    ("rr + branches, raw", True, "mode=branches,codec=raw"),
+]
+
+
+def qemu(guest, kernel, work, recorded, plugin):
+    command = [os.environ.get("QEMU", "qemu-system-x86_64"), "-M", "pc", "-cpu", "qemu64", "-nodefaults",
+               "-no-user-config", "-display", "none", "-no-reboot", "-global", "apic.vapic=off",
+               "-serial", "file:" + os.path.join(work, "serial.log")]
+    icount = "shift=1,sleep=off"
+    if recorded:
+        icount += ",rr=record,rrfile=" + os.path.join(work, "replay.bin")
+    command += ["-icount", icount]
+    if guest == "tiny":
+        command += ["-m", "64", "-kernel", kernel, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x4"]
+    else:
+        with open(os.path.join(LINUX, "cmdline")) as file:
+            arguments = file.read().strip()
+        command += ["-m", "256", "-kernel", os.path.join(LINUX, "vmlinuz"),
+                    "-initrd", os.path.join(LINUX, "initramfs.gz"), "-append", arguments]
+    if plugin is not None:
+        command += ["-plugin", f"{PLUGIN},log={os.path.join(work, 'ttd.log')},run=recording,{plugin}"]
+    return command
+
+
+def run(command, success):
+    """Runs QEMU; returns (elapsed seconds, CPU seconds)."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=600)
+    elapsed = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if result.returncode != success:
+        sys.exit(f"record.py: QEMU ended with status {result.returncode}: {' '.join(command)}")
+    return elapsed, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def sizes(path):
+    """What the chunk headers of a log say (docs/log-format.md)."""
+    result = {"log": os.path.getsize(path), "branches": 0, "branch_raw": 0, "branch_stored": 0, "accesses": 0}
+    with open(path, "rb") as file:
+        offset = 4096
+        while True:
+            file.seek(offset)
+            header = file.read(192)
+            if len(header) < 192:
+                return result
+            if header[:4] != b"TTCK":
+                offset += 64
+                continue
+            raw, stored = struct.unpack_from("<II", header, 24)
+            stream, flags, count = header[32], struct.unpack_from("<I", header, 36)[0], \
+                struct.unpack_from("<I", header, 56)[0]
+            icount_last = struct.unpack_from("<Q", header, 96)[0]
+            if stream == 1 and not flags & 1 << 5:  # not a body that also stands elided
+                result["branches"] += count
+                result["branch_raw"] += raw
+                result["branch_stored"] += stored
+            if stream == 3:
+                result["accesses"] += count
+            if stream in (1, 2, 3):
+                result["instructions"] = max(result.get("instructions", 0), icount_last)
+            offset = (offset + 192 + stored + 63) // 64 * 64
+
+
+def measure(guest, kernel, repeat):
+    success = 1 if guest == "tiny" else 0
+    best = {}
+    for turn in range(repeat):
+        for name, recorded, plugin in WAYS if turn % 2 == 0 else reversed(WAYS):
+            with tempfile.TemporaryDirectory(prefix="tt-bench-") as work:
+                elapsed, cpu = run(qemu(guest, kernel, work, recorded, plugin), success)
+                entry = best.setdefault(name, {"guest": guest, "way": name, "elapsed": elapsed, "cpu": cpu})
+                entry["elapsed"] = min(entry["elapsed"], elapsed)
+                entry["cpu"] = min(entry["cpu"], cpu)
+                if plugin is not None:
+                    entry.update(sizes(os.path.join(work, "ttd.log")))
+                if recorded:
+                    entry["replay_bin"] = os.path.getsize(os.path.join(work, "replay.bin"))
+    return [best[name] for name, _, _ in WAYS]
+
+
+def table(rows):
+    plain, alone = rows[0], rows[1]
+    print(f"\n{rows[0]['guest']} guest")
+    print(f"{'':20} {'elapsed':>8} {'/plain':>7} {'/rr':>6} {'CPU':>7} {'/rr':>6} {'log MB':>8} {'KB/s':>8} "
+          f"{'B/1k ins':>9} {'B/branch raw':>13} {'stored':>7}")
+    for row in rows:
+        line = (f"{row['way']:20} {row['elapsed']:7.2f}s {row['elapsed'] / plain['elapsed']:6.2f}x "
+                f"{row['elapsed'] / alone['elapsed']:5.2f}x {row['cpu']:6.2f}s {row['cpu'] / alone['cpu']:5.2f}x")
+        size = row.get("log", row.get("replay_bin"))
+        if size is not None:
+            line += f" {size / 1e6:8.2f} {size / 1e3 / row['elapsed']:8.0f}"
+        if row.get("instructions"):
+            line += f" {1000 * row['log'] / row['instructions']:9.3f}"
+        if row.get("branch_stored"):
+            line += f" {row['branch_raw'] / row['branches']:13.2f} {row['branch_stored'] / row['branches']:7.3f}"
+        print(line)
+    counted = max(rows, key=lambda row: row.get("branches", 0))
+    print(f"{counted.get('instructions', 0) / 1e6:.1f} M instructions, {counted.get('branches', 0) / 1e6:.1f} M branches, "
+          f"{counted.get('accesses', 0) / 1e6:.2f} M accesses; load average {os.getloadavg()[0]:.1f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--guest", action="append", choices=["tiny", "linux"])
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4000, help="of the tiny guest")
+    parser.add_argument("--json", help="append one JSON line a row to this file")
+    options = parser.parse_args()
+    if not os.path.exists(PLUGIN):
+        sys.exit("record.py: no plugin; run: make plugin")
+    for guest in options.guest or ["tiny", "linux"]:
+        with tempfile.TemporaryDirectory(prefix="tt-bench-") as built:
+            kernel = None
+            if guest == "tiny":
+                subprocess.run(["make", "-s", "-C", os.path.join(ROOT, "hypervisor/guests/tiny"),
+                                f"ROUNDS={options.rounds}", f"OUT={built}", f"{built}/tiny.elf"],
+                               check=True, stdout=subprocess.DEVNULL)
+                kernel = os.path.join(built, "tiny.elf")
+            else:
+                subprocess.run([os.path.join(ROOT, "hypervisor/guests/linux/build.sh")], check=True,
+                               stdout=subprocess.DEVNULL)
+            rows = measure(guest, kernel, options.repeat)
+        table(rows)
+        if options.json:
+            with open(options.json, "a") as file:
+                for row in rows:
+                    file.write(json.dumps(row) + "\n")
+
+
+main()
