@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+
+/// The branch streams of one vCPU, segment by segment.
+struct BranchComparison {
+    /// A stretch of the original that was compared, and how the replay's counters stand to it there.
+    struct Stretch: Sendable {
+        var clocks: Range<UInt64>
+        var skew: Skew
+        var original: BranchSegment
+        var replay: BranchSegment
+    }
+
+    private(set) var scan: BranchScan
+    private(set) var stretches: [Stretch] = []
+    private(set) var caveats: [Caveat] = []
+
+    private let vcpu: UInt16
+    private let original: LogFile
+    private let replay: LogFile
+
+    init(_ original: LogFile, _ replay: LogFile, vcpu: UInt16, _ settings: BranchScan.Settings, rules: BenignRules) {
+        self.original = original
+        self.replay = replay
+        self.vcpu = vcpu
+        scan = BranchScan(settings, rules: rules)
+    }
+
+    /// Compares up to the two ends, each in its own log's clock.
+    mutating func run(
+        start: UInt64, originalEnd: UInt64, replayEnd: UInt64, progress: (UInt64) -> Void
+    ) throws(LogError) {
+        let pairs = SegmentPair.all(
+            BranchSegment.all(original.chunks(.branch, vcpu: vcpu)),
+            BranchSegment.all(replay.chunks(.branch, vcpu: vcpu)))
+        let hasOtherBase =
+            vcpu == 0
+            && (original.header.clockBase != replay.header.clockBase
+                || original.header.icountBase != replay.header.icountBase)
+        for (index, pair) in pairs.enumerated() {
+            let isFree =
+                pair.original.beginsAfterGap || pair.replay.beginsAfterGap || (index == 0 && hasOtherBase)
+            var skew = Skew.none
+            if isFree { skew.clock = try findClockSkew(pair) }
+            let range = BranchComparison.common(pair, skew.clock, originalEnd, replayEnd)
+            guard !range.isEmpty else { continue }
+            if isFree { skew.icount = try findIcountSkew(pair, range, skew.clock) }
+            stretches.append(
+                Stretch(clocks: range, skew: skew, original: pair.original, replay: pair.replay))
+            try scan.scan(original, replay, pair, range: range, skew: skew, progress: progress)
+            if scan.path != nil { break }
+        }
+        noteHoles(start: start, end: min(originalEnd, replayEnd))
+    }
+
+    /// Clocks of the original that both segments have, up to the ends.
+    private static func common(
+        _ pair: SegmentPair, _ skew: UInt64, _ originalEnd: UInt64, _ replayEnd: UInt64
+    ) -> Range<UInt64> {
+        let low = max(pair.original.clocks.lowerBound, shift(pair.replay.clocks.lowerBound, by: skew))
+        let high = min(
+            pair.original.clocks.upperBound, shift(pair.replay.clocks.upperBound, by: skew), originalEnd,
+            shift(replayEnd, by: skew))
+        return low..<max(low, high)
+    }
+
+    /// A clock of the replay in the original's count; not below 0 and not beyond the largest number.
+    static func shift(_ clock: UInt64, by skew: UInt64) -> UInt64 {
+        let distance = Int64(bitPattern: skew)
+        let (result, overflows) =
+            distance >= 0
+            ? clock.subtractingReportingOverflow(distance.magnitude)
+            : clock.addingReportingOverflow(distance.magnitude)
+        return overflows ? (distance >= 0 ? 0 : .max) : result
+    }
+
+    private mutating func findClockSkew(_ pair: SegmentPair) throws(LogError) -> UInt64 {
+        guard let skew = try ContentSearch.clockSkew(original, replay, pair) else { return 0 }
+        guard skew != 0 else { return 0 }
+        caveats.append(
+            Caveat(
+                .clockSkew, vcpu: vcpu, clocks: pair.original.clocks,
+                "from clock \(pair.original.clocks.lowerBound) on the logs were aligned by their contents: "
+                    + "the replay's clock is off by \(Int64(bitPattern: skew))"))
+        return skew
+    }
+
+    private mutating func findIcountSkew(
+        _ pair: SegmentPair, _ range: Range<UInt64>, _ clockSkew: UInt64
+    ) throws(LogError) -> UInt64 {
+        let first = range.lowerBound
+        guard scan.settings.comparesIcounts,
+            let a = try ContentSearch.read(original, pair.original, first..<(first + 1)).first,
+            let b = try ContentSearch.read(replay, pair.replay, (first &+ clockSkew)..<(first &+ clockSkew + 1)).first,
+            a.icount != b.icount
+        else { return 0 }
+        let skew = b.icount &- a.icount
+        caveats.append(
+            Caveat(
+                .instructionSkew, vcpu: vcpu, clocks: range,
+                "from clock \(first) on the replay's instruction count is off by \(Int64(bitPattern: skew)): "
+                    + "it began with another one"))
+        return skew
+    }
+
+    /// Says what of the range was not compared.
+    private mutating func noteHoles(start: UInt64, end: UInt64) {
+        let end = min(end, scan.path?.clocks.upperBound ?? end)
+        for hole in scan.holes {
+            caveats.append(
+                Caveat(
+                    .notCompared, side: hole.side, vcpu: vcpu, clocks: hole.clocks,
+                    "branches \(hole.clocks.lowerBound) to \(hole.clocks.upperBound - 1) were not compared: "
+                        + hole.reason))
+        }
+        var covered = start
+        for stretch in stretches.sorted(by: { $0.clocks.lowerBound < $1.clocks.lowerBound }) {
+            if stretch.clocks.lowerBound > covered, covered < end {
+                noteMissing(covered..<min(stretch.clocks.lowerBound, end))
+            }
+            covered = max(covered, stretch.clocks.upperBound)
+        }
+        if covered < end { noteMissing(covered..<end) }
+    }
+
+    private mutating func noteMissing(_ clocks: Range<UInt64>) {
+        caveats.append(
+            Caveat(
+                .notCompared, vcpu: vcpu, clocks: clocks,
+                "branches \(clocks.lowerBound) to \(clocks.upperBound - 1) were not compared: "
+                    + "they are not in both logs"))
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+
+/// A stretch of one vCPU's branches without a hole: chunks of one epoch whose clocks follow one another.
+struct BranchSegment: Sendable {
+    var chunks: ArraySlice<Chunk>
+    var epoch: UInt32
+    /// Clocks of the branches.
+    var clocks: Range<UInt64>
+    /// The counters may have lost their meaning before it: it begins an epoch, not just follows damage.
+    var beginsAfterGap: Bool
+
+    /// Index of the chunk that holds the clock, which lies in the segment.
+    func chunkIndex(at clock: UInt64) -> Int {
+        var (low, high) = (chunks.startIndex, chunks.endIndex - 1)
+        while low < high {
+            let middle = low + (high - low) / 2
+            if chunks[middle].clockLast < clock { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// The segments of a vCPU's branch stream, in the log's order. Chunks whose headers contradict themselves belong to
+    /// none.
+    static func all(_ chunks: ArraySlice<Chunk>) -> [BranchSegment] {
+        var segments: [BranchSegment] = []
+        var start = chunks.startIndex
+        var index = start
+        func close(at end: Int) {
+            guard start < end else { return }
+            let (first, last) = (chunks[start], chunks[end - 1])
+            let beginsEpoch = segments.last.map { $0.epoch != first.epoch } ?? (first.epoch > 0)
+            segments.append(
+                BranchSegment(
+                    chunks: chunks[start..<end], epoch: first.epoch,
+                    clocks: first.clockFirst..<(last.clockLast + 1), beginsAfterGap: beginsEpoch))
+        }
+        while index < chunks.endIndex {
+            let chunk = chunks[index]
+            let isSound =
+                chunk.count > 0 && chunk.clockLast < .max && chunk.clockLast >= chunk.clockFirst
+                && chunk.clockLast - chunk.clockFirst == UInt64(chunk.count - 1)
+            let follows =
+                index > start && chunk.epoch == chunks[index - 1].epoch
+                && chunk.clockFirst == chunks[index - 1].clockLast + 1
+            if !isSound || (index > start && !follows) {
+                close(at: index)
+                start = isSound ? index : index + 1
+            }
+            index += 1
+        }
+        close(at: chunks.endIndex)
+        return segments
+    }
+}
+
+/// Two segments that cover the same part of the run.
+struct SegmentPair: Sendable {
+    var original: BranchSegment
+    var replay: BranchSegment
+
+    /// Pairs the segments of two logs. Where no log's clock ever steps back, those that share clocks; otherwise those
+    /// of equal epochs.
+    static func all(_ original: [BranchSegment], _ replay: [BranchSegment]) -> [SegmentPair] {
+        guard isAscending(original), isAscending(replay) else {
+            return original.flatMap { a in
+                replay.filter { $0.epoch == a.epoch && $0.clocks.overlaps(a.clocks) }
+                    .map { SegmentPair(original: a, replay: $0) }
+            }
+        }
+        var pairs: [SegmentPair] = []
+        var (i, j) = (0, 0)
+        while i < original.count, j < replay.count {
+            let (a, b) = (original[i], replay[j])
+            // Segments after a gap in both logs may be off by a constant that only their contents tell.
+            let isSameEpoch = a.epoch == b.epoch && a.beginsAfterGap && b.beginsAfterGap
+            if a.clocks.overlaps(b.clocks) || isSameEpoch { pairs.append(SegmentPair(original: a, replay: b)) }
+            if isSameEpoch {
+                (i, j) = (i + 1, j + 1)
+            } else if a.clocks.upperBound < b.clocks.upperBound {
+                i += 1
+            } else {
+                j += 1
+            }
+        }
+        return pairs
+    }
+
+    private static func isAscending(_ segments: [BranchSegment]) -> Bool {
+        zip(segments, segments.dropFirst()).allSatisfy { $0.clocks.upperBound <= $1.clocks.lowerBound }
+    }
+}
+
+/// By what a stretch of the replay's counters is off the original's: replay minus original, modulo 2^64.
+struct Skew: Sendable, Hashable {
+    var clock: UInt64 = 0
+    var icount: UInt64 = 0
+
+    static let none = Skew()
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import LogFormat
+
+/// Reads a segment's branches chunk by chunk, decoding a chunk only when it is asked to.
+struct BranchSide: ~Copyable {
+    let log: LogFile
+    private let segment: BranchSegment
+    private var index: Int
+    private var batch = BranchBatch()
+    /// The chunk in `batch`.
+    private var decodedIndex: Int?
+    /// Clock of the next branch.
+    private(set) var clock: UInt64
+
+    /// Stands before the branch with that clock, which lies in the segment or just behind it.
+    init(_ log: LogFile, _ segment: BranchSegment, at clock: UInt64) {
+        self.log = log
+        self.segment = segment
+        self.clock = clock
+        index = segment.clocks.contains(clock) ? segment.chunkIndex(at: clock) : segment.chunks.endIndex
+    }
+
+    /// The chunk that holds the next branch; not to be asked for at the segment's end.
+    var chunk: Chunk { segment.chunks[index] }
+    var isAtEnd: Bool { index >= segment.chunks.endIndex }
+    var isAtChunkStart: Bool { !isAtEnd && chunk.clockFirst == clock }
+
+    /// Goes to the next chunk.
+    mutating func skipChunk() {
+        clock = chunk.clockLast + 1
+        index += 1
+    }
+
+    mutating func advance(_ count: Int) {
+        clock += UInt64(count)
+        if !isAtEnd, clock > chunk.clockLast { index += 1 }
+    }
+
+    /// Decodes the chunk that holds the next branch.
+    mutating func decode() throws(LogError) {
+        guard decodedIndex != index else { return }
+        decodedIndex = nil
+        try log.decode(chunk, into: &batch)
+        guard batch.count == chunk.count else {
+            throw LogError(
+                file: log.path, offset: chunk.offset,
+                kind: .damaged(.field(structure: .body, name: "count", found: UInt64(batch.count))))
+        }
+        decodedIndex = index
+    }
+
+    /// Columns of what is left of the decoded chunk.
+    var columns: BranchColumns {
+        let offset = Int(clock - batch.clockFirst)
+        return BranchColumns(
+            count: batch.count - offset, from: batch.from + offset, to: batch.to + offset,
+            icount: batch.icount + offset, label: batch.label + offset, clock: clock)
+    }
+}
+
+/// A run of decoded branches; valid until the next chunk is decoded.
+struct BranchColumns {
+    var count: Int
+    var from: UnsafePointer<UInt64>
+    var to: UnsafePointer<UInt64>
+    var icount: UnsafePointer<UInt64>
+    var label: UnsafePointer<UInt8>
+    /// Clock of the first.
+    var clock: UInt64
+
+    func branch(_ index: Int) -> Branch {
+        Branch(
+            clock: clock &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
+            label: BranchLabel(rawValue: label[index]))
+    }
+
+    /// Index of the first of `count` branches whose path differs; `count` when none does.
+    static func firstPathDifference(_ a: BranchColumns, _ b: BranchColumns, count: Int) -> Int {
+        if isEqual(a.from, b.from, count * 8), isEqual(a.to, b.to, count * 8) { return count }
+        return (0..<count).first { a.from[$0] != b.from[$0] || a.to[$0] != b.to[$0] } ?? count
+    }
+
+    /// Index of the first of `count` branches whose instruction count differs by more than the skew.
+    static func firstIcountDifference(_ a: BranchColumns, _ b: BranchColumns, skew: UInt64, count: Int) -> Int {
+        if skew == 0, isEqual(a.icount, b.icount, count * 8) { return count }
+        return (0..<count).first { a.icount[$0] &+ skew != b.icount[$0] } ?? count
+    }
+
+    /// Index of the first of `count` branches whose label differs and no rule allows it.
+    static func firstLabelDifference(
+        _ a: BranchColumns, _ b: BranchColumns, count: Int, rules: inout BenignRules
+    ) -> Int {
+        if isEqual(a.label, b.label, count) { return count }
+        for index in 0..<count where a.label[index] != b.label[index] {
+            if !rules.allowLabels(a.label[index], b.label[index]) { return index }
+        }
+        return count
+    }
+
+    @inline(__always)
+    private static func isEqual(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ size: Int) -> Bool {
+        memcmp(a, b, size) == 0
+    }
+}

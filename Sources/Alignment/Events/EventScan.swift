@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import LogFormat
+
+/// Finds the first differences between two event streams of one vCPU: in which events there are, in what they carry,
+/// in state digests. Stops at the first event that only one log has.
+struct EventScan {
+    struct Settings: Sendable {
+        var useDigests: Bool
+        var isSameGrid: Bool
+        var projection: EventProjection
+        /// Further records may be missing at the end of that log's stream: its end is no difference.
+        var openEnds: Set<Side>
+    }
+
+    let stream: LogStream
+    let settings: Settings
+    var rules: BenignRules
+    private(set) var event: FirstDifference?
+    private(set) var payload: FirstDifference?
+    private(set) var state: FirstDifference?
+    /// What the first difference in events is, once it is found.
+    private(set) var eventVerdict: Verdict?
+    private(set) var holes: [BranchScan.Hole] = []
+    private(set) var compared: UInt64 = 0
+    private(set) var statistics = AlignmentStatistics()
+
+    /// So many records of each side are looked at to tell a missing event from a moved one.
+    static let window = 64
+
+    init(_ stream: LogStream, _ settings: Settings, rules: BenignRules) {
+        self.stream = stream
+        self.settings = settings
+        self.rules = rules
+    }
+
+    mutating func scan(_ a: inout EventSide, _ b: inout EventSide) throws(LogError) {
+        while event == nil {
+            if skipByDigest(&a, &b) { continue }
+            let hasA = try find(&a, &b, .original)
+            let index = a.index
+            let hasB = try find(&b, &a, .replay)
+            // Looking for the replay's next record may have passed over the original's, or opened a hole around it.
+            if hasA, a.index != index || (a.holeEnd != nil && !a.findInChunk()) { continue }
+            guard event == nil, hasA || hasB else { return }
+            guard hasA, hasB else {
+                if !settings.openEnds.contains(hasA ? .replay : .original) { try stop(&a, &b, hasA, hasB) }
+                return
+            }
+            compared += 1
+            if isSamePlace(a, b) {
+                comparePayload(a, b)
+                a.advance()
+                b.advance()
+            } else {
+                try stop(&a, &b, true, true)
+            }
+        }
+    }
+
+    // MARK: Moving on
+
+    /// Whether the chunks that both sides stand at are of the same cell and have the same outline.
+    private func isSameOutline(_ a: borrowing EventSide, _ b: borrowing EventSide) -> Bool {
+        guard settings.isSameGrid, settings.projection.isWhole, a.isAtChunkStart, b.isAtChunkStart,
+            a.missingBefore == nil, b.missingBefore == nil
+        else { return false }
+        let (x, y) = (a.chunk, b.chunk)
+        return x.cell == y.cell && x.part == y.part && x.count == y.count && x.clockFirst == y.clockFirst
+            && x.clockLast == y.clockLast && b.skew == .none && a.isChunkWhole && b.isChunkWhole
+    }
+
+    /// Passes over chunks whose digests agree.
+    private mutating func skipByDigest(_ a: inout EventSide, _ b: inout EventSide) -> Bool {
+        guard settings.useDigests, isSameOutline(a, b), isEqual(a.chunk, b.chunk) else { return false }
+        pass(&a, &b)
+        return true
+    }
+
+    private mutating func pass(_ a: inout EventSide, _ b: inout EventSide) {
+        compared += UInt64(a.chunk.count)
+        statistics.chunksByDigest += 1
+        a.skipChunk()
+        b.skipChunk()
+    }
+
+    private func isEqual(_ x: Chunk, _ y: Chunk) -> Bool {
+        isSamePosition(x, y) && x.digests.payload == y.digests.payload
+    }
+
+    private func isSamePosition(_ x: Chunk, _ y: Chunk) -> Bool {
+        x.digests.position == y.digests.position && x.icountFirst == y.icountFirst && x.icountLast == y.icountLast
+    }
+
+    /// Moves a side to its next record that takes part, decoding what is needed. Returns false at the end of the
+    /// stream, and where a difference was found by digests.
+    private mutating func find(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) throws(LogError) -> Bool {
+        while !side.isAtEnd {
+            if let missing = side.missingBefore, side.holeEnd == nil || missing.upperBound - 1 > (side.holeEnd ?? 0) {
+                note(missing, &side, &other, name, "records are missing")
+            }
+            do throws(LogError) {
+                try side.decode()
+            } catch {
+                if error.isTrouble { throw error }
+                if isSameOutline(side, other) {
+                    judge(&side, &other, name)
+                    if event != nil { return false }
+                    continue
+                }
+                let chunk = side.chunk
+                let last = max(chunk.clockFirst, min(chunk.clockLast, .max - 1))
+                note(chunk.clockFirst..<(last + 1), &side, &other, name, error.shortReason)
+                side.skipChunk()
+                continue
+            }
+            if side.findInChunk() { return true }
+            side.skipChunk()
+        }
+        return false
+    }
+
+    /// Notes clocks (of that side's log) that cannot be compared, and lets both sides pass over them.
+    private mutating func note(
+        _ own: Range<UInt64>, _ side: inout EventSide, _ other: inout EventSide, _ name: Side, _ reason: String
+    ) {
+        let skew = side.skew.clock
+        let last = BranchComparison.shift(own.upperBound - 1, by: skew)
+        let first = min(BranchComparison.shift(own.lowerBound, by: skew), last)
+        side.holeEnd = max(side.holeEnd ?? 0, last)
+        other.holeEnd = max(other.holeEnd ?? 0, last)
+        holes.append(
+            BranchScan.Hole(clocks: first..<(last == .max ? last : last + 1), side: name, reason: reason))
+    }
+
+    /// Judges two chunks of which one cannot be read by their digests.
+    private mutating func judge(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) {
+        let (x, y) = (side.chunk, other.chunk)
+        let clocks = x.clockFirst..<(x.clockLast == .max ? x.clockLast : x.clockLast + 1)
+        func first(_ differenceClass: FirstDifference.Class) -> FirstDifference {
+            FirstDifference(differenceClass: differenceClass, clocks: clocks, fields: [], stream: stream)
+        }
+        if !isSamePosition(x, y) {
+            event = first(.event)
+            let (original, replay) = name == .original ? (x.count, y.count) : (y.count, x.count)
+            eventVerdict =
+                original > replay
+                ? .missingEvent : original < replay ? .extraEvent : .movedEvent(transitions: 0, instructions: nil)
+        } else if x.digests.payload != y.digests.payload, payload == nil {
+            payload = first(.payload)
+        }
+        pass(&side, &other)
+    }
+
+    // MARK: Comparing
+
+    private func isSamePlace(_ a: borrowing EventSide, _ b: borrowing EventSide) -> Bool {
+        let kind = a.batch.kind(a.place)
+        guard kind == b.batch.kind(b.place), a.clock == b.clock else { return false }
+        let validity = settings.projection.validity(a.batch.validity(a.place), of: kind)
+        guard validity == settings.projection.validity(b.batch.validity(b.place), of: kind) else { return false }
+        if validity.contains(.icount),
+            a.batch.icount(a.place) &- a.skew.icount != b.batch.icount(b.place) &- b.skew.icount
+        {
+            return false
+        }
+        return !validity.contains(.ip) || a.batch.ip(a.place) == b.batch.ip(b.place)
+    }
+
+    private mutating func comparePayload(_ a: borrowing EventSide, _ b: borrowing EventSide) {
+        let kind = a.batch.kind(a.place)
+        let isState = kind == .state
+        guard isState ? state == nil : payload == nil else { return }
+        let validity = settings.projection.validity(a.batch.validity(a.place), of: kind)
+        if isState {
+            guard !EventFields.isSameState(a.batch, a.place, b.batch, b.place) else { return }
+        } else {
+            guard !isSamePayload(a, b, kind, validity) else { return }
+        }
+        let (x, y) = (a.batch[a.place], b.batch[b.place])
+        let first = FirstDifference(
+            differenceClass: isState ? .state : .payload, clocks: a.clock..<(a.clock == .max ? a.clock : a.clock + 1),
+            original: .event(x), replay: .event(y), fields: EventFields.differences(x, y, settings.projection),
+            stream: stream)
+        if isState { state = first } else { payload = first }
+    }
+
+    private mutating func isSamePayload(
+        _ a: borrowing EventSide, _ b: borrowing EventSide, _ kind: EventKind, _ validity: EventValidity
+    ) -> Bool {
+        let (x, y) = (a.batch.payload(a.place), b.batch.payload(b.place))
+        let sizeX = settings.projection.payloadSize(x.count, of: kind, validity)
+        guard sizeX == settings.projection.payloadSize(y.count, of: kind, validity) else { return false }
+        if sizeX > 0, let p = x.baseAddress, let q = y.baseAddress, memcmp(p, q, sizeX) != 0 { return false }
+        let hasAux = !validity.isDisjoint(with: [.rcx, .registers])
+        if hasAux, a.batch.aux(a.place) != b.batch.aux(b.place) { return false }
+        let (infoA, infoB) = (a.batch.info(a.place), b.batch.info(b.place))
+        return infoA == infoB || !settings.projection.comparesInfo(of: kind) || rules.allowInfo(kind, infoA, infoB)
+    }
+
+    // MARK: The end
+
+    /// Takes the records that follow on both sides and says what the difference in events is.
+    private mutating func stop(
+        _ a: inout EventSide, _ b: inout EventSide, _ hasA: Bool, _ hasB: Bool
+    ) throws(LogError) {
+        let x = hasA ? try take(&a) : []
+        let y = hasB ? try take(&b) : []
+        let match = EventMatch(original: x, replay: y)
+        let low = min(x.first?.clock ?? .max, y.first?.clock ?? .max)
+        var fields: [FieldDifference] = []
+        if let original = match.original, let replay = match.replay {
+            fields = EventFields.differences(original, replay, settings.projection)
+        }
+        event = FirstDifference(
+            differenceClass: .event, clocks: low..<(low == .max ? low : low + 1),
+            original: match.original.map { .event($0) }, replay: match.replay.map { .event($0) }, fields: fields,
+            stream: stream)
+        eventVerdict = match.verdict
+    }
+
+    /// The records of a side from where it stands, a window full.
+    private func take(_ side: inout EventSide) throws(LogError) -> [EventMatch.Candidate] {
+        var taken: [EventMatch.Candidate] = []
+        while taken.count < EventScan.window {
+            taken.append(
+                EventMatch.Candidate(
+                    event: side.batch[side.place], clock: side.clock, icountSkew: side.skew.icount))
+            side.advance()
+            if side.findInChunk() { continue }
+            guard try findNextChunk(&side) else { break }
+        }
+        return taken
+    }
+
+    /// Moves to the next record in a later chunk that can be read.
+    private func findNextChunk(_ side: inout EventSide) throws(LogError) -> Bool {
+        side.skipChunk()
+        while !side.isAtEnd {
+            var isReadable = true
+            do throws(LogError) {
+                try side.decode()
+            } catch {
+                if error.isTrouble { throw error }
+                isReadable = false
+            }
+            if isReadable, side.findInChunk() { return true }
+            side.skipChunk()
+        }
+        return false
+    }
+}
