@@ -36,18 +36,19 @@ struct EventMatch {
             let score = EventMatch.score(explanation, a, b) - penalty
             if score > best.score { best = (score, explanation) }
         }
-        if let x = a.first, let y = b.first, EventMatch.isSame(x, y) { consider(.moved(0, 0), penalty: 0) }
+        func considerMove(_ i: Int, _ j: Int) {
+            guard i < a.count, j < b.count, a[i].event.kind == b[j].event.kind else { return }
+            let strangeness = EventMatch.isSame(a[i], b[j]) ? 0 : EventMatch.reach
+            consider(.moved(i, j), penalty: i + j + strangeness)
+        }
+        considerMove(0, 0)
         for count in 1...EventMatch.reach {
             if count <= a.count { consider(.missing(count), penalty: count) }
             if count <= b.count { consider(.extra(count), penalty: count) }
         }
         for index in 1...EventMatch.reach {
-            if let x = a.first, index < b.count, EventMatch.isSame(x, b[index]) {
-                consider(.moved(0, index), penalty: index)
-            }
-            if let y = b.first, index < a.count, EventMatch.isSame(a[index], y) {
-                consider(.moved(index, 0), penalty: index)
-            }
+            considerMove(0, index)
+            considerMove(index, 0)
         }
         switch best.explanation {
         case .missing:
@@ -96,7 +97,7 @@ struct EventMatch {
         for _ in 0..<depth {
             switch (i < x.endIndex, j < y.endIndex) {
             case (true, true): score += worth(x[i], y[j])
-            case (false, false): score += 4
+            case (false, false): score += sure
             default: break
             }
             if i < x.endIndex { i += 1 }
@@ -105,13 +106,16 @@ struct EventMatch {
         return score
     }
 
-    /// 4 for records at the same place, less for those that may be the same thing elsewhere, 0 for strangers.
+    /// What a pair of records at the same place is worth: more than any penalty.
+    private static let sure = 32
+
+    /// Much for records at the same place, less for those that may be the same thing elsewhere, 0 for strangers.
     private static func worth(_ a: Candidate, _ b: Candidate) -> Int {
         guard a.event.kind == b.event.kind else { return 0 }
         let isSameIP = a.event.ip == b.event.ip
-        if a.clock == b.clock, isSameIP, a.icount == b.icount { return 4 }
-        if isSameIP, a.event.info == b.event.info { return 3 }
-        return isSame(a, b) ? 1 : 0
+        if a.clock == b.clock, isSameIP, a.icount == b.icount { return sure }
+        if isSameIP, a.event.info == b.event.info { return sure / 2 }
+        return isSame(a, b) ? sure / 8 : 0
     }
 
     /// Whether two records can be one event that happened in two places: what it carries is the same, or it stands at

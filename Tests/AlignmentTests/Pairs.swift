@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import LogFormat
+import Testing
+import TestSupport
+
+/// Two logs in a directory of their own.
+struct Pair {
+    let directory: TemporaryDirectory
+
+    init() throws { directory = try temporaryDirectory() }
+
+    var original: String { directory.file("original.log") }
+    var replay: String { directory.file("replay.log") }
+
+    /// Assembles both logs from text.
+    init(_ original: String, _ replay: String) throws {
+        try self.init()
+        try assemble(original, to: self.original)
+        try assemble(replay, to: self.replay)
+    }
+
+    func compare(_ options: AlignmentOptions = AlignmentOptions()) throws -> Alignment {
+        try align(LogFile(path: original), LogFile(path: replay), options: options)
+    }
+
+    /// Aligns with digests and by decoding everything, and checks that both give the same answer.
+    func compareBothWays(_ options: AlignmentOptions = AlignmentOptions()) throws -> Alignment {
+        let quick = try compare(options)
+        var full = options
+        full.useDigests = false
+        let thorough = try compare(full)
+        #expect(quick.verdict == thorough.verdict)
+        #expect(quick.vcpu == thorough.vcpu)
+        #expect(quick.vcpus.map(\.firsts) == thorough.vcpus.map(\.firsts))
+        #expect(quick.vcpus.map(\.compared) == thorough.vcpus.map(\.compared))
+        return quick
+    }
+}
+
+extension Alignment {
+    /// Kinds of all caveats.
+    var caveatKinds: Set<Caveat.Kind> { Set(caveats.map(\.kind)) }
+}
+

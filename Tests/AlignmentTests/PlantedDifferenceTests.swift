@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import LogFormat
+import Testing
+import TestSupport
+
+@Suite("One planted difference is found where it stands")
+struct PlantedDifferenceTests {
+    /// Small cells, so that a few thousand branches have many boundaries.
+    static let cell: UInt64 = 1 << 8
+
+    static func run(seed: UInt64, branches: UInt64 = 3000) -> SyntheticRun {
+        var run = SyntheticRun(seed: seed, branches: branches)
+        run.options.branchCellShift = 8
+        run.options.eventCellShift = 9
+        run.options.eventChunkMax = 8
+        run.options.accessChunkMax = 16
+        run.eventsEvery = 40
+        run.accessesEvery = 20
+        run.statesEvery = 500
+        run.tail = seed % 3 == 0 ? 0 : 100
+        run.options.clockBase = seed % 4 == 0 ? 77 : 0
+        run.options.icountBase = seed % 4 == 0 ? 1234 : 0
+        run.options.isCompressed = seed % 2 == 0
+        run.options.keptCells = 2
+        return run
+    }
+
+    /// The first branch, both sides of cell boundaries, inside, the last.
+    static func clocks(of run: SyntheticRun) -> [UInt64] {
+        let (start, end) = (run.options.clockBase, run.options.clockBase + run.branches)
+        let boundary = 7 * cell
+        return [start, boundary - 1, boundary, boundary + 1, boundary + 100, end - 1]
+    }
+
+    static func differences(at clock: UInt64, ordinal: UInt64) -> [PlantedDifference] {
+        [
+            .otherTarget(clock: clock), .departure(clock: clock), .extraBranches(clock: clock, count: 1),
+            .extraBranches(clock: clock, count: 700), .otherLabel(clock: clock),
+            .moreInstructions(clock: clock, count: 1), .moreInstructions(clock: clock, count: 300),
+            .extraEvent(.event, clock: clock), .extraEvent(.access, clock: clock),
+            .missingEvent(.event, ordinal: ordinal), .missingEvent(.access, ordinal: ordinal),
+            .movedEvent(.event, ordinal: ordinal, by: 1), .movedEvent(.event, ordinal: ordinal, by: -1),
+            .movedEvent(.access, ordinal: ordinal, by: 9), .movedEvent(.access, ordinal: ordinal, by: -9),
+            .otherPayload(.event, ordinal: ordinal), .otherPayload(.access, ordinal: ordinal),
+            .otherState(ordinal: ordinal % 9),
+            .replayEndsEarly(clock: clock), .originalEndsEarly(clock: clock),
+        ]
+    }
+
+    @Test("every class at every sort of place", arguments: 1...8 as ClosedRange<UInt64>)
+    func everyClassEverywhere(seed: UInt64) throws {
+        let run = PlantedDifferenceTests.run(seed: seed)
+        var tried = 0
+        for (number, clock) in PlantedDifferenceTests.clocks(of: run).enumerated() {
+            let ordinal = [0, 7, 8, 9, 40, 99][number]
+            for difference in PlantedDifferenceTests.differences(at: clock, ordinal: UInt64(ordinal)) {
+                let pair = try Pair()
+                let expected: ExpectedAlignment
+                do {
+                    expected = try SyntheticPair(run: run, difference: difference)
+                        .write(original: pair.original, replay: pair.replay)
+                } catch is SyntheticPair.NoSuchPlace {
+                    continue
+                }
+                tried += 1
+                // A log without any record shows nothing, not even that a run ended.
+                if expected.stream == nil, clock == run.options.clockBase, run.tail == 0 {
+                    #expect(try pair.compareBothWays().verdict.exitStatus == 2)
+                    continue
+                }
+                let alignment = try pair.compareBothWays()
+                check(alignment, expected, "seed \(seed), \(difference)")
+            }
+        }
+        #expect(tried > 80)
+    }
+
+    private func check(_ alignment: Alignment, _ expected: ExpectedAlignment, _ what: String) {
+        #expect(alignment.verdict.name == expected.verdict.rawValue, "\(what)")
+        if let clock = expected.clock {
+            let found = alignment.divergence.map { $0.difference?.clock ?? $0.original.clock }
+            #expect(found == clock, "\(what)")
+        } else {
+            #expect(alignment.divergence == nil, "\(what)")
+        }
+        #expect(alignment.divergence?.difference?.stream == expected.stream, "\(what)")
+        if let moved = expected.movedBy, case .movedEvent(let transitions, _) = alignment.verdict {
+            #expect(transitions == moved, "\(what)")
+        }
+    }
+
+    @Test("runs that are alike, or differ only in what means nothing", arguments: 1...8 as ClosedRange<UInt64>)
+    func alike(seed: UInt64) throws {
+        for difference in [PlantedDifference.none, .benign] {
+            let pair = try Pair()
+            var run = PlantedDifferenceTests.run(seed: seed)
+            run.options.uuid = RecordingUUID(bytes: [1, 2, 3])
+            _ = try SyntheticPair(run: run, difference: difference)
+                .write(original: pair.original, replay: pair.replay)
+            let alignment = try pair.compareBothWays()
+            #expect(alignment.verdict == .identical)
+            #expect(alignment.vcpus.first?.branchesCompared == run.branches)
+            #expect(alignment.caveatKinds == (difference == .none ? [] : [.benign]))
+        }
+    }
+}
