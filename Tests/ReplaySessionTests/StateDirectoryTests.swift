@@ -74,6 +74,7 @@ import Testing
             let (name, files) = try directory.makeReplay(name: nil, overwrite: false)
             #expect(name == "1")
             try Files.replace(files.log, with: [3])
+            try Files.replace(files.inputLog, with: [4])
         }
         let notes = "\(path)/notes.txt"
         try Files.replace(notes, with: [4])

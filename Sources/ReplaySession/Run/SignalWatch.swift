@@ -5,7 +5,7 @@
 /// Waits for the signals that ask a tool to end, and for the end of a child, instead of being ended by them.
 ///
 /// While it lives, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that made it; what came and was not
-/// taken before it goes has its usual effect then.
+/// taken before it goes has its usual effect then. Several may live at once, one inside the other.
 final class SignalWatch {
     private var set = sigset_t()
     private var before = sigset_t()
@@ -17,6 +17,9 @@ final class SignalWatch {
     }
 
     deinit { pthread_sigmask(SIG_SETMASK, &before, nil) }
+
+    /// Forgets what has come: the run that it was meant to end has ended.
+    func drain() { while wait(seconds: 0) != nil {} }
 
     /// The next signal, or nil after so many seconds.
     func wait(seconds: Double) -> Int32? {

@@ -49,6 +49,8 @@ public struct Recording: Sendable {
             guest: guest, arguments: command.arguments)
         try manifest.write(files.manifest)
 
+        let signals = SignalWatch()
+        defer { signals.drain() }
         let run = QEMURun(
             directory: directory, files: files, command: command, timeLimit: timeLimit, observe: observe)
         var outcome = try run.run()

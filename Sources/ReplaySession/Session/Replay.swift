@@ -93,6 +93,8 @@ public struct Replay: Sendable {
             forced: differences.isEmpty ? nil : differences)
         try manifest.write(files.manifest)
 
+        let signals = SignalWatch()
+        defer { signals.drain() }
         let run = QEMURun(
             directory: directory, files: files, command: command, timeLimit: timeLimit, hangPatience: hangPatience,
             observe: observe)
@@ -124,7 +126,7 @@ public struct Replay: Sendable {
     ) throws(SessionError) -> String {
         let path = directory.inputLog
         guard try QEMUInputLog.isClosed(path) else {
-            let copy = "\(files.directory)/replay.bin"
+            let copy = files.inputLog
             try QEMUInputLog.repair(path, to: copy, qemu: qemu)
             warnings.append("the recording was killed: its input log is replayed as far as QEMU had written it out")
             return copy
@@ -163,11 +165,12 @@ public struct Replay: Sendable {
     ) -> [String] {
         var list: [String] = []
         if let recorded = recording.outcome {
-            // The input log of a killed recording has no end; to come to where it breaks off is all that can be.
-            let isFarthest = recorded.reason == .killed && outcome.reason == .inputExhausted
-            if outcome.reason != recorded.reason && !isFarthest {
+            if recorded.reason == .killed {
+                // Its input log has no end to come to.
+                if outcome.reason == .hung || outcome.reason == .hostError { list.append(outcome.text) }
+            } else if outcome.reason != recorded.reason {
                 list.append("\(outcome.text); the recording: \(recorded.text)")
-            } else if outcome.process != recorded.process && !isFarthest {
+            } else if outcome.process != recorded.process {
                 list.append("QEMU ended with \(outcome.process), in the recording with \(recorded.process)")
             }
         }

@@ -14,8 +14,11 @@ public struct RunFiles: Sendable, Equatable {
     /// What QEMU and the plugin said.
     public var qemuLog: String { "\(directory)/qemu.log" }
 
+    /// QEMU's own input log: a recording's, or a replay's copy of one that had to be mended.
+    public var inputLog: String { "\(directory)/replay.bin" }
+
     /// All that a run may have left, the manifest last.
-    fileprivate var all: [String] { [log, log + ".open", serialLog, qemuLog, manifest + ".new", manifest] }
+    fileprivate var all: [String] { [log, log + ".open", inputLog, serialLog, qemuLog, manifest + ".new", manifest] }
 }
 
 /// A directory that holds a recording and its replays, held by one tool at a time.
@@ -30,7 +33,7 @@ public final class StateDirectory {
     public let path: String
     public let recording: RunFiles
     /// QEMU's own input log.
-    public var inputLog: String { "\(path)/replay.bin" }
+    public var inputLog: String { recording.inputLog }
     let lockDescriptor: Int32
 
     private var replays: String { "\(path)/replays" }
@@ -132,7 +135,6 @@ public final class StateDirectory {
             rmdir(files.directory)
         }
         rmdir(replays)
-        try Files.remove(inputLog)
         for file in recording.all { try Files.remove(file) }
     }
 
