@@ -152,9 +152,18 @@ void ttd_recorder_event(uint8_t stream, uint16_t kind, uint16_t validity, uint32
     ttd_recorder_end(recorder);
 }
 
-bool ttd_recorder_examine(const struct ttd_block *previous, uint64_t done, const struct ttd_block *block,
-                          struct ttd_transition *transition) {
-    struct ttd_recorder *recorder = &ttd_recorder;
+void ttd_recorder_roll(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount, uint8_t label) {
+    ttlog_branch(recorder->lane, from, to, icount, label);
+    if (recorder->oracle && recorder->lane->commit && ttlog_writer_error(recorder->writer) == 0) {
+        recorder->oracle[0]++;
+    }
+    ttd_recorder_end(recorder);
+}
+
+/* Finds out what entering the block means. Returns whether *transition is to be written as a branch; its discontinuity
+ * event, if it is one, has been written. */
+static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
+                    const struct ttd_block *block, struct ttd_transition *transition) {
     if (previous == &ttd_no_block) {
         return false;
     }
@@ -197,6 +206,14 @@ void ttd_recorder_abandon_positions(const char *why) {
                        recorder->icount, NULL, 0);
     __atomic_store_n(&recorder->stopped, 1, __ATOMIC_SEQ_CST);
     ttd_tell("%s: %s; nothing more is logged, the guest runs on", recorder->path, why);
+}
+
+void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
+                               const struct ttd_block *block, enum ttd_variant variant) {
+    struct ttd_transition transition;
+    if (examine(recorder, previous, done, block, &transition)) {
+        ttd_recorder_branch(recorder, transition.from, transition.to, transition.icount, transition.label, variant);
+    }
 }
 
 /* A snapshot that is loaded puts the guest back to an earlier point behind the plugin's back. QEMU's own instruction

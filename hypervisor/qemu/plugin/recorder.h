@@ -68,11 +68,6 @@ void ttd_recorder_flush(void);
 /* Ends the logging because of something that makes positions unsure; the guest runs on. */
 void ttd_recorder_abandon_positions(const char *why);
 
-/* Everything but the common cases of entering a block. Returns whether *transition is to be written as a branch (its
- * discontinuity event, if it is one, has been written). */
-bool ttd_recorder_examine(const struct ttd_block *previous, uint64_t done, const struct ttd_block *block,
-                          struct ttd_transition *transition);
-
 /* Writes an access or event record at the current clock. `payload`: the address word, if `validity` has one, then the
  * value words. */
 void ttd_recorder_event(uint8_t stream, uint16_t kind, uint16_t validity, uint32_t info, uint64_t ip, uint64_t icount,
@@ -104,16 +99,31 @@ static inline void ttd_recorder_end(struct ttd_recorder *recorder) {
     __atomic_store_n(&recorder->busy, 0, __ATOMIC_RELEASE);
 }
 
-static inline void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount,
-                                       uint8_t label, enum ttd_variant variant) {
+/* What runs at every block is inlined into each variant of the callback, and whatever needs a call stands apart, so that
+ * the usual case saves no registers. */
+#define TTD_INLINE static inline __attribute__((always_inline))
+
+/* Writes a branch that needs a new slot first. The door is open and stays so. */
+void ttd_recorder_roll(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount, uint8_t label);
+
+/* Enters a block whose address neither fall-through nor branch explains at once. */
+void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
+                               const struct ttd_block *block, enum ttd_variant variant);
+
+TTD_INLINE void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount,
+                                    uint8_t label, enum ttd_variant variant) {
     if (!ttd_recorder_begin(recorder)) {
         return;
     }
+    ttlog_lane *lane = recorder->lane;
     if (variant == TTD_VARIANT_CLOCK) {
-        recorder->lane->clock++;
+        lane->clock++;
+    } else if (__builtin_expect(lane->next == lane->end, 0)) {
+        ttd_recorder_roll(recorder, from, to, icount, label);
+        return;
     } else {
-        ttlog_branch(recorder->lane, from, to, icount, label);
-        if (variant == TTD_VARIANT_ORACLE && ttlog_writer_error(recorder->writer) == 0) {
+        ttlog_branch(lane, from, to, icount, label);
+        if (variant == TTD_VARIANT_ORACLE) {
             recorder->oracle[0]++;
         }
     }
@@ -121,8 +131,8 @@ static inline void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t f
 }
 
 /* A block is entered. */
-static inline void ttd_recorder_enter(struct ttd_recorder *recorder, const struct ttd_block *block,
-                                      enum ttd_variant variant) {
+TTD_INLINE void ttd_recorder_enter(struct ttd_recorder *recorder, const struct ttd_block *block,
+                                   enum ttd_variant variant) {
     const struct ttd_block *previous = recorder->previous;
     uint64_t icount = recorder->icount;
     uint64_t done = icount - recorder->entered_at;
@@ -137,10 +147,7 @@ static inline void ttd_recorder_enter(struct ttd_recorder *recorder, const struc
             return;
         }
     }
-    struct ttd_transition transition;
-    if (ttd_recorder_examine(previous, done, block, &transition)) {
-        ttd_recorder_branch(recorder, transition.from, transition.to, transition.icount, transition.label, variant);
-    }
+    ttd_recorder_enter_slowly(recorder, previous, done, block, variant);
 }
 
 #endif
