@@ -167,6 +167,45 @@ import Testing
         #expect(chunks.map { $0.has(TTLOG_CHUNK_RECOVERED) } == [false, written != nil, true])
     }
 
+    /// In mode digest the log has the chunk's header only; the slot has the records: they come back as a window.
+    @Test func aSlotGivesAnElidedChunkItsBody() throws {
+        let log = try TestLog { $0.mode = UInt8(TTLOG_MODE_DIGEST.rawValue) }
+        let records = someBranches(40)
+        for record in records { log.branch(record) }
+        log.abandon()
+        var open = try readFile(log.openPath)
+        let slot = try #require(
+            try OpenImage(path: log.openPath).slots.first {
+                UInt32($0.descriptor.stream) == TTLOG_STREAM_BRANCH.rawValue && $0.unitCount == 0
+            })
+        open[Int(slot.descriptor.offset)] = 16
+        open[Int(slot.descriptor.offset) + 4] -= 1
+        try writeFile(log.openPath, open)
+        try TestLog(appendingTo: log.path).close()
+        let chunks = try LogImage(path: log.path).chunks(TTLOG_STREAM_BRANCH)
+        #expect(chunks.map(\.header.cell) == [0, 1, 1, 2])
+        #expect(chunks.map(\.isElided) == [true, true, false, false])
+        #expect(chunks[2].header.flags == TTLOG_CHUNK_WINDOW | TTLOG_CHUNK_RECOVERED)
+        #expect(chunks[2].compared == chunks[1].compared)
+        #expect(chunks[2].branches() == Array(records[16..<32]))
+        #expect(chunks[3].header.chain == chain(after: chunks[1].header.chain, chunks[3]))
+    }
+
+    /// Half a chunk that is longer than all that comes in its place.
+    @Test func aLongHalfWrittenChunkIsCutOff() throws {
+        let log = try TestLog { $0.branch_cell_shift = 14 }
+        for index in 0..<20_000 { log.branch(Torture.branch(index, random: true)) }
+        log.abandon()
+        let image = try LogImage(path: log.path)
+        #expect(image.chunks.count == 1 && image.bytes.count > 200_000)
+        try writeFile(log.path, Array(image.bytes[..<150_000]))
+        unlink(log.openPath)
+        try TestLog(appendingTo: log.path).close()
+        let recovered = try LogImage(path: log.path)
+        try expectWhole(recovered)
+        #expect(recovered.chunks.isEmpty && recovered.bytes.count == 4096 + 192 + 64)
+    }
+
     @Test func foreignOpenFilesAreLeftAlone() throws {
         let log = try TestLog()
         for record in someBranches(40) { log.branch(record) }

@@ -46,6 +46,13 @@ import Testing
         #expect(encode(records).branches() == records)
     }
 
+    /// A step of -1 among short ones: modulo 2^64 it is the longest of all.
+    @Test func anIcountThatFallsByOneComesBack() {
+        let icounts: [UInt64] = [10, 12, 11, 13, 14, 15, 16, 17, 18]
+        let records = icounts.map { BranchRecord(from: 0x1000, to: 0x1000, icount: $0, label: 0x21) }
+        #expect(encode(records).branches() == records)
+    }
+
     @Test func valuesTakeTheirShortestForm() throws {
         // from steps of 1, 2, 4, 8 bytes; to steps of 1, 2, 3, 8 bytes
         let cases: [(from: UInt64, to: Int64, sizes: [Int])] = [

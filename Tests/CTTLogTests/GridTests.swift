@@ -64,17 +64,16 @@ import Testing
     @Test func comparedPayloadCutsChunksAndPrivatePayloadDoesNot() throws {
         func write(hidden: Int) throws -> [ChunkImage] {
             let log = try TestLog()
-            for index in 0..<10 {
-                let payload = [UInt8](repeating: UInt8(index), count: 60000)
-                log.event(
-                    EventRecord(payload: payload, privatePayload: [UInt8](repeating: 7, count: hidden)),
-                    stream: TTLOG_STREAM_ACCESS)
+            // Five payloads of 262,144 bytes together, which is the most, and one byte more.
+            for size in [65535, 65535, 65535, 65535, 4, 1] {
+                let record = EventRecord(
+                    payload: [UInt8](repeating: 5, count: size), privatePayload: [UInt8](repeating: 7, count: hidden))
+                log.event(record, stream: TTLOG_STREAM_ACCESS)
             }
             return try log.finish().chunks(TTLOG_STREAM_ACCESS)
         }
         let plain = try write(hidden: 0)
-        // 262,144 bytes hold four payloads of 60,000.
-        #expect(plain.map(\.header.count) == [4, 4, 2])
+        #expect(plain.map(\.header.count) == [5, 1])
         #expect(try write(hidden: 64).map(\.compared) == plain.map(\.compared))
     }
 

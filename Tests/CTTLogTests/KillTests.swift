@@ -42,6 +42,22 @@ import Testing
         // Else the kills came too early to mean anything.
         #expect(sealed > 0)
     }
+
+    /// Signals are for the host program's threads, never for the helper.
+    @Test func theHelperTakesNoSignals() throws {
+        let directory = try temporaryDirectory()
+        let oracle = try Torture.makeOracle(in: directory)
+        let child = try Program(try Torture.executable(), [directory + "/ttd.log", oracle])
+        while try Torture.committed(oracle).events == 0 { usleep(100) }
+        let tasks = try Program("/bin/sh", ["-c", "grep -h SigBlk /proc/\(child.process)/task/*/status"]).wait().output
+        kill(child.process, SIGKILL)
+        try child.wait()
+        let masks = tasks.split(separator: "\n").compactMap { UInt64($0.dropFirst(8), radix: 16) }
+        #expect(masks.count == 2)
+        let signals = [SIGINT, SIGTERM, SIGUSR1, SIGALRM, SIGXFSZ].reduce(UInt64(0)) { $0 | 1 << UInt64($1 - 1) }
+        #expect(masks.filter { $0 & signals == signals }.count == 1)
+        removeDirectory(directory)
+    }
 }
 
 func removeDirectory(_ path: String) {

@@ -62,8 +62,12 @@ import Testing
         let log = try TestLog()
         #expect(try isLocked(log.path))
         // Nobody else may write it, neither anew nor behind its end.
-        #expect(throws: WriterProblem.self) { try TestLog(path: log.path) }
-        #expect(throws: WriterProblem.self) { try TestLog(appendingTo: log.path) }
+        let again = #expect(throws: WriterProblem.self) { try TestLog(path: log.path) }
+        let behind = #expect(throws: WriterProblem.self) { try TestLog(appendingTo: log.path) }
+        for problem in [again, behind] {
+            #expect(problem?.code == EBUSY)
+            #expect(problem?.message.contains("another process is writing this log") == true)
+        }
         log.branch(someBranches(1)[0])
         log.abandon()
         #expect(try !isLocked(log.path))
