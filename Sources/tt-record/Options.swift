@@ -138,6 +138,9 @@ struct SessionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("End the run after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
+    @Flag(help: "Keep a snapshot of the beginning in snap.qcow2, for a debugger that goes backwards in a replay.")
+    var snapshot = false
+
     @Flag(name: [.long, .customLong("force")], help: "Remove an earlier recording in the directory, with its replays.")
     var overwrite = false
 

@@ -44,6 +44,7 @@ struct TTRecord: ParsableCommand {
             guest: try guest.configuration(extraArguments), qemu: try .find(session.qemu), plugin: try log.plugin(),
             tool: "tt-record \(ToolVersion.current)")
         recording.overwrite = session.overwrite
+        recording.keepsSnapshot = session.snapshot
         recording.timeLimit = session.timeout
         let progress = Progress("recording", unit: "instructions", total: 0, isQuiet: session.quiet)
         let summary = try recording.run(into: directory) { progress.update($0.instructions) }

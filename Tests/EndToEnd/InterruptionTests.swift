@@ -144,3 +144,22 @@ func expectSameRun(_ original: LogFile, _ replay: LogFile, upTo clock: UInt64) t
         }
     }
 }
+
+extension EndToEndTests {
+    /// QEMU finds the snapshot's image good, puts the machine into it, and the log is none the worse.
+    @Test func aSnapshotOfTheBeginningIsKept() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        let result = try record(into: directory, ["--snapshot"])
+        #expect(result.status == 0, "\(result)")
+        let image = try Files.contents("\(directory)/snap.qcow2")
+        #expect(image.count > 512 << 10, "no machine was saved")
+        // The number of snapshots in the image's header (big-endian, at byte 60).
+        #expect(image[60..<64].elementsEqual([0, 0, 0, 1]))
+        let again = try replay(directory)
+        #expect(again.status == 0, "\(again)")
+        let log = try LogFile(path: directory)
+        let end = try #require(log.comparableEnd(vcpu: 0)).clock
+        try expectSameRun(log, try LogFile(path: "\(directory)/replays/1"), upTo: end)
+    }
+}

@@ -74,6 +74,16 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
         #expect(changed.first?.1 == "shift=1,sleep=off,rr=replay,rrfile=/i")
     }
 
+    @Test func aSnapshotOfTheBeginning() {
+        var guest = GuestConfiguration()
+        guest.kernel = identity("/k")
+        let command = QEMUCommandLine(
+            program: "/q", direction: .record, guest: guest, inputLog: "/i", serialLog: "/s",
+            snapshotImage: "/d,e/snap.qcow2")
+        #expect(value(of: "-icount", in: command.arguments) == "shift=1,sleep=off,rr=record,rrfile=/i,rrsnapshot=init")
+        #expect(command.arguments.contains("file=/d,,e/snap.qcow2,format=qcow2,if=none,id=ttsnapshots"))
+    }
+
     @Test func thePluginsArguments() {
         var plugin = PluginConfiguration(file: identity("/a,b/libttd.so"))
         plugin.mode = .digest

@@ -23,6 +23,9 @@ public struct QEMUCommandLine: Sendable, Equatable {
     public var serialLog: String
     /// The value of `-plugin`; nil for a run without a log.
     public var plugin: String?
+    /// A qcow2 image in which a recording keeps a snapshot of its beginning, `init`; nil for none. A replay that is
+    /// logged starts from the beginning by itself.
+    public var snapshotImage: String?
 
     /// The descriptor that QEMU finds its monitor's socket at.
     public static let monitorDescriptor: Int32 = 3
@@ -37,8 +40,11 @@ public struct QEMUCommandLine: Sendable, Equatable {
         list += [
             "-icount",
             "shift=\(clock.shift),sleep=\(clock.sleep ? "on" : "off"),rr=\(direction.rawValue),"
-                + "rrfile=\(QEMUCommandLine.escaped(inputLog))",
+                + "rrfile=\(QEMUCommandLine.escaped(inputLog))" + (snapshotImage == nil ? "" : ",rrsnapshot=init"),
         ]
+        if let snapshotImage {
+            list += ["-drive", "file=\(QEMUCommandLine.escaped(snapshotImage)),format=qcow2,if=none,id=ttsnapshots"]
+        }
         if let kernel = guest.kernel { list += ["-kernel", kernel.path] }
         if let initrd = guest.initrd { list += ["-initrd", initrd.path] }
         if let commandLine = guest.commandLine { list += ["-append", commandLine] }

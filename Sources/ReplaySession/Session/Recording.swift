@@ -17,6 +17,8 @@ public struct Recording: Sendable {
     public var tool: String
     /// Whether an earlier recording in the directory is removed.
     public var overwrite = false
+    /// Whether a snapshot of the beginning is kept, for debuggers that go backwards in a replay.
+    public var keepsSnapshot = false
     /// End the run after so many seconds.
     public var timeLimit: Double?
 
@@ -40,10 +42,12 @@ public struct Recording: Sendable {
         let directory = try StateDirectory.create(path, overwrite: overwrite)
         let files = directory.recording
         let uuid = RecordingID.random()
+        if keepsSnapshot { try SnapshotImage.create(files.snapshotImage) }
         let command = QEMUCommandLine(
             program: qemu.path, direction: .record, guest: guest, inputLog: directory.inputLog,
             serialLog: files.serialLog,
-            plugin: plugin?.argument(log: files.log, runKind: .recording, uuid: uuid, qemu: qemu))
+            plugin: plugin?.argument(log: files.log, runKind: .recording, uuid: uuid, qemu: qemu),
+            snapshotImage: keepsSnapshot ? files.snapshotImage : nil)
         var manifest = Manifest(
             kind: .recording, recordingUUID: uuid, created: Clock.timestamp(), tool: tool, qemu: qemu, plugin: plugin,
             guest: guest, arguments: command.arguments)

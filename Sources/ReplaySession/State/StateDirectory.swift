@@ -17,13 +17,18 @@ public struct RunFiles: Sendable, Equatable {
     /// QEMU's own input log: a recording's, or a replay's copy of one that had to be mended.
     public var inputLog: String { "\(directory)/replay.bin" }
 
+    /// Snapshots of the machine, where a recording keeps them.
+    public var snapshotImage: String { "\(directory)/snap.qcow2" }
+
     /// All that a run may have left, the manifest last.
-    fileprivate var all: [String] { [log, log + ".open", inputLog, serialLog, qemuLog, manifest + ".new", manifest] }
+    fileprivate var all: [String] {
+        [log, log + ".open", inputLog, snapshotImage, serialLog, qemuLog, manifest + ".new", manifest]
+    }
 }
 
 /// A directory that holds a recording and its replays, held by one tool at a time.
 ///
-///     DIR/manifest.json ttd.log replay.bin serial.log qemu.log .lock
+///     DIR/manifest.json ttd.log replay.bin serial.log qemu.log snap.qcow2 .lock
 ///     DIR/replays/NAME/manifest.json ttd.log serial.log qemu.log
 ///
 /// The lock is a `flock` on `.lock`. QEMU inherits it: should the tool be killed, the directory stays in use for as
