@@ -1,5 +1,6 @@
 import Foundation
 import LogFormat
+import Synchronization
 import Testing
 
 @Suite("Logs that were not closed")
@@ -152,5 +153,63 @@ struct RecoveryTests {
         #expect(log.verify().damage == [])
         var cursor = log.branches(from: 96)
         #expect(cursor.next()?.clock == 96)
+    }
+
+    @Test("a log read while threads write it is a prefix at every moment")
+    func concurrent() throws {
+        let scratch = Scratch()
+        var options = LogWriter.Options()
+        options.branchCellShift = 8
+        options.sealsInline = false
+        let writer = try LogWriter(path: scratch.file("log"), options: options)
+        let isDone = Atomic(false)
+        try withThread {
+            for clock in 0..<200_000 as Range<UInt64> {
+                if clock % 64 == 0 {
+                    writer.event(Event(stream: .event, kind: .interrupt, clock: clock))
+                }
+                writer.branch(from: clock, to: clock + 3, icount: clock, label: BranchLabel(.ret))
+            }
+            isDone.store(true, ordering: .releasing)
+        } meanwhile: {
+            var last = 0
+            while !isDone.load(ordering: .acquiring) {
+                let log = try LogFile(path: scratch.file("log"))
+                #expect(log.completeness == .beingWritten)
+                #expect(log.structuralDamage == [])
+                var cursor = log.branches()
+                var count = 0
+                while cursor.nextBatch({ batch, range in
+                    #expect(batch[range.lowerBound].from == UInt64(count))
+                    #expect(batch[range.upperBound - 1].to == UInt64(count + range.count + 2))
+                    count += range.count
+                }) {}
+                #expect(cursor.skipped == [])
+                #expect(count >= last)
+                last = count
+            }
+        }
+        try writer.close()
+        #expect(try LogFile(path: scratch.file("log")).verify().isIntact)
+    }
+
+    private func withThread(_ work: @escaping @Sendable () -> Void, meanwhile: () throws -> Void) throws {
+        let thread = Thread(block: work)
+        thread.start()
+        try meanwhile()
+        while !thread.isFinished { usleep(1000) }
+    }
+
+    @Test("a log that is cut short under the reader is damage, not a fault")
+    func shrinking() throws {
+        let scratch = Scratch()
+        try SampleLog().write(to: scratch.file("log"))
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(truncate(scratch.file("log"), 6000) == 0)
+        let contents = Contents(log)
+        #expect(contents.branches.count < 400)
+        #expect(contents.damage.allSatisfy { if case .truncated(.body, _, _) = $0.what { true } else { false } })
+        #expect(!contents.damage.isEmpty)
+        #expect(!log.verify().isIntact)
     }
 }

@@ -46,21 +46,23 @@ struct ChunkHeaderDecoder {
     }
 
     /// What of a chunk is beyond the format's limits; nil when nothing is.
-    private static func limits(_ chunk: Chunk) -> HeaderProblem? {
+    static func limits(_ chunk: Chunk) -> HeaderProblem? {
         func problem(_ name: String, _ found: Int) -> HeaderProblem {
             .field(name, UInt64(truncatingIfNeeded: found), storedSize: UInt32(truncatingIfNeeded: chunk.storedSize))
         }
         let bodyMax = Int(TTLOG_BODY_MAX)
-        if chunk.rawSize > bodyMax { return problem("raw_size", chunk.rawSize) }
-        if chunk.storedSize > bodyMax { return problem("stored_size", chunk.storedSize) }
-        if chunk.privateSize > chunk.rawSize { return problem("private_size", chunk.privateSize) }
+        if chunk.rawSize < 0 || chunk.rawSize > bodyMax { return problem("raw_size", chunk.rawSize) }
+        if chunk.storedSize < 0 || chunk.storedSize > bodyMax { return problem("stored_size", chunk.storedSize) }
+        if chunk.privateSize < 0 || chunk.privateSize > chunk.rawSize {
+            return problem("private_size", chunk.privateSize)
+        }
         if chunk.isElided, chunk.storedSize != 0 { return problem("stored_size of an elided chunk", chunk.storedSize) }
         if !chunk.isElided, chunk.codec > UInt8(TTLOG_CODEC_ZSTD.rawValue) { return problem("codec", Int(chunk.codec)) }
         if chunk.codec == 0, !chunk.isElided, chunk.storedSize != chunk.rawSize {
             return problem("stored_size of a raw body", chunk.storedSize)
         }
         if chunk.stream == .directory { return nil }
-        if chunk.count > chunk.stream.chunkLimit { return problem("count", chunk.count) }
+        if chunk.count < 0 || chunk.count > chunk.stream.chunkLimit { return problem("count", chunk.count) }
         let isMeta = chunk.stream == .meta
         if isMeta ? chunk.vcpu != noVCPU : chunk.vcpu >= UInt16(TTLOG_VCPU_MAX) {
             return problem("vcpu", Int(chunk.vcpu))

@@ -6,16 +6,21 @@ extension LogFile {
     ///
     /// Throws when the body was left out (`.elidedBody`), cannot be read or is damaged; the batch is then empty.
     public func decode(_ chunk: Chunk, into batch: inout BranchBatch) throws(LogError) {
+        _ = try decodeBody(chunk, into: &batch)
+    }
+
+    /// Decodes an event, access or meta chunk, its body's hash checked.
+    ///
+    /// Throws when the body cannot be read or is damaged; the batch is then empty.
+    public func decode(_ chunk: Chunk, into batch: inout EventBatch) throws(LogError) {
+        _ = try decodeBody(chunk, into: &batch)
+    }
+
+    /// Decodes a branch chunk. Returns its raw body, which is valid until the batch is used again.
+    func decodeBody(_ chunk: Chunk, into batch: inout BranchBatch) throws(LogError) -> UnsafeRawBufferPointer {
         batch.count = 0
         guard chunk.stream == .branch else {
             throw LogError(file: path, offset: chunk.offset, kind: .wrongStream(chunk.stream))
-        }
-        guard chunk.rawSize <= BranchDecoder.bodyBound(count: chunk.count) else {
-            throw malformed(
-                chunk,
-                MalformedBody(
-                    column: Int(TTLOG_BRANCH_COLUMNS.rawValue),
-                    expected: UInt64(BranchDecoder.bodyBound(count: chunk.count)), found: UInt64(chunk.rawSize)))
         }
         let body = try self.body(of: chunk, reader: &batch.reader)
         let output = batch.room(for: chunk.count)
@@ -27,12 +32,11 @@ extension LogFile {
         batch.clockFirst = chunk.clockFirst
         batch.epoch = chunk.epoch
         batch.count = chunk.count
+        return body
     }
 
-    /// Decodes an event, access or meta chunk, its body's hash checked.
-    ///
-    /// Throws when the body cannot be read or is damaged; the batch is then empty.
-    public func decode(_ chunk: Chunk, into batch: inout EventBatch) throws(LogError) {
+    /// Decodes an event, access or meta chunk. Returns its raw body, which is valid until the batch is used again.
+    func decodeBody(_ chunk: Chunk, into batch: inout EventBatch) throws(LogError) -> UnsafeRawBufferPointer {
         batch.count = 0
         guard chunk.stream != .branch, chunk.stream != .directory else {
             throw LogError(file: path, offset: chunk.offset, kind: .wrongStream(chunk.stream))
@@ -43,6 +47,7 @@ extension LogFile {
         } catch {
             throw malformed(chunk, error)
         }
+        return body
     }
 
     /// Computes the class digests from the body and says whether they are those of the header.
@@ -50,12 +55,12 @@ extension LogFile {
     /// Throws when the body was left out, cannot be read or is damaged.
     public func checkDigests(_ chunk: Chunk) throws(LogError) -> Bool {
         var reader = BodyReader()
-        return try digests(of: chunk, reader: &reader) == chunk.digests
+        let body = try self.body(of: chunk, reader: &reader)
+        return try digests(of: body, chunk) == chunk.digests
     }
 
-    /// The class digests of a chunk's columns.
-    func digests(of chunk: Chunk, reader: inout BodyReader) throws(LogError) -> Digests {
-        let body = try self.body(of: chunk, reader: &reader)
+    /// The class digests of a raw body.
+    func digests(of body: UnsafeRawBufferPointer, _ chunk: Chunk) throws(LogError) -> Digests {
         do throws(MalformedBody) {
             return try Digests(body: body, chunk: chunk)
         } catch {
@@ -65,6 +70,16 @@ extension LogFile {
 
     /// The raw body of a chunk, from the log or the open file.
     func body(of chunk: Chunk, reader: inout BodyReader) throws(LogError) -> UnsafeRawBufferPointer {
+        // Chunks are values: a caller may have changed one.
+        if let problem = ChunkHeaderDecoder.limits(chunk) {
+            throw LogError(file: path, offset: chunk.offset, kind: .damaged(problem.what))
+        }
+        if chunk.stream == .branch, chunk.rawSize > BranchDecoder.bodyBound(count: chunk.count) {
+            let bound = UInt64(BranchDecoder.bodyBound(count: chunk.count))
+            let columns = Int(TTLOG_BRANCH_COLUMNS.rawValue)
+            throw malformed(
+                chunk, MalformedBody(column: columns, expected: bound, found: UInt64(chunk.rawSize)))
+        }
         if chunk.isOpenSlot {
             guard Int(chunk.slot) < slotBodies.count else {
                 throw LogError(file: path, offset: chunk.offset, kind: .invalidRequest("a chunk of another log"))

@@ -1,4 +1,5 @@
 import CTTLog
+import Glibc
 import Synchronization
 
 /// A trace log, opened for reading.
@@ -53,14 +54,11 @@ public final class LogFile: @unchecked Sendable {
         let isLocked = file.isLocked
         let header = try LogFile.readHeader(file, damage: &damage)
         // The open file first: what is sealed between the two readings is then in both, not in neither.
-        let openPath = file.path + ".open"
-        var openFile: OpenFile?
-        if isRegularFile(openPath) {
-            openFile = try OpenFile.read(
-                InputFile(path: openPath), nonce: header.nonce, withIcount: header.features.contains(.icount))
-        }
+        let openFile = LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size
         let found = try LogFile.findChunks(file, size: size, nonce: header.nonce, damage: &damage)
+        // The chunk that a living writer is just writing is in its slot still.
+        if isLocked { damage.removeAll { $0.offset > 0 && $0.length > 0 && $0.offset + $0.length == size } }
         damage += openFile?.damage ?? []
         index = ChunkIndex(found.chunks + (openFile?.chunks ?? []), file: file.path) { slot, sealed in
             sealed.isElided ? slot.digests == sealed.digests : !LogFile.isIntact(sealed, in: file)
@@ -110,6 +108,21 @@ public final class LogFile: @unchecked Sendable {
 
     /// Stored bytes of bodies that have been read through this object so far.
     public var bytesRead: UInt64 { bytesTouched.load(ordering: .relaxed) }
+
+    /// The open file that belongs to a log; nil when there is none, or none that can be read, which is reported.
+    private static func readOpenFile(of log: InputFile, header: FileHeader, damage: inout [Damage]) -> OpenFile? {
+        let path = log.path + ".open"
+        guard isRegularFile(path) else { return nil }
+        do throws(LogError) {
+            let file = try InputFile(path: path)
+            return try OpenFile.read(file, nonce: header.nonce, withIcount: header.features.contains(.icount))
+        } catch {
+            // Gone since: the log has been closed.
+            if error.kind == .cannotOpen(errno: ENOENT) { return nil }
+            damage.append(Damage(file: path, offset: error.offset ?? 0, length: 0, what: error.damageKind))
+            return nil
+        }
+    }
 
     /// The chunk headers of a log, from its directories or by walking.
     private static func findChunks(

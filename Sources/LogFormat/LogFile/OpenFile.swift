@@ -94,13 +94,20 @@ struct OpenFile {
         }
         // Slots that overlap would make a small file give back much more than it holds.
         var end = UInt64(OpenFile.headerSize + count * OpenFile.descriptorSize)
+        var inUse: [(slot: Slot, seen: SlotHeader)] = []
         for slot in slots.sorted(by: { $0.offset < $1.offset }) {
             guard slot.offset >= end else {
                 report(slot.offset, .field(structure: .slotDescriptor, name: "offset", found: slot.offset))
                 continue
             }
             end = slot.offset &+ slot.size
-            try readSlot(slot)
+            if let header = try header(of: slot), header.units > 0 { inUse.append((slot, header)) }
+        }
+        // A living writer goes on meanwhile. Of two slots of a stream the later one is read first: the other one is full
+        // by then and stays as it is, or is sealed, and then it is in the log, which is read afterwards. A slot that was
+        // free a moment ago is left out, so that there are no gaps.
+        for (slot, seen) in inUse.sorted(by: { $0.seen.firstOrdinal > $1.seen.firstOrdinal }) {
+            try readSlot(slot, generation: seen.generation)
         }
     }
 
@@ -135,40 +142,56 @@ struct OpenFile {
             unitSize: unitSize)
     }
 
-    private mutating func readSlot(_ slot: Slot) throws(LogError) {
+    private struct SlotHeader {
+        var commit: UInt64
+        var cell: UInt64
+        var epoch: UInt32
+        var part: UInt32
+        var flags: ChunkFlags
+        var firstOrdinal: UInt64
+        var clockFirst: UInt64
+
+        var generation: UInt64 { commit >> 32 }
+        var units: Int { Int(commit & 0xffff_ffff) }
+    }
+
+    /// A slot's header; nil, and reported, when the file ends before.
+    private mutating func header(of slot: Slot) throws(LogError) -> SlotHeader? {
         var buffer = ReusedBuffer()
-        // A living writer may seal the slot while we read it: its chunk is then in the log, which is read afterwards.
-        let header = buffer.room(for: OpenFile.slotHeaderSize)
-        let present = try file.read(header, at: slot.offset)
-        guard present == header.count else {
-            return report(
-                slot.offset, .truncated(structure: .slot, expected: slot.size, present: UInt64(present)))
+        let bytes = buffer.room(for: OpenFile.slotHeaderSize)
+        let present = try file.read(bytes, at: slot.offset)
+        guard present == bytes.count else {
+            report(slot.offset, .truncated(structure: .slot, expected: slot.size, present: UInt64(present)))
+            return nil
         }
-        let raw = RawFields(UnsafeRawBufferPointer(header))
-        let commit = raw.uint64(0)
-        let units = Int(commit & 0xffff_ffff)
-        if units == 0 { return }
-        guard units <= slot.capacity else {
-            return report(slot.offset, .field(structure: .slot, name: "commit", found: commit))
+        let raw = RawFields(UnsafeRawBufferPointer(bytes))
+        return SlotHeader(
+            commit: raw.uint64(0), cell: raw.uint64(8), epoch: raw.uint32(16), part: raw.uint32(20),
+            flags: ChunkFlags(rawValue: raw.uint32(24)), firstOrdinal: raw.uint64(32), clockFirst: raw.uint64(40))
+    }
+
+    /// Reads a slot's records, unless its writer has sealed it since it was seen with that generation.
+    private mutating func readSlot(_ slot: Slot, generation: UInt64) throws(LogError) {
+        guard let header = try header(of: slot), header.generation == generation else { return }
+        guard header.units <= slot.capacity else {
+            return report(slot.offset, .field(structure: .slot, name: "commit", found: header.commit))
         }
-        var chunk = Chunk(
-            stream: slot.stream, vcpu: slot.vcpu, epoch: raw.uint32(16), part: raw.uint32(20), cell: raw.uint64(8),
-            flags: ChunkFlags(rawValue: raw.uint32(24)).union(.recovered).subtracting([.elided, .window]), codec: 0,
-            count: 0, rawSize: 0, storedSize: 0, privateSize: 0, offset: slot.offset, firstOrdinal: raw.uint64(32),
-            clockFirst: raw.uint64(40), clockLast: 0, icountFirst: 0, icountLast: 0, ticket: 0, bodyHash: 0,
-            digests: Digests(), chain: 0, slot: Int32(bodies.count))
-        var unitBuffer = ReusedBuffer()
-        let body = unitBuffer.room(for: units * slot.unitSize)
-        let bodyPresent = try file.read(body, at: slot.offset + UInt64(OpenFile.slotHeaderSize))
-        if bodyPresent < body.count {
+        var buffer = ReusedBuffer()
+        let units = buffer.room(for: header.units * slot.unitSize)
+        let present = try file.read(units, at: slot.offset + UInt64(OpenFile.slotHeaderSize))
+        if present < units.count {
             report(
                 slot.offset,
-                .truncated(structure: .slot, expected: UInt64(body.count), present: UInt64(bodyPresent)))
+                .truncated(structure: .slot, expected: UInt64(units.count), present: UInt64(present)))
         }
-        guard try file.read(header, at: slot.offset) == header.count,
-            RawFields(UnsafeRawBufferPointer(header)).uint64(0) >> 32 == commit >> 32
-        else { return }
-        encode(UnsafeRawBufferPointer(body), units: bodyPresent / slot.unitSize, as: &chunk)
+        guard let after = try self.header(of: slot), after.generation == generation else { return }
+        var chunk = Chunk(
+            stream: slot.stream, vcpu: slot.vcpu, epoch: header.epoch, part: header.part, cell: header.cell,
+            flags: header.flags.union(.recovered).subtracting([.elided, .window]), codec: 0, count: 0, rawSize: 0,
+            storedSize: 0, privateSize: 0, offset: slot.offset, firstOrdinal: header.firstOrdinal,
+            clockFirst: header.clockFirst, clockLast: 0, icountFirst: 0, icountLast: 0, ticket: 0, bodyHash: 0,
+            digests: Digests(), chain: 0, slot: Int32(bodies.count))
+        encode(UnsafeRawBufferPointer(units), units: present / slot.unitSize, as: &chunk)
     }
 
     /// Makes a chunk of the units.

@@ -37,7 +37,6 @@ struct Verifier: ~Copyable {
     private var result = Verification()
     private var branches = BranchBatch()
     private var events = EventBatch()
-    private var digestReader = BodyReader()
 
     init(_ log: LogFile) {
         self.log = log
@@ -88,9 +87,21 @@ extension Verifier {
             ("raw_size", UInt64(listed.rawSize), UInt64(found.rawSize)),
             ("stored_size", UInt64(listed.storedSize), UInt64(found.storedSize)),
             ("body_hash", listed.bodyHash, found.bodyHash), ("chain", listed.chain, found.chain),
+            ("flags", UInt64(listed.flags.rawValue), UInt64(found.flags.rawValue)),
+            ("codec", UInt64(listed.codec), UInt64(found.codec)),
+            ("private_size", UInt64(listed.privateSize), UInt64(found.privateSize)),
+            ("first_ordinal", listed.firstOrdinal, found.firstOrdinal),
+            ("clock_first", listed.clockFirst, found.clockFirst), ("clock_last", listed.clockLast, found.clockLast),
+            ("icount_first", listed.icountFirst, found.icountFirst),
+            ("icount_last", listed.icountLast, found.icountLast), ("ticket", listed.ticket, found.ticket),
+            ("path digest", listed.digests.path, found.digests.path),
+            ("label digest", listed.digests.label, found.digests.label),
+            ("position digest", listed.digests.position, found.digests.position),
+            ("payload digest", listed.digests.payload, found.digests.payload),
         ]
-        let difference = fields.first { $0.1 != $0.2 } ?? ("header", 0, 1)
-        report(found, .directory(name: difference.0, expected: difference.1, found: difference.2))
+        for (name, expected, value) in fields where expected != value {
+            report(found, .directory(name: name, expected: expected, found: value))
+        }
     }
 }
 
@@ -138,19 +149,20 @@ extension Verifier {
 
     private mutating func checkBody(_ chunk: Chunk) {
         do throws(LogError) {
+            let digests: Digests
             if chunk.stream == .branch {
-                try log.decode(chunk, into: &branches)
+                let body = try log.decodeBody(chunk, into: &branches)
+                digests = try log.digests(of: body, chunk)
                 checkBranches(chunk)
             } else {
-                try log.decode(chunk, into: &events)
+                let body = try log.decodeBody(chunk, into: &events)
+                digests = try log.digests(of: body, chunk)
                 checkEvents(chunk)
             }
             result.recordsRead[chunk.stream, default: 0] &+= UInt64(chunk.count)
-            let digests = try log.digests(of: chunk, reader: &digestReader)
             for digestClass in DigestClass.allCases where digests[digestClass] != chunk.digests[digestClass] {
                 report(
-                    chunk,
-                    .digest(digestClass, expected: chunk.digests[digestClass], found: digests[digestClass]))
+                    chunk, .digest(digestClass, expected: chunk.digests[digestClass], found: digests[digestClass]))
             }
             if !chunk.isOpenSlot { try checkPadding(chunk) }
         } catch {

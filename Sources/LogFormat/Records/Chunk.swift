@@ -73,7 +73,7 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
 
     /// Bytes that the chunk takes in the log, padding included.
     var extent: UInt64 {
-        let size = UInt64(TTLOG_CHUNK_HEADER_SIZE) + UInt64(truncatingIfNeeded: storedSize)
+        let size = UInt64(TTLOG_CHUNK_HEADER_SIZE) &+ UInt64(truncatingIfNeeded: storedSize)
         return (size &+ 63) & ~63
     }
 }
