@@ -220,7 +220,7 @@ struct ReplayJoinTests {
         let replay = "instruction 100\ninterrupt\ninstruction 900\nshutdown-guest-shutdown\nend"
         let short = "branch 0x1010 -> 0x1000 jcc! +10\nattribute recorder.instructions=60"
         let join = try join(log: short, replay: replay)
-        #expect(join.comparableEnd == nil)
+        #expect(join.comparableEnd == nil && join.runEnd == nil)
         #expect(join.eventsWithoutTransition == 0)
     }
 
@@ -255,6 +255,18 @@ struct ReplayJoinTests {
             replay: "instruction 5\ninterrupt\ninstruction 10", version: 0)
         #expect(join.runEnd == .killed)
         #expect(join.comparableEnd?.clock == 2)
+        #expect(join.comparableEnd?.icount == 15)
+    }
+
+    @Test func aReplayOfAKilledRecordingRunsOutOfInput() throws {
+        let log = """
+            options kind=replay
+            branch 0x1008 -> 0x9000 none +5
+            branch 0x9004 -> 0x1010 iret +10
+            attribute recorder.instructions=15
+            """
+        let join = try join(log: log, replay: "instruction 5\ninterrupt\ninstruction 10", version: 0)
+        #expect(join.runEnd == .inputExhausted)
         #expect(join.comparableEnd?.icount == 15)
     }
 
