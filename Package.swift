@@ -74,7 +74,8 @@ let package = Package(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"]),
         .testTarget(name: "ReplaySessionTests", dependencies: ["ReplaySession", "LogFormat", "TestSupport"]),
         .testTarget(
-            name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "ToolSupport"], exclude: ["Snapshots"]),
+            name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "LogTools", "Symbolize", "ToolSupport"],
+            exclude: ["Snapshots"]),
         .testTarget(name: "EndToEnd", dependencies: ["TestSupport", "LogFormat", "ReplaySession", "Alignment"]),
     ],
     swiftLanguageModes: [.v6]

@@ -17,6 +17,7 @@ extension Event {
         case .portRead, .portWrite: return accessDetails("port")
         case .mmioRead, .mmioWrite: return accessDetails("address")
         case .rdtsc: return join([info == 1 ? "rdtscp" : nil, list("value", values)])
+        case .rdrand, .timeUpdate: return list("value", values) ?? ""
         case .cpuid:
             let leaf = address.map { "leaf \(RowText.hex($0 & 0xffff_ffff)), subleaf \(RowText.hex($0 >> 32))" }
             return join([leaf, list("values", values)])
@@ -31,8 +32,9 @@ extension Event {
         case .attribute, .annotation: return text
         case .comparableEnd: return "vcpu \(info): \(text)"
         case .runEnd: return join([RunEnd(rawValue: info).name, text.isEmpty ? nil : text])
-        case .lost: return zip(["stream", "records", "clock"], values).map { "\($0) \($1)" }.joined(separator: ", ")
-        default: return join(["info \(info)", address.map { "address \(RowText.hex($0))" }, list("values", values)])
+        case .lost: return lossDetails
+        default:
+            return join(["info \(info)", address.map { "address \(RowText.hex($0))" }, list("values", values), bytes])
         }
     }
 
@@ -70,6 +72,20 @@ extension Event {
             parts.append("\(bit < names.count ? names[bit] : "state-\(bit)") \(RowText.hex(word))")
         }
         return parts.joined(separator: ", ")
+    }
+
+    private var lossDetails: String {
+        let vcpu = info == UInt32(noVCPU) ? nil : "vcpu \(info)"
+        guard values.count >= 3 else { return join([vcpu, list("values", values)]) }
+        let stream = UInt8(exactly: values[0]).flatMap { LogStream(rawValue: $0) }?.name ?? "\(values[0])"
+        return join([vcpu, "stream \(stream), \(values[1]) records, until clock \(values[2])"])
+    }
+
+    /// The first bytes of a payload that no validity bit explains.
+    private var bytes: String? {
+        guard address == nil, values.isEmpty, !payload.isEmpty else { return nil }
+        let shown = payload.prefix(16).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+        return "payload \(shown)" + (payload.count > 16 ? " … (\(payload.count) bytes)" : "")
     }
 
     private var gapReason: String {

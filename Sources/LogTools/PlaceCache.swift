@@ -12,8 +12,14 @@ enum PlaceStyle {
     /// Two fields: the name and the source line.
     case csv
 
-    /// The bytes for one address.
+    /// The words for one address, at most `PlaceCache.lengthLimit` bytes: of what is longer, names and inline chain are
+    /// shortened.
     func render(_ place: Symbolized?) -> String {
+        let whole = words(place)
+        return whole.utf8.count <= PlaceCache.lengthLimit ? whole : words(place.map(PlaceStyle.shortened))
+    }
+
+    private func words(_ place: Symbolized?) -> String {
         switch self {
         case .text(let lines):
             guard let place, !place.label.isEmpty else { return "" }
@@ -24,6 +30,25 @@ enum PlaceStyle {
         case .csv:
             return "\(RowText.csv(place?.label ?? "")),\(RowText.csv(place?.sourcePlace ?? ""))"
         }
+    }
+
+    /// At most 24 frames, and at most 160 characters of each name.
+    private static func shortened(_ place: Symbolized) -> Symbolized {
+        func cut(_ text: String) -> String {
+            text.unicodeScalars.count <= 160
+                ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(159))) + "…"
+        }
+        var result = place
+        result.module = cut(place.module)
+        result.symbol = place.symbol.map(cut)
+        result.frames = (place.frames.count <= 24 ? place.frames : place.frames.prefix(23) + place.frames.suffix(1)).map
+        {
+            var frame = $0
+            frame.function = cut(frame.function)
+            frame.file = frame.file.map(cut)
+            return frame
+        }
+        return result
     }
 
     private static func json(_ place: Symbolized) -> String {
@@ -49,20 +74,21 @@ struct PlaceCache: ~Copyable {
 
     private let symbolizer: Symbolizer
     private let style: PlaceStyle
+    private let placeLimit: Int
     private var slots: UnsafeMutablePointer<Slot>
     private var slotCount: Int
     private var count = 0
     private var text: [UInt8] = []
 
-    /// Beyond so many places or bytes the cache begins anew: memory stays bounded whatever the log holds.
-    private static let placeLimit = 1 << 20
     private static let byteLimit = 256 << 20
-    /// A name longer than this is cut.
-    static let lengthLimit = 8 << 10
+    /// The words for a place are never longer than this.
+    static let lengthLimit = 64 << 10
 
-    init(_ symbolizer: Symbolizer, style: PlaceStyle) {
+    /// - Parameter placeLimit: beyond so many places the cache begins anew: memory stays bounded whatever the log holds.
+    init(_ symbolizer: Symbolizer, style: PlaceStyle, placeLimit: Int = 1 << 20) {
         self.symbolizer = symbolizer
         self.style = style
+        self.placeLimit = placeLimit
         slotCount = 1 << 14
         slots = PlaceCache.freeSlots(slotCount)
     }
@@ -96,13 +122,13 @@ struct PlaceCache: ~Copyable {
 
     @inline(never)
     private mutating func insert(_ address: UInt64, at index: Int) {
-        let found = Array(style.render(symbolizer.symbolize(address)).utf8.prefix(PlaceCache.lengthLimit))
+        let found = Array(style.render(symbolizer.symbolize(address)).utf8)
         slots[index] = Slot(address: address, offset: UInt32(text.count), length: UInt32(found.count))
         text += found
         count += 1
         // `text` must not be empty when a row is made from it.
         if text.isEmpty { text = [0x20] }
-        if count >= PlaceCache.placeLimit || text.count >= PlaceCache.byteLimit {
+        if count >= placeLimit || text.count >= PlaceCache.byteLimit {
             clear(keeping: address)
         } else if count * 2 > slotCount {
             grow()
@@ -126,7 +152,7 @@ struct PlaceCache: ~Copyable {
     private mutating func clear(keeping address: UInt64) {
         slots.deallocate()
         slots = PlaceCache.freeSlots(slotCount)
-        text = Array(style.render(symbolizer.symbolize(address)).utf8.prefix(PlaceCache.lengthLimit)) + [0x20]
+        text = Array(style.render(symbolizer.symbolize(address)).utf8) + [0x20]
         put(Slot(address: address, offset: 0, length: UInt32(text.count - 1)))
         count = 1
     }

@@ -11,8 +11,9 @@ struct RowBuffer: ~Copyable {
     private let hexPairs: UnsafeMutablePointer<UInt16>
     private let decimalPairs: UnsafeMutablePointer<UInt16>
 
-    /// More than Output holds itself, so that a full buffer is written without being copied.
-    init(capacity: Int = 384 << 10) {
+    /// Several rows of the longest kind; more than Output holds itself, so that a full buffer is written without being
+    /// copied.
+    init(capacity: Int = 1 << 20) {
         self.capacity = capacity
         base = .allocate(capacity: capacity)
         hexPairs = .allocate(capacity: 256)
@@ -38,8 +39,8 @@ struct RowBuffer: ~Copyable {
         if count > capacity - used { flush() }
     }
 
-    /// The most bytes that can be reserved at once.
-    var limit: Int { capacity }
+    /// The bytes since the last flush, for tests.
+    var pending: [UInt8] { Array(UnsafeBufferPointer(start: base, count: used)) }
 
     mutating func flush() {
         Output.standard.write(UnsafeRawBufferPointer(start: base, count: used))

@@ -55,6 +55,14 @@ import Testing
         try check(.analyze, ["events", "--stream", "all", "--format", "csv"], "events.csv")
     }
 
+    @Test func eventsOfEveryKind() throws {
+        try check(.analyze, ["events", "--stream", "all"], on: SampleLogs.everyKind, "events-every-kind.txt")
+    }
+    @Test func eventsOfEveryKindJSONLines() throws {
+        let arguments = ["events", "--stream", "all", "--format", "jsonl"]
+        try check(.analyze, arguments, on: SampleLogs.everyKind, "events-every-kind.jsonl")
+    }
+
     @Test func verify() throws { try check(.analyze, ["verify"], "verify.txt") }
     @Test func verifyJSON() throws { try check(.analyze, ["verify", "--format", "json"], "verify.json") }
     @Test func verifyDigest() throws { try check(.analyze, ["verify"], on: SampleLogs.digest, "verify-digest.txt") }
