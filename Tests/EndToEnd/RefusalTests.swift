@@ -81,7 +81,8 @@ extension EndToEndTests {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
         let guest = try Products.guest(rounds: 100_000, in: scratch)
-        let first = try RunningTool(Products.tool("tt-record"), recordArguments(guest, into: directory))
+        let first = try RunningTool(
+            Products.tool("tt-record"), recordArguments(guest, into: directory, ["--mode", "events"]))
         try wait(until: { qemuProcess(of: directory) != nil }, "QEMU runs")
         for attempt in [try record(into: directory, ["--overwrite"]), try replay(directory)] {
             #expect(attempt.status == 2)

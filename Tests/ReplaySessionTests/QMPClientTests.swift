@@ -42,6 +42,18 @@ import Testing
         #expect(requests.last?.contains("\"id\":2") == true)
     }
 
+    /// On a busy host the greeting may come, and the answer to the first command only after its timeout.
+    @Test func anInterruptedGreetingIsTakenUpAgain() throws {
+        let (client, far) = try client([Self.greeting])
+        defer { close(far) }
+        #expect(throws: QMPError.timeout(command: "qmp_capabilities", seconds: 0.05)) {
+            try client.negotiate(timeout: 0.05)
+        }
+        let already = #"{"id": 2, "error": {"class": "CommandNotFound", "desc": "already complete"}}"#
+        say("{\"return\": {}, \"id\": 1}\n\(already)\n", far)
+        #expect(try client.negotiate(timeout: 1)["version"] != nil)
+    }
+
     @Test func eventsBetweenAreKeptInOrder() throws {
         let (client, far) = try client([
             #"{"event": "STOP", "timestamp": {"seconds": 1, "microseconds": 2}}"#,

@@ -48,6 +48,7 @@ public final class QMPClient {
     private var lastID: Int64 = 0
     /// Events since the last ``takeEvents()``.
     private var events: [QMPEvent] = []
+    private var greeting: JSONValue?
 
     private static let longestLine = 16 << 20
 
@@ -66,16 +67,19 @@ public final class QMPClient {
         return (QMPClient(descriptor: ends[0]), ends[1])
     }
 
-    /// Waits for the greeting and enters command mode. Returns the greeting.
+    /// Waits for the greeting and enters command mode; may be called again after a timeout. Returns the greeting.
     @discardableResult
     public func negotiate(timeout: Double) throws(QMPError) -> JSONValue {
         let deadline = Clock.now() + timeout
-        while true {
-            let message = try nextMessage(until: deadline, command: "the greeting", seconds: timeout)
-            guard let greeting = message["QMP"] else { continue }
-            try execute("qmp_capabilities", timeout: timeout)
-            return greeting
+        while greeting == nil {
+            greeting = try nextMessage(until: deadline, command: "the greeting", seconds: timeout)["QMP"]
         }
+        do throws(QMPError) {
+            try execute("qmp_capabilities", timeout: timeout)
+        } catch .refused {
+            // Command mode was entered before, by a request whose answer came too late.
+        }
+        return greeting ?? .null
     }
 
     /// Sends a command and waits for its answer; events that come meanwhile are kept.

@@ -118,7 +118,12 @@ final class RunMonitor {
         observe(RunStatus(instructions: instructions, seconds: Clock.now() - start, isEnding: stage != .running))
         guard stage == .running, detector != nil else { return }
         let sighting = HangDetector.Sighting(icount: instructions, inputOffset: inputOffset() ?? 0)
-        if detector?.observe(sighting, now: Clock.now()) == true, isRunning() { end(.hung(icount: instructions)) }
+        guard detector?.observe(sighting, now: Clock.now()) == true, isRunning() else { return }
+        if isWaitingForDisk() {
+            detector = hangPatience.map { HangDetector(patience: $0) }
+        } else {
+            end(.hung(icount: instructions))
+        }
     }
 
     private func noteFailure(_ error: QMPError) {
@@ -145,6 +150,17 @@ final class RunMonitor {
             case "GUEST_PANICKED": guestPanicked = true
             default: break
             }
+        }
+    }
+
+    /// Whether one of QEMU's threads stands in a system call that cannot be interrupted: a log that waits for a slow disk
+    /// is no hang.
+    private func isWaitingForDisk() -> Bool {
+        let tasks = "/proc/\(child.pid)/task"
+        return ((try? Files.list(tasks)) ?? []).contains { task in
+            guard let stat = try? Files.contents("\(tasks)/\(task)/stat") else { return false }
+            let text = String(decoding: stat, as: UTF8.self)
+            return text.lastIndex(of: ")").map { text[$0...].hasPrefix(") D") } ?? false
         }
     }
 
