@@ -96,33 +96,26 @@ public struct EventRows {
     }
 
     private mutating func writeJSON(_ event: Event) {
-        func quoted(_ value: UInt64?) -> String { value.map { "\"\($0)\"" } ?? "null" }
-        func hex(_ value: UInt64?) -> String { value.map { "\"\(RowText.hex($0))\"" } ?? "null" }
         let address = ip(event)
-        let values = event.values.map { hex($0) }.joined(separator: ",")
-        var fields = [
-            "\"vcpu\":" + (event.vcpu == noVCPU ? "null" : String(event.vcpu)),
-            "\"stream\":\"\(event.stream.name)\"",
-            "\"ordinal\":\"\(event.ordinal)\"",
-            "\"brctr\":\"\(event.clock)\"",
-            "\"icount\":" + quoted(icount(event)),
-            "\"kind\":\"\(event.kind.name)\"",
-            "\"info\":\(event.info)",
-            "\"ip\":" + hex(address),
-        ]
-        if symbolizer != nil { fields.append("\"place\":" + PlaceStyle.json.render(place(address))) }
-        fields += [
-            "\"rcx\":" + hex(event.validity.contains(.rcx) ? event.aux : nil),
-            "\"registers\":" + hex(event.validity.contains(.registers) ? event.aux : nil),
-            "\"address\":" + hex(event.address),
-            "\"values\":[\(values)]",
-            "\"tsc\":" + quoted(event.validity.contains(.tsc) ? event.tsc : nil),
-            "\"ticket\":\"\(event.ticket)\"",
-            "\"payload\":\"\(EventRows.hexBytes(event.payload))\"",
-            "\"details\":" + RowText.json(details(event)),
-        ]
-        let row = "{" + fields.joined(separator: ",") + "}"
-        Output.standard.line(row)
+        var row = JSONRow()
+        row.number("vcpu", event.vcpu == noVCPU ? nil : UInt64(event.vcpu))
+        row.name("stream", event.stream.name)
+        row.counter("ordinal", event.ordinal)
+        row.counter("brctr", event.clock)
+        row.counter("icount", icount(event))
+        row.name("kind", event.kind.name)
+        row.number("info", UInt64(event.info))
+        row.address("ip", address)
+        if symbolizer != nil { row.raw("place", PlaceStyle.json.render(place(address))) }
+        row.address("rcx", event.validity.contains(.rcx) ? event.aux : nil)
+        row.address("registers", event.validity.contains(.registers) ? event.aux : nil)
+        row.address("address", event.address)
+        row.addresses("values", event.values)
+        row.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
+        row.counter("ticket", event.ticket)
+        row.name("payload", EventRows.hexBytes(event.payload))
+        row.raw("details", RowText.json(details(event)))
+        Output.standard.line(row.finished())
     }
 
     private mutating func writeCSV(_ event: Event) {

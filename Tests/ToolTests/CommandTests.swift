@@ -109,6 +109,33 @@ import Testing
         #expect(result.errors.contains("No space left"))
     }
 
+    @Test func aLogThatIsBeingWrittenIsReadSoFar() throws {
+        let directory = try TemporaryDirectory()
+        let log = directory.file("ttd.log")
+        let writer = try LogWriter(path: log)
+        for _ in 0..<5 {
+            writer.branch(from: 0x20, to: 0x10, icount: 1, label: BranchLabel(.jcc, hasStaticTarget: true))
+        }
+        let result = try Tool.dump.run(log)
+        #expect(result.output.split(separator: "\n").count == 5)
+        #expect(result.errors.contains("is being written"))
+        #expect(try Tool.analyze.run("info", log).output.contains("being written"))
+        try writer.close()
+        #expect(try Tool.dump.run(log).errors.isEmpty)
+    }
+
+    @Test func aKilledRecordersLogIsReadToTheEnd() throws {
+        let fixture = try LogFixture(SampleLogs.small + "\nabandon")
+        let whole = try LogFixture(SampleLogs.small)
+        let killed = try Tool.dump.run(fixture.log)
+        #expect(killed.output == (try Tool.dump.run(whole.log).output))
+        #expect(killed.errors.contains("was not closed"))
+        // Without the open file something may be missing, and that is trouble.
+        #expect(unlink(fixture.log + ".open") == 0)
+        let lost = try Tool.dump.run(fixture.log, expecting: 2)
+        #expect(lost.errors.contains("open file"))
+    }
+
     @Test func textFromALogDoesNotSteerTheTerminal() throws {
         let fixture = try LogFixture("branch 0x1 -> 0x2 ret\nevent interrupt info=1")
         let writer = try LogWriter(appendingTo: fixture.log)
