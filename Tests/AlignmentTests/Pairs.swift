@@ -2,8 +2,8 @@
 
 import Alignment
 import LogFormat
-import Testing
 import TestSupport
+import Testing
 
 /// Two logs in a directory of their own.
 struct Pair {
@@ -43,4 +43,3 @@ extension Alignment {
     /// Kinds of all caveats.
     var caveatKinds: Set<Caveat.Kind> { Set(caveats.map(\.kind)) }
 }
-

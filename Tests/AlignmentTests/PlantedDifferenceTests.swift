@@ -2,8 +2,8 @@
 
 import Alignment
 import LogFormat
-import Testing
 import TestSupport
+import Testing
 
 @Suite("One planted difference is found where it stands")
 struct PlantedDifferenceTests {

@@ -190,9 +190,12 @@ struct VCPUAligner {
             let extent = side == .original ? extents.0 : extents.1
             if let first {
                 // One side has an event where the other has nothing more at all.
-                let isAlone = first.differenceClass == .event && (side == .original ? first.original : first.replay) == nil
+                let isAlone =
+                    first.differenceClass == .event && (side == .original ? first.original : first.replay) == nil
                 if isAlone, first.isExact, extent.comparableEnd == nil, end <= first.clock { return side }
-            } else if end < other, LogExtent.isFinal(side == .original ? replay : original) || extent.comparableEnd != nil {
+            } else if end < other,
+                LogExtent.isFinal(side == .original ? replay : original) || extent.comparableEnd != nil
+            {
                 // A comparable end of one log only ends the comparison, not the run.
                 let otherExtent = side == .original ? extents.1 : extents.0
                 if extent.comparableEnd == nil || otherExtent.comparableEnd != nil { return side }

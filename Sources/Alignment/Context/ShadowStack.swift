@@ -11,7 +11,9 @@ import LogFormat
 public struct ShadowStack: Sendable, Hashable {
     /// How a frame was entered.
     public enum Entry: String, Sendable, Hashable {
-        case call, systemCall = "system-call", interruption
+        case call
+        case systemCall = "system-call"
+        case interruption
     }
 
     public struct Frame: Sendable, Hashable {

@@ -95,7 +95,8 @@ struct EventScan {
 
     /// Moves a side to its next record that takes part, decoding what is needed. Returns false at the end of the
     /// stream, and where a difference was found by digests.
-    private mutating func find(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) throws(LogError) -> Bool {
+    private mutating func find(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) throws(LogError) -> Bool
+    {
         while !side.isAtEnd {
             if let missing = side.missingBefore, side.holeEnd == nil || missing.upperBound - 1 > (side.holeEnd ?? 0) {
                 note(missing, &side, &other, name, "records are missing")
