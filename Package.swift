@@ -34,7 +34,8 @@ let package = Package(
 
         // Two logs to a divergence, a divergence to text.
         .target(name: "Alignment", dependencies: ["LogFormat"]),
-        .target(name: "Reporting", dependencies: ["Alignment", "LogFormat", "Symbolize"]),
+        .target(
+            name: "Reporting", dependencies: ["ToolSupport", "LogTools", "Alignment", "LogFormat", "Symbolize"]),
 
         // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
         .target(

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import LogFormat
+
+extension Verdict {
+    /// The verdict in a few words: what stands at the head of a report.
+    public var title: String {
+        switch self {
+        case .identical: "identical"
+        case .controlFlow(.path): "control flow differs"
+        case .controlFlow(.instruction): "control flow differs: another instruction"
+        case .controlFlow(.instructionCount): "control flow differs: another number of instructions"
+        case .missingEvent: "missing event"
+        case .extraEvent: "extra event"
+        case .movedEvent: "event at another position"
+        case .payload: "payload differs"
+        case .state: "state differs"
+        case .replayEndedEarly: "replay ended early"
+        case .originalEndedEarly: "original ended early"
+        case .notComparable: "not comparable"
+        }
+    }
+}
+
+/// Numbers and nouns for sentences.
+enum Words {
+    /// `1 branch`, `2,029,514 branches`.
+    static func count(_ number: UInt64, _ singular: String, _ plural: String? = nil) -> String {
+        "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
+    }
+
+    /// Digits in groups of three.
+    static func grouped(_ number: UInt64) -> String {
+        let digits = Array(String(number))
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return text
+    }
+
+    /// `an interrupt`, `a port-read`.
+    static func article(_ noun: String) -> String {
+        let isVowel = noun.first.map { "aeio".contains($0) } ?? false
+        return (isVowel ? "an " : "a ") + noun
+    }
+
+    /// `10 transitions late`, `3 transitions early`.
+    static func distance(_ transitions: Int64, _ instructions: Int64?) -> String {
+        var parts: [String] = []
+        if transitions != 0 { parts.append(count(transitions.magnitude, "transition")) }
+        if let instructions, instructions != 0 { parts.append(count(instructions.magnitude, "instruction")) }
+        guard !parts.isEmpty else { return "at another instruction" }
+        let isLate = transitions != 0 ? transitions > 0 : (instructions ?? 0) > 0
+        return parts.joined(separator: " and ") + (isLate ? " late" : " early")
+    }
+}
+
+extension DivergenceReport {
+    /// One sentence that says what happened, for the head of a report.
+    var sentence: String {
+        switch alignment.verdict {
+        case .identical: return identicalSentence
+        case .notComparable(let reasons): return reasons.joined(separator: "; ")
+        default: break
+        }
+        guard let divergence = alignment.divergence else { return "" }
+        let difference = divergence.difference
+        switch divergence.verdict {
+        case .controlFlow(let what): return controlFlowSentence(what, difference)
+        case .missingEvent:
+            return "the original has \(noun(difference?.original)) that the replay lacks"
+        case .extraEvent:
+            return "the replay has \(noun(difference?.replay)) that the original lacks"
+        case .movedEvent(let transitions, let instructions):
+            let event = noun(difference?.original ?? difference?.replay)
+            guard difference?.isExact == true else { return "\(event) stands elsewhere in the replay" }
+            return "\(event) comes \(Words.distance(transitions, instructions)) in the replay"
+        case .payload: return "\(noun(difference?.original)) has other contents in the replay"
+        case .state:
+            let names = (difference?.fields ?? []).map(\.name).joined(separator: ", ")
+            return "at a place that both runs reach, \(names.isEmpty ? "the state" : names) differ"
+        case .replayEndedEarly: return "the replay is the beginning of the original: \(endText(divergence))"
+        case .originalEndedEarly: return "the original is the beginning of the replay: \(endText(divergence))"
+        case .identical, .notComparable: return ""
+        }
+    }
+
+    private func endText(_ divergence: Divergence) -> String {
+        divergence.endReason ?? "it does not say why"
+    }
+
+    private func noun(_ element: Element?) -> String {
+        guard case .event(let event) = element else { return "an event" }
+        return Words.article(event.kind.name)
+    }
+
+    private func controlFlowSentence(_ what: ControlFlowDifference, _ difference: FirstDifference?) -> String {
+        guard case .branch(let a) = difference?.original, case .branch(let b) = difference?.replay else {
+            return "the branches of the cell differ; which one first was not kept"
+        }
+        switch what {
+        case .path where a.from == b.from: return "a branch goes elsewhere in the replay"
+        case .path: return "the runs go on from one place and leave it by different branches"
+        case .instruction: return "the same branch is made by different instructions: the code differs"
+        case .instructionCount:
+            let skew = Int64(bitPattern: b.icount &- a.icount)
+            return "the same branch comes after \(Words.count(skew.magnitude, "instruction"))"
+                + " \(skew > 0 ? "more" : "fewer") in the replay"
+        }
+    }
+
+    private var identicalSentence: String {
+        let branches = alignment.vcpus.reduce(0) { $0 + $1.branchesCompared }
+        let events = alignment.vcpus.reduce(0) { $0 + $1.eventsCompared }
+        var parts: [String] = []
+        if alignment.comparability.features.contains(.branches) {
+            parts.append(Words.count(branches, "branch", "branches"))
+        }
+        parts.append(Words.count(events, "event"))
+        return parts.joined(separator: " and ") + " agree\(endPhrase)"
+    }
+
+    /// Up to where two runs agree.
+    private var endPhrase: String {
+        guard let vcpu = alignment.vcpus.first else { return "" }
+        let end = original.comparableEnd(vcpu: vcpu.vcpu) ?? replay.comparableEnd(vcpu: vcpu.vcpu)
+        guard let end else { return ", up to the end of the logs" }
+        return ", up to the comparable end at brctr \(end.clock)"
+    }
+}
