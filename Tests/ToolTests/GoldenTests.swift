@@ -71,7 +71,7 @@ import Testing
 
     static let helpTopics = [
         ["bts-dump"], ["tt-analyze"], ["tt-analyze", "info"], ["tt-analyze", "events"], ["tt-analyze", "verify"],
-        ["tt-analyze", "slice"],
+        ["tt-analyze", "slice"], ["tt-analyze", "diverge"],
     ]
 
     @Test(arguments: helpTopics)
