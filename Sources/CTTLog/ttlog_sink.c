@@ -88,9 +88,17 @@ static void finish_header(struct ttlog_sink *sink, struct ttlog_chunk_header *he
     header->header_crc = ttlog_crc32c(0, header, sizeof(*header));
 }
 
+/* Writes the directory when it is full. That comes before the next chunk: a directory lists all that stands before it. */
+static int make_room(struct ttlog_sink *sink, uint64_t lost) {
+    return sink->directory_count < TTLOG_DIRECTORY_CHUNKS ? 0 : ttlog_sink_directory(sink, lost);
+}
+
 /* Writes one chunk. The raw body stands in image behind room for the header; it is left as it was. Elided chunks are
  * written without it. Returns errno. */
 int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header, uint8_t *image, uint64_t lost) {
+    int code = make_room(sink, lost);
+    if (code != 0)
+        return code;
     const uint8_t *raw = image + TTLOG_CHUNK_HEADER_SIZE;
     uint8_t *stored = image;
     header->codec = TTLOG_CODEC_RAW;
@@ -111,17 +119,15 @@ int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header,
     size_t size = TTLOG_CHUNK_HEADER_SIZE + header->stored_size;
     size_t padded = align_chunk(size);
     memset(stored + size, 0, padded - size);
-    int code = append_bytes(sink, stored, padded);
+    code = append_bytes(sink, stored, padded);
     return code != 0 ? code : ttlog_sink_list(sink, header, lost);
 }
 
 /* Puts a chunk that stands in the log into the next directory. Returns errno. */
 int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *header, uint64_t lost) {
-    if (sink->directory_count == TTLOG_DIRECTORY_CHUNKS) {
-        int code = ttlog_sink_directory(sink, lost);
-        if (code != 0)
-            return code;
-    }
+    int code = make_room(sink, lost);
+    if (code != 0)
+        return code;
     sink->directory_count++;
     memcpy(sink->directory + (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count, header, sizeof(*header));
     return 0;

@@ -143,7 +143,7 @@ struct ChunkWalk: ~Copyable {
         var reader = BodyReader()
         for directory in directories {
             let listed = try DirectoryChain.entries(
-                of: directory, from: UInt64(TTLOG_FILE_HEADER_SIZE), in: file, decoder: decoder, reader: &reader)
+                of: directory, in: file, decoder: decoder, reader: &reader)
             for chunk in listed ?? [] where known.insert(chunk.offset).inserted {
                 chunks.append(chunk)
             }

@@ -4,7 +4,8 @@ import CTTLog
 /// directory and to the trailer before.
 ///
 /// Bounded on any input: trailers must lead backwards, and the chunks of a directory must stand in ascending order,
-/// without overlap, between the previous trailer and the directory.
+/// without overlap, before the directory. Not all stand behind the previous trailer: the directories of a recovered log
+/// follow each other.
 struct DirectoryChain {
     var chunks: [Chunk] = []
     var trailer: Trailer
@@ -38,7 +39,7 @@ struct DirectoryChain {
                 return field("directory_offset", current.directoryOffset)
             }
             guard let directory = try directory(of: current, in: file, decoder: decoder),
-                let section = try entries(of: directory, from: floor, in: file, decoder: decoder, reader: &reader)
+                let section = try entries(of: directory, in: file, decoder: decoder, reader: &reader)
             else { return .broken(at: current.directoryOffset, .missing(structure: .directory)) }
             guard section.count == current.chunkCount else {
                 return field("chunk_count", UInt64(truncatingIfNeeded: current.chunkCount))
@@ -76,10 +77,9 @@ struct DirectoryChain {
     }
 
     /// The chunks that a directory lists; nil when its body is damaged, when an entry is not an intact header, or when
-    /// entries do not ascend from `floor` to the directory itself.
+    /// entries do not ascend up to the directory itself.
     static func entries(
-        of directory: Chunk, from floor: UInt64, in file: InputFile, decoder: ChunkHeaderDecoder,
-        reader: inout BodyReader
+        of directory: Chunk, in file: InputFile, decoder: ChunkHeaderDecoder, reader: inout BodyReader
     ) throws(LogError) -> [Chunk]? {
         let entrySize = ChunkHeaderDecoder.headerSize
         guard !directory.isElided, directory.rawSize == directory.count &* entrySize else { return nil }
@@ -91,7 +91,7 @@ struct DirectoryChain {
             throw error
         }
         var chunks: [Chunk] = []
-        var end = floor
+        var end = UInt64(TTLOG_FILE_HEADER_SIZE)
         for index in 0..<directory.count {
             let entry = UnsafeRawBufferPointer(rebasing: body[(index * entrySize)..<((index + 1) * entrySize)])
             let offset = RawFields(entry).uint64(16)
