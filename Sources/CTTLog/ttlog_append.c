@@ -49,8 +49,13 @@ static int scan(ttlog_writer *writer, struct ttlog_scan *scan, ttlog_error *erro
                                       (unsigned long long)scan->end);
 }
 
-static int is_closed(const struct ttlog_scan *scan) {
+static int ends_with_trailer(const struct ttlog_scan *scan) {
     return scan->last_trailer != 0 && scan->last_trailer + sizeof(struct ttlog_trailer) == scan->size;
+}
+
+/* A log has trailers before its end too: a writer that was killed behind one has left its open file. */
+static int is_closed(const ttlog_writer *writer, const struct ttlog_scan *scan) {
+    return ends_with_trailer(scan) && access(writer->open_path, F_OK) != 0;
 }
 
 /* The meta stream goes on where the log's last meta chunk ended. */
@@ -107,9 +112,9 @@ static int open_finished(ttlog_writer *writer, struct ttlog_scan *found, ttlog_e
         code = ttlog_open_anonymous(writer);
     if (code != 0)
         return ttlog_fail(error, code, "%s: cannot append to the log", writer->path);
-    if (!is_closed(found) && (ttlog_recover(writer, found, error) != 0 || scan(writer, found, error) != 0))
+    if (!is_closed(writer, found) && (ttlog_recover(writer, found, error) != 0 || scan(writer, found, error) != 0))
         return -1;
-    if (!is_closed(found))
+    if (!ends_with_trailer(found))
         return ttlog_fail(error, EBADMSG, "%s: the log has no trailer after its recovery", writer->path);
     code = continue_log(writer, found);
     if (code != 0)
