@@ -61,7 +61,8 @@ public struct ReplayJoin: Sendable {
     /// The first position that is not compared, because behind it QEMU does not repeat itself; nil when the log ends
     /// before it. The clock is that of the first branch that is not compared, icount the first instruction.
     public internal(set) var comparableEnd: (clock: UInt64, icount: UInt64, reason: String)?
-    /// Why the run ended, as far as the replay.bin tells; nil when it was cut short.
+    /// Why the run ended, as far as the replay.bin tells; nil when the run did not come to its end, or the replay.bin
+    /// was cut short.
     public internal(set) var runEnd: RunEnd?
 
     /// Joins vCPU 0 of a log with the replay.bin of its run (of a replay: with the one it was driven by).
@@ -86,7 +87,7 @@ public struct ReplayJoin: Sendable {
     private static func joinBranches(
         _ log: LogFile, _ replay: QEMUReplayLog, _ progress: (Double) -> Void
     ) -> ReplayJoin? {
-        var matcher = ReplayMatcher(replay: replay, firstIcount: log.header.icountBase, seesEverything: true)
+        var matcher = ReplayMatcher(replay: replay, header: log.header, seesEverything: true)
         var batch = BranchBatch()
         let chunks = log.chunks(.branch, vcpu: 0)
         var clockEnd: UInt64 = 0
@@ -106,7 +107,7 @@ public struct ReplayJoin: Sendable {
     private static func joinEvents(
         _ log: LogFile, _ replay: QEMUReplayLog, _ progress: (Double) -> Void
     ) -> ReplayJoin {
-        var matcher = ReplayMatcher(replay: replay, firstIcount: log.header.icountBase, seesEverything: false)
+        var matcher = ReplayMatcher(replay: replay, header: log.header, seesEverything: false)
         var clockEnd: UInt64 = 0
         var events = log.events([.event, .access])
         while !matcher.isAtEnd, let event = events.next() {

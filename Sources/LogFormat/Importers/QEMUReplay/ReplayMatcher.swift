@@ -8,6 +8,7 @@ struct ReplayMatcher: ~Copyable {
     private var entries: ReplayEventCursor
     private let isComplete: Bool
     private let isKilled: Bool
+    private let isReplay: Bool
     /// Whether every transition is taken; without, only discontinuities are.
     private let seesEverything: Bool
     /// The INTERRUPT or EXCEPTION entry that waits for its transition; nil when there are no more of them.
@@ -29,14 +30,16 @@ struct ReplayMatcher: ~Copyable {
     /// Clock of the first branch behind the comparable end.
     private var endClock: UInt64?
 
-    /// Entries before `firstIcount` are not of the log's run (it began at a checkpoint).
-    init(replay: QEMUReplayLog, firstIcount: UInt64, seesEverything: Bool) {
+    /// Takes transitions of a log with that header. Entries before its first instruction are not of its run, which then
+    /// began at a checkpoint.
+    init(replay: QEMUReplayLog, header: FileHeader, seesEverything: Bool) {
         entries = replay.events()
+        isReplay = header.runKind == .replay
         isComplete = replay.isComplete
         isKilled = replay.version == 0
         self.seesEverything = seesEverything
         result.usesBranches = seesEverything
-        repeat { advance() } while pending.map { $0.icount < firstIcount } ?? false
+        repeat { advance() } while pending.map { $0.icount < header.icountBase } ?? false
     }
 
     /// Whether the run's comparable end has been passed.
@@ -200,8 +203,15 @@ struct ReplayMatcher: ~Copyable {
             let icount = (shutdown?.icount ?? lastIcount) &+ restored
             result.comparableEnd = (seesEverything ? endClock ?? clockEnd : clockEnd, icount, reason)
         }
-        result.runEnd = isKilled ? .killed : isComplete ? shutdown?.kind.runEnd ?? .unknown : nil
+        result.runEnd = runEnd(reached: result.comparableEnd != nil)
         return result
+    }
+
+    /// Why the run ended: as the replay.bin says, if the run came so far.
+    private func runEnd(reached: Bool) -> RunEnd? {
+        if isReplay { return !reached ? nil : isComplete ? shutdown?.kind.runEnd ?? .unknown : .inputExhausted }
+        if isKilled { return .killed }
+        return reached && isComplete ? shutdown?.kind.runEnd ?? .unknown : nil
     }
 
     /// The log is at its end. Entries that lie before the last instruction have no transition; at it, the transition
