@@ -213,3 +213,44 @@ struct RecoveryTests {
         #expect(!log.verify().isIntact)
     }
 }
+
+@Suite("Logs of many directories")
+struct ManyDirectoriesTests {
+    /// Writes so many one-branch chunks; the writer adds a directory after every 4096 chunks.
+    private func write(_ branches: Int, to path: String, isAbandoned: Bool) throws {
+        var options = LogWriter.Options()
+        options.branchCellShift = 1
+        options.isCompressed = false
+        let writer = try LogWriter(path: path, options: options)
+        for clock in 0..<UInt64(branches * 2) {
+            writer.branch(from: clock, to: clock, icount: clock, label: BranchLabel(.ret))
+        }
+        if isAbandoned { writer.abandon() } else { try writer.close() }
+    }
+
+    @Test("a closed log of more than 4096 chunks is opened by its directories")
+    func closed() throws {
+        let scratch = Scratch()
+        try write(9000, to: scratch.file("log"), isAbandoned: false)
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.completeness == .closed)
+        #expect(log.structuralDamage == [])
+        #expect(log.chunks.count == 9000)
+    }
+
+    @Test("one recovered by the writer too", arguments: [4096, 4097, 9000])
+    func recovered(chunks: Int) throws {
+        let scratch = Scratch()
+        try write(chunks, to: scratch.file("log"), isAbandoned: true)
+        let before = try LogFile(path: scratch.file("log"))
+        #expect(before.completeness == .unclosed(openFileFound: true))
+        #expect(before.structuralDamage == [])
+        #expect(before.chunks.count == chunks)
+        try LogWriter(appendingTo: scratch.file("log")).close()
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.completeness == .closed)
+        #expect(log.structuralDamage == [])
+        #expect(log.chunks.count == chunks)
+        #expect(log.verify().isIntact)
+    }
+}

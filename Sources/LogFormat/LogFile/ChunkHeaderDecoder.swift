@@ -21,7 +21,9 @@ struct ChunkHeaderDecoder {
             return .failure(HeaderProblem(.checksum(structure: .chunkHeader, expected: expected, found: raw.uint32(4))))
         }
         guard raw.uint64(8) == nonce else { return .failure(.field("nonce", raw.uint64(8))) }
-        guard raw.uint64(16) == offset else { return .failure(.field("offset", raw.uint64(16))) }
+        guard raw.uint64(16) == offset, offset % UInt64(TTLOG_CHUNK_ALIGNMENT) == 0 else {
+            return .failure(.field("offset", raw.uint64(16)))
+        }
         return ChunkHeaderDecoder.fields(raw)
     }
 

@@ -141,7 +141,11 @@ struct ChunkWalk: ~Copyable {
         guard !directories.isEmpty, !damage.isEmpty else { return }
         var known = Set(chunks.map(\.offset))
         var reader = BodyReader()
+        // Honest directories list each chunk once.
+        var room = size / UInt64(ChunkHeaderDecoder.headerSize)
         for directory in directories {
+            guard UInt64(directory.count) <= room else { break }
+            room -= UInt64(directory.count)
             let listed = try DirectoryChain.entries(
                 of: directory, in: file, decoder: decoder, reader: &reader)
             for chunk in listed ?? [] where known.insert(chunk.offset).inserted {

@@ -3,9 +3,9 @@ import CTTLog
 /// The chunk headers of a closed log, read from its directories alone: the trailer at the end of the file leads to a
 /// directory and to the trailer before.
 ///
-/// Bounded on any input: trailers must lead backwards, and the chunks of a directory must stand in ascending order,
-/// without overlap, before the directory. Not all stand behind the previous trailer: the directories of a recovered log
-/// follow each other.
+/// Bounded on any input: trailers must lead backwards, and the chunks that the directories list, taken together, must
+/// not overlap, so that there are no more of them than the file has room for. (The directories of a recovered log may
+/// stand one behind the other, and list chunks that stand before all of them.)
 struct DirectoryChain {
     var chunks: [Chunk] = []
     var trailer: Trailer
@@ -27,21 +27,25 @@ struct DirectoryChain {
         else { return .noTrailer }
         var reader = BodyReader()
         var sections: [[Chunk]] = []
+        var total: UInt64 = 0
         var current = last
         while true {
             let previous = current.previousTrailer
-            let floor = previous == 0 ? UInt64(TTLOG_FILE_HEADER_SIZE) : previous &+ trailerSize
             func field(_ name: String, _ found: UInt64) -> Outcome {
                 .broken(at: current.offset, .field(structure: .trailer, name: name, found: found))
             }
             guard previous < current.offset else { return field("previous_trailer", previous) }
-            guard floor <= current.directoryOffset, current.directoryOffset < current.offset else {
+            guard current.directoryOffset < current.offset else {
                 return field("directory_offset", current.directoryOffset)
             }
             guard let directory = try directory(of: current, in: file, decoder: decoder),
                 let section = try entries(of: directory, in: file, decoder: decoder, reader: &reader)
             else { return .broken(at: current.directoryOffset, .missing(structure: .directory)) }
             guard section.count == current.chunkCount else {
+                return field("chunk_count", UInt64(truncatingIfNeeded: current.chunkCount))
+            }
+            total += UInt64(section.count)
+            guard total <= size / UInt64(ChunkHeaderDecoder.headerSize) else {
                 return field("chunk_count", UInt64(truncatingIfNeeded: current.chunkCount))
             }
             sections.append(section)
@@ -51,7 +55,14 @@ struct DirectoryChain {
             }
             current = next
         }
-        return .chain(DirectoryChain(chunks: sections.reversed().flatMap { $0 }, trailer: last))
+        let chunks = sections.reversed().flatMap { $0 }.sorted { $0.offset < $1.offset }
+        if let place = overlap(in: chunks) { return .broken(at: place, .missing(structure: .directory)) }
+        return .chain(DirectoryChain(chunks: chunks, trailer: last))
+    }
+
+    /// The offset of the first of these chunks, sorted by offset, that begins before the one before it ends.
+    private static func overlap(in chunks: [Chunk]) -> UInt64? {
+        zip(chunks, chunks.dropFirst()).first { $0.offset + $0.extent > $1.offset }?.1.offset
     }
 
     private static func trailer(
@@ -77,9 +88,10 @@ struct DirectoryChain {
     }
 
     /// The chunks that a directory lists; nil when its body is damaged, when an entry is not an intact header, or when
-    /// entries do not ascend up to the directory itself.
+    /// entries do not ascend to the directory itself.
     static func entries(
-        of directory: Chunk, in file: InputFile, decoder: ChunkHeaderDecoder, reader: inout BodyReader
+        of directory: Chunk, in file: InputFile, decoder: ChunkHeaderDecoder,
+        reader: inout BodyReader
     ) throws(LogError) -> [Chunk]? {
         let entrySize = ChunkHeaderDecoder.headerSize
         guard !directory.isElided, directory.rawSize == directory.count &* entrySize else { return nil }

@@ -16,7 +16,8 @@ import Synchronization
 public final class LogFile: @unchecked Sendable {
     /// Whether the writer ended in order.
     public enum Completeness: Sendable, Hashable {
-        /// The log ends with a directory and a trailer.
+        /// The log ends with a directory and a trailer, and has no open file. (A writer adds directories and trailers
+        /// also during the run; the open file goes at the close.)
         case closed
         /// Its writer lives: what is read is the log as it was when it was opened.
         case beingWritten
@@ -66,7 +67,7 @@ public final class LogFile: @unchecked Sendable {
         damage += index.damage
         if isLocked {
             completeness = .beingWritten
-        } else if found.isClosed, !index.chunks.contains(where: \.isOpenSlot) {
+        } else if found.isClosed, openFile == nil {
             completeness = .closed
         } else {
             completeness = .unclosed(openFileFound: openFile != nil)
