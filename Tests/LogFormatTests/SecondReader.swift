@@ -69,7 +69,8 @@ struct FirstReader {
             ("event_chunk_max", "\(header.eventChunkMax)"), ("access_chunk_max", "\(header.accessChunkMax)"),
             ("recorder", "\(header.recorder.rawValue)"), ("recorder_generation", "\(header.recorderGeneration)"),
             ("clock_base", "\"\(header.clockBase)\""), ("icount_base", "\"\(header.icountBase)\""),
-            ("created_unix_ns", "\"\(header.createdUnixNanoseconds)\""), ("recorder_name", "\"\(header.recorderName)\""),
+            ("created_unix_ns", "\"\(header.createdUnixNanoseconds)\""),
+            ("recorder_name", "\"\(header.recorderName)\""),
         ]
         return #"{"type":"header","# + fields.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }

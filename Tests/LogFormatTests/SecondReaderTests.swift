@@ -175,7 +175,8 @@ struct SecondReaderTests {
         _ = try compareWhole(scratch.file("log"), scratch: scratch)
     }
 
-    @Test("a killed recorder's log, then meta appended to it", arguments: ["codec=zstd", "codec=raw mode=digest kept=1"])
+    @Test(
+        "a killed recorder's log, then meta appended to it", arguments: ["codec=zstd", "codec=raw mode=digest kept=1"])
     func killed(options: String) throws {
         let scratch = Scratch()
         try assemble(everything(options, end: "abandon"), to: scratch.file("log"))

@@ -125,7 +125,8 @@ def _walk_elements(data, log, elements, directories):
     while position < len(data):
         end = None
         chunk = read_chunk_header(data, position, position, log)
-        if chunk is not None and chunk.body_end > len(data):
+        is_cut = position + CHUNK_HEADER_SIZE > len(data) and data[position : position + 4] == CHUNK_MAGIC
+        if is_cut or chunk is not None and chunk.body_end > len(data):
             half_written = position
         elif chunk is not None:
             end = aligned(chunk.body_end)
