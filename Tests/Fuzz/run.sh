@@ -10,6 +10,8 @@ seconds=${1:-60}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=${2:-$root/.build-fuzz}
 mkdir -p "$work/objects" "$work/corpus" "$work/modules" "$work/seeds"
+work=$(cd "$work" && pwd)
+cd "$work" # swiftc leaves modules for the debugger where it runs
 
 for source in "$root"/Sources/CTTLog/*.c; do
     object=$work/objects/$(basename "$source" .c).o
