@@ -46,7 +46,7 @@ struct TTRecord: ParsableCommand {
         recording.overwrite = session.overwrite
         recording.keepsSnapshot = session.snapshot
         recording.timeLimit = session.timeout
-        let progress = Progress("recording", unit: "instructions", total: 0, isQuiet: session.quiet)
+        let progress = Progress("recording", unit: " instructions", total: 0, isQuiet: session.quiet)
         let summary = try recording.run(into: directory) { progress.update($0.instructions) }
         progress.finish()
         try session.report(summary)

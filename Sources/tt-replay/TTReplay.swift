@@ -59,7 +59,7 @@ struct TTReplay: ParsableCommand {
         replay.hangPatience = session.hangTimeout
         replay.timeLimit = session.timeout
         let total = (try? Manifest.read("\(directory)/\(Manifest.fileName)"))?.outcome?.instructions ?? 0
-        let progress = Progress("replaying", unit: "instructions", total: total, isQuiet: session.quiet)
+        let progress = Progress("replaying", unit: " instructions", total: total, isQuiet: session.quiet)
         let summary = try replay.run(of: directory) { progress.update($0.instructions) }
         progress.finish()
         try session.report(summary)

@@ -71,13 +71,3 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
                 + candidates.joined(separator: ", "))
     }
 }
-
-/// The running program's own file.
-enum ExecutableFile {
-    static let directory: String = {
-        guard let path = realpath("/proc/self/exe", nil) else { return "." }
-        defer { free(path) }
-        let text = String(cString: path)
-        return text.lastIndex(of: "/").map { String(text[..<$0]) } ?? "."
-    }()
-}

@@ -71,7 +71,8 @@ public struct Replay: Sendable {
             throw .stateDirectory(
                 path: path, problem: "holds a replay, not a recording", remedy: "name the recording's directory")
         }
-        let identity = try QEMUIdentity.find(qemu ?? recording.qemu.path)
+        let recordedQEMU = Files.isExecutable(recording.qemu.path) ? recording.qemu.path : nil
+        let identity = try QEMUIdentity.find(qemu ?? recordedQEMU)
         let guest = try changes.applied(to: recording.guest)
         let differences = recording.differences(qemu: identity, guest: guest)
         if !differences.isEmpty && !force { throw .differs(directory: path, differences: differences) }

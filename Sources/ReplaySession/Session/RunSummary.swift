@@ -107,7 +107,8 @@ extension RunSummary {
                 log.branches > 0
                 ? ", \(RunSummary.decimal(Double(log.bytes) / Double(log.branches))) bytes a branch" : ""
             lines.append("  log: \(log.path), \(RunSummary.scaled(Double(log.bytes)))B\(share)")
-            lines.append("  \(log.branches) branches, \(log.events) events, \(log.accesses) accesses")
+            let branches = log.branches > 0 ? "\(log.branches) branches" : "\(log.clock) branches (not kept)"
+            lines.append("  \(branches), \(log.events) events, \(log.accesses) accesses")
             if let join = log.join {
                 lines.append(
                     "  causes: \(join.interrupts) interrupts, \(join.exceptions) exceptions, \(join.faults) faults,"
