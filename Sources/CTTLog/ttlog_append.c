@@ -50,12 +50,13 @@ static int scan(ttlog_writer *writer, struct ttlog_scan *scan, ttlog_error *erro
 }
 
 static int ends_with_trailer(const struct ttlog_scan *scan) {
-    return scan->last_trailer != 0 && scan->last_trailer + sizeof(struct ttlog_trailer) == scan->size;
+    return scan->last_trailer != 0 && scan->last_trailer + sizeof(struct ttlog_trailer) == scan->size &&
+           !(scan->trailer_flags & TTLOG_TRAILER_CONTINUES);
 }
 
-/* A log has trailers before its end too: a writer that was killed behind one has left its open file. */
+/* A clean close ends with a trailer and removes the open file; an open file of another log says nothing. */
 static int is_closed(const ttlog_writer *writer, const struct ttlog_scan *scan) {
-    return ends_with_trailer(scan) && access(writer->open_path, F_OK) != 0;
+    return ends_with_trailer(scan) && !ttlog_has_open_file(writer);
 }
 
 /* The meta stream goes on where the log's last meta chunk ended. */
@@ -143,7 +144,7 @@ int ttlog_close_appended(ttlog_writer *writer, ttlog_error *error) {
     ttlog_track_finish(&writer->tracks[0], 0);
     int code = ttlog_queue_drain(writer);
     if (code == 0 && writer->sink.offset != writer->append_begin)
-        code = ttlog_sink_directory(&writer->sink, ttlog_writer_lost(writer));
+        code = ttlog_sink_directory(&writer->sink, ttlog_writer_lost(writer), 0);
     if (code == 0)
         return 0;
     while (ftruncate(writer->sink.fd, (off_t)writer->append_begin) != 0 && errno == EINTR)

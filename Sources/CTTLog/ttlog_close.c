@@ -50,7 +50,7 @@ static int write_end(ttlog_writer *writer) {
     if (code == 0)
         code = ttlog_write_kept(writer);
     if (code == 0)
-        code = ttlog_sink_directory(&writer->sink, ttlog_writer_lost(writer));
+        code = ttlog_sink_directory(&writer->sink, ttlog_writer_lost(writer), 0);
     return code;
 }
 

@@ -153,7 +153,7 @@ int ttlog_sink_prepare(struct ttlog_sink *sink, size_t body_bound, int level);
 void ttlog_sink_free(struct ttlog_sink *sink);
 int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header, uint8_t *image, uint64_t lost);
 int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *header, uint64_t lost);
-int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost);
+int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost, uint32_t flags);
 uint64_t ttlog_chain(uint64_t previous, const struct ttlog_chunk_header *header);
 
 /* ttlog_seal.c: slots to chunks, the queue and the helper thread. */
@@ -188,6 +188,7 @@ struct ttlog_scan {
     size_t count, capacity;
     uint64_t end;          /* behind the last intact chunk or trailer */
     uint64_t last_trailer; /* 0: none */
+    uint32_t trailer_flags;
     uint64_t lost;         /* as the last trailer has it */
     uint64_t records;      /* events, accesses and meta records in all chunks */
     uint64_t ticket_end;   /* as far as chunk headers say, no ticket is as large */
@@ -200,6 +201,7 @@ int ttlog_scan_header(const struct ttlog_scan *scan, size_t index, struct ttlog_
 int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset);
 
 /* ttlog_recover.c */
+int ttlog_has_open_file(const ttlog_writer *writer);
 int ttlog_recover(ttlog_writer *writer, struct ttlog_scan *scan, ttlog_error *error);
 
 /* ttlog_close.c, ttlog_append.c */

@@ -308,7 +308,7 @@ static int write_recovered(struct recovery *recovery) {
     }
     for (size_t i = 0; code == 0 && i < recovery->slot_count; i++)
         code = recover_slot(recovery, i);
-    return code == 0 ? ttlog_sink_directory(sink, recovery->scan->lost) : code;
+    return code == 0 ? ttlog_sink_directory(sink, recovery->scan->lost, 0) : code;
 }
 
 /* Opens the open file, if it is there and this log's, and collects its slots. Returns errno. */
@@ -367,6 +367,18 @@ static int recover_files(struct recovery *recovery) {
     if (code != 0)
         (void)!ftruncate(sink->fd, (off_t)begin);
     return code;
+}
+
+/* Is the open file there, and this log's? */
+int ttlog_has_open_file(const ttlog_writer *writer) {
+    struct ttlog_open_header header;
+    int fd = open(writer->open_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return 0;
+    int is_ours = ttlog_read_all(fd, &header, sizeof(header), 0) == 0 && header.magic == TTLOG_OPEN_MAGIC &&
+                  header.nonce == writer->header.nonce;
+    close(fd);
+    return is_ours;
 }
 
 /* Seals an unclosed log whose lock the writer holds. */

@@ -89,6 +89,7 @@ static int take_element(struct ttlog_scan *scan, const uint8_t *bytes, size_t av
     if (available >= sizeof(trailer) && is_trailer(scan, bytes, offset, &trailer)) {
         scan->end = offset + sizeof(trailer);
         scan->last_trailer = offset;
+        scan->trailer_flags = trailer.flags;
         scan->lost = trailer.lost_records;
         return 0;
     }

@@ -88,9 +88,59 @@ static void finish_header(struct ttlog_sink *sink, struct ttlog_chunk_header *he
     header->header_crc = ttlog_crc32c(0, header, sizeof(*header));
 }
 
-/* Writes the directory when it is full. That comes before the next chunk: a directory lists all that stands before it. */
+/* Writes directory and trailer in one go. Returns errno. */
+int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost, uint32_t flags) {
+    size_t body_size = (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count;
+    struct ttlog_chunk_header header = {
+        .raw_size = (uint32_t)body_size,
+        .stored_size = (uint32_t)body_size,
+        .stream = TTLOG_STREAM_DIRECTORY,
+        .codec = TTLOG_CODEC_RAW,
+        .vcpu = TTLOG_VCPU_NONE,
+        .part = sink->directory_part,
+        .count = sink->directory_count,
+        .body_hash = ttlog_hash(sink->directory + TTLOG_CHUNK_HEADER_SIZE, body_size, 0),
+    };
+    finish_header(sink, &header);
+    memcpy(sink->directory, &header, sizeof(header));
+    struct ttlog_trailer trailer = {
+        .magic = TTLOG_TRAILER_MAGIC,
+        .chunk_count = sink->directory_count,
+        .nonce = sink->nonce,
+        .offset = sink->offset + TTLOG_CHUNK_HEADER_SIZE + body_size,
+        .directory_offset = sink->offset,
+        .previous_trailer = sink->previous_trailer,
+        .lost_records = lost,
+        .flags = flags,
+    };
+    trailer.trailer_crc = ttlog_crc32c(0, &trailer, sizeof(trailer));
+    memcpy(sink->directory + TTLOG_CHUNK_HEADER_SIZE + body_size, &trailer, sizeof(trailer));
+    int code = append_bytes(sink, sink->directory, TTLOG_CHUNK_HEADER_SIZE + body_size + sizeof(trailer));
+    if (code == 0) {
+        sink->previous_trailer = trailer.offset;
+        sink->directory_part++;
+        sink->directory_count = 0;
+    }
+    return code;
+}
+
+/* Makes sure that the directory takes one more header: a full one is written first. Returns errno. */
 static int make_room(struct ttlog_sink *sink, uint64_t lost) {
-    return sink->directory_count < TTLOG_DIRECTORY_CHUNKS ? 0 : ttlog_sink_directory(sink, lost);
+    int is_full = sink->directory_count == TTLOG_DIRECTORY_CHUNKS;
+    return is_full ? ttlog_sink_directory(sink, lost, TTLOG_TRAILER_CONTINUES) : 0;
+}
+
+static void add_to_directory(struct ttlog_sink *sink, const struct ttlog_chunk_header *header) {
+    sink->directory_count++;
+    memcpy(sink->directory + (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count, header, sizeof(*header));
+}
+
+/* Puts a chunk that stands in the log into the next directory. Returns errno. */
+int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *header, uint64_t lost) {
+    int code = make_room(sink, lost);
+    if (code == 0)
+        add_to_directory(sink, header);
+    return code;
 }
 
 /* Writes one chunk. The raw body stands in image behind room for the header; it is left as it was. Elided chunks are
@@ -120,50 +170,7 @@ int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header,
     size_t padded = align_chunk(size);
     memset(stored + size, 0, padded - size);
     code = append_bytes(sink, stored, padded);
-    return code != 0 ? code : ttlog_sink_list(sink, header, lost);
-}
-
-/* Puts a chunk that stands in the log into the next directory. Returns errno. */
-int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *header, uint64_t lost) {
-    int code = make_room(sink, lost);
-    if (code != 0)
-        return code;
-    sink->directory_count++;
-    memcpy(sink->directory + (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count, header, sizeof(*header));
-    return 0;
-}
-
-/* Writes directory and trailer in one go. Returns errno. */
-int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost) {
-    size_t body_size = (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count;
-    struct ttlog_chunk_header header = {
-        .raw_size = (uint32_t)body_size,
-        .stored_size = (uint32_t)body_size,
-        .stream = TTLOG_STREAM_DIRECTORY,
-        .codec = TTLOG_CODEC_RAW,
-        .vcpu = TTLOG_VCPU_NONE,
-        .part = sink->directory_part,
-        .count = sink->directory_count,
-        .body_hash = ttlog_hash(sink->directory + TTLOG_CHUNK_HEADER_SIZE, body_size, 0),
-    };
-    finish_header(sink, &header);
-    memcpy(sink->directory, &header, sizeof(header));
-    struct ttlog_trailer trailer = {
-        .magic = TTLOG_TRAILER_MAGIC,
-        .chunk_count = sink->directory_count,
-        .nonce = sink->nonce,
-        .offset = sink->offset + TTLOG_CHUNK_HEADER_SIZE + body_size,
-        .directory_offset = sink->offset,
-        .previous_trailer = sink->previous_trailer,
-        .lost_records = lost,
-    };
-    trailer.trailer_crc = ttlog_crc32c(0, &trailer, sizeof(trailer));
-    memcpy(sink->directory + TTLOG_CHUNK_HEADER_SIZE + body_size, &trailer, sizeof(trailer));
-    int code = append_bytes(sink, sink->directory, TTLOG_CHUNK_HEADER_SIZE + body_size + sizeof(trailer));
-    if (code == 0) {
-        sink->previous_trailer = trailer.offset;
-        sink->directory_part++;
-        sink->directory_count = 0;
-    }
+    if (code == 0)
+        add_to_directory(sink, header);
     return code;
 }

@@ -42,6 +42,40 @@ import Testing
         #expect(image.chunks.count == chunks)
         #expect(image.trailers.count == max(1, (chunks + 4095) / 4096))
         try expectWhole(image)
+        // What stands before a trailer is listed by it and those before: a killed recorder's last trailer lacks nothing.
+        var listed = 0
+        for trailer in image.trailers {
+            listed += Int(trailer.chunk_count)
+            #expect(image.chunks.filter { $0.header.offset < trailer.offset }.count == listed)
+            #expect(trailer.flags == (trailer.offset == image.trailers.last?.offset ? 0 : TTLOG_TRAILER_CONTINUES))
+        }
+    }
+
+    /// Killed between a directory in the middle of the run and the next chunk: the log is not closed.
+    @Test func aTrailerInTheMiddleClosesNothing() throws {
+        let log = try TestLog { $0.branch_cell_shift = 1 }
+        let records = someBranches(2 * 4097 + 1)
+        for record in records { log.branch(record) }
+        log.abandon()
+        let trailer = try #require(try LogImage(path: log.path).trailers.last)
+        #expect(trailer.flags == TTLOG_TRAILER_CONTINUES)
+        try writeFile(log.path, Array(try readFile(log.path)[..<(Int(trailer.offset) + 64)]))
+        // The chunk behind the trailer is not written yet, so its slot is not free.
+        var open = try readFile(log.openPath)
+        let slot = try #require(
+            try OpenImage(path: log.openPath).slots.first {
+                UInt32($0.descriptor.stream) == TTLOG_STREAM_BRANCH.rawValue && $0.unitCount == 0
+            })
+        let freed = UInt64(slot.generation - 1) << 32 | 2
+        for byte in 0..<8 {
+            open[Int(slot.descriptor.offset) + byte] = UInt8(truncatingIfNeeded: freed >> UInt64(8 * byte))
+        }
+        try writeFile(log.openPath, open)
+
+        try TestLog(appendingTo: log.path).close()
+        let image = try LogImage(path: log.path)
+        try expectWhole(image)
+        #expect(image.chunks(TTLOG_STREAM_BRANCH).flatMap { $0.branches() ?? [] } == records)
     }
 
     @Test func attributesComeBehindTheEnd() throws {

@@ -67,8 +67,11 @@ struct LogImage {
 
     var metaChunks: [ChunkImage] { chunks(TTLOG_STREAM_META, vcpu: 0xffff) }
 
-    /// The last 64 bytes are a trailer.
-    var isClosed: Bool { end == bytes.count && trailers.last.map { Int($0.offset) + 64 == end } == true }
+    /// The last 64 bytes are a trailer that ends the log.
+    var isClosed: Bool {
+        guard end == bytes.count, let last = trailers.last else { return false }
+        return Int(last.offset) + 64 == end && last.flags & TTLOG_TRAILER_CONTINUES == 0
+    }
 }
 
 /// A chunk header and its stored body.

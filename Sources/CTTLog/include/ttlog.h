@@ -192,6 +192,9 @@ TTLOG_STATIC_ASSERT(sizeof(struct ttlog_chunk_header) == TTLOG_CHUNK_HEADER_SIZE
  * columns, branches no payload columns. Branch positions without icount are columns of no bytes.) The encodings are
  * canonical: a value has exactly one form. Codec, sizes, offsets, tickets and times are in no digest. */
 
+/* The run went on behind this trailer: a log that ends with it is not closed. */
+#define TTLOG_TRAILER_CONTINUES (1u << 0)
+
 struct ttlog_trailer {
     uint64_t magic;
     uint32_t trailer_crc; /* CRC32C of the 64 bytes, this field taken as zero */
@@ -202,7 +205,8 @@ struct ttlog_trailer {
     uint64_t previous_trailer; /* offset of the trailer whose directory lists what came before; 0 = none.
                                   A directory lists only the chunks written since the previous trailer. */
     uint64_t lost_records;     /* records that could not be written, all streams, whole log */
-    uint64_t reserved;
+    uint32_t flags;            /* TTLOG_TRAILER_* */
+    uint32_t reserved;
 };
 TTLOG_STATIC_ASSERT(sizeof(struct ttlog_trailer) == 64, "trailer is 64 bytes");
 
