@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import Foundation
+import LogFormat
+import TestSupport
+import Testing
+
+@Suite("Logs that are cut, damaged, elided, or begin elsewhere")
+struct OddLogTests {
+    static func write(_ pair: Pair, _ run: SyntheticRun, _ difference: PlantedDifference) throws {
+        _ = try SyntheticPair(run: run, difference: difference).write(original: pair.original, replay: pair.replay)
+    }
+
+    @Test("a replay that was cut anywhere is the beginning of the original, or too short to tell")
+    func truncated() throws {
+        var verdicts: Set<String> = []
+        for seed in 1...4 as ClosedRange<UInt64> {
+            let pair = try Pair()
+            try OddLogTests.write(pair, PlantedDifferenceTests.run(seed: seed), .none)
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: pair.replay))
+            var numbers = RandomNumbers(seed: seed)
+            for _ in 0..<12 {
+                let size = 4096 + Int(numbers.below(UInt64(bytes.count - 4096)))
+                try bytes.prefix(size).write(to: URL(fileURLWithPath: pair.replay))
+                let alignment = try pair.compareBothWays()
+                verdicts.insert(alignment.verdict.name)
+                #expect(alignment.caveatKinds.contains(.notClosed))
+            }
+        }
+        // Where the cut takes the trailer only, everything is there.
+        #expect(verdicts.isSubset(of: ["replay-ended-early", "not-comparable", "identical"]))
+        #expect(verdicts.contains("replay-ended-early"))
+    }
+
+    @Test("damage in one log: what can be read is compared, and the verdict is that of the rest")
+    func damaged() throws {
+        var seen: Set<String> = []
+        for seed in 1...6 as ClosedRange<UInt64> {
+            let pair = try Pair()
+            var run = PlantedDifferenceTests.run(seed: seed)
+            run.tail = 0
+            let place: UInt64 = 1500 + run.options.clockBase
+            try OddLogTests.write(pair, run, seed % 2 == 0 ? .none : .otherTarget(clock: place))
+            let good = try Data(contentsOf: URL(fileURLWithPath: pair.replay))
+            var numbers = RandomNumbers(seed: seed)
+            for _ in 0..<16 {
+                var bytes = good
+                for _ in 0..<(1 + numbers.below(3)) {
+                    let at = 4096 + Int(numbers.below(UInt64(bytes.count - 4096)))
+                    bytes[at] ^= UInt8(1 + numbers.below(255))
+                }
+                try bytes.write(to: URL(fileURLWithPath: pair.replay))
+                let alignment = try pair.compareBothWays()
+                seen.insert(alignment.verdict.name)
+                if case .controlFlow = alignment.verdict, let difference = alignment.divergence?.difference {
+                    // Exact, or within its cell where the cell is damaged.
+                    #expect(difference.clocks.contains(place) || difference.clock > place)
+                }
+            }
+        }
+        #expect(seen.isSubset(of: ["identical", "control-flow", "replay-ended-early"]))
+        #expect(seen.contains("identical"))
+        #expect(seen.contains("control-flow"))
+    }
+
+    @Test("a chunk whose body is damaged is judged by its digests, which are intact")
+    func damagedBody() throws {
+        let pair = try Pair()
+        var run = PlantedDifferenceTests.run(seed: 1)
+        run.statesEvery = 0
+        try OddLogTests.write(pair, run, .otherTarget(clock: 1000))
+        let chunks = try LogFile(path: pair.replay).chunks(.branch, vcpu: 0)
+        let hit = try #require(chunks.first { ($0.clockFirst...$0.clockLast).contains(1000) })
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: pair.replay))
+        bytes[Int(hit.offset) + 192 + 3] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: pair.replay))
+        let alignment = try pair.compareBothWays()
+        #expect(alignment.verdict == .controlFlow(.path))
+        #expect(alignment.divergence?.difference?.clocks == hit.clockFirst..<(hit.clockLast + 1))
+        #expect(alignment.divergence?.difference?.isExact == false)
+    }
+
+    @Test("bodies left out: the difference is known to its cell, and events narrow it")
+    func elided() throws {
+        let pair = try Pair()
+        var run = PlantedDifferenceTests.run(seed: 5)
+        run.statesEvery = 0
+        run.options.mode = .digest
+        try OddLogTests.write(pair, run, .extraBranches(clock: 1100, count: 2))
+        let alignment = try pair.compareBothWays()
+        #expect(alignment.verdict.exitStatus == 1)
+        let vcpu = alignment.vcpus[0]
+        let path = try #require(vcpu[.path])
+        #expect(path.clocks.contains(1100))
+        #expect(!path.isExact)
+        #expect(path.clocks.lowerBound == 1024)
+        // Everything behind the extra branches comes two transitions late: the first event there bounds the cell.
+        let event = try #require(vcpu[.event])
+        #expect(path.clocks.upperBound == event.clock + 1)
+        #expect(path.clocks.upperBound < 1280)
+        #expect(alignment.caveatKinds.contains(.bodiesElided))
+
+        try OddLogTests.write(pair, run, .none)
+        #expect(try pair.compareBothWays().verdict == .identical)
+    }
+
+    @Test("a full log against one of digests")
+    func elidedOnOneSide() throws {
+        let pair = try Pair()
+        let run = PlantedDifferenceTests.run(seed: 5)
+        var sparse = run
+        sparse.options.mode = .digest
+        try run.write(to: pair.original)
+        try sparse.write(to: pair.replay, as: .replay)
+        #expect(try pair.compareBothWays().verdict == .identical)
+        try sparse.write(to: pair.replay, as: .replay, difference: .otherTarget(clock: 1100))
+        let path = try pair.compareBothWays().vcpus[0][.path]
+        #expect(path?.clocks == 1024..<1280)
+    }
+
+    @Test("a recorder that was killed")
+    func unclosed() throws {
+        func log(_ end: String) -> String {
+            """
+            options branch-cell-shift=4
+            repeat 40 {
+                branch 0x1020 -> 0x1000 jcc! +7
+            }
+            event interrupt ip=0x1000 info=32
+            repeat 10 {
+                branch 0x1020 -> 0x1000 jcc! +7
+            }
+            \(end)
+            """
+        }
+        let same = try Pair(log(""), log("abandon")).compareBothWays()
+        #expect(same.verdict == .identical)
+        #expect(same.caveatKinds.contains(.notClosed))
+        let more = try Pair(log("branch 0x1030 -> 0x1020 ret"), log("abandon")).compareBothWays()
+        #expect(more.verdict == .replayEndedEarly)
+        #expect(more.divergence?.endReason?.contains("killed") == true)
+    }
+
+    @Test("a log that is being written is compared as far as it goes")
+    func beingWritten() throws {
+        let pair = try Pair()
+        let text = "repeat 50 {\nbranch 0x1020 -> 0x1000 jcc! +7\n}"
+        try assemble(text + "\nevent interrupt ip=0x1000 info=3\nbranch 0x1 -> 0x2", to: pair.original)
+        var options = LogWriter.Options()
+        options.sealsInline = true
+        let writer = try LogWriter(path: pair.replay, options: options)
+        for index in 1...20 as ClosedRange<UInt64> {
+            writer.branch(from: 0x1020, to: 0x1000, icount: index * 7, label: BranchLabel(.jcc, hasStaticTarget: true))
+        }
+        // The writer's lock is seen by other processes and by other descriptions of the file.
+        let alignment = try pair.compareBothWays()
+        try writer.close()
+        #expect(alignment.verdict == .identical)
+        #expect(alignment.caveatKinds.contains(.beingWritten))
+        #expect(alignment.vcpus.first?.branchesCompared == 20)
+    }
+
+    @Test("a replay that starts from a checkpoint, its counters kept")
+    func startsLater() throws {
+        let tail = """
+            event interrupt ip=0x1000 info=32
+            branch 0x1000 -> 0x9000 none +0
+            branch 0x9010 -> 0x1000 iret +4
+            """
+        let original = "repeat 60 {\nbranch 0x1020 -> 0x1000 jcc! +7\n}\n" + tail
+        func replay(_ end: String) -> String {
+            "options clock-base=50 icount-base=350\nrepeat 10 {\nbranch 0x1020 -> 0x1000 jcc! +7\n}\n\(end)"
+        }
+        let same = try Pair(original, replay(tail)).compareBothWays()
+        #expect(same.verdict == .identical)
+        #expect(same.caveatKinds.contains(.startsLater))
+        #expect(same.vcpus.first?.compared == 50..<62)
+        let other = replay(tail.replacingLine("branch 0x9010", with: "branch 0x9010 -> 0x1004 iret +4"))
+        let alignment = try Pair(original, other).compareBothWays()
+        #expect(alignment.verdict == .controlFlow(.path))
+        #expect(alignment.divergence?.original.clock == 61)
+    }
+
+    /// Forty branches that no other place has.
+    static func distinct(_ first: Int, _ count: Int = 100) -> String {
+        (first..<(first + count)).map { "branch \(0x10000 + $0 * 64) -> \(0x10000 + $0 * 64 + 64) jmp! +2" }
+            .joined(separator: "\n")
+    }
+
+    @Test("a replay that counts from nought is aligned by what it did")
+    func otherBase() throws {
+        let original = "options clock-base=1000 icount-base=5000\n" + OddLogTests.distinct(0)
+        let replay = "options clock-base=1007 icount-base=70\n" + OddLogTests.distinct(3)
+        let alignment = try Pair(original, replay).compareBothWays()
+        #expect(alignment.caveatKinds.isSuperset(of: [.clockSkew, .instructionSkew]))
+        #expect(alignment.verdict == .originalEndedEarly)
+        #expect(alignment.vcpus.first?.branchesCompared == 97)
+    }
+
+    @Test("behind a gap the counters may be off: alignment by content, with or without a difference there")
+    func gap() throws {
+        func log(_ clock: Int, _ count: Int, _ end: String) -> String {
+            """
+            options features=branches,icount,labels,causes
+            \(OddLogTests.distinct(0, 40))
+            epoch \(clock) \(count)
+            \(OddLogTests.distinct(100))
+            event interrupt ip=0x40 info=3
+            \(end)
+            """
+        }
+        let end = "branch 0x50 -> 0x60 ret"
+        let same = try Pair(log(1000, 4000, end), log(1005, 4100, end)).compareBothWays()
+        #expect(same.verdict == .identical)
+        #expect(same.vcpus.first?.branchesCompared == 141)
+        #expect(same.caveatKinds.isSuperset(of: [.clockSkew, .instructionSkew, .notCompared]))
+        let other = try Pair(log(1000, 4000, end), log(1005, 4100, "branch 0x50 -> 0x70 ret")).compareBothWays()
+        #expect(other.verdict == .controlFlow(.path))
+        #expect(other.divergence?.original.clock == 1100)
+        #expect(other.divergence?.replay.clock == 1105)
+        let missing = log(1005, 4100, end).replacingLine("event", with: "")
+        #expect(try Pair(log(1000, 4000, end), missing).compareBothWays().verdict == .missingEvent)
+    }
+
+    @Test("a gap in one log only: what it leaves out is not compared")
+    func gapOnOneSide() throws {
+        let original =
+            "options features=branches,icount,labels,causes\n" + OddLogTests.distinct(0, 40)
+            + "\nevent interrupt ip=0x40 info=3\n" + OddLogTests.distinct(40, 60)
+        let replay =
+            "options features=branches,icount,labels,causes\n" + OddLogTests.distinct(0, 30)
+            + "\nepoch 60 120\n" + OddLogTests.distinct(60, 40)
+        let alignment = try Pair(original, replay).compareBothWays()
+        #expect(alignment.verdict == .identical)
+        #expect(alignment.vcpus.first?.branchesCompared == 70)
+        #expect(alignment.caveatKinds.contains(.notCompared))
+    }
+
+    @Test("the runs meet again after a detour")
+    func convergence() throws {
+        let pair = try Pair()
+        var run = SyntheticRun(seed: 9, branches: 4000)
+        run.eventsEvery = 0
+        run.accessesEvery = 0
+        try OddLogTests.write(pair, run, .extraBranches(clock: 1234, count: 5))
+        let detour = try pair.compareBothWays().divergence?.context.convergence
+        #expect(detour?.originalBranches == 0)
+        #expect(detour?.replayBranches == 5)
+        #expect(detour?.isOpenEnded == true)
+        try OddLogTests.write(pair, run, .otherTarget(clock: 1234))
+        let single = try pair.compareBothWays().divergence?.context.convergence
+        #expect(single?.originalBranches == 1)
+        #expect(single?.replayBranches == 1)
+        #expect(single?.agreed == 2765)
+    }
+
+    @Test("identical logs cost their directories only")
+    func bytesRead() throws {
+        let pair = try Pair()
+        try OddLogTests.write(pair, SyntheticRun(seed: 2, branches: 500_000), .none)
+        #expect(try pair.compare().statistics.bytesRead == 0)
+    }
+}
