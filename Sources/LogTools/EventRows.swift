@@ -20,6 +20,7 @@ public struct EventRows {
     private let showsVCPU: Bool
     private let width: Int
     private var names: [UInt64: Symbolized?] = [:]
+    private var row = JSONRow()
 
     /// Beyond so many places the names are looked up anew: memory stays bounded whatever the log holds.
     private static let nameLimit = 1 << 18
@@ -97,7 +98,7 @@ public struct EventRows {
 
     private mutating func writeJSON(_ event: Event) {
         let address = ip(event)
-        var row = JSONRow()
+        row.begin()
         row.number("vcpu", event.vcpu == noVCPU ? nil : UInt64(event.vcpu))
         row.name("stream", event.stream.name)
         row.counter("ordinal", event.ordinal)
@@ -113,9 +114,9 @@ public struct EventRows {
         row.addresses("values", event.values)
         row.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
         row.counter("ticket", event.ticket)
-        row.name("payload", EventRows.hexBytes(event.payload))
+        row.payload("payload", event.payload)
         row.raw("details", RowText.json(details(event)))
-        Output.standard.line(row.finished())
+        row.end()
     }
 
     private mutating func writeCSV(_ event: Event) {
@@ -138,10 +139,5 @@ public struct EventRows {
 
     private static func leftPadded(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.utf8.count)) + text
-    }
-
-    private static func hexBytes(_ bytes: [UInt8]) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 }
