@@ -13,6 +13,7 @@ from structures import (
     CHUNK_MAGIC,
     DIRECTORY,
     FILE_HEADER_SIZE,
+    TRAILER_CONTINUES,
     TRAILER_MAGIC,
     TRAILER_SIZE,
     aligned,
@@ -33,7 +34,7 @@ class Damage(NamedTuple):
 class Elements:
     """What stands in a log behind its file header."""
 
-    has_trailer: bool = False
+    is_finished: bool = False
     lost_records: int = 0
     half_written: int = 0
     chunks: list = field(default_factory=list)
@@ -49,8 +50,9 @@ def read_elements(data, log):
     elements = Elements()
     last = read_trailer(data, len(data) - TRAILER_SIZE, log)
     if last is not None:
-        elements.has_trailer = True
         elements.lost_records = last.lost_records
+    if last is not None and not last.flags & TRAILER_CONTINUES:
+        elements.is_finished = True
         try:
             elements.chunks = _follow_chain(data, log, last)
             _compare_with_directory(data, elements)

@@ -15,6 +15,7 @@ CODEC_RAW, CODEC_ZSTD = 0, 1
 FILE_HEADER_SIZE = 4096
 CHUNK_HEADER_SIZE = 192
 TRAILER_SIZE = 64
+TRAILER_CONTINUES = 1
 ALIGNMENT = 64
 MAXIMUM_BODY_SIZE = 64 << 20
 
@@ -186,9 +187,10 @@ class Trailer(NamedTuple):
     directory_offset: int
     previous_trailer: int
     lost_records: int
+    flags: int
 
 
-_TRAILER = struct.Struct("<8sIIQQQQQ8x")
+_TRAILER = struct.Struct("<8sIIQQQQQI4x")
 
 
 def read_trailer(data, offset, log):

@@ -51,9 +51,11 @@ class Log:
         self.header = read_file_header(self.data)
         self.elements = read_elements(self.data, self.header)
         self.slots, open_damage = [], []
+        has_open_file = False
         if open_data is not None:
             try:
                 self.slots, open_damage = read_open_file(open_data, self.header)
+                has_open_file = True
             except LogError as error:
                 problem = str(error)
         if problem is not None:
@@ -61,7 +63,7 @@ class Log:
         self.damage = self.elements.damage + open_damage
         if is_being_written(path):
             self.state = "being written"
-        elif self.elements.has_trailer and not self.slots:
+        elif self.elements.is_finished and not has_open_file:
             self.state = "closed"
         else:
             self.state = "killed"
