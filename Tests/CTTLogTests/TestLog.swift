@@ -1,5 +1,5 @@
 import CTTLog
-import Glibc
+import Foundation
 
 let allFeatures: UInt64 = 0b111  // branches, icount, labels
 let interruptKind = UInt16(TTLOG_EVENT_INTERRUPT.rawValue)
@@ -91,10 +91,19 @@ struct WriterProblem: Error {
     }
 }
 
-/// A new empty directory under /tmp; the system removes it some day.
-func temporaryDirectory() throws -> String {
-    var template = Array("/tmp/cttlog-tests-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw FileProblem(path: "/tmp", code: errno) }
+/// A new empty directory. It goes when the tests end.
+func temporaryDirectory() throws -> String { try makeDirectory(in: testRoot) }
+
+/// The directory of all that this run of the tests writes.
+private let testRoot: String = {
+    atexit { try? FileManager.default.removeItem(atPath: testRoot) }
+    // Where that fails, so does every test: nothing can be made in a directory that is not there.
+    return (try? makeDirectory(in: "/tmp")) ?? "/tmp/cttlog-tests-none"
+}()
+
+private func makeDirectory(in parent: String) throws -> String {
+    var template = Array("\(parent)/cttlog-tests-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw FileProblem(path: parent, code: errno) }
     return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
