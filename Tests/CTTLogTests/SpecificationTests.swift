@@ -21,7 +21,7 @@ import Testing
         log.branch(BranchRecord(from: 0x1010, to: 0x2000, icount: 9, label: 0))
         log.event(
             EventRecord(
-                kind: 3, validity: 35, clock: 1, icount: 9, ip: 0x1010, payload: [0, 0x20, 0, 0, 0, 0, 0, 0]))
+                kind: 3, validity: 35, clock: 1, icount: 8, ip: 0x1010, payload: [0, 0x20, 0, 0, 0, 0, 0, 0]))
         log.branch(BranchRecord(from: 0x2008, to: 0xffff_ffff_8100_0000, icount: 309, label: 12))
         ttlog_write_attribute(log.writer, "guest", "tiny")
         try log.close()
