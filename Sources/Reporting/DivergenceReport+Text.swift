@@ -95,7 +95,7 @@ extension DivergenceReport {
             let next = side == .original ? divergence.context.original : divergence.context.replay
             page.heading("then the \(side.rawValue)")
             if next.nextBranches.isEmpty, next.nextEvents.isEmpty {
-                page.line("  ends")
+                page.line(isCut(divergence) ? "  not kept in the log" : "  ends")
                 continue
             }
             writeMerged(next, side, &page)
@@ -147,9 +147,12 @@ extension DivergenceReport {
             index += count
         }
         if branches.isEmpty, index == 0, side == .original, alignment.divergence?.context.lastBranches.isEmpty == true {
-            page.line("  none")
+            page.line(alignment.divergence.map(isCut) == true ? "  not kept in the log" : "  none")
         }
     }
+
+    /// The branches around the divergence are not in both logs.
+    private func isCut(_ divergence: Divergence) -> Bool { divergence.difference?.isExact == false }
 
     private func row(_ branch: Branch, _ side: Side) -> String {
         "  \(String(branch.clock).leftPadding(to: 10))  \(places.text(branch.from, side)) -> "
@@ -169,7 +172,11 @@ extension DivergenceReport {
         guard let convergence = divergence.context.convergence else {
             if divergence.difference?.isExact == true, alignment.comparability.features.contains(.branches) {
                 page.heading("afterwards")
-                page.prose("within 16,384 branches the runs do not meet again")
+                let count = divergence.context.branchesSearched
+                page.prose(
+                    count < 32
+                        ? "too few branches follow to say whether the runs meet again"
+                        : "within \(Words.count(count, "branch", "branches")) the runs do not meet again")
             }
             return
         }

@@ -2,6 +2,7 @@
 
 import Alignment
 import LogFormat
+import LogTools
 
 extension Verdict {
     /// The verdict in a few words: what stands at the head of a report.
@@ -89,7 +90,7 @@ extension DivergenceReport {
     }
 
     private func endText(_ divergence: Divergence) -> String {
-        divergence.endReason ?? "it does not say why"
+        divergence.endReason?.onOneLine ?? "it does not say why"
     }
 
     private func noun(_ element: Element?) -> String {
@@ -103,7 +104,15 @@ extension DivergenceReport {
         }
         switch what {
         case .path where a.from == b.from: return "a branch goes elsewhere in the replay"
-        case .path: return "the runs go on from one place and leave it by different branches"
+        case .path:
+            // Both came to one place. The branch at the lower address was taken by one run and not by the other.
+            let start = alignment.divergence?.context.lastBranches.last?.to ?? .max
+            guard start <= min(a.from, b.from), max(a.from, b.from) - start < 4096 else {
+                return "the runs leave the code that they have in common by different branches"
+            }
+            let (taken, passed) = a.from < b.from ? ("original", "replay") : ("replay", "original")
+            let from = min(a.from, b.from)
+            return "at \(places.text(from, .original)) the \(taken) branches, the \(passed) goes straight on"
         case .instruction: return "the same branch is made by different instructions: the code differs"
         case .instructionCount:
             let skew = Int64(bitPattern: b.icount &- a.icount)

@@ -33,7 +33,7 @@ struct ContextFinder {
         complete(position: &divergence.original, context.lastBranches.last, context.original.nextBranches.first)
         let replayLast = branches(replay, vcpu, before: replayClock, count: 1).last
         complete(position: &divergence.replay, replayLast, context.replay.nextBranches.first)
-        if let stretch, divergence.difference != nil { context.convergence = try convergence(stretch, clock) }
+        if let stretch, divergence.difference != nil { try findConvergence(stretch, clock, &context) }
         divergence.context = context
     }
 
@@ -161,20 +161,21 @@ struct ContextFinder {
 
     // MARK: Meeting again
 
-    private func convergence(
-        _ stretch: BranchComparison.Stretch, _ clock: UInt64
-    ) throws(LogError) -> Convergence? {
-        guard stretch.clocks.contains(clock) else { return nil }
+    private func findConvergence(
+        _ stretch: BranchComparison.Stretch, _ clock: UInt64, _ context: inout DivergenceContext
+    ) throws(LogError) {
+        guard stretch.clocks.contains(clock) else { return }
         let reach = UInt64(ContextFinder.convergenceReach)
         let replayClock = clock &+ stretch.skew.clock
         let a = try ContentSearch.read(original, stretch.original, window(clock, reach))
         let b = try ContentSearch.read(replay, stretch.replay, window(replayClock, reach))
-        guard let meeting = ContentSearch.meeting(a, b) else { return nil }
+        context.branchesSearched = UInt64(min(a.count, b.count))
+        guard let meeting = ContentSearch.meeting(a, b) else { return }
         let (i, j) = (UInt64(meeting.a), UInt64(meeting.b))
         let x = try ContentSearch.read(original, stretch.original, window(clock + i, ContextFinder.agreementReach))
         let y = try ContentSearch.read(replay, stretch.replay, window(replayClock + j, ContextFinder.agreementReach))
         let agreed = zip(x, y).prefix { $0.from == $1.from && $0.to == $1.to }.reduce(0) { count, _ in count + 1 }
-        return Convergence(
+        context.convergence = Convergence(
             originalBranches: i, replayBranches: j, agreed: UInt64(agreed),
             isOpenEnded: agreed == min(x.count, y.count))
     }

@@ -213,6 +213,12 @@ struct EventScan {
         var fields: [FieldDifference] = []
         if let original = match.original, let replay = match.replay {
             fields = EventFields.differences(original, replay, settings.projection)
+            if case .movedEvent(let transitions, _) = match.verdict, transitions != 0 {
+                let (from, to) = (
+                    FieldDifference.Value.number(original.clock), FieldDifference.Value.number(replay.clock)
+                )
+                fields.insert(FieldDifference(name: "brctr", original: from, replay: to), at: 0)
+            }
         }
         event = FirstDifference(
             differenceClass: .event, clocks: low..<(low == .max ? low : low + 1),

@@ -89,7 +89,10 @@ public struct DivergenceContext: Sendable {
     public var replay = SideContext()
     /// The outside input that the runs consumed last before the divergence.
     public var lastInput: Event?
+    /// nil when the runs were not seen to meet again.
     public var convergence: Convergence?
+    /// Branches behind the divergence, of the side that has fewer, in which the runs were looked for to meet again.
+    public var branchesSearched: UInt64 = 0
 }
 
 /// Whether the runs go the same way again behind a divergence.

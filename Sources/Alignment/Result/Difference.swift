@@ -81,7 +81,6 @@ public struct Caveat: Sendable, Hashable {
         case recordingUnknown = "recording-unknown"
         case recordingDiffers = "recording-differs"
         case recorderUnknown = "recorder-unknown"
-        case headerDamaged = "header-damaged"
         case featureMissing = "feature-missing"
         case gridDiffers = "grid-differs"
         case startsLater = "starts-later"

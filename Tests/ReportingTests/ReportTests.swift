@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import Foundation
+import LogFormat
+import Reporting
+import Symbolize
+import TestSupport
+import Testing
+
+/// Reports of small assembled logs, as text and JSON, against golden files named after the tests.
+@Suite("Reports")
+struct ReportTests {
+    static let code = """
+        options codec=raw kind=recording uuid=00112233445566778899aabbccddeeff features=branches,icount,labels,causes,accesses,access-values name=synthetic
+        branch 0x1000 -> 0x1100 call! +3
+        repeat 5 {
+            branch 0x1118 -> 0x1100 jcz +7
+        }
+        access port-read ip=0x1120 info=1 address=0x60 value=0x1c +2
+        branch 0x1122 -> 0x1200 call! +3
+        event interrupt ip=0x1200 info=32 value=0x9000
+        branch 0x1200 -> 0x9000 none +0
+        branch 0x9010 -> 0x1200 iret +4
+        """.replacingOccurrences(of: "jcz", with: "jcc!")
+
+    static let end = """
+        branch 0x1210 -> 0x1220 jcc! +5
+        branch 0x1230 -> 0x1127 ret +5
+        branch 0x1130 -> 0x1005 ret +2
+        """
+
+    static let otherEnd = """
+        branch 0x1218 -> 0x1240 jmp! +7
+        access rdtsc ip=0x1240 value=0x100000
+        branch 0x1250 -> 0x1127 ret +5
+        """
+
+    /// Aligns two logs and checks both forms of the report. Paths and byte counts are not part of it.
+    private func check(
+        _ original: String, _ replay: String, name: String = #function, symbolizer: Symbolizer? = nil,
+        stateDirectory: String? = nil
+    ) throws -> String {
+        let directory = try temporaryDirectory()
+        let paths = (directory.file("original.log"), directory.file("replay.log"))
+        try assemble(original, to: paths.0)
+        try assemble(replay, to: paths.1)
+        let logs = (try LogFile(path: paths.0), try LogFile(path: paths.1))
+        var options = AlignmentOptions()
+        options.contextCount = 4
+        let report = DivergenceReport(
+            alignment: try align(logs.0, logs.1, options: options), original: logs.0, replay: logs.1,
+            symbolizer: symbolizer, symbolFiles: symbolizer == nil ? [] : ["vm linux"], stateDirectory: stateDirectory)
+        let title = String(name.prefix { $0 != "(" })
+        let text = report.text(color: false).replacingOccurrences(of: directory.path, with: "DIR")
+        expectSnapshot(text, "\(title).txt")
+        let json = try report.json().replacingOccurrences(of: directory.path, with: "DIR")
+        expectSnapshot(json + "\n", "\(title).json")
+        for line in text.split(separator: "\n") where !line.contains("bts-dump") {
+            #expect(line.count <= 100, "\(line)")
+        }
+        return text
+    }
+
+    private func replay(_ parts: String...) -> String {
+        parts.joined(separator: "\n").replacingOccurrences(of: "kind=recording", with: "kind=replay")
+    }
+
+    private var whole: String { ReportTests.code + "\n" + ReportTests.end }
+
+    @Test func identical() throws {
+        _ = try check(whole + "\ncomparable-end shutdown", replay(whole, "comparable-end shutdown\nbranch 0x1 -> 0x2"))
+    }
+
+    @Test func controlFlow() throws {
+        let text = try check(whole, replay(ReportTests.code, ReportTests.otherEnd))
+        // What a user looks for first.
+        #expect(text.hasPrefix("control flow differs\n"))
+    }
+
+    @Test func movedInterrupt() throws {
+        let late = whole.replacingOccurrences(
+            of: "event interrupt ip=0x1200", with: "branch 0x1208 -> 0x1200 jcc! +4\nevent interrupt ip=0x1200")
+        _ = try check(whole, replay(late), stateDirectory: "my run")
+    }
+
+    @Test func missingEvent() throws {
+        let lines = whole.split(separator: "\n").filter { !$0.hasPrefix("access port-read") }
+        _ = try check(whole, replay(lines.joined(separator: "\n")))
+    }
+
+    @Test func payload() throws {
+        _ = try check(whole, replay(whole.replacingOccurrences(of: "value=0x1c", with: "value=0x9c")))
+    }
+
+    @Test func replayEndedEarly() throws {
+        _ = try check(whole, replay(ReportTests.code, "run-end hung nothing moved for 3 s"))
+    }
+
+    @Test func notComparable() throws {
+        _ = try check(whole, replay(whole.replacingOccurrences(of: "options ", with: "options machine=183 ")))
+    }
+
+    @Test func digestOnly() throws {
+        func log(_ turns: Int) -> String {
+            """
+            options codec=raw mode=digest kept=1 branch-cell-shift=4 features=branches,icount,labels
+            repeat \(turns) {
+                branch 0x1018 -> 0x1000 jcc! +7
+            }
+            branch 0x1020 -> 0x1100 jmp! +2
+            repeat 60 {
+                branch 0x1118 -> 0x1100 jcc! +7
+            }
+            """
+        }
+        _ = try check(log(20), log(21))
+    }
+
+    @Test("text from a log cannot steer a terminal")
+    func hostileText() throws {
+        let directory = try temporaryDirectory()
+        let path = directory.file("log")
+        let writer = try LogWriter(path: path)
+        writer.branch(from: 1, to: 2, icount: 1, label: BranchLabel(.ret))
+        writer.comparableEnd(clock: 1, icount: 1, reason: "\u{1B}]0;title\u{7}\nnew line")
+        try writer.close()
+        let other = directory.file("other")
+        let second = try LogWriter(path: other)
+        second.branch(from: 1, to: 2, icount: 1, label: BranchLabel(.ret))
+        second.branch(from: 1, to: 2, icount: 2, label: BranchLabel(.ret))
+        second.comparableEnd(clock: 2, icount: 2, reason: "end")
+        try second.close()
+        let logs = (try LogFile(path: other), try LogFile(path: path))
+        let report = DivergenceReport(
+            alignment: try align(logs.0, logs.1), original: logs.0, replay: logs.1, symbolizer: nil)
+        #expect(report.alignment.verdict == .replayEndedEarly)
+        #expect(!report.text(color: false).unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+        #expect(report.text(color: true).contains("\u{1B}[31mreplay ended early\u{1B}[0m"))
+    }
+}

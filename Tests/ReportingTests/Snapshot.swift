@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Testing
+
+/// Compares a text with the golden file of that name. `TT_RECORD_SNAPSHOTS=1` writes the files anew, and fails the test,
+/// so that nobody leaves it on.
+func expectSnapshot(_ text: String, _ name: String, sourceLocation: SourceLocation = #_sourceLocation) {
+    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Snapshots/\(name)"
+    if ProcessInfo.processInfo.environment["TT_RECORD_SNAPSHOTS"] != nil {
+        let directory = URL(fileURLWithPath: path).deletingLastPathComponent()
+        try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            Issue.record("\(name) was recorded anew", sourceLocation: sourceLocation)
+        } catch {
+            Issue.record("\(name) cannot be written: \(error)", sourceLocation: sourceLocation)
+        }
+        return
+    }
+    guard let golden = try? String(contentsOfFile: path, encoding: .utf8) else {
+        Issue.record("no golden file \(name): record it with TT_RECORD_SNAPSHOTS=1", sourceLocation: sourceLocation)
+        return
+    }
+    let (expected, found) = (golden.components(separatedBy: "\n"), text.components(separatedBy: "\n"))
+    let line = (0..<max(expected.count, found.count)).first { index in
+        index >= expected.count || index >= found.count || expected[index] != found[index]
+    }
+    guard let line else { return }
+    func shown(_ lines: [String]) -> String { line < lines.count ? lines[line] : "(nothing)" }
+    Issue.record(
+        "\(name), line \(line + 1): expected \(shown(expected).debugDescription), found \(shown(found).debugDescription)",
+        sourceLocation: sourceLocation)
+}
