@@ -72,7 +72,8 @@ let package = Package(
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
         .testTarget(
-            name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"]),
+            name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
+            exclude: ["Snapshots"]),
         .testTarget(name: "ReplaySessionTests", dependencies: ["ReplaySession", "LogFormat", "TestSupport"]),
         .testTarget(
             name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "LogTools", "Symbolize", "ToolSupport"],
