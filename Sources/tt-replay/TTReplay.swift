@@ -26,6 +26,7 @@ struct TTReplay: ParsableCommand {
               tt-replay /tmp/run1
               tt-replay /tmp/run1 --name more-memory --memory 96M --force
               tt-replay /tmp/run1 --name patched --kernel patched.elf --force
+              tt-replay /tmp/run1 -- -S -gdb tcp::1234
               tt-analyze diverge /tmp/run1 /tmp/run1/replays/patched --symbols patched.elf
 
             EXIT STATUS
@@ -41,7 +42,8 @@ struct TTReplay: ParsableCommand {
     @Argument(
         parsing: .postTerminator,
         help: ArgumentHelp(
-            "Behind --: given to QEMU beside the recording's arguments (needs --force).", valueName: "qemu-args"))
+            "Behind --: given to QEMU beside the recording's. All but debuggers and QEMU's own logs need --force.",
+            valueName: "qemu-args"))
     var extraArguments: [String] = []
 
     @OptionGroup(title: "Changes (need --force)") var changes: ChangeOptions

@@ -126,6 +126,16 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
         try ExtraArguments.check(arguments)
     }
 
+    @Test func aReplayMayWaitForADebugger() throws {
+        #expect(throws: SessionError.self) { try ExtraArguments.check(["-S"]) }
+        try ExtraArguments.check(["-S", "-gdb", "tcp::1"], isReplay: true)
+        #expect(throws: SessionError.self) { try ExtraArguments.check(["-S", "-smp", "2"], isReplay: true) }
+        #expect(ExtraArguments.onlyWatch(["-S", "-gdb", "tcp::1", "-d", "int", "-D", "file"]))
+        #expect(ExtraArguments.onlyWatch([]))
+        #expect(!ExtraArguments.onlyWatch(["-S", "-device", "x"]))
+        #expect(!ExtraArguments.onlyWatch(["-gdb", "tcp::1", "-m", "5"]))
+    }
+
     @Test func memorySizes() {
         #expect(MemorySize("64")?.mebibytes == 64)
         #expect(MemorySize("512M")?.mebibytes == 512)

@@ -4,7 +4,9 @@
 public enum ExtraArguments {
     /// Refuses, by name, what QEMU itself refuses late or not at all: it then records something that cannot be
     /// replayed, or hangs without a word.
-    public static func check(_ arguments: [String]) throws(SessionError) {
+    ///
+    /// - Parameter isReplay: a replay may wait for a debugger (`-S`); a recording would wait for ever.
+    public static func check(_ arguments: [String], isReplay: Bool = false) throws(SessionError) {
         var index = 0
         let network = arguments.contains { $0.contains("filter-replay") }
         while index < arguments.count {
@@ -12,9 +14,22 @@ public enum ExtraArguments {
             let value = index + 1 < arguments.count ? arguments[index + 1] : ""
             let name = argument.hasPrefix("--") ? String(argument.dropFirst()) : argument
             index += 1
-            guard name.hasPrefix("-") else { continue }
+            guard name.hasPrefix("-"), !(isReplay && name == "-S") else { continue }
             try check(option: name, value: value, hasNetworkFilter: network)
         }
+    }
+
+    /// Whether all that these arguments do is watch: a debugger, QEMU's own logs.
+    static func onlyWatch(_ arguments: [String]) -> Bool {
+        var rest = arguments[...]
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "-S", "-s": continue
+            case "-gdb", "-d", "-D", "-dfilter", "-trace", "-msg": rest = rest.dropFirst()
+            default: return false
+            }
+        }
+        return true
     }
 
     private static func check(option: String, value: String, hasNetworkFilter: Bool) throws(SessionError) {

@@ -27,6 +27,9 @@ public struct QEMUCommandLine: Sendable, Equatable {
     /// logged starts from the beginning by itself.
     public var snapshotImage: String?
 
+    /// Further arguments that only watch the guest.
+    public var watchers: [String] = []
+
     /// The descriptor that QEMU finds its monitor's socket at.
     public static let monitorDescriptor: Int32 = 3
 
@@ -61,7 +64,7 @@ public struct QEMUCommandLine: Sendable, Equatable {
             "-mon", "chardev=ttmonitor,mode=control",
         ]
         if let plugin { list += ["-plugin", plugin] }
-        return list + guest.extraArguments
+        return list + guest.extraArguments + watchers
     }
 
     /// A value inside one of QEMU's comma-separated options.

@@ -18,7 +18,7 @@ public struct Replay: Sendable {
         public var machine: String?
         /// In place of the recording's disks, in their order.
         public var disks: [String] = []
-        /// Beside the recording's.
+        /// Beside the recording's. Those that only watch (`-S -gdb tcp::1234`, `-d int`) are no change.
         public var extraArguments: [String] = []
 
         public init() {}
@@ -64,7 +64,7 @@ public struct Replay: Sendable {
     public func run(
         of path: String, observe: @escaping (RunStatus) -> Void = { _ in }
     ) throws(SessionError) -> RunSummary {
-        try ExtraArguments.check(changes.extraArguments)
+        try ExtraArguments.check(changes.extraArguments, isReplay: true)
         let directory = try StateDirectory.open(path)
         var recording = try Manifest.read(directory.recording.manifest)
         guard recording.kind == .recording else {
@@ -87,7 +87,8 @@ public struct Replay: Sendable {
         let command = QEMUCommandLine(
             program: identity.path, direction: .replay, guest: guest, inputLog: inputLog, serialLog: files.serialLog,
             plugin: plugin.argument(
-                log: files.log, runKind: .replay, uuid: recording.recordingUUID, qemu: identity))
+                log: files.log, runKind: .replay, uuid: recording.recordingUUID, qemu: identity),
+            watchers: ExtraArguments.onlyWatch(changes.extraArguments) ? changes.extraArguments : [])
         var manifest = Manifest(
             kind: .replay, recordingUUID: recording.recordingUUID, name: name, created: Clock.timestamp(), tool: tool,
             qemu: identity, plugin: plugin, guest: guest, arguments: command.arguments,
@@ -199,7 +200,7 @@ extension Replay.Changes {
             guest.disks = []
             for path in disks { guest.disks.append(try GuestConfiguration.Disk(path: path, device: device)) }
         }
-        guest.extraArguments += extraArguments
+        if !ExtraArguments.onlyWatch(extraArguments) { guest.extraArguments += extraArguments }
         return guest
     }
 }
