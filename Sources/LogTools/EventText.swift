@@ -58,7 +58,9 @@ extension Event {
         let size = info & 0xff
         let isString = info & 0x100 != 0
         return join([
-            address.map { "\(place) \(RowText.hex($0))" }, "\(size) byte\(size == 1 ? "" : "s")",
+            address.map { "\(place) \(RowText.hex($0))" },
+            // 0: the recorder does not know the size.
+            size == 0 ? nil : "\(size) byte\(size == 1 ? "" : "s")",
             isString ? "string" : nil, list("value", values),
         ])
     }

@@ -24,7 +24,16 @@ struct Places {
     /// ` <work+0x12>`, or nothing.
     func name(_ address: UInt64, _ side: Side) -> String {
         guard let label = symbol(address, side)?.label, !label.isEmpty else { return "" }
-        return " <\(label.onOneLine)>"
+        return " <\(Places.shortenedChain(label).onOneLine)>"
+    }
+
+    /// Of a chain of more than three inlined functions the innermost and the function itself.
+    private static func shortenedChain(_ label: String) -> String {
+        let parts = label.split(separator: "@").map { part in
+            String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        }
+        guard parts.count > 3, let first = parts.first, let last = parts.last else { return label }
+        return "\(first) @ … \(parts.count - 2) more … @ \(last)"
     }
 
     /// `work.c:12`, the last parts of a long path.

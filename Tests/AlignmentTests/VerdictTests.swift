@@ -123,6 +123,37 @@ struct VerdictTests {
         #expect(alignment.divergence?.difference?.clock == 2)
     }
 
+    @Test("an instruction that faults one loop turn later: the loop's branch is the cause, not the fault")
+    func lateFault() throws {
+        func log(_ turns: Int, _ fault: String) -> String {
+            """
+            repeat \(turns) {
+                branch 0x1010 -> 0x1000 jcc! +4
+            }
+            event discontinuity ip=\(fault) info=0 value=0x9000
+            branch \(fault) -> 0x9000 none +2
+            repeat 20 {
+                branch 0x9010 -> 0x9008 jcc! +2
+            }
+            """
+        }
+        let fault = try compare(log(5, "0x1014"), log(6, "0x1014"))
+        #expect(fault.verdict == .controlFlow(.path))
+        #expect(fault.divergence?.difference?.clock == 5)
+        #expect(fault.divergence?.replay.ip == 0x1010)
+        // At another instruction it came from outside.
+        let interrupt = try compare(log(5, "0x1014"), log(6, "0x1012"))
+        #expect(interrupt.verdict == .movedEvent(transitions: 1, instructions: 4))
+    }
+
+    @Test("a replay that stops where the original goes on with an event has ended early")
+    func endsBeforeEvent() throws {
+        for end in ["run-end hung", "comparable-end +1 cut"] {
+            let short = VerdictTests.log(VerdictTests.start, end)
+            #expect(try compare(VerdictTests.whole + "\ncomparable-end shutdown", short).verdict == .replayEndedEarly)
+        }
+    }
+
     @Test func otherPayload() throws {
         let other = VerdictTests.whole.replacingLine(
             "access port-read", with: "access port-read ip=0x9004 info=1 address=0x60 value=0x9c")

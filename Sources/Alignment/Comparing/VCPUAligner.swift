@@ -149,7 +149,7 @@ struct VCPUAligner {
         let skew = outcome.stretch?.skew.clock ?? 0
         let ends = (extents.0.endClock, BranchComparison.shift(extents.1.endClock, by: skew))
         let start = outcome.alignment.compared.lowerBound
-        let first = outcome.alignment.firsts.min { $0.precedes($1) }
+        let first = cause(outcome.alignment.firsts)
         outcome.alignment.compared = start..<max(start, min(ends.0, ends.1, first?.clocks.upperBound ?? .max))
         if let ended = endedEarly(first, extents, ends) {
             let clock = ended == .replay ? ends.1 : ends.0
@@ -167,6 +167,17 @@ struct VCPUAligner {
             vcpu: vcpu, verdict: outcome.alignment.verdict, difference: first,
             original: RunPosition(first.original, at: first.clock),
             replay: RunPosition(first.replay, at: first.clock &+ skew), clockSkew: skew)
+    }
+
+    /// The first difference, but for a discontinuity that comes at another time at the same instruction: that is a fault
+    /// of the instruction, and what brought the run to it earlier or later is the branch that differs at that clock.
+    private func cause(_ firsts: [FirstDifference]) -> FirstDifference? {
+        guard let first = firsts.min(by: { $0.precedes($1) }) else { return nil }
+        guard first.differenceClass == .event, case .event(let a) = first.original, case .event(let b) = first.replay,
+            a.kind == .discontinuity, b.kind == .discontinuity, a.ip == b.ip,
+            let path = firsts.first(where: { $0.differenceClass == .path }), path.isExact, path.clock == first.clock
+        else { return first }
+        return path
     }
 
     private func verdict(of first: FirstDifference, _ streams: [EventScan]) -> Verdict {
@@ -192,7 +203,8 @@ struct VCPUAligner {
                 // One side has an event where the other has nothing more at all.
                 let isAlone =
                     first.differenceClass == .event && (side == .original ? first.original : first.replay) == nil
-                if isAlone, first.isExact, extent.comparableEnd == nil, end <= first.clock { return side }
+                let isShorter = extent.comparableEnd == nil || end < other
+                if isAlone, first.isExact, isShorter, end <= first.clock { return side }
             } else if end < other,
                 LogExtent.isFinal(side == .original ? replay : original) || extent.comparableEnd != nil
             {
