@@ -141,6 +141,9 @@ struct VerdictTests {
         #expect(fault.verdict == .controlFlow(.path))
         #expect(fault.divergence?.difference?.clock == 5)
         #expect(fault.divergence?.replay.ip == 0x1010)
+        #expect(fault.divergence?.context.lastEvents == [])
+        #expect(fault.divergence?.context.original.nextEvents.map(\.clock) == [5])
+        #expect(fault.divergence?.context.replay.nextEvents.map(\.clock) == [6])
         // At another instruction it came from outside.
         let interrupt = try compare(log(5, "0x1014"), log(6, "0x1012"))
         #expect(interrupt.verdict == .movedEvent(transitions: 1, instructions: 4))

@@ -43,7 +43,8 @@ public func align(
     let finder = ContextFinder(original: original, replay: replay, options: options, features: comparability.features)
     for index in alignment.vcpus.indices {
         guard var divergence = alignment.vcpus[index].divergence else { continue }
-        try finder.complete(&divergence, stretches[alignment.vcpus[index].vcpu])
+        let vcpu = alignment.vcpus[index]
+        try finder.complete(&divergence, stretches[vcpu.vcpu], event: vcpu[.event])
         alignment.vcpus[index].divergence = divergence
     }
     alignment.addClosingCaveats(options, original)

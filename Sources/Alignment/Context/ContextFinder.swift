@@ -17,7 +17,10 @@ struct ContextFinder {
     /// Branches that are compared behind the place at which they meet.
     private static let agreementReach: UInt64 = 262_144
 
-    func complete(_ divergence: inout Divergence, _ stretch: BranchComparison.Stretch?) throws(LogError) {
+    /// - Parameter event: the first difference in events of that vCPU.
+    func complete(
+        _ divergence: inout Divergence, _ stretch: BranchComparison.Stretch?, event: FirstDifference?
+    ) throws(LogError) {
         let vcpu = divergence.vcpu
         let clock = divergence.difference?.clock ?? divergence.original.clock
         let replayClock = clock &+ divergence.clockSkew
@@ -26,7 +29,7 @@ struct ContextFinder {
         context.lastBranches = branches(original, vcpu, before: clock, count: count)
         context.original.nextBranches = branches(original, vcpu, from: clock, count: count)
         context.replay.nextBranches = branches(replay, vcpu, from: replayClock, count: count)
-        findEvents(divergence, clock, &context)
+        findEvents(divergence, clock, event, &context)
         let stack = stack(original, vcpu, before: clock)
         context.original.stack = stack
         context.replay.stack = stack
@@ -77,12 +80,17 @@ struct ContextFinder {
     // MARK: Events
 
     /// The last common events and the next ones of each side, in the order of the merged streams.
-    private func findEvents(_ divergence: Divergence, _ clock: UInt64, _ context: inout DivergenceContext) {
+    private func findEvents(
+        _ divergence: Divergence, _ clock: UInt64, _ event: FirstDifference?, _ context: inout DivergenceContext
+    ) {
         let vcpu = divergence.vcpu
-        let limit = firstOwn(divergence.difference?.original, clock)
-        let replayLimit = firstOwn(divergence.difference?.replay, clock &+ divergence.clockSkew)
-        let isBranch = divergence.difference?.stream == .branch && divergence.difference?.isExact == true
-        let before = eventsBefore(original, vcpu, limit, includesClock: isBranch, divergence)
+        // Events at the clock of a branch that differs are common, unless they differ themselves.
+        let isEventToo = divergence.difference?.stream == .branch && event?.clock == clock
+        let difference = isEventToo ? event : divergence.difference
+        let limit = firstOwn(difference?.original, clock)
+        let replayLimit = firstOwn(difference?.replay, clock &+ divergence.clockSkew)
+        let isBranch = difference?.stream == .branch && difference?.isExact == true
+        let before = eventsBefore(original, vcpu, limit, includesClock: isBranch)
         context.lastEvents = Array(before.suffix(options.contextCount))
         context.lastInput = before.last { $0.isInput } ?? lastInput(vcpu, before: limit.clock)
         context.original.nextEvents = eventsFrom(original, vcpu, limit, skipsClock: isBranch)
@@ -107,7 +115,7 @@ struct ContextFinder {
 
     /// Events of the chunks around a limit that stand before it.
     private func eventsBefore(
-        _ log: LogFile, _ vcpu: UInt16, _ limit: Limit, includesClock: Bool, _ divergence: Divergence
+        _ log: LogFile, _ vcpu: UInt16, _ limit: Limit, includesClock: Bool
     ) -> [Event] {
         var distance: UInt64 = 1 << 10
         while true {
