@@ -57,4 +57,4 @@ install: build plugin ## tools, plugin, man pages, completions under PREFIX
 	@scripts/install "$(PREFIX)"
 
 clean: ## what the build made
-	rm -rf .build hypervisor/qemu/build hypervisor/guests/*/build
+	rm -rf .build .build-tests Benchmarks/.build hypervisor/qemu/build hypervisor/guests/*/build
