@@ -36,6 +36,7 @@ struct EventScan {
     }
 
     mutating func scan(_ a: inout EventSide, _ b: inout EventSide) throws(LogError) {
+        defer { statistics.chunksDecoded = max(a.decodedCount, b.decodedCount) }
         while event == nil {
             if skipByDigest(&a, &b) { continue }
             let hasA = try find(&a, &b, .original)

@@ -39,6 +39,8 @@ struct EventSide: ~Copyable {
     /// Place of the next record in the chunk at `index`.
     private(set) var place = 0
     private var decodedIndex: Int?
+    /// Chunks that were decoded so far.
+    private(set) var decodedCount: UInt64 = 0
     /// Records up to this clock of the original are passed over: a log has a hole there.
     var holeEnd: UInt64?
 
@@ -90,6 +92,7 @@ struct EventSide: ~Copyable {
         decodedIndex = nil
         try log.decode(chunk, into: &batch)
         decodedIndex = index
+        decodedCount += 1
     }
 
     /// Moves to the next record of the decoded chunk that takes part. Returns false when there is none in it.
