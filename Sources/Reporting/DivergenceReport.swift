@@ -63,7 +63,7 @@ public struct DivergenceReport {
                 ))
             commands.append(
                 (
-                    "the debugger, stopped at that instruction",
+                    "the debugger, stopped each time that instruction is reached",
                     "gdb -ex 'target remote :1234' -ex 'hbreak *0x\(String(ip, radix: 16))' -ex continue"
                 ))
         }
