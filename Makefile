@@ -6,10 +6,10 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build plugin guests demo demo-linux test test-unit test-qemu lint bench fuzz fixtures docs install clean
+.PHONY: help deps build plugin guests qemu10 demo demo-linux test test-unit test-qemu lint bench fuzz fixtures docs install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the Debian packages that are missing (root or sudo)
 	@scripts/install-dependencies
@@ -22,6 +22,9 @@ plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
 
 guests: deps ## the small guests that tests and the demo record
 	@$(MAKE) --no-print-directory -C hypervisor/guests/tiny
+
+qemu10: ## QEMU 10.0 from bookworm-backports into the user's cache, beside the system's 7.2; prints its path
+	@scripts/fetch-qemu10
 
 demo: build plugin guests ## record the small guest, replay it three times, compare
 	@scripts/demo
