@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import CElfutils
-
 /// A function symbol of the ELF symbol table.
 struct FunctionSymbol: Sendable, BitwiseCopyable {
     var address: UInt64
@@ -10,7 +8,7 @@ struct FunctionSymbol: Sendable, BitwiseCopyable {
     var name: StringPool.ID
     /// Higher is the better name for an address that several symbols share: a function before a bare label, global
     /// before weak before local.
-    var rank: UInt8
+    var rank: UInt32
 }
 
 /// The function symbols of a file, sorted by address, best rank first.
@@ -20,59 +18,89 @@ struct FunctionSymbol: Sendable, BitwiseCopyable {
 /// begins last holds. A symbol without a size gets what no sized symbol claims, up to the next symbol or the end of
 /// the code.
 enum FunctionSymbols {
-    /// Reads `.symtab`, or `.dynsym` where there is none.
-    static func read(_ image: borrowing ELFImage, names: inout StringPool) -> [FunctionSymbol] {
-        var symbols = read(image, sectionType: UInt32(SHT_SYMTAB), names: &names)
-        if symbols.isEmpty { symbols = read(image, sectionType: UInt32(SHT_DYNSYM), names: &names) }
-        // A symbol that stands in the table twice (local and global view of one function) stays once: `names` has
-        // each name once, so equal ids are equal names.
-        symbols.sort { ($0.address, $1.rank, $0.size, $0.name) < ($1.address, $0.rank, $1.size, $1.name) }
-        return symbols
+    /// Reads `.symtab` of the first file that has one, else `.dynsym`.
+    static func read(_ images: [ELFImage], text: [Range<UInt64>], names: inout StringPool) -> [FunctionSymbol] {
+        for type in [ELFImage.Constant.symbolTable, ELFImage.Constant.dynamicSymbols] {
+            for image in images {
+                let symbols = read(image, sectionType: type, text: text, names: &names)
+                if !symbols.isEmpty { return sorted(symbols) }
+            }
+        }
+        return []
+    }
+
+    /// A symbol that stands in the table twice (local and global view of one function) gives equal neighbours: a pool
+    /// has each name once, so equal ids are equal names.
+    static func sorted(_ symbols: [FunctionSymbol]) -> [FunctionSymbol] {
+        func areInOrder(_ first: Int, _ second: Int) -> Bool {
+            let (a, b) = (symbols[first], symbols[second])
+            return (b.rank, a.size, a.name) < (a.rank, b.size, b.name)
+        }
+        let order = sortedOrder(symbols.count, key: { symbols[$0].address }, areInOrder: areInOrder)
+        return order.map { symbols[Int($0)] }
     }
 
     private static func read(
-        _ image: borrowing ELFImage, sectionType: UInt32, names: inout StringPool
+        _ image: ELFImage, sectionType: UInt32, text: [Range<UInt64>], names: inout StringPool
     ) -> [FunctionSymbol] {
         var symbols: [FunctionSymbol] = []
-        let unit = gelf_fsize(image.handle, ELF_T_SYM, 1, UInt32(EV_CURRENT))
-        guard unit > 0 else { return [] }
-        var section = elf_nextscn(image.handle, nil)
-        while let current = section {
-            section = elf_nextscn(image.handle, current)
-            var header = GElf_Shdr()
-            guard gelf_getshdr(current, &header) != nil, header.sh_type == sectionType,
-                let data = elf_getdata(current, nil)
-            else { continue }
-            for index in 0..<min(data.pointee.d_size / unit, Int(Int32.max)) {
-                var symbol = GElf_Sym()
-                guard gelf_getsym(data, Int32(index), &symbol) != nil, let rank = rank(symbol),
-                    image.isText(symbol.st_value),
-                    let name = elf_strptr(image.handle, Int(header.sh_link), Int(symbol.st_name)),
-                    !isLocalLabel(name)
+        let size = image.is64Bit ? 24 : 16
+        for section in image.sections where section.type == sectionType {
+            guard Int(section.link) < image.sections.count else { continue }
+            let strings = image.rawBytes(image.sections[Int(section.link)])
+            var cursor = ByteCursor(image.rawBytes(section))
+            while cursor.remaining >= size {
+                let symbol = ELFSymbol(&cursor, is64Bit: image.is64Bit)
+                guard let rank = rank(symbol), text.containsSorted(symbol.value),
+                    let name = strings.string(UInt64(symbol.name)), !isLocalLabel(name)
                 else { continue }
                 symbols.append(
                     FunctionSymbol(
-                        address: symbol.st_value, size: symbol.st_size, name: names.intern(name), rank: rank))
+                        address: symbol.value, size: symbol.size, name: names.intern(name), rank: UInt32(rank)))
             }
         }
         return symbols
     }
 
+    private struct ELFSymbol {
+        var name: UInt32
+        var info: UInt8
+        var section: UInt16
+        var value: UInt64
+        var size: UInt64
+
+        init(_ cursor: inout ByteCursor, is64Bit: Bool) {
+            name = cursor.read()
+            if is64Bit {
+                info = cursor.read()
+                cursor.skip(1)
+                section = cursor.read()
+                (value, size) = (cursor.u64(), cursor.u64())
+            } else {
+                (value, size) = (cursor.u32(), cursor.u32())
+                info = cursor.read()
+                cursor.skip(1)
+                section = cursor.read()
+            }
+        }
+    }
+
     /// `nil` for what does not name code.
-    private static func rank(_ symbol: GElf_Sym) -> UInt8? {
-        guard symbol.st_shndx != UInt16(SHN_UNDEF) else { return nil }
-        let type = Int32(symbol.st_info & 0xf)
-        let isFunction = type == STT_FUNC || type == STT_GNU_IFUNC
-        guard isFunction || type == STT_NOTYPE else { return nil }
-        // A linker script's `_etext = .` and the like.
-        if !isFunction && symbol.st_shndx == UInt16(SHN_ABS) { return nil }
+    private static func rank(_ symbol: ELFSymbol) -> UInt8? {
+        // SHN_UNDEF
+        guard symbol.section != 0 else { return nil }
+        // STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE
+        let isFunction = symbol.info & 0xf == 2 || symbol.info & 0xf == 10
+        guard isFunction || symbol.info & 0xf == 0 else { return nil }
+        // A linker script's `_etext = .` and the like: SHN_ABS.
+        if !isFunction && symbol.section == 0xfff1 { return nil }
         let binding: UInt8 =
-            switch Int32(symbol.st_info >> 4) {
-            case STB_GLOBAL: 2
-            case STB_WEAK: 1
+            switch symbol.info >> 4 {
+            case 1: 2  // STB_GLOBAL
+            case 2: 1  // STB_WEAK
             default: 0
             }
-        return (symbol.st_size > 0 ? 8 : 0) | (isFunction ? 4 : 0) | binding
+        return (symbol.size > 0 ? 8 : 0) | (isFunction ? 4 : 0) | binding
     }
 
     /// Empty names, and the assembler's `.L…` labels.
@@ -89,7 +117,7 @@ enum FunctionSymbols {
             intervals.append(
                 Interval(
                     low: symbol.address, high: end.overflow ? .max : end.partialValue,
-                    depth: UInt32(symbol.rank), value: UInt32(index)))
+                    depth: symbol.rank, value: UInt32(index)))
         }
         let sized = innermost(intervals)
         return fillGaps(sized, symbols: symbols, text: text)

@@ -8,42 +8,147 @@ struct StringPool: Sendable {
     typealias ID = UInt32
 
     private(set) var bytes: [UInt8] = [0]
-    private var ids: [String: ID] = [:]
 
-    /// The id of a C string, or 0 for a null pointer or when the pool is full (4 GiB).
+    /// Open addressing; 0 is a free slot (the empty name is never looked up).
+    private var slots = [ID](repeating: 0, count: 1 << 12)
+    private var count = 0
+    private let limit: Int
+
+    /// - Parameter limit: how many bytes of names there may be; damaged files could ask for any number.
+    init(limit: Int = Int(ID.max) - 1) {
+        self.limit = min(limit, Int(ID.max) - 1)
+    }
+
+    /// The id of a C string; 0 for a null pointer or when the pool is full.
     mutating func intern(_ text: UnsafePointer<CChar>?) -> ID {
         guard let text, text.pointee != 0 else { return 0 }
-        let name = String(cString: text)
-        if let id = ids[name] { return id }
-        let length = strlen(text)
-        guard bytes.count + length < Int(ID.max) else { return 0 }
-        let id = ID(bytes.count)
-        text.withMemoryRebound(to: UInt8.self, capacity: length + 1) {
-            bytes.append(contentsOf: UnsafeBufferPointer(start: $0, count: length + 1))
+        return intern(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+    }
+
+    /// The id of a name without NUL bytes; 0 when it is empty or the pool is full.
+    mutating func intern(_ name: UnsafeRawBufferPointer) -> ID {
+        guard let start = name.baseAddress, name.count > 0, name.count < limit &- bytes.count else { return 0 }
+        if count &* 2 > slots.count { grow() }
+        let mask = slots.count &- 1
+        var slot = Int(truncatingIfNeeded: StringPool.hash(start, name.count)) & mask
+        while true {
+            let id = slots[slot]
+            if id == 0 { break }
+            if matches(id, name) { return id }
+            slot = (slot &+ 1) & mask
         }
-        ids[name] = id
+        let id = ID(truncatingIfNeeded: bytes.count)
+        bytes.append(contentsOf: name)
+        bytes.append(0)
+        slots[slot] = id
+        count &+= 1
         return id
     }
 
-    /// Forgets what only building needs.
-    mutating func seal() {
-        ids = [:]
+    /// Adds all names of another pool; returns, for each id of it, the id here.
+    mutating func absorb(_ other: StringPool) -> [ID] {
+        var map = [ID](repeating: 0, count: other.bytes.count)
+        other.bytes.withUnsafeBytes { names in
+            var at = 1
+            while at < names.count, let start = names.baseAddress {
+                let length = strlen((start + at).assumingMemoryBound(to: CChar.self))
+                map[at] = intern(UnsafeRawBufferPointer(start: start + at, count: length))
+                at &+= length &+ 1
+            }
+        }
+        return map
     }
 
-    /// The name behind an id; bytes that are not UTF-8 come out repaired.
-    subscript(id: ID) -> String {
-        bytes.withUnsafeBufferPointer { pool in
-            guard Int(id) < pool.count else { return "" }
-            let tail = UnsafeBufferPointer(rebasing: pool[Int(id)...])
-            return String(decoding: tail.prefix { $0 != 0 }, as: UTF8.self)
+    private mutating func grow() {
+        var larger = [ID](repeating: 0, count: slots.count &* 2)
+        let mask = larger.count &- 1
+        bytes.withUnsafeBytes { names in
+            guard let start = names.baseAddress else { return }
+            for id in slots where id != 0 {
+                let name = start + Int(id)
+                let length = strlen(name.assumingMemoryBound(to: CChar.self))
+                var slot = Int(truncatingIfNeeded: StringPool.hash(name, length)) & mask
+                while larger[slot] != 0 { slot = (slot &+ 1) & mask }
+                larger[slot] = id
+            }
+        }
+        slots = larger
+    }
+
+    /// Whether the name behind `id` is exactly this one.
+    private func matches(_ id: ID, _ name: UnsafeRawBufferPointer) -> Bool {
+        bytes.withUnsafeBytes { names in
+            let start = Int(id)
+            guard start &+ name.count < names.count, let base = names.baseAddress, let text = name.baseAddress else {
+                return false
+            }
+            return names[start &+ name.count] == 0 && memcmp(base + start, text, name.count) == 0
         }
     }
 
-    /// Whether the name behind `id` has exactly these bytes.
-    func matches(_ id: ID, _ name: [UInt8]) -> Bool {
-        let start = Int(id)
-        guard start + name.count < bytes.count, bytes[start + name.count] == 0 else { return false }
-        for index in name.indices where bytes[start + index] != name[index] { return false }
-        return true
+    /// Multiply and rotate over words of eight bytes: short names, no adversary (a slow table is the worst outcome).
+    private static func hash(_ start: UnsafeRawPointer, _ count: Int) -> UInt64 {
+        var hash = UInt64(truncatingIfNeeded: count)
+        var at = 0
+        while at &+ 8 <= count {
+            hash = (hash ^ (start + at).loadUnaligned(as: UInt64.self)) &* 0x9e37_79b9_7f4a_7c15
+            hash ^= hash &>> 29
+            at &+= 8
+        }
+        var tail: UInt64 = 0
+        while at < count {
+            tail = tail &<< 8 | UInt64((start + at).load(as: UInt8.self))
+            at &+= 1
+        }
+        hash = (hash ^ tail) &* 0x9e37_79b9_7f4a_7c15
+        return hash ^ hash &>> 32
+    }
+}
+
+/// A map from addresses in memory (of strings, of DWARF entries) to 32-bit numbers: open addressing, no deletion.
+struct AddressMap: Sendable {
+    private var keys = [UInt](repeating: 0, count: 1 << 12)
+    private var values = [UInt32](repeating: 0, count: 1 << 12)
+    private var count = 0
+
+    /// The value of a key; inserts what `make` gives when there is none yet.
+    @inline(__always)
+    func find(_ key: UnsafeRawPointer) -> UInt32? {
+        let key = UInt(bitPattern: key)
+        let mask = keys.count &- 1
+        var slot = AddressMap.slot(key) & mask
+        while keys[slot] != 0 {
+            if keys[slot] == key { return values[slot] }
+            slot = (slot &+ 1) & mask
+        }
+        return nil
+    }
+
+    mutating func insert(_ key: UnsafeRawPointer, _ value: UInt32) {
+        if count &* 2 > keys.count { grow() }
+        place(UInt(bitPattern: key), value)
+    }
+
+    private mutating func place(_ key: UInt, _ value: UInt32) {
+        let mask = keys.count &- 1
+        var slot = AddressMap.slot(key) & mask
+        while keys[slot] != 0 && keys[slot] != key { slot = (slot &+ 1) & mask }
+        if keys[slot] == 0 { count &+= 1 }
+        keys[slot] = key
+        values[slot] = value
+    }
+
+    private mutating func grow() {
+        let (oldKeys, oldValues) = (keys, values)
+        keys = [UInt](repeating: 0, count: oldKeys.count &* 2)
+        values = [UInt32](repeating: 0, count: oldKeys.count &* 2)
+        count = 0
+        for index in oldKeys.indices where oldKeys[index] != 0 { place(oldKeys[index], oldValues[index]) }
+    }
+
+    @inline(__always)
+    private static func slot(_ key: UInt) -> Int {
+        let hash = UInt64(key) &* 0x9e37_79b9_7f4a_7c15
+        return Int(truncatingIfNeeded: hash &>> 20)
     }
 }

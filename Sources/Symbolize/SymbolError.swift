@@ -24,7 +24,7 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case notELF(firstBytes: [UInt8])
         /// The file is a Linux boot image (bzImage): compressed code, no symbols.
         case bootImage
-        /// libelf cannot read the file; its message.
+        /// The ELF header makes no sense; what of it.
         case damagedELF(String)
         /// The file is an object file or a core dump (`e_type`): its addresses are not those of a run.
         case notLinked(type: UInt16)
@@ -34,11 +34,27 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case noSymbols
         /// The file has function symbols, but no DWARF: there will be no source lines. (A warning.)
         case noDWARF
-        /// libdw could not read all of the DWARF: units left out, and the first message. (A warning.)
+        /// Not all of the DWARF could be read: units read only in part, and what was found. (A warning.)
         case damagedDWARF(units: Int, message: String)
         /// The file describes addresses that another file, given before, describes too; that one wins. (A warning.)
         case overlaps(other: String, from: UInt64, to: UInt64)
-        /// The argument is not `FILE[@SLIDE][,FROM:TO]`; the part that cannot be read.
+        /// A debug file found through `.gnu_debuglink` has another CRC-32 than the link says; it is not used. (A warning.)
+        case wrongChecksum(expected: UInt32, found: UInt32)
+        /// A debug file is of another build (GNU build IDs, hexadecimal); it is not used. (A warning.)
+        case wrongBuildID(expected: String, found: String)
+        /// The file that dwz moved common debug information to was not found; names are missing. (A warning.)
+        case noAlternate(String)
+        /// Split units (.dwo) that were not found: how many, and the first name. (A warning.)
+        case missingSplitUnits(count: Int, first: String)
+        /// Compressed debug sections that cannot be inflated. (A warning.)
+        case damagedCompression(sections: [String])
+        /// Lines of a text of symbols (System.map) that are not `ADDRESS LETTER NAME`. (A warning.)
+        case badSymbolLines(count: Int)
+        /// A text of symbols whose addresses are all 0, as /proc/kallsyms shows them to users without the right.
+        case hiddenAddresses
+        /// The cache of symbol tables cannot be used: where, and an `errno`. (A warning.)
+        case cacheUnavailable(errno: Int32)
+        /// The argument is not `FILE[@ADDRESS|+SLIDE][,FROM:TO]`; the part that cannot be read.
         case badArgument(String)
     }
 
@@ -79,8 +95,27 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .overlaps(let other, let from, let to):
             "and \(other) both describe \(hexadecimal(from)):\(hexadecimal(to)); \(other), given first, wins there. "
                 + "Restrict one with FILE,FROM:TO"
+        case .wrongChecksum(let expected, let found):
+            "is not the debug file that .gnu_debuglink asks for: expected CRC \(hexadecimal(UInt64(expected))), "
+                + "found \(hexadecimal(UInt64(found))); it is not used"
+        case .wrongBuildID(let expected, let found):
+            "is the debug file of another build: expected build ID \(expected), found \(found); it is not used"
+        case .noAlternate(let name):
+            "refers to the dwz file \(name), which was not found or is of another build: names may be missing"
+        case .missingSplitUnits(let count, let first):
+            "has \(count) split unit\(count == 1 ? "" : "s") whose .dwo file was not found (\(first)): no functions there; "
+                + "give a .dwp file beside it, or build without -gsplit-dwarf"
+        case .damagedCompression(let sections):
+            "has compressed sections that cannot be inflated: \(sections.joined(separator: ", "))"
+        case .badSymbolLines(let count):
+            "has \(count) line\(count == 1 ? "" : "s") that \(count == 1 ? "is" : "are") not ADDRESS LETTER NAME"
+        case .hiddenAddresses:
+            "has no addresses, all are 0; read /proc/kallsyms as root with kernel.kptr_restrict at 0 or 1"
+        case .cacheUnavailable(let code):
+            "cannot keep symbol tables (\(String(cString: strerror(code)))): each run reads the file anew; "
+                + "set XDG_CACHE_HOME to a directory that can be written"
         case .badArgument(let part):
-            "is not a symbol file argument: expected FILE[@SLIDE][,FROM:TO], cannot read \"\(part)\""
+            "is not a symbol file argument: expected FILE[@ADDRESS|+SLIDE][,FROM:TO], cannot read \"\(part)\""
         }
     }
 

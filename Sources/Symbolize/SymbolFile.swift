@@ -2,24 +2,36 @@
 
 import Glibc
 
-/// A symbol file as command lines name it: `FILE[@SLIDE][,FROM:TO]`.
+/// A symbol file as command lines name it: `FILE[@ADDRESS|+SLIDE][,FROM:TO]`.
 ///
 ///     vmlinux
-///     init@0x555555554000                      loaded that much higher than it was linked
+///     init@0x555555554000                      its lowest loaded segment stands there
+///     vmlinux+0x1c000000                       loaded that much higher than it was linked (KASLR); -0x… lower
 ///     program,0x400000:0x500000                answers only for these addresses of the run
 ///
-/// Numbers are hexadecimal with `0x`, else decimal; the slide may be negative. A file whose name contains `@` or `,`
-/// is taken as it is when it exists.
+/// Numbers are hexadecimal with `0x`, else decimal. A file whose name contains `@`, `+` or `,` is taken as it is when it
+/// exists.
 public struct SymbolFile: Hashable, Sendable {
+    /// Where a file was loaded.
+    public enum Placement: Hashable, Sendable {
+        /// That many bytes above (below, when negative) where it was linked to.
+        case slide(Int64)
+        /// Its lowest loaded segment at this address.
+        case address(UInt64)
+    }
+
     public var path: String
-    /// What to add to the file's addresses to get those of the run.
-    public var slide: Int64
+    public var placement: Placement
     /// The addresses of the run that the file answers for; all of its code when `nil`. FROM is in it, TO is not.
     public var range: Range<UInt64>?
 
     public init(path: String, slide: Int64 = 0, range: Range<UInt64>? = nil) {
+        self.init(path: path, placement: .slide(slide), range: range)
+    }
+
+    public init(path: String, placement: Placement, range: Range<UInt64>? = nil) {
         self.path = path
-        self.slide = slide
+        self.placement = placement
         self.range = range
     }
 
@@ -36,15 +48,26 @@ public struct SymbolFile: Hashable, Sendable {
             range = from..<to
             rest = rest[..<comma]
         }
-        if let at = rest.lastIndex(of: "@") {
-            let text = rest[rest.index(after: at)...]
-            guard let value = SymbolFile.parseSlide(text) else {
-                throw SymbolError(file: argument, kind: .badArgument(String(text)))
+        if access(String(rest), F_OK) != 0, let mark = rest.lastIndex(where: { $0 == "@" || $0 == "+" }) {
+            let text = rest[rest.index(after: mark)...]
+            if rest[mark] == "@" || rest[..<mark].last == "@" {
+                guard rest[mark] == "@", let placement = SymbolFile.parsePlacement(text) else {
+                    throw SymbolError(file: argument, kind: .badArgument(String(text)))
+                }
+                self.placement = placement
+                rest = rest[..<mark]
+            } else if let value = SymbolFile.parseSlide(text) {
+                placement = .slide(value)
+                rest = rest[..<mark]
             }
-            slide = value
-            rest = rest[..<at]
         }
         path = String(rest)
+    }
+
+    /// Behind `@`: an address; with a sign a slide.
+    private static func parsePlacement(_ text: Substring) -> Placement? {
+        if text.first == "-" { return parseSlide(text).map(Placement.slide) }
+        return parseNumber(text).map(Placement.address)
     }
 
     /// A signed 64-bit number; a slide of a kernel may also be given as its unsigned form.

@@ -77,6 +77,14 @@ import Testing
                 excused += 1
                 continue
             }
+            // elfutils 0.188 keeps the line rows of functions that the linker dropped; they count from address 0 and
+            // reach into real code.
+            if ours == [ReferenceFrame(function: "??", place: "??:0")], theirs.count == 1, theirs[0].function == "??",
+                theirs != ours
+            {
+                excused += 1
+                continue
+            }
             if ours != theirs { differences.append("\(hexadecimal(address)): \(ours), elfutils \(theirs)") }
             let symbol = found?.symbol.map { found?.offset == 0 ? $0 : "\($0)+\(hexadecimal(found?.offset ?? 0))" }
             if symbol ?? "" != symbols[address] ?? "" {

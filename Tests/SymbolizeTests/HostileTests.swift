@@ -74,22 +74,4 @@ import Testing
         #expect(refused > 50)
         #expect(warned > 50)
     }
-
-    /// Tables may come from a cache file one day; an index that points nowhere must not trap either.
-    @Test func tablesWithWildIndicesNeverTrap() {
-        var table = AddressTable()
-        table.starts = [10, 20, 30]
-        table.segments = [
-            AddressTable.Segment(symbol: 7, node: 9, file: 99, line: 1),
-            AddressTable.Segment(symbol: 0, node: 0, file: 0, line: 0),
-        ]
-        table.buckets = [900, 1]
-        table.nodes = [FunctionNode(name: 77, callFile: 1, callLine: 1, parent: 0, low: 0)]
-        table.symbols = [FunctionSymbol(address: .max, size: .max, name: 1234, rank: 0)]
-        for address in [UInt64(0), 9, 10, 15, 20, 25, 30, 100, .max] {
-            #expect((table.describe(address, module: "m")?.frames.count ?? 0) <= 512)
-        }
-        #expect(table.ranges(named: "x").isEmpty)
-        #expect(table.aliases(at: .max).count == 1)
-    }
 }

@@ -109,9 +109,10 @@ enum Programs {
         var description: String { rawValue }
     }
 
+    static let sources = [("main.c", main), ("second.c", second), ("assembly.S", assembly)]
+
     /// Builds the program; returns its path.
     static func build(_ variant: Variant, in directory: URL, debug: Bool = true) throws -> String {
-        let sources = [("main.c", main), ("second.c", second), ("assembly.S", assembly)]
         for (name, text) in sources {
             try text.write(to: directory.appendingPathComponent(name), atomically: true, encoding: .utf8)
         }

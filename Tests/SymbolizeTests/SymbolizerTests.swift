@@ -191,11 +191,15 @@ import Testing
     @Test func argumentsNameFileSlideAndRange() throws {
         func parse(_ text: String) throws -> SymbolFile { try SymbolFile(argument: text) }
         #expect(try parse("vmlinux") == SymbolFile(path: "vmlinux"))
-        #expect(try parse("init@0x1000") == SymbolFile(path: "init", slide: 0x1000))
+        #expect(try parse("init@0x1000") == SymbolFile(path: "init", placement: .address(0x1000)))
+        #expect(try parse("init+0x1000") == SymbolFile(path: "init", slide: 0x1000))
+        #expect(try parse("init+-4096") == SymbolFile(path: "init", slide: -4096))
+        #expect(try parse("libstdc++") == SymbolFile(path: "libstdc++"))
         #expect(try parse("init@-4096") == SymbolFile(path: "init", slide: -4096))
-        #expect(try parse("k@0xffffffff80000000").slide == Int64(bitPattern: 0xffff_ffff_8000_0000))
+        #expect(
+            try parse("k+0xffffffff80000000") == SymbolFile(path: "k", slide: Int64(bitPattern: 0xffff_ffff_8000_0000)))
         #expect(try parse("p,0x400000:0x500000") == SymbolFile(path: "p", range: 0x400000..<0x500000))
-        #expect(try parse("a@b@16,1:2") == SymbolFile(path: "a@b", slide: 16, range: 1..<2))
+        #expect(try parse("a@b@16,1:2") == SymbolFile(path: "a@b", placement: .address(16), range: 1..<2))
         for bad in ["f@", "f@x", "f,1", "f,2:1", "f,1:1", "f,1:2:3", "f@0x,1:2", "f@+1", "f,0x+1:3"] {
             #expect(throws: SymbolError.self) { try parse(bad) }
         }

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// Finds the separate debug information of a program: by build ID under /usr/lib/debug, by `.gnu_debuglink`, in the
+/// cache of the debuginfod client; and the file that dwz moved common parts to (`.gnu_debugaltlink`, `.debug_sup`).
+/// Nothing is fetched from the network.
+enum DebugFiles {
+    /// A candidate that was looked at and must not be used, with the reason; warnings for the user.
+    struct Search {
+        var found: ELFImage?
+        /// The CRC that the link asks for, when the file was found through it.
+        var checksum: UInt32?
+        var rejected: [SymbolError] = []
+    }
+
+    static let root = "/usr/lib/debug"
+
+    /// Looks for the debug file of a program that has no DWARF (or no symbols) itself.
+    static func find(for image: ELFImage) -> Search {
+        var search = Search()
+        let identity = image.buildID.count > 2 ? hexadecimalText(image.buildID) : nil
+        if let identity {
+            let path = "\(root)/.build-id/\(identity.prefix(2))/\(identity.dropFirst(2)).debug"
+            if let found = open(path, for: image, &search) {
+                search.found = found
+                return search
+            }
+        }
+        if let (name, checksum) = link(image.rawSection(".gnu_debuglink")) {
+            let directory = realDirectory(image.path)
+            for path in ["\(directory)/\(name)", "\(directory)/.debug/\(name)", "\(root)\(directory)/\(name)"] {
+                if let found = open(path, for: image, &search) {
+                    search.found = found
+                    search.checksum = checksum
+                    return search
+                }
+            }
+        }
+        if let identity {
+            for directory in debuginfodDirectories() {
+                if let found = open("\(directory)/\(identity)/debuginfo", for: image, &search) {
+                    search.found = found
+                    return search
+                }
+            }
+        }
+        return search
+    }
+
+    /// Whether the file found through a link has the CRC that the link asks for.
+    static func verify(_ search: Search) -> SymbolError? {
+        guard let file = search.found, let expected = search.checksum else { return nil }
+        let found = debugLinkChecksum(file.file.bytes)
+        return found == expected
+            ? nil : SymbolError(file: file.path, kind: .wrongChecksum(expected: expected, found: found))
+    }
+
+    /// The alternate file of a file that dwz worked on; a warning where it is missing.
+    static func alternate(of image: ELFImage, warnings: inout [SymbolError]) -> ELFImage? {
+        var name: String
+        var identity: [UInt8]
+        if let old = alternateLink(image.rawSection(".gnu_debugaltlink")) {
+            (name, identity) = old
+        } else if let new = supplementaryLink(image.rawSection(".debug_sup")) {
+            (name, identity) = new
+        } else {
+            return nil
+        }
+        let text = hexadecimalText(identity)
+        var paths = [name.hasPrefix("/") ? name : "\(realDirectory(image.path))/\(name)"]
+        if identity.count > 2 {
+            paths.append("\(root)/.build-id/\(text.prefix(2))/\(text.dropFirst(2)).debug")
+            paths += debuginfodDirectories().map { "\($0)/\(text)/debuginfo" }
+        }
+        for path in paths where MappedFile.exists(path) {
+            guard let found = try? ELFImage(path: path, machine: nil, role: .debugFile) else { continue }
+            if found.buildID == identity || supplementaryIdentity(found) == identity { return found }
+        }
+        warnings.append(SymbolError(file: image.path, kind: .noAlternate(name)))
+        return nil
+    }
+
+    // MARK: - Where to look
+
+    /// $DEBUGINFOD_CACHE_PATH, else the XDG cache directory's, else the one of older clients.
+    private static func debuginfodDirectories() -> [String] {
+        func environment(_ name: String) -> String? {
+            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        }
+        if let path = environment("DEBUGINFOD_CACHE_PATH") { return [path] }
+        var paths: [String] = []
+        if let path = environment("XDG_CACHE_HOME") { paths.append("\(path)/debuginfod_client") }
+        if let home = environment("HOME") {
+            paths.append("\(home)/.cache/debuginfod_client")
+            paths.append("\(home)/.debuginfod_client_cache")
+        }
+        return paths
+    }
+
+    private static func realDirectory(_ path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return directoryName(path) }
+        defer { free(resolved) }
+        return directoryName(String(cString: resolved))
+    }
+
+    /// Opens a candidate; a file of another build is noted as rejected.
+    private static func open(_ path: String, for image: ELFImage, _ search: inout Search) -> ELFImage? {
+        guard MappedFile.exists(path) else { return nil }
+        do throws(SymbolError) {
+            let found = try ELFImage(path: path, machine: image.machine, role: .debugFile)
+            // The link of a file may name the file itself.
+            if found.file.isSame(as: image.file) { return nil }
+            if !found.buildID.isEmpty && !image.buildID.isEmpty && found.buildID != image.buildID {
+                throw SymbolError(
+                    file: path,
+                    kind: .wrongBuildID(
+                        expected: hexadecimalText(image.buildID), found: hexadecimalText(found.buildID)))
+            }
+            return found
+        } catch {
+            search.rejected.append(error)
+            return nil
+        }
+    }
+
+    // MARK: - The links
+
+    /// A name, padding to four bytes, a CRC.
+    private static func link(_ bytes: Bytes) -> (name: String, checksum: UInt32)? {
+        guard let text = bytes.string(0), text.pointee != 0 else { return nil }
+        let length = UInt64(strlen(text))
+        guard let checksum: UInt32 = bytes.load((length &+ 4) & ~3) else { return nil }
+        return (String(cString: text), checksum)
+    }
+
+    /// A name, a build ID.
+    private static func alternateLink(_ bytes: Bytes) -> (name: String, identity: [UInt8])? {
+        guard let text = bytes.string(0), text.pointee != 0 else { return nil }
+        return (String(cString: text), Array(bytes.from(UInt64(strlen(text)) &+ 1).buffer.prefix(64)))
+    }
+
+    /// DWARF 5, section 7.3.6: version, whether this is the supplementary file, name, length and bytes of a checksum.
+    private static func supplementaryLink(_ bytes: Bytes) -> (name: String, identity: [UInt8])? {
+        var cursor = ByteCursor(bytes)
+        guard cursor.u16() == 5, cursor.u8() == 0, let name = cursor.string() else { return nil }
+        return (String(cString: name), identity(&cursor))
+    }
+
+    private static func supplementaryIdentity(_ image: ELFImage) -> [UInt8]? {
+        var cursor = ByteCursor(image.rawSection(".debug_sup"))
+        guard cursor.u16() == 5, cursor.u8() == 1, cursor.string() != nil else { return nil }
+        return identity(&cursor)
+    }
+
+    private static func identity(_ cursor: inout ByteCursor) -> [UInt8] {
+        let length = Int(min(cursor.uleb(), UInt64(cursor.remaining)))
+        return Array(UnsafeRawBufferPointer(start: cursor.position, count: length).prefix(64))
+    }
+}
+
+/// Two digits a byte.
+func hexadecimalText(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}

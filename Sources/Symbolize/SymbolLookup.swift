@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// What an address is, as numbers: the answer of ``SymbolLookup/find(_:)``. Its texts are made on demand.
+public struct SymbolHit: Hashable, Sendable, BitwiseCopyable {
+    /// The address in the file's own terms (the slide taken off).
+    public var address: UInt64
+    /// The module, an index into ``Symbolizer/modules``; all ones when no file knows the address.
+    public var module: UInt32
+    var symbol: UInt32
+    var node: UInt32
+    var file: UInt32
+    /// The source line; 0 when it is not known.
+    public var line: UInt32
+
+    static let unknown = SymbolHit(
+        address: 0, module: .max, symbol: Boundary.none, node: Boundary.none, file: 0, line: 0)
+
+    /// Whether any file knows the address.
+    public var isKnown: Bool { module != .max }
+    /// Whether there is a function, from DWARF or from the symbol table.
+    public var hasFunction: Bool { node != Boundary.none || symbol != Boundary.none }
+}
+
+/// One level of an inline chain, as numbers.
+public struct FrameHit: Hashable, Sendable, BitwiseCopyable {
+    var module: UInt32
+    var node: UInt32
+    var name: UInt32
+    var file: UInt32
+    /// The source line; 0 when it is not known.
+    public var line: UInt32
+    /// Whether this is a function inlined into the next frame.
+    public var isInlined: Bool
+
+    /// Whether the source file is known.
+    public var hasFile: Bool { file != 0 }
+}
+
+/// The modules of a ``Symbolizer`` as they stood at one moment, for hot loops: no lock, no allocation, any thread.
+///
+///     let lookup = symbolizer.lookup
+///     for address in addresses {
+///         let hit = lookup.find(address)
+///         counts[hit.line] += 1
+///         lookup.forEachFrame(hit) { frame in ... lookup.withFunctionName(frame) { ... } }
+///     }
+public struct SymbolLookup: @unchecked Sendable {
+    /// A stretch of addresses of the run, and the modules that answer there, in order.
+    struct Piece {
+        var low: UInt64
+        var high: UInt64
+        var first: Int32
+        var count: Int32
+    }
+
+    struct Candidate {
+        var slide: UInt64
+        var module: UInt32
+        var table: SymbolTable.View
+    }
+
+    /// Keeps the memory of the pieces and candidates.
+    private final class Storage {
+        let pieces: UnsafeMutableBufferPointer<Piece>
+        let candidates: UnsafeMutableBufferPointer<Candidate>
+        let views: UnsafeMutableBufferPointer<SymbolTable.View>
+        /// Keeps what the views point into.
+        let tables: [SymbolTable]
+
+        init(_ pieces: [Piece], _ candidates: [Candidate], _ tables: [SymbolTable]) {
+            self.tables = tables
+            views = .allocate(capacity: tables.count)
+            _ = views.initialize(from: tables.map(\.view))
+            self.pieces = .allocate(capacity: pieces.count)
+            _ = self.pieces.initialize(from: pieces)
+            self.candidates = .allocate(capacity: candidates.count)
+            _ = self.candidates.initialize(from: candidates)
+        }
+
+        deinit {
+            pieces.deallocate()
+            candidates.deallocate()
+            views.deallocate()
+        }
+    }
+
+    private let storage: Storage
+    private let pieces: UnsafeMutableBufferPointer<Piece>
+    private let candidates: UnsafeMutableBufferPointer<Candidate>
+    private let tables: UnsafeMutableBufferPointer<SymbolTable.View>
+    private let slides: [UInt64]
+
+    init(_ modules: [(range: Range<UInt64>, slide: Int64, table: SymbolTable)]) {
+        let edges = Set(modules.flatMap { [$0.range.lowerBound, $0.range.upperBound] }).sorted()
+        var pieces: [Piece] = []
+        var candidates: [Candidate] = []
+        for (low, high) in zip(edges, edges.dropFirst()) {
+            let first = candidates.count
+            for (index, module) in modules.enumerated() where module.range.contains(low) {
+                candidates.append(
+                    Candidate(
+                        slide: UInt64(bitPattern: module.slide), module: UInt32(index), table: module.table.view))
+            }
+            if candidates.count > first {
+                pieces.append(
+                    Piece(low: low, high: high, first: Int32(first), count: Int32(candidates.count - first)))
+            }
+        }
+        storage = Storage(pieces, candidates, modules.map(\.table))
+        self.pieces = storage.pieces
+        self.candidates = storage.candidates
+        tables = storage.views
+        slides = modules.map { UInt64(bitPattern: $0.slide) }
+    }
+
+    // MARK: - Addresses
+
+    /// What stands at an address of the run.
+    @inline(__always)
+    public func find(_ address: UInt64) -> SymbolHit {
+        guard let piece = piece(address) else { return .unknown }
+        for index in Int(piece.first)..<Int(piece.first &+ piece.count) {
+            let slide = candidates[index].slide
+            let own = address &- slide
+            let segment = candidates[index].table.segment(at: own)
+            if segment != .empty {
+                return SymbolHit(
+                    address: own, module: candidates[index].module, symbol: segment.symbol, node: segment.node,
+                    file: segment.file, line: segment.line)
+            }
+        }
+        return .unknown
+    }
+
+    @inline(__always)
+    private func piece(_ address: UInt64) -> Piece? {
+        if pieces.count == 1 {
+            return address >= pieces[0].low && address < pieces[0].high ? pieces[0] : nil
+        }
+        return searchPiece(address)
+    }
+
+    private func searchPiece(_ address: UInt64) -> Piece? {
+        var low = 0
+        var high = pieces.count
+        while low < high {
+            let middle = (low &+ high) / 2
+            if pieces[middle].low <= address { low = middle &+ 1 } else { high = middle }
+        }
+        guard low > 0, address < pieces[low - 1].high else { return nil }
+        return pieces[low - 1]
+    }
+
+    /// What stands at each of many addresses, in any order; `hits` must be as long as `addresses`.
+    ///
+    /// Works in blocks, step by step for a whole block: so the memory accesses of many addresses are under way at once.
+    public func find(_ addresses: UnsafeBufferPointer<UInt64>, into hits: UnsafeMutableBufferPointer<SymbolHit>) {
+        let count = min(addresses.count, hits.count)
+        guard let source = addresses.baseAddress, let target = hits.baseAddress else { return }
+        guard pieces.count == 1, pieces[0].count == 1, candidates[0].table.regions.count == 1 else {
+            for index in 0..<count { target[index] = find(source[index]) }
+            return
+        }
+        let (low, high) = (pieces[0].low, pieces[0].high)
+        let (slide, module, table) = (candidates[0].slide, candidates[0].module, candidates[0].table)
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SymbolLookup.blockSize) { indices in
+            var first = 0
+            while first < count {
+                let size = min(SymbolLookup.blockSize, count &- first)
+                table.indices(source + first, size, slide: slide, into: indices)
+                for at in 0..<size {
+                    let address = source[first &+ at]
+                    var hit = SymbolHit.unknown
+                    if let segment = table.segments[checked: indices[at]], segment != .empty, address >= low,
+                        address < high
+                    {
+                        hit = SymbolHit(
+                            address: address &- slide, module: module, symbol: segment.symbol, node: segment.node,
+                            file: segment.file, line: segment.line)
+                    }
+                    target[first &+ at] = hit
+                }
+                first &+= size
+            }
+        }
+    }
+
+    private static let blockSize = 64
+
+    /// The same for addresses in ascending order: a hit is used again as long as the addresses stay in its segment.
+    public func find(
+        sorted addresses: UnsafeBufferPointer<UInt64>, into hits: UnsafeMutableBufferPointer<SymbolHit>
+    ) {
+        var last: UInt64 = 0
+        var hit = SymbolHit.unknown
+        var end: UInt64 = 0
+        for index in 0..<min(addresses.count, hits.count) {
+            let address = addresses[index]
+            if address >= last && address < end {
+                if hit.isKnown { hit.address &+= address &- last }
+            } else {
+                hit = find(address)
+                end = hit.isKnown ? address &+ tables[Int(hit.module)].room(after: hit.address) : 0
+            }
+            last = address
+            hits[index] = hit
+        }
+    }
+
+    /// The same for arrays; hits in the order of the addresses.
+    public func find(_ addresses: [UInt64]) -> [SymbolHit] {
+        [SymbolHit](unsafeUninitializedCapacity: addresses.count) { hits, count in
+            addresses.withUnsafeBufferPointer { find($0, into: hits) }
+            count = addresses.count
+        }
+    }
+
+    // MARK: - What a hit means
+
+    /// The inline chain, innermost first; the last one is the function itself. Assembly has one frame without a
+    /// function of its own: the symbol's name and a line.
+    @inline(__always)
+    public func forEachFrame(_ hit: SymbolHit, _ body: (FrameHit) -> Void) {
+        guard hit.isKnown else { return }
+        let table = tables[Int(hit.module)]
+        var (file, line) = (hit.file, hit.line)
+        var node = hit.node
+        var depth = 0
+        while depth < SymbolTable.chainLimit, let function = table.nodes[checked: node] {
+            body(
+                FrameHit(
+                    module: hit.module, node: node, name: function.name, file: file, line: line,
+                    isInlined: function.isInlined))
+            guard function.isInlined else { return }
+            (file, line) = (function.callFile, function.callLine)
+            node = function.parent
+            depth &+= 1
+        }
+        if depth == 0, file != 0 || hit.symbol != Boundary.none {
+            let name = table.symbols[checked: hit.symbol]?.name ?? 0
+            body(FrameHit(module: hit.module, node: node, name: name, file: file, line: line, isInlined: false))
+        }
+    }
+
+    /// The name of the function symbol that contains the address and the offset in it; `nil` where none does.
+    public func symbol(_ hit: SymbolHit) -> (name: String, offset: UInt64)? {
+        guard hit.isKnown, let symbol = tables[Int(hit.module)].symbols[checked: hit.symbol] else { return nil }
+        return (tables[Int(hit.module)].name(symbol.name), hit.address &- symbol.address)
+    }
+
+    /// Where, in the run, the code of a frame's function begins.
+    func start(_ frame: FrameHit, of hit: SymbolHit) -> UInt64? {
+        let table = tables[Int(hit.module)]
+        let own = table.nodes[checked: frame.node]?.low ?? table.symbols[checked: hit.symbol]?.address
+        return own.map { $0 &+ slides[Int(hit.module)] }
+    }
+
+    /// The bytes of a frame's function name, UTF-8; empty when it has none.
+    public func withFunctionName<R>(_ frame: FrameHit, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
+        withText(frame.name, module: frame.module, body)
+    }
+
+    /// The bytes of a frame's source file; empty when it is not known.
+    public func withFile<R>(_ frame: FrameHit, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
+        withText(frame.file, module: frame.module, body)
+    }
+
+    private func withText<R>(_ id: UInt32, module: UInt32, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
+        let text = tables[Int(module)].text(id)
+        return UnsafeRawPointer(text).withMemoryRebound(to: UInt8.self, capacity: 1) {
+            body(UnsafeBufferPointer(start: $0, count: strlen(text)))
+        }
+    }
+
+    /// The whole answer with its texts.
+    func describe(_ hit: SymbolHit, module: String) -> Symbolized? {
+        hit.isKnown ? tables[Int(hit.module)].describe(hit.address, module: module) : nil
+    }
+}

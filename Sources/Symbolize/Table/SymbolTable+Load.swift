@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+extension SymbolTable {
+    /// The table of a file: the kept one where there is one, else made now and kept.
+    ///
+    /// Returns the table and what is wrong with the file although it serves.
+    static func load(
+        path: String, machine: UInt16?, cache: SymbolCache
+    ) throws(SymbolError) -> (table: SymbolTable, warnings: [SymbolError]) {
+        if let text = try SymbolText(path: path) {
+            return (try text.table(), text.warnings + [SymbolError(file: path, kind: .noDWARF)])
+        }
+        let program = try ELFImage(path: path, machine: machine)
+        var warnings: [SymbolError] = []
+        var search = DebugFiles.Search()
+        if !hasDebugInfo(program) { search = DebugFiles.find(for: program) }
+        warnings += search.rejected
+        let alternate = DebugFiles.alternate(of: search.found ?? program, warnings: &warnings)
+        let package = SplitUnits.packagePath(programs: [program] + (search.found.map { [$0] } ?? []))
+        var key: SymbolCache.Key?
+        if cache.directory != nil {
+            let made = SymbolCache.Key(
+                program: program, debugFile: search.found, alternate: alternate, package: package)
+            if let table = cache.load(made) {
+                if !table.hasDWARF { warnings.append(SymbolError(file: path, kind: .noDWARF)) }
+                return (table, warnings)
+            }
+            key = made
+        }
+        if let wrong = DebugFiles.verify(search) {
+            warnings.append(wrong)
+            search.found = nil
+        }
+        var builder = TableBuilder(program: program, debugFile: search.found, alternate: alternate)
+        guard let table = builder.build(), table.view.starts.count > 0 else {
+            throw SymbolError(file: path, kind: .noSymbols)
+        }
+        // What is wrong outside of the file may be put right: such a table must not stay.
+        let isLasting = warnings.isEmpty && builder.warnings.allSatisfy { $0.kind == .noDWARF }
+        warnings += builder.warnings
+        if isLasting, let key, let code = cache.store(table, key) {
+            warnings.append(SymbolError(file: cache.directory ?? "", kind: .cacheUnavailable(errno: code)))
+        }
+        return (table, warnings)
+    }
+
+    private static func hasDebugInfo(_ image: ELFImage) -> Bool {
+        for name in [".debug_info", ".zdebug_info"] {
+            if let section = image.section(named: name), image.rawBytes(section).count > 0 { return true }
+        }
+        return false
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CTTLog
+import Glibc
+
+/// Everything that one file says about its addresses, flattened into sorted tables: built in one pass, then only read,
+/// by any number of threads. The same bytes stand in memory and in a cache file:
+///
+///     offset  size  field
+///          0     8  magic "TTSYMTB" and a NUL
+///          8     4  version, 1
+///         12     4  size of this header, 512
+///         16     8  size of the file
+///         24     8  XXH3-64 of the header from offset 32 on
+///         32    16  key: what the table was made from (SymbolCache.Key)
+///         48     8  lowest address of code
+///         56     8  one past the highest address of code
+///         64     8  lowest address of a loaded segment (all ones: not known)
+///         72     4  DWARF functions and inlined copies
+///         76     4  function symbols
+///         80     4  1 when the file has DWARF
+///        128  24×8  sections: offset, number of elements, XXH3-64 of the bytes
+///
+/// All numbers are little-endian. The sections, in this order, each beginning at a multiple of 64:
+///
+///     0  regions   {base u64, span u64, first start u32, starts u32, first bucket u32, buckets u32, shift u32, 0 u32}
+///     1  starts    u32: from base + start on (up to the next start) the segment with the same number holds
+///     2  segments  {symbol u32, node u32, file u32, line u32}; all ones: no symbol, no node; 0: no file, no line
+///     3  buckets   u32: for each run of 1 << shift bytes from base on the last start at or before its first byte
+///     4  nodes     {name u32, call file u32, call line u32, parent u32, low u64}; parent all ones: a function
+///     5  symbols   {address u64, size u64, name u32, rank u32}, by address
+///     6  names     bytes: NUL-terminated strings, named by their offset; offset 0 is the empty name; ends with a NUL
+///     7  text      {low u64, high u64}: where code stands
+///
+/// A file is cut into regions where more than `SymbolTable.largestGap` bytes between two starts say nothing, so that
+/// numbers of 32 bits do. Header, regions and the last byte of `names` are checked when a table is opened; every other
+/// number is checked before it is used as an index: a checksum does not stop a hostile file.
+struct SymbolTable: @unchecked Sendable {
+    /// What holds over one stretch of addresses; `Boundary.none` where something is not known.
+    struct Segment: Equatable, Sendable, BitwiseCopyable {
+        var symbol: UInt32
+        var node: UInt32
+        var file: StringPool.ID
+        var line: UInt32
+
+        static let empty = Segment(symbol: Boundary.none, node: Boundary.none, file: 0, line: 0)
+    }
+
+    struct Region: Sendable, BitwiseCopyable {
+        var base: UInt64
+        /// Bytes from the base to one past what the last segment holds for.
+        var span: UInt64
+        var firstStart: UInt32
+        var startCount: UInt32
+        var firstBucket: UInt32
+        var bucketCount: UInt32
+        var shift: UInt32
+        var reserved: UInt32 = 0
+    }
+
+    /// One array of plain values.
+    struct Column<Element: BitwiseCopyable>: @unchecked Sendable, BitwiseCopyable {
+        let start: UnsafePointer<Element>
+        let count: Int
+
+        /// The element, or `nil` past the end.
+        @inline(__always)
+        subscript(checked index: UInt32) -> Element? { Int(index) < count ? start[Int(index)] : nil }
+
+        @inline(__always)
+        subscript(index: Int) -> Element { start[index] }
+    }
+
+    /// The sections, for lookups: plain pointers, so that hot loops count no references.
+    struct View: @unchecked Sendable, BitwiseCopyable {
+        let regions: Column<Region>
+        let starts: Column<UInt32>
+        let segments: Column<Segment>
+        let buckets: Column<UInt32>
+        let nodes: Column<FunctionNode>
+        let symbols: Column<FunctionSymbol>
+        let names: Column<UInt8>
+        let text: Column<TextRange>
+    }
+
+    let view: View
+    /// The addresses of the file's code, from the lowest to one past the highest.
+    let low: UInt64
+    let high: UInt64
+    /// The lowest address of a loaded segment.
+    let lowestSegment: UInt64?
+    let functionCount: Int
+    let hasDWARF: Bool
+    /// Keeps the memory.
+    private let owner: AnyObject
+
+    struct TextRange: Sendable, BitwiseCopyable {
+        var low: UInt64
+        var high: UInt64
+    }
+
+    /// Between starts that lie further apart a new region begins.
+    static let largestGap: UInt64 = 1 << 28
+
+    // MARK: - Header
+
+    static let magic: UInt64 = 0x0042_544d_5953_5454
+    static let version: UInt32 = 1
+    static let headerSize = 512
+    static let sectionCount = 8
+
+    /// Makes a table of bytes in its format; `nil` when they are not, or are not for this key.
+    init?(_ bytes: Bytes, key: SymbolCache.Key, owner: AnyObject) {
+        guard let header = bytes.slice(0, UInt64(SymbolTable.headerSize)), header.load(0) == SymbolTable.magic,
+            header.load(8) == SymbolTable.version, header.load(12) == UInt32(SymbolTable.headerSize),
+            header.load(16) == UInt64(bytes.count),
+            header.load(24) == ttlog_hash(header.start + 32, SymbolTable.headerSize - 32, 0),
+            header.load(32) == key.first, header.load(40) == key.second
+        else { return nil }
+        func section<Element: BitwiseCopyable>(_ index: UInt64, _: Element.Type = Element.self) -> Column<Element>? {
+            let entry = 128 &+ index &* 24
+            guard let offset: UInt64 = header.load(entry), let count: UInt64 = header.load(entry &+ 8),
+                let hash: UInt64 = header.load(entry &+ 16), offset % 64 == 0, count <= UInt64(bytes.count),
+                let area = bytes.slice(offset, count &* UInt64(MemoryLayout<Element>.stride)),
+                ttlog_hash(area.start, area.count, 0) == hash
+            else { return nil }
+            return Column(
+                start: area.start.assumingMemoryBound(to: Element.self),
+                count: area.count / MemoryLayout<Element>.stride)
+        }
+        guard let regions = section(0, Region.self), let starts = section(1, UInt32.self),
+            let segments = section(2, Segment.self), let buckets = section(3, UInt32.self),
+            let nodes = section(4, FunctionNode.self), let symbols = section(5, FunctionSymbol.self),
+            let names = section(6, UInt8.self), let text = section(7, TextRange.self),
+            let low: UInt64 = header.load(48), let high: UInt64 = header.load(56), low <= high,
+            let lowestSegment: UInt64 = header.load(64), let functions: UInt32 = header.load(72),
+            let hasDWARF: UInt32 = header.load(80)
+        else { return nil }
+        self.init(
+            View(
+                regions: regions, starts: starts, segments: segments, buckets: buckets, nodes: nodes,
+                symbols: symbols, names: names, text: text),
+            low: low, high: high, lowestSegment: lowestSegment == .max ? nil : lowestSegment,
+            functionCount: Int(functions),
+            hasDWARF: hasDWARF == 1, owner: owner)
+    }
+
+    /// Puts a table together; `nil` when its parts do not fit each other.
+    init?(
+        _ view: View, low: UInt64, high: UInt64, lowestSegment: UInt64?, functionCount: Int, hasDWARF: Bool,
+        owner: AnyObject
+    ) {
+        let names = view.names
+        guard view.segments.count == view.starts.count, names.count > 0, names[names.count - 1] == 0 else { return nil }
+        for index in 0..<view.regions.count {
+            let region = view.regions[index]
+            guard UInt64(region.firstStart) + UInt64(region.startCount) <= UInt64(view.starts.count),
+                UInt64(region.firstBucket) + UInt64(region.bucketCount) <= UInt64(view.buckets.count),
+                region.shift < 32, region.startCount > 0
+            else { return nil }
+        }
+        self.view = view
+        self.low = low
+        self.high = high
+        self.lowestSegment = lowestSegment
+        self.functionCount = functionCount
+        self.hasDWARF = hasDWARF
+        self.owner = owner
+    }
+
+    /// The header of a table with these sections: offset and number of elements are worked out here.
+    func header(key: SymbolCache.Key) -> (header: [UInt8], sections: [(offset: Int, bytes: UnsafeRawBufferPointer)]) {
+        var bytes = [UInt8](repeating: 0, count: SymbolTable.headerSize)
+        func put(_ value: UInt64, at offset: Int) {
+            for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(index * 8)) }
+        }
+        var at = SymbolTable.headerSize
+        var sections: [(offset: Int, bytes: UnsafeRawBufferPointer)] = []
+        func add<Element>(_ column: Column<Element>) {
+            let raw = UnsafeRawBufferPointer(
+                start: column.start, count: column.count * MemoryLayout<Element>.stride)
+            let entry = 128 + sections.count * 24
+            put(UInt64(at), at: entry)
+            put(UInt64(column.count), at: entry + 8)
+            put(ttlog_hash(raw.baseAddress, raw.count, 0), at: entry + 16)
+            sections.append((at, raw))
+            at = (at + raw.count + 63) & ~63
+        }
+        add(view.regions)
+        add(view.starts)
+        add(view.segments)
+        add(view.buckets)
+        add(view.nodes)
+        add(view.symbols)
+        add(view.names)
+        add(view.text)
+        put(SymbolTable.magic, at: 0)
+        put(UInt64(SymbolTable.version) | UInt64(SymbolTable.headerSize) << 32, at: 8)
+        put(UInt64(at), at: 16)
+        put(key.first, at: 32)
+        put(key.second, at: 40)
+        put(low, at: 48)
+        put(high, at: 56)
+        put(lowestSegment ?? .max, at: 64)
+        put(UInt64(UInt32(truncatingIfNeeded: functionCount)) | UInt64(view.symbols.count) << 32, at: 72)
+        put(hasDWARF ? 1 : 0, at: 80)
+        put(bytes.withUnsafeBytes { ttlog_hash($0.baseAddress! + 32, $0.count - 32, 0) }, at: 24)
+        return (bytes, sections)
+    }
+}

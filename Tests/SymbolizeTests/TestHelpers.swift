@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+
+@testable import Symbolize
+
+extension ScratchDirectory {
+    /// The path of a file in here that need not exist yet.
+    func path(_ name: String) -> String { url.appendingPathComponent(name).path }
+}
+
+/// A table that holds this and nothing else, however wild.
+func makeTable(
+    regions: [SymbolTable.Region], starts: [UInt32], segments: [SymbolTable.Segment], buckets: [UInt32],
+    nodes: [FunctionNode] = [], symbols: [FunctionSymbol] = [], names: [UInt8] = [0]
+) -> SymbolTable? {
+    let memory = TableMemory()
+    let view = SymbolTable.View(
+        regions: memory.keep(regions), starts: memory.keep(starts), segments: memory.keep(segments),
+        buckets: memory.keep(buckets), nodes: memory.keep(nodes), symbols: memory.keep(symbols),
+        names: memory.keep(names), text: memory.keep([]))
+    return SymbolTable(
+        view, low: 0, high: .max, lowestSegment: nil, functionCount: nodes.count, hasDWARF: true, owner: memory)
+}
