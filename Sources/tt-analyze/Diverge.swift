@@ -41,7 +41,7 @@ struct Diverge: ParsableCommand {
         name: .customLong("replay-symbols"),
         help: ArgumentHelp(
             "Name the replay's addresses after this file, when it ran another binary; may be repeated.",
-            valueName: "file[@slide][,from:to]"),
+            valueName: "file[@address|+slide][,from:to]"),
         completion: .file())
     var replaySymbols: [String] = []
 
@@ -92,10 +92,10 @@ struct Diverge: ParsableCommand {
             replayFiles = symbols.files.isEmpty ? Diverge.kernel(of: replay).map { [$0] } ?? [] : symbols.files
         }
         let isGiven = !symbols.files.isEmpty || !replaySymbols.isEmpty
-        let symbolizer = isNeeded ? try Diverge.symbolizer(originalFiles, machine, isGiven: isGiven) : nil
+        let symbolizer = isNeeded ? try self.symbolizer(originalFiles, machine, isGiven: isGiven) : nil
         let other =
             isNeeded && replayFiles != originalFiles
-            ? try Diverge.symbolizer(replayFiles, machine, isGiven: isGiven) : nil
+            ? try self.symbolizer(replayFiles, machine, isGiven: isGiven) : nil
         return DivergenceReport(
             alignment: alignment, original: first, replay: second, symbolizer: symbolizer, replaySymbolizer: other,
             symbolFiles: symbolizer == nil ? [] : originalFiles,
@@ -103,11 +103,9 @@ struct Diverge: ParsableCommand {
     }
 
     /// Reads symbol files; files that only a manifest names may lack names, or be no ELF files at all.
-    private static func symbolizer(_ files: [String], _ machine: UInt16, isGiven: Bool) throws -> Symbolizer? {
-        var options = SymbolOptions()
-        options.files = files
-        if isGiven { return try options.symbolizer(machine: machine) }
-        return try? options.symbolizer(machine: machine)
+    private func symbolizer(_ files: [String], _ machine: UInt16, isGiven: Bool) throws -> Symbolizer? {
+        if isGiven { return try symbols.symbolizer(files, machine: machine) }
+        return try? symbols.symbolizer(files, machine: machine)
     }
 
     /// The kernel that the manifest beside a log names.

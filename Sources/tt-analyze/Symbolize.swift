@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+@preconcurrency import Glibc
+import LogTools
+import Symbolize
+import ToolSupport
+
+/// `tt-analyze symbolize`: what addresses are, printed as addr2line does.
+struct Symbolize: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say what addresses are: function, file, line, inline chain.",
+        discussion: """
+            Takes addresses (hexadecimal, with or without 0x) or places SYMBOL[+OFFSET] from the arguments or, without \
+            any, from standard input, one a line, and prints what addr2line prints; --format json is llvm-symbolizer's \
+            JSON, one object a line for standard input, one array for arguments.
+
+            EXAMPLES
+              tt-analyze symbolize --symbols vmlinux -f -i 0xffffffff81000123
+              tt-analyze symbolize --symbols vmlinux+0x1c000000 --format json < addresses
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text, json
+    }
+
+    @OptionGroup var symbols: SymbolOptions
+
+    @Flag(name: [.customShort("f"), .long], help: "Print function names.")
+    var functions = false
+
+    @Flag(name: [.customShort("i"), .long], help: "Print the functions that the code was inlined into, too.")
+    var inlines = false
+
+    @Flag(name: [.customShort("a"), .long], help: "Print each address before its answer.")
+    var addresses = false
+
+    @Flag(name: [.customShort("s"), .long], help: "Print file names without their directories.")
+    var basenames = false
+
+    @Option(help: "How answers are printed; json implies -f -i.")
+    var format = Format.text
+
+    @Argument(help: ArgumentHelp("Addresses, or SYMBOL[+OFFSET].", valueName: "address"))
+    var places: [String] = []
+
+    func run() throws {
+        guard let symbolizer = try symbols.symbolizer(machine: nil) else {
+            throw ValidationError("Missing expected argument '--symbols <file>'")
+        }
+        var formatter = AddressFormatter(symbolizer)
+        formatter.style = format == .json ? .json : .addr2line
+        formatter.functions = functions || format == .json
+        formatter.inlines = inlines || format == .json
+        formatter.addresses = addresses
+        formatter.basenames = basenames
+        if places.isEmpty {
+            try answerInput(formatter, symbolizer)
+        } else {
+            try answer(places, formatter, symbolizer)
+        }
+    }
+
+    private func answer(_ places: [String], _ formatter: AddressFormatter, _ symbolizer: Symbolizer) throws {
+        var text = TextBuffer()
+        if format == .json { text.append("[") }
+        for (index, place) in places.enumerated() {
+            guard let address = AddressReader.address(place, symbolizer) else {
+                throw RuntimeError("\"\(place)\" is neither a hexadecimal address nor a known SYMBOL[+OFFSET]")
+            }
+            if format == .json && index > 0 { text.append(",") }
+            formatter.append(address, to: &text)
+        }
+        if format == .json { text.append("]\n") }
+        text.withBytes { Output.standard.write($0) }
+    }
+
+    /// Answers as the input comes, so that another program can ask one address at a time.
+    private func answerInput(_ formatter: AddressFormatter, _ symbolizer: Symbolizer) throws {
+        var reader = AddressReader(STDIN_FILENO)
+        var text = TextBuffer()
+        var unknown = 0
+        while let addresses = try reader.next(symbolizer) {
+            text.removeAll()
+            for address in addresses {
+                if let address {
+                    formatter.append(address, to: &text)
+                } else {
+                    unknown += 1
+                    formatter.appendUnknown(to: &text)
+                }
+                if format == .json { text.append(0x0a) }
+            }
+            text.withBytes { Output.standard.write($0) }
+            Output.standard.flush()
+        }
+        if unknown > 0 {
+            Diagnostics.warning(
+                "\(unknown) line\(unknown == 1 ? "" : "s") of standard input neither a hexadecimal address nor a known "
+                    + "SYMBOL[+OFFSET]")
+        }
+    }
+}
