@@ -18,10 +18,10 @@ build: deps ## the tools, release, Swift runtime linked statically: .build/relea
 	$(RELEASE)
 
 plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
-	@$(MAKE) --no-print-directory -C hypervisor/qemu
+	@$(MAKE) --no-print-directory -s -C hypervisor/qemu
 
 guests: deps ## the small guests that tests and the demo record
-	@$(MAKE) --no-print-directory -C hypervisor/guests/tiny
+	@$(MAKE) --no-print-directory -s -C hypervisor/guests/tiny
 
 qemu10: ## QEMU 10.0 from bookworm-backports into the user's cache, beside the system's 7.2; prints its path
 	@scripts/fetch-qemu10

@@ -57,10 +57,7 @@ public struct DivergenceReport {
         if let stateDirectory, let ip = divergence.replay.ip ?? divergence.original.ip {
             let directory = DivergenceReport.quoted(stateDirectory)
             commands.append(
-                (
-                    "a replay that waits for a debugger",
-                    "tt-replay --force --hang-timeout 86400 \(directory) -- -S -gdb tcp::1234"
-                ))
+                ("a replay that waits for a debugger", "tt-replay \(directory) -- -S -gdb tcp::1234"))
             commands.append(
                 (
                     "the debugger, stopped each time that instruction is reached",

@@ -35,7 +35,7 @@ struct FixtureTests {
         #expect(result.status == 1)
         #expect(result.output.hasPrefix("control flow differs\n"))
         // The original faults in stumble() where the replay's loop in step() takes one more turn.
-        #expect(result.output.contains("original  brctr 1179549, icount 6872736\n            0x201042 <stumble @"))
+        #expect(result.output.contains("original  brctr 1179549, icount 6872726\n            0x201042 <stumble @"))
         #expect(result.output.contains("main.c:55"))
         #expect(result.output.contains("replay    brctr 1179549"))
         #expect(result.output.contains("<step+"))
