@@ -6,7 +6,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build plugin guests qemu10 demo demo-linux test test-unit test-qemu lint bench fuzz fixtures docs install clean
+.PHONY: help deps build plugin guests qemu10 demo demo-linux test test-unit test-qemu lint bench bench-symbols fuzz fixtures docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -47,8 +47,12 @@ lint: ## formatting of the Swift sources
 bench: build plugin guests ## speeds, beside C, cmp and QEMU alone
 	@Benchmarks/run
 
-fuzz: deps ## the reader under libFuzzer, a minute (FUZZ_SECONDS=n)
+bench-symbols: build ## symbolizers beside each other on Debian's vmlinux (850 MB to fetch, once)
+	@Benchmarks/symbols/run
+
+fuzz: deps ## the readers of logs and of symbol files under libFuzzer, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
+	@Tests/Fuzz/symbolize.sh $(or $(FUZZ_SECONDS),60)
 
 fixtures: build plugin guests ## record Fixtures/ anew
 	@scripts/make-fixtures

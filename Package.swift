@@ -68,7 +68,7 @@ let package = Package(
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog", "TestSupport"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
-        .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize"]),
+        .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "CTTLog"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
