@@ -52,7 +52,7 @@ def main():
     for name, _, _ in CASES:
         read = int(answers[name]["statistics"]["bytesRead"])
         print(
-            f"| {name} | {answers[name]['verdict']['kind']} | {best[name]:.3f} | {read / 1000:.0f} "
+            f"| {name} | {answers[name]['verdict']} | {best[name]:.3f} | {read / 1000:.0f} "
             f"| {100 * read / stored:.2f} % | {best['cmp'] / best[name]:.1f}x as long |"
         )
     raw = os.path.getsize(path("original.raw")) * 2
