@@ -6,7 +6,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build plugin guests qemu10 demo demo-linux test test-unit test-qemu lint bench bench-symbols fuzz fixtures docs install clean
+.PHONY: help deps build plugin guests qemu10 demo demo-linux test test-unit test-qemu test-qemu10 lint bench bench-symbols fuzz fixtures docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ test-unit: deps ## the tests that need no guest
 
 test-qemu: deps ## the tests that record and replay real guests under QEMU
 	@scripts/test qemu
+
+test-qemu10: deps ## the tests with QEMU 10.0 (make qemu10)
+	@scripts/test qemu10
 
 lint: ## formatting of the Swift sources
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources

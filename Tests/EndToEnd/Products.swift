@@ -44,7 +44,17 @@ enum Products {
 
     static var plugin: String { made ? "\(root)/hypervisor/qemu/build/libttd.so" : "" }
 
-    /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`.
+    /// QEMU 10.0, unpacked in the user's cache; fetched when it is not there yet.
+    static let qemu10: String? = {
+        let result = try? run("\(root)/scripts/fetch-qemu10", [], seconds: 300)
+        guard let result, result.status == 0 else {
+            Issue.record("scripts/fetch-qemu10: \(result?.err ?? "not started")")
+            return nil
+        }
+        return String(result.out.prefix { $0 != "\n" })
+    }()
+
+    /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`; or `aliases`.
     static func guest(_ name: String) -> String { made ? "\(root)/hypervisor/guests/tiny/build/\(name).elf" : "" }
 
     /// The small guest, working as long as asked.

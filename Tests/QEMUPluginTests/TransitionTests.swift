@@ -27,7 +27,7 @@ struct TransitionTests {
                 offset: UInt16(4 * index), size: 4, branch_class: index == 2 ? UInt8(branchClass.rawValue) : 0)
         }
         var transition = ttd_transition()
-        let step = ttd_step_between(block, done, to, 77, &transition)
+        let step = ttd_step_between(block, 0, done, to, 77, &transition)
         return (step, transition)
     }
 

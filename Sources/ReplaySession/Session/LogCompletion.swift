@@ -167,6 +167,7 @@ extension RunLogSummary {
         self.init(
             path: log.path, bytes: log.fileSize, branches: counts[.branch] ?? 0, events: counts[.event] ?? 0,
             accesses: counts[.access] ?? 0, lost: log.lostRecords, clock: clock, instructions: instructions)
+        pluginAPI = log.header.recorderGeneration == 0 ? nil : Int(log.header.recorderGeneration)
     }
 }
 

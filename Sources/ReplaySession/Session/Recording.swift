@@ -71,6 +71,7 @@ public struct Recording: Sendable {
         }
         if let log { outcome.instructions = log.instructions }
         manifest.outcome = outcome
+        manifest.pluginAPI = log?.pluginAPI
         try manifest.write(files.manifest)
         warnings += outcome.messages
         let trouble = outcome.isOrderly ? (plugin == nil ? nil : RunSummary.trouble(log)) : outcome.text

@@ -106,10 +106,11 @@ public struct Replay: Sendable {
             files: files, inputLog: inputLog, manifest: manifest, warnings: &warnings)
         if let log { outcome.instructions = log.instructions }
         manifest.outcome = outcome
+        manifest.pluginAPI = log?.pluginAPI
         try manifest.write(files.manifest)
         warnings += outcome.messages
 
-        let parted = Replay.differences(of: outcome, log, from: recording, directory)
+        let parted = Replay.differences(of: outcome, log, from: recording, directory, qemu: identity)
         let trouble = outcome.wasInterrupted ? outcome.text : RunSummary.trouble(log)
         let verdict: RunSummary.Verdict = trouble != nil ? .trouble : parted.isEmpty ? .done : .different
         let place = ShellWord.quoted(path)
@@ -163,7 +164,8 @@ public struct Replay: Sendable {
 
     /// What visibly went differently.
     private static func differences(
-        of outcome: RunOutcome, _ log: RunLogSummary?, from recording: Manifest, _ directory: StateDirectory
+        of outcome: RunOutcome, _ log: RunLogSummary?, from recording: Manifest, _ directory: StateDirectory,
+        qemu: QEMUIdentity
     ) -> [String] {
         var list: [String] = []
         if let recorded = recording.outcome {
@@ -172,7 +174,7 @@ public struct Replay: Sendable {
                 if outcome.reason == .hung || outcome.reason == .hostError { list.append(outcome.text) }
             } else if outcome.reason != recorded.reason {
                 list.append("\(outcome.text); the recording: \(recorded.text)")
-            } else if outcome.process != recorded.process {
+            } else if outcome.process != recorded.process, log == nil || qemu.exitStatusIsReliable {
                 list.append("QEMU ended with \(outcome.process), in the recording with \(recorded.process)")
             }
         }

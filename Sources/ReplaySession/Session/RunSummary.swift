@@ -50,6 +50,8 @@ public struct RunLogSummary: Codable, Sendable, Equatable {
     public var comparableEnd: End?
     /// nil where the log could not be joined with QEMU's input log.
     public var join: Join?
+    /// The level of QEMU's plugin interface, as the log's header has it.
+    public var pluginAPI: Int?
 
     init(
         path: String, bytes: UInt64, branches: UInt64, events: UInt64, accesses: UInt64, lost: UInt64, clock: UInt64,

@@ -35,6 +35,9 @@ public struct Manifest: Codable, Sendable, Equatable {
     /// `replay.bin` as the recording left it.
     public var inputLog: FileIdentity?
     public var outcome: RunOutcome?
+    /// The level of QEMU's plugin interface that the plugin found (1 in QEMU 7.2, 4 in 10.0), from the log's header; nil
+    /// before the run has ended and for a run without a log.
+    public var pluginAPI: Int?
 
     public static let schemaName = "tt-analyze manifest"
     public static let currentVersion = 1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * api.c - everything that depends on the generation of QEMU's plugin interface.
+ * api.c - everything that depends on the level of QEMU's plugin interface.
  *
  * QEMU reads qemu_plugin_version before it calls anything here, and refuses a plugin whose version is outside of its
  * range with a message that helps nobody. Constructors run earlier still: the version is chosen there, by what the
@@ -19,7 +19,14 @@ int ttd_api_generation(void) {
     if (qemu_plugin_register_vcpu_discon_cb) {
         return 7;
     }
-    return qemu_plugin_scoreboard_new ? 4 : 1;
+    if (qemu_plugin_scoreboard_new) {
+        return qemu_plugin_mem_get_value ? 4 : 2;
+    }
+    return 1;
+}
+
+bool ttd_api_shares_blocks(void) {
+    return ttd_api_generation() >= 4;
 }
 
 __attribute__((constructor)) static void choose_version(void) {
@@ -27,10 +34,12 @@ __attribute__((constructor)) static void choose_version(void) {
 }
 
 bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size) {
-    if (info->version.min > 1 || info->version.cur != 1 || !qemu_plugin_register_vcpu_insn_exec_inline) {
+    bool known = (info->version.cur == 1 && qemu_plugin_register_vcpu_insn_exec_inline) ||
+                 (info->version.cur == 4 && ttd_api_generation() == 4);
+    if (!known) {
         snprintf(message, size,
-                 "this QEMU offers plugin API %d (oldest accepted: %d); this plugin knows API 1 only, which QEMU 7.2 "
-                 "(Debian bookworm) has. Run it with QEMU 7.2.",
+                 "this QEMU offers plugin API %d (oldest accepted: %d); this plugin knows API 1, which QEMU 7.2 (Debian "
+                 "bookworm) has, and API 4 of QEMU 10.0 (bookworm-backports). Run it with one of them.",
                  info->version.cur, info->version.min);
         return false;
     }
@@ -45,22 +54,79 @@ bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size) {
     }
     if (info->system.smp_vcpus != 1) {
         snprintf(message, size,
-                 "the guest has %d vCPUs; plugin API 1 counts the instructions of all vCPUs together, and QEMU's "
-                 "record/replay does not support more than one. Use -smp 1.",
+                 "the guest has %d vCPUs; the plugin counts the instructions of one, and QEMU's record/replay does not "
+                 "support more. Use -smp 1.",
                  info->system.smp_vcpus);
         return false;
     }
     return true;
 }
 
-void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *counter, uint64_t count) {
-    qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, counter, count);
+static struct qemu_plugin_scoreboard *score; /* of one counter */
+
+uint64_t *ttd_api_start_counter(uint64_t *own) {
+    if (!qemu_plugin_scoreboard_new) {
+        return own;
+    }
+    if (!score) {
+        score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
+    }
+    return qemu_plugin_scoreboard_find(score, 0);
+}
+
+void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *own, uint64_t count) {
+    if (score) {
+        qemu_plugin_u64 entry = {.score = score, .offset = 0};
+        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64, entry, count);
+    } else {
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, own, count);
+    }
+}
+
+static struct {
+    struct qemu_plugin_register *handles[TTD_REGISTER_COUNT];
+    GByteArray *value;
+} registers;
+
+bool ttd_api_find_registers(const char **missing) {
+    static const char *const names[TTD_REGISTER_COUNT] = {
+        [TTD_REGISTER_RIP] = "rip",
+    };
+    registers.value = g_byte_array_new();
+    const GArray *list = qemu_plugin_get_registers();
+    const qemu_plugin_reg_descriptor *descriptors = (const void *)list->data;
+    for (int which = 0; which < TTD_REGISTER_COUNT; which++) {
+        for (unsigned i = 0; i < list->len; i++) {
+            if (strcmp(descriptors[i].name, names[which]) == 0) {
+                registers.handles[which] = descriptors[i].handle;
+            }
+        }
+        if (!registers.handles[which]) {
+            *missing = names[which];
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t ttd_api_read_register(enum ttd_register which) {
+    g_byte_array_set_size(registers.value, 0);
+    qemu_plugin_read_register(registers.handles[which], registers.value);
+    uint64_t value = 0;
+    memcpy(&value, registers.value->data, registers.value->len < sizeof value ? registers.value->len : sizeof value);
+    return value;
 }
 
 size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *bytes, size_t size) {
     size_t length = qemu_plugin_insn_size(insn);
     if (length > size) {
         length = size;
+    }
+    if (ttd_api_generation() >= 4) {
+        size_t (*copy)(const struct qemu_plugin_insn *, void *, size_t);
+        const void *(*function)(const struct qemu_plugin_insn *) = qemu_plugin_insn_data;
+        memcpy(&copy, &function, sizeof copy);
+        return copy(insn, bytes, length);
     }
     memcpy(bytes, qemu_plugin_insn_data(insn), length);
     return length;

@@ -8,14 +8,36 @@
 
 #include "qemu_plugin_api.h"
 
-/* The plugin API generation that this QEMU process offers, guessed before QEMU tells: 1, 4 or 7. */
+/* The plugin API level that this QEMU process offers, told by what it exports, before QEMU says it: 1, 2, 4 or 7. Those
+ * that the plugin works with are 1 and 4. */
 int ttd_api_generation(void);
+
+/* Whether registers and memory can be read, and blocks are shared between virtual addresses (CF_PCREL): both came with
+ * QEMU 9 and 10. Then the addresses that QEMU tells of a block are those of its first execution. */
+bool ttd_api_shares_blocks(void);
 
 /* Whether this plugin works in the QEMU that `info` describes. If not, `message` says why, for people. */
 bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size);
 
-/* Adds `count` to *counter each time the instruction begins executing. */
-void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *counter, uint64_t count);
+/* The counter of instructions: `own`, or memory of QEMU's. Call it when the vCPU starts, on its thread. */
+uint64_t *ttd_api_start_counter(uint64_t *own);
+
+/* Adds `count` to the counter each time the instruction begins executing; `own` as above. */
+void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *own, uint64_t count);
+
+/* Registers that can be read where blocks are shared. */
+enum ttd_register {
+    TTD_REGISTER_RIP,
+    TTD_REGISTER_COUNT,
+};
+
+/* Looks the registers up. Call it when the vCPU starts, on its thread. Returns false when one is missing, and names it
+ * in *missing. */
+bool ttd_api_find_registers(const char **missing);
+
+/* The first 64 bits of a register of the current vCPU. The callback that calls it has asked for QEMU_PLUGIN_CB_R_REGS.
+ * rip is exact at a block's start only. */
+uint64_t ttd_api_read_register(enum ttd_register which);
 
 /* Copies at most `size` of the instruction's bytes; returns how many. */
 size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *bytes, size_t size);

@@ -26,6 +26,8 @@ static struct {
     uint64_t icount; /* instructions begun */
     uint64_t transitions;
     uint64_t mismatches;
+    uint64_t blocks; /* compared with rip */
+    uint64_t wrong_addresses;
 } check;
 
 static void report_mismatch(const struct ttd_transition *expected, const struct ttlog_raw_branch *written) {
@@ -57,7 +59,11 @@ static void compare(const struct ttd_transition *expected) {
 
 static void on_instruction(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    const struct checked *now = userdata;
+    struct checked now = *(const struct checked *)userdata;
+    uint64_t delta = ttd_recorder.delta;
+    now.address += delta;
+    now.fall_through += delta;
+    now.target += delta;
     if (__atomic_load_n(&ttd_recorder.stopped, __ATOMIC_RELAXED) || ttd_recorder.lane->branches_off) {
         return;
     }
@@ -66,7 +72,7 @@ static void on_instruction(unsigned vcpu, void *userdata) {
     if (check.has_previous) {
         const struct checked *before = &check.previous;
         switch (ttd_step_after(before->address, before->fall_through, before->branch_class, before->has_target,
-                               before->target, now->address, check.icount, &transition)) {
+                               before->target, now.address, check.icount, &transition)) {
         case TTD_STEP_SEQUENTIAL:
             break;
         case TTD_STEP_RESTARTED:
@@ -82,7 +88,7 @@ static void on_instruction(unsigned vcpu, void *userdata) {
         check.icount = ttd_recorder.entered_at;
         check.has_previous = true;
     }
-    check.previous = *now;
+    check.previous = now;
     check.icount++;
 }
 
@@ -103,6 +109,26 @@ bool ttd_check_instruction(struct qemu_plugin_insn *insn, uint64_t address, uint
     return true;
 }
 
+static void on_block(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    const struct ttd_block *block = userdata;
+    if (__atomic_load_n(&ttd_recorder.stopped, __ATOMIC_RELAXED)) {
+        return;
+    }
+    uint64_t expected = ttd_recorder_true_address(block);
+    uint64_t assumed = block->address + ttd_recorder.delta;
+    check.blocks++;
+    if (assumed != expected && ++check.wrong_addresses <= 10) {
+        ttd_tell("check: at instruction %llu a block stands at %llx, taken for %llx",
+                 (unsigned long long)ttd_recorder_icount(), (unsigned long long)expected,
+                 (unsigned long long)assumed);
+    }
+}
+
+void ttd_check_block(struct qemu_plugin_tb *tb, const struct ttd_block *block) {
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_R_REGS, (void *)block);
+}
+
 void ttd_check_flush(void) {
     ttd_arena_free(&check.memory);
 }
@@ -116,4 +142,10 @@ void ttd_check_report(void) {
              (unsigned long long)check.mismatches);
     ttd_tell("check: %s", text);
     ttlog_write_attribute(ttd_recorder.writer, "recorder.check", text);
+    if (check.blocks > 0) {
+        snprintf(text, sizeof text, "%llu blocks checked, %llu wrong addresses", (unsigned long long)check.blocks,
+                 (unsigned long long)check.wrong_addresses);
+        ttd_tell("check: %s", text);
+        ttlog_write_attribute(ttd_recorder.writer, "recorder.check-addresses", text);
+    }
 }

@@ -13,6 +13,11 @@
 bool ttd_check_instruction(struct qemu_plugin_insn *insn, uint64_t address, uint8_t size,
                            const struct ttd_instruction *decoded);
 
+/* Has the block's address compared with rip each time it is entered (where blocks are shared). Behind the recorder's own
+ * callback. */
+struct ttd_block;
+void ttd_check_block(struct qemu_plugin_tb *tb, const struct ttd_block *block);
+
 /* QEMU has dropped its translations. */
 void ttd_check_flush(void);
 

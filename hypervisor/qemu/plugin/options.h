@@ -15,7 +15,9 @@
  *     window=FROM:TO             mode digest: branch bodies between these clocks stay
  *     sync=SECONDS               force the log to the disk this often (0: leave it to the kernel)
  *     oracle=PATH                tests: a page to count committed records in, {u64 branches, u64 events and accesses}
- *     check=on|off               tests: compute every transition a second time from single instructions, and compare
+ *     check=on|off               tests: compute every transition a second time from single instructions, and compare;
+ *                                where blocks are shared between addresses (API 4), each block's address with rip too
+ *     correct=on|off             tests: off leaves the addresses of shared blocks as QEMU gives them (on)
  */
 #ifndef TTD_OPTIONS_H
 #define TTD_OPTIONS_H
@@ -32,6 +34,7 @@ struct ttd_options {
     bool access;
     bool mmio;
     bool check;
+    bool correct;
     ttlog_options writer; /* features, recorder and machine are set by the plugin */
 };
 

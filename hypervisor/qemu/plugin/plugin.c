@@ -26,6 +26,7 @@ static struct {
     bool access;
     bool mmio;
     bool check;
+    bool shared; /* blocks are shared between virtual addresses */
 } wanted;
 
 static void on_block_branches(unsigned vcpu, void *userdata) {
@@ -43,18 +44,40 @@ static void on_block_oracle(unsigned vcpu, void *userdata) {
     ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
 }
 
+static void on_shared_block_branches(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_BRANCHES);
+}
+
+static void on_shared_block_clock(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_CLOCK);
+}
+
+static void on_shared_block_oracle(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
+}
+
 static void on_access(unsigned vcpu, void *userdata) {
     (void)vcpu;
     const struct access_site *site = userdata;
     uint16_t validity = TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | (site->has_port ? TTLOG_VALID_ADDRESS : 0);
-    ttd_recorder_event(TTLOG_STREAM_ACCESS, site->kind, validity, site->info, site->address,
-                       ttd_recorder.entered_at + site->index, &site->port, site->has_port);
+    ttd_recorder_event(TTLOG_STREAM_ACCESS, site->kind, validity, site->info,
+                       site->address + ttd_recorder.delta, ttd_recorder.entered_at + site->index, &site->port, site->has_port);
 }
 
 /* Called after the access. The instruction may stand in a block that QEMU made for it alone, after it had begun in
- * another (no block callback, not counted again): so the counter tells its position, not the block. */
+ * another (no block callback, not counted again): so the counter tells its position, and where blocks are shared its
+ * address, not the block. */
 static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
     (void)vcpu;
+    const struct ttd_block *block = ttd_recorder.previous;
+    uint64_t icount = ttd_recorder_icount() - 1;
+    uint64_t ip = (uint64_t)(uintptr_t)userdata;
+    if (wanted.shared && icount - ttd_recorder.entered_at < block->count) {
+        ip = block->address + block->sites[icount - ttd_recorder.entered_at].offset + ttd_recorder.delta;
+    }
     const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);
     if (!where || !qemu_plugin_hwaddr_is_io(where)) {
         return;
@@ -62,8 +85,7 @@ static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t addres
     uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
     uint16_t kind = qemu_plugin_mem_is_store(info) ? TTLOG_EVENT_MMIO_WRITE : TTLOG_EVENT_MMIO_READ;
     ttd_recorder_event(TTLOG_STREAM_ACCESS, kind, TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_ADDRESS,
-                       1u << qemu_plugin_mem_size_shift(info), (uint64_t)(uintptr_t)userdata, ttd_recorder.icount - 1,
-                       &physical, 1);
+                       1u << qemu_plugin_mem_size_shift(info), ip, icount, &physical, 1);
 }
 
 static bool want_access(struct qemu_plugin_insn *insn, uint64_t address, uint16_t index,
@@ -142,7 +164,11 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
             good = ttd_check_instruction(insn, address, size, &decoded) && good;
         }
     }
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, wanted.on_block, QEMU_PLUGIN_CB_NO_REGS, block);
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, wanted.on_block,
+                                         wanted.shared ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS, block);
+    if (wanted.check && wanted.shared) {
+        ttd_check_block(tb, block);
+    }
     return good;
 }
 
@@ -154,9 +180,16 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     }
     ttd_recorder.blocks_translated++;
     if (count > TTD_BLOCK_INSTRUCTIONS_MAX) {
-        ttd_recorder_abandon_positions("a translation block has more instructions than QEMU 7.2 allows");
+        ttd_recorder_abandon_positions("a translation block has more instructions than QEMU allows");
     } else if (!instrument(tb, count)) {
         ttd_recorder_abandon_positions("no memory to describe a translation block");
+    }
+}
+
+static void on_vcpu_start(qemu_plugin_id_t id, unsigned vcpu) {
+    (void)id;
+    if (vcpu == 0) {
+        ttd_recorder_start_vcpu();
     }
 }
 
@@ -193,6 +226,16 @@ static uint64_t features(const struct ttd_options *options) {
     return bits;
 }
 
+static qemu_plugin_vcpu_udata_cb_t block_callback(uint8_t mode) {
+    if (mode == TTLOG_MODE_EVENTS) {
+        return wanted.shared ? on_shared_block_clock : on_block_clock;
+    }
+    if (ttd_recorder.oracle) {
+        return wanted.shared ? on_shared_block_oracle : on_block_oracle;
+    }
+    return wanted.shared ? on_shared_block_branches : on_block_branches;
+}
+
 QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
     char message[512];
     struct ttd_options options;
@@ -214,12 +257,12 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
     wanted.access = options.access;
     wanted.mmio = options.mmio;
     wanted.check = options.check && options.writer.mode != TTLOG_MODE_EVENTS;
-    if (options.writer.mode == TTLOG_MODE_EVENTS) {
-        wanted.on_block = on_block_clock;
-    } else {
-        wanted.on_block = ttd_recorder.oracle ? on_block_oracle : on_block_branches;
-    }
+    wanted.shared = ttd_api_shares_blocks();
+    wanted.on_block = block_callback(options.writer.mode);
     if (ttd_recorder.writer) {
+        if (wanted.shared) {
+            qemu_plugin_register_vcpu_init_cb(id, on_vcpu_start);
+        }
         qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
         qemu_plugin_register_flush_cb(id, on_flush);
         qemu_plugin_register_atexit_cb(id, on_exit, NULL);

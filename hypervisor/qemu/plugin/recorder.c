@@ -20,7 +20,8 @@
 
 const struct ttd_block ttd_no_block = {.fall_through = UINT64_MAX, .target = UINT64_MAX};
 
-struct ttd_recorder ttd_recorder __attribute__((aligned(64))) = {.previous = &ttd_no_block, .stopped = 1};
+struct ttd_recorder ttd_recorder __attribute__((aligned(64))) = {
+    .previous = &ttd_no_block, .stopped = 1, .counter = &ttd_recorder.icount};
 
 void ttd_tell(const char *format, ...) {
     va_list arguments;
@@ -69,10 +70,31 @@ void ttd_recorder_start(const struct ttd_options *options) {
     if (options->oracle) {
         map_oracle(options->oracle);
     }
+    recorder->corrects = options->correct && ttd_api_shares_blocks();
     attribute_number("recorder.plugin-api", (uint64_t)ttd_api_generation());
     ttlog_write_attribute(recorder->writer, "recorder.access", options->access ? "on" : "off");
     ttlog_write_attribute(recorder->writer, "recorder.mmio", options->mmio ? "on" : "off");
     recorder->stopped = 0;
+}
+
+void ttd_recorder_start_vcpu(void) {
+    struct ttd_recorder *recorder = &ttd_recorder;
+    uint64_t *counter = ttd_api_start_counter(&recorder->icount);
+    *counter = recorder->icount;
+    recorder->counter = counter;
+    const char *missing;
+    if (!ttd_api_find_registers(&missing)) {
+        char why[80];
+        snprintf(why, sizeof why, "this QEMU does not show register %s", missing);
+        ttd_recorder_abandon_positions(why);
+    }
+}
+
+/* 16-bit code stands at cs base + ip; where ip is below 64 KiB the description's address is kept (no program of 32 or
+ * 64 bits is there). */
+uint64_t ttd_recorder_true_address(const struct ttd_block *block) {
+    uint64_t rip = ttd_api_read_register(TTD_REGISTER_RIP);
+    return rip < 0x10000 ? block->address : rip;
 }
 
 /* Closes the door to the writer and waits until nobody is behind it. Returns false when somebody does not come out. */
@@ -99,7 +121,7 @@ void ttd_recorder_finish(void) {
         ttd_tell("%s: the guest is still writing to it; the log stays unclosed (it can be read)", recorder->path);
         return;
     }
-    attribute_number("recorder.instructions", recorder->icount);
+    attribute_number("recorder.instructions", ttd_recorder_icount());
     attribute_number("recorder.transitions", recorder->lane->clock);
     attribute_number("recorder.discontinuities", recorder->discontinuities);
     attribute_number("recorder.restarted-instructions", recorder->restarts);
@@ -162,18 +184,19 @@ void ttd_recorder_roll(struct ttd_recorder *recorder, uint64_t from, uint64_t to
 
 /* Finds out what entering the block means. Returns whether *transition is to be written as a branch; its discontinuity
  * event, if it is one, has been written. */
-static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
-                    const struct ttd_block *block, struct ttd_transition *transition) {
+static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t delta, uint64_t done,
+                    uint64_t address, struct ttd_transition *transition) {
     if (previous == &ttd_no_block) {
         return false;
     }
-    switch (ttd_step_between(previous, done, block->address, recorder->icount, transition)) {
+    uint64_t icount = ttd_recorder_icount();
+    switch (ttd_step_between(previous, delta, done, address, icount, transition)) {
     case TTD_STEP_SEQUENTIAL:
         return false;
     case TTD_STEP_RESTARTED:
         recorder->restarts++;
-        recorder->icount--;
-        recorder->entered_at = recorder->icount;
+        --*recorder->counter;
+        recorder->entered_at = icount - 1;
         return false;
     case TTD_STEP_TRANSITION:
         break;
@@ -188,9 +211,9 @@ static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previ
     ttd_recorder_event(TTLOG_STREAM_EVENT, TTLOG_EVENT_DISCONTINUITY,
                        TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_VALUE, transition->label, transition->from,
                        transition->icount - 1, &transition->to, 1);
-    if (recorder->icount - recorder->published_at >= 1000000 && ttd_recorder_begin(recorder)) {
-        recorder->published_at = recorder->icount;
-        ttlog_lane_publish(recorder->lane, recorder->icount);
+    if (icount - recorder->published_at >= 1000000 && ttd_recorder_begin(recorder)) {
+        recorder->published_at = icount;
+        ttlog_lane_publish(recorder->lane, icount);
         tell_first_error(recorder);
         ttd_recorder_end(recorder);
     }
@@ -203,7 +226,7 @@ void ttd_recorder_abandon_positions(const char *why) {
         return;
     }
     ttd_recorder_event(TTLOG_STREAM_EVENT, TTLOG_EVENT_TRACE_GAP, TTLOG_VALID_ICOUNT, TTLOG_GAP_UNKNOWN, 0,
-                       recorder->icount, NULL, 0);
+                       ttd_recorder_icount(), NULL, 0);
     __atomic_store_n(&recorder->stopped, 1, __ATOMIC_SEQ_CST);
     ttd_tell("%s: %s; nothing more is logged, the guest runs on", recorder->path, why);
 }
@@ -211,7 +234,16 @@ void ttd_recorder_abandon_positions(const char *why) {
 void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
                                const struct ttd_block *block, enum ttd_variant variant) {
     struct ttd_transition transition;
-    if (examine(recorder, previous, done, block, &transition)) {
+    uint64_t delta = recorder->delta;
+    uint64_t address = block->address;
+    if (recorder->corrects) {
+        if (done == previous->count && previous->label == TTLOG_BRANCH_REP && address == previous->last) {
+            return; /* the next iteration */
+        }
+        address = ttd_recorder_true_address(block);
+        recorder->delta = address - block->address;
+    }
+    if (examine(recorder, previous, delta, done, address, &transition)) {
         ttd_recorder_branch(recorder, transition.from, transition.to, transition.icount, transition.label, variant);
     }
 }
@@ -221,21 +253,21 @@ void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_b
  * that no branch explains or, rarer, a faulting indirect branch. A count below that cannot come from going forward. */
 static bool was_rewound(const struct ttd_recorder *recorder, uint64_t engine_icount) {
     uint64_t most_restored = 2 * (recorder->discontinuities - recorder->base.discontinuities) + 1000;
-    uint64_t at_most = recorder->base.engine_icount + (recorder->icount - recorder->base.icount);
+    uint64_t at_most = recorder->base.engine_icount + (ttd_recorder_icount() - recorder->base.icount);
     return at_most > most_restored && engine_icount < at_most - most_restored;
 }
 
 static void begin_rewound_epoch(struct ttd_recorder *recorder) {
-    uint64_t before[2] = {recorder->lane->clock, recorder->icount};
+    uint64_t before[2] = {recorder->lane->clock, ttd_recorder_icount()};
     recorder->rewinds++;
     ttd_recorder_event(TTLOG_STREAM_EVENT, TTLOG_EVENT_REWOUND, TTLOG_VALID_ICOUNT | TTLOG_VALID_VALUE, 0, 0,
-                       recorder->icount, before, 2);
+                       before[1], before, 2);
     if (ttd_recorder_begin(recorder)) {
         ttlog_begin_epoch(recorder->writer, 0, recorder->lane->clock);
         ttd_recorder_end(recorder);
     }
     recorder->previous = &ttd_no_block;
-    recorder->entered_at = recorder->icount;
+    recorder->entered_at = before[1];
     ttd_tell("%s: the guest was put back to an earlier point; a new epoch begins at branch %llu", recorder->path,
              (unsigned long long)before[0]);
 }
@@ -252,7 +284,7 @@ static void look_for_rewind(struct ttd_recorder *recorder) {
         begin_rewound_epoch(recorder);
     }
     recorder->base.engine_icount = engine_icount;
-    recorder->base.icount = recorder->icount;
+    recorder->base.icount = ttd_recorder_icount();
     recorder->base.discontinuities = recorder->discontinuities;
 }
 

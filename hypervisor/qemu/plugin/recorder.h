@@ -22,13 +22,18 @@
 
 struct ttd_recorder {
     /* What every block touches. */
-    uint64_t icount; /* instructions begun; QEMU's generated code adds to it */
+    uint64_t icount; /* instructions begun, where QEMU's generated code adds to it (API 1); see ttd_recorder_icount */
     const struct ttd_block *previous;
     uint64_t entered_at; /* icount when `previous` was entered */
     ttlog_lane *lane;
     uint8_t busy;    /* the vCPU's thread is inside the writer */
     uint8_t stopped; /* nothing more is written */
-    uint8_t reserved[30];
+    bool corrects; /* shared blocks: rip is asked where the addresses in a block's description are in doubt */
+    uint8_t reserved[5];
+    /* Where blocks are shared between virtual addresses. */
+    uint64_t *counter; /* instructions begun */
+    uint64_t delta;    /* from the address in the description of `previous` to where it really stood, modulo 2^64 */
+    uint64_t reserved1;
 
     /* The rest. */
     ttlog_writer *writer;
@@ -57,6 +62,17 @@ extern struct ttd_recorder ttd_recorder;
 
 /* The block before the first: nothing leads from it. */
 extern const struct ttd_block ttd_no_block;
+
+/* Instructions begun so far. */
+static inline uint64_t ttd_recorder_icount(void) {
+    return *ttd_recorder.counter;
+}
+
+/* The vCPU starts: from here on counters and registers are there. Called where blocks are shared. */
+void ttd_recorder_start_vcpu(void);
+
+/* Where a shared block really stands; called at its start. */
+uint64_t ttd_recorder_true_address(const struct ttd_block *block);
 
 /* Creates the log. A failure is told on stderr and leaves a recorder that only counts. */
 void ttd_recorder_start(const struct ttd_options *options);
@@ -144,6 +160,30 @@ TTD_INLINE void ttd_recorder_enter(struct ttd_recorder *recorder, const struct t
         }
         if (__builtin_expect(block->address == previous->target || previous->is_indirect, 1)) {
             ttd_recorder_branch(recorder, previous->last, block->address, icount, previous->label, variant);
+            return;
+        }
+    }
+    ttd_recorder_enter_slowly(recorder, previous, done, block, variant);
+}
+
+/* A block is entered that QEMU may share between virtual addresses: its description holds the addresses of its first
+ * execution. Fall-through and static targets are relative to the block, so they hold wherever it stands; else rip
+ * tells. */
+TTD_INLINE void ttd_recorder_enter_shared(struct ttd_recorder *recorder, const struct ttd_block *block,
+                                          enum ttd_variant variant) {
+    const struct ttd_block *previous = recorder->previous;
+    uint64_t icount = *recorder->counter;
+    uint64_t done = icount - recorder->entered_at;
+    recorder->previous = block;
+    recorder->entered_at = icount;
+    if (__builtin_expect(done == previous->count, 1)) {
+        if (block->address == previous->fall_through) {
+            return;
+        }
+        if (__builtin_expect(block->address == previous->target, 1)) {
+            uint64_t delta = recorder->delta;
+            ttd_recorder_branch(recorder, previous->last + delta, block->address + delta, icount, previous->label,
+                                variant);
             return;
         }
     }

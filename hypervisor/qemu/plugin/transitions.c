@@ -41,20 +41,20 @@ enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branc
     return TTD_STEP_TRANSITION;
 }
 
-enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t done, uint64_t to, uint64_t icount,
-                               struct ttd_transition *transition) {
+enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, uint64_t to,
+                               uint64_t icount, struct ttd_transition *transition) {
     if (done == previous->count) {
         uint8_t branch_class = previous->label & TTLOG_LABEL_CLASS_MASK;
-        return ttd_step_after(previous->last, previous->fall_through, branch_class, previous->has_target,
-                              previous->target, to, icount, transition);
+        return ttd_step_after(previous->last + delta, previous->fall_through + delta, branch_class,
+                              previous->has_target, previous->target + delta, to, icount, transition);
     }
     if (done == 0 || done > previous->count) {
         /* QEMU did something that these rules do not know. Say so, and claim no instruction. */
         *transition = (struct ttd_transition){
-            .from = previous->address, .to = to, .icount = icount, .label = TTLOG_BRANCH_UNKNOWN};
+            .from = previous->address + delta, .to = to, .icount = icount, .label = TTLOG_BRANCH_UNKNOWN};
         return TTD_STEP_TRANSITION;
     }
     const struct ttd_site *site = &previous->sites[done - 1];
-    uint64_t from = previous->address + site->offset;
+    uint64_t from = previous->address + delta + site->offset;
     return ttd_step_after(from, from + site->size, site->branch_class, 0, 0, to, icount, transition);
 }

@@ -62,9 +62,10 @@ enum ttd_step {
 };
 
 /* What entering a block at `to` means, after `done` instructions of `previous` have begun and `icount` instructions in
- * all. Fills *transition when it is one. The caller has looked at the common cases before. */
-enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t done, uint64_t to, uint64_t icount,
-                               struct ttd_transition *transition);
+ * all. `previous` stood `delta` bytes (modulo 2^64) behind the addresses in its description. Fills *transition when it
+ * is one. The caller has looked at the common cases before. */
+enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, uint64_t to,
+                               uint64_t icount, struct ttd_transition *transition);
 
 /* The same for one instruction: it began, and the next to begin is at `to`. The rule that everything rests on. */
 enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branch_class, int has_target,

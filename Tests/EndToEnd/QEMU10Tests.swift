@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import LogFormat
+import TestSupport
+import Testing
+
+@testable import ReplaySession
+
+extension EndToEndTests {
+    /// The same plugin under QEMU 10.0 (plugin API 4), which shares translated code between virtual addresses.
+    @Suite(.serialized, .timeLimit(.minutes(4)))
+    struct QEMU10 {
+        /// A recording under QEMU 10.0 in `run`.
+        private func recorded(
+            _ guest: String, _ scratch: TemporaryDirectory, _ more: [String] = []
+        ) throws -> String {
+            let qemu = try #require(Products.qemu10)
+            let directory = scratch.file("run")
+            let result = try record(Products.guest(guest), into: directory, ["--qemu", qemu] + more)
+            try #require(result.status == 0, "\(result)")
+            return directory
+        }
+
+        private func diverge(_ original: String, _ replay: String) throws -> ToolResult {
+            try run(Products.tool("tt-analyze"), ["diverge", original, replay])
+        }
+
+        /// Judged by the log: QEMU 10.0 ends some faithful replays with another exit status.
+        @Test func tenReplaysAreIdentical() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try recorded("tiny", scratch)
+            let original = try LogFile(path: directory)
+            #expect(original.header.recorderGeneration == 4)
+            #expect(original.header.recorderName.hasPrefix("qemu 10.0."))
+            let end = try #require(original.comparableEnd(vcpu: 0)).clock
+            #expect(end > 1_500_000)
+            let manifest = try Manifest.read("\(directory)/manifest.json")
+            #expect(manifest.pluginAPI == 4)
+            #expect(manifest.qemu.version.hasPrefix("10.0."))
+            for number in 1...10 {
+                let result = try replay(directory)
+                #expect(result.status == 0, "\(result)")
+                #expect(result.out.contains("left over: 0 transitions, 0 events"), "\(result)")
+                let report = try diverge(directory, "\(directory)/replays/\(number)")
+                #expect(report.status == 0, "\(report)")
+                let alignment = try align(original, LogFile(path: "\(directory)/replays/\(number)"))
+                #expect(alignment.vcpus.first?.compared == 0..<end)
+            }
+        }
+
+        /// Each transition found a second time from single instructions, each block's address compared with rip.
+        @Test(arguments: ["tiny", "aliases"]) func transitionsAndAddressesAreExact(guest: String) throws {
+            let scratch = try temporaryDirectory()
+            let options = ["--plugin-option", "check=on", "--mmio", "on"]
+            let log = try LogFile(path: recorded(guest, scratch, options))
+            let transitions = try #require(log.attributes["recorder.transitions"])
+            #expect(log.attributes["recorder.check"] == "\(transitions) transitions checked, 0 mismatches")
+            let addresses = try #require(log.attributes["recorder.check-addresses"])
+            let blocks = try #require(UInt64(addresses.prefix { $0 != " " }))
+            #expect(blocks > 2_000_000)
+            #expect(addresses == "\(blocks) blocks checked, 0 wrong addresses")
+            #expect(log.attributes["recorder.unknown-transitions"] == "0")
+        }
+
+        /// What the correction is for, and that the check sees it: without it, record and replay agree on addresses
+        /// where nothing ran.
+        @Test func uncorrectedAddressesAreWrongAndNoComparisonFindsOut() throws {
+            let scratch = try temporaryDirectory()
+            let options = ["--plugin-option", "check=on", "--plugin-option", "correct=off"]
+            let directory = try recorded("aliases", scratch, options)
+            let addresses = try #require(try LogFile(path: directory).attributes["recorder.check-addresses"])
+            let wrong = addresses.split(separator: " ").dropFirst(3).first.flatMap { UInt64($0) }
+            #expect(try #require(wrong) > 1_000_000, "\(addresses)")
+            #expect(try replay(directory).status == 0)
+            #expect(try diverge(directory, "\(directory)/replays/1").status == 0)
+            let corrected = try replay(directory, ["--plugin-option", "correct=on"])
+            #expect(corrected.status == 1, "\(corrected)")
+            #expect(try diverge(directory, "\(directory)/replays/2").status == 1)
+        }
+
+        /// QEMU 10.0 would take a recording of 7.2 and hang; and their logs are not compared.
+        @Test func recordingsAndLogsOfAnotherVersionAreRefused() throws {
+            let scratch = try temporaryDirectory()
+            let qemu = try #require(Products.qemu10)
+            let new = try recorded("tiny", scratch)
+            let old = scratch.file("old")
+            #expect(try record(into: old).status == 0)
+            #expect(try Manifest.read("\(old)/manifest.json").pluginAPI == 1)
+
+            let refused = try replay(old, ["--qemu", qemu])
+            #expect(refused.status == 2)
+            for text in ["QEMU version", "7.2.", "10.0."] { #expect(refused.err.contains(text), "\(refused)") }
+            #expect(try StateDirectory.open(old).replayNames() == [])
+
+            let report = try diverge(old, new)
+            #expect(report.status == 2)
+            #expect(report.out.contains("not comparable"), "\(report)")
+            #expect(report.out.contains("generation 1") && report.out.contains("generation 4"), "\(report)")
+        }
+    }
+}
