@@ -82,11 +82,21 @@ extension DivergenceReport {
         case .payload: return "\(noun(difference?.original)) has other contents in the replay"
         case .state:
             let names = (difference?.fields ?? []).map(\.name).joined(separator: ", ")
-            return "at a place that both runs reach, \(names.isEmpty ? "the state" : names) differ"
+            return "at a place that both runs reach, \(names.isEmpty ? "the state" : names) differ" + stateCell(difference)
         case .replayEndedEarly: return "the replay is the beginning of the original: \(endText(divergence))"
         case .originalEndedEarly: return "the original is the beginning of the replay: \(endText(divergence))"
         case .identical, .notComparable: return ""
         }
+    }
+
+    /// In which cell a difference of state began, where the digests stand at the ends of branch cells, as our recorders'
+    /// do: those of the cells before agree.
+    private func stateCell(_ difference: FirstDifference?) -> String {
+        let shift = UInt64(original.header.branchCellShift)
+        guard let clock = difference?.clocks.lowerBound, shift < 64, clock > 0 else { return "" }
+        let length = UInt64(1) << shift
+        guard clock % length == 0 else { return "" }
+        return "; that began in the branch cell \(clock - length):\(clock)"
     }
 
     private func endText(_ divergence: Divergence) -> String {

@@ -61,6 +61,7 @@ extension EndToEndTests {
         let directory = scratch.file("run")
         let tool = try startLongRecording(into: directory, scratch)
         let qemu = try #require(qemuProcess(of: directory))
+        try wait(until: { Files.size("\(directory)/replay.bin") > 0 }, "QEMU has written some of its input log")
         tool.signal(SIGKILL)
         _ = try tool.wait()
         #expect(isAlive(qemu))

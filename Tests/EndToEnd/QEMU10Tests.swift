@@ -33,6 +33,7 @@ extension EndToEndTests {
             let original = try LogFile(path: directory)
             #expect(original.header.recorderGeneration == 4)
             #expect(original.header.recorderName.hasPrefix("qemu 10.0."))
+            #expect(original.header.features.contains(.state))
             let end = try #require(original.comparableEnd(vcpu: 0)).clock
             #expect(end > 1_500_000)
             let manifest = try Manifest.read("\(directory)/manifest.json")
@@ -77,6 +78,29 @@ extension EndToEndTests {
             let corrected = try replay(directory, ["--plugin-option", "correct=on"])
             #expect(corrected.status == 1, "\(corrected)")
             #expect(try diverge(directory, "\(directory)/replays/2").status == 1)
+        }
+
+        /// A number that no branch depends on is another: the registers say so, and in which cell it began. Without their
+        /// digests the runs are the same.
+        @Test(arguments: [true, false]) func aChangeOfDataAloneIsSeenInTheRegisters(digests: Bool) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try recorded("tiny", scratch, digests ? [] : ["--plugin-option", "state=off"])
+            _ = try replay(directory, ["--name", "data", "--force", "--kernel", Products.guest("tiny-data")])
+            let report = try diverge(directory, "\(directory)/replays/data")
+            guard digests else {
+                #expect(report.status == 0, "\(report)")
+                return
+            }
+            #expect(report.status == 1, "\(report)")
+            #expect(report.out.hasPrefix("state differs\n"), "\(report)")
+            let alignment = try align(LogFile(path: directory), LogFile(path: "\(directory)/replays/data"))
+            #expect(alignment.verdict == .state)
+            let firsts = try #require(alignment.vcpus.first)
+            let clock = try #require(firsts[.state]).clocks.lowerBound
+            #expect(clock % 65536 == 0 && firsts[.path] == nil && firsts[.event] == nil)
+            #expect(report.out.contains("\(clock - 65536):\(clock)"), "\(report)")
+            #expect(try replay(directory, ["--name", "faithful"]).status == 0)
+            #expect(try diverge(directory, "\(directory)/replays/faithful").status == 0)
         }
 
         /// QEMU 10.0 would take a recording of 7.2 and hang; and their logs are not compared.

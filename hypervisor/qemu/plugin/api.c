@@ -84,23 +84,29 @@ void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *own, ui
 }
 
 static struct {
+    const GArray *list; /* of qemu_plugin_reg_descriptor */
     struct qemu_plugin_register *handles[TTD_REGISTER_COUNT];
     GByteArray *value;
 } registers;
+
+struct qemu_plugin_register *ttd_api_find_register(const char *name) {
+    const qemu_plugin_reg_descriptor *descriptors = (const void *)registers.list->data;
+    for (unsigned i = 0; i < registers.list->len; i++) {
+        if (strcmp(descriptors[i].name, name) == 0) {
+            return descriptors[i].handle;
+        }
+    }
+    return NULL;
+}
 
 bool ttd_api_find_registers(const char **missing) {
     static const char *const names[TTD_REGISTER_COUNT] = {
         [TTD_REGISTER_RIP] = "rip",
     };
     registers.value = g_byte_array_new();
-    const GArray *list = qemu_plugin_get_registers();
-    const qemu_plugin_reg_descriptor *descriptors = (const void *)list->data;
+    registers.list = qemu_plugin_get_registers();
     for (int which = 0; which < TTD_REGISTER_COUNT; which++) {
-        for (unsigned i = 0; i < list->len; i++) {
-            if (strcmp(descriptors[i].name, names[which]) == 0) {
-                registers.handles[which] = descriptors[i].handle;
-            }
-        }
+        registers.handles[which] = ttd_api_find_register(names[which]);
         if (!registers.handles[which]) {
             *missing = names[which];
             return false;
@@ -109,11 +115,16 @@ bool ttd_api_find_registers(const char **missing) {
     return true;
 }
 
+void ttd_api_read(struct qemu_plugin_register *handle, uint8_t *bytes, size_t size) {
+    GByteArray *value = registers.value;
+    g_byte_array_set_size(value, 0); /* QEMU appends */
+    qemu_plugin_read_register(handle, value);
+    memcpy(bytes, value->data, value->len < size ? value->len : size);
+}
+
 uint64_t ttd_api_read_register(enum ttd_register which) {
-    g_byte_array_set_size(registers.value, 0);
-    qemu_plugin_read_register(registers.handles[which], registers.value);
     uint64_t value = 0;
-    memcpy(&value, registers.value->data, registers.value->len < sizeof value ? registers.value->len : sizeof value);
+    ttd_api_read(registers.handles[which], (uint8_t *)&value, sizeof value);
     return value;
 }
 

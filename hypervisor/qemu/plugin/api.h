@@ -35,6 +35,10 @@ enum ttd_register {
  * in *missing. */
 bool ttd_api_find_registers(const char **missing);
 
+/* A register by QEMU's name for it, or NULL; and the first `size` bytes of one (less when it has less). As below. */
+struct qemu_plugin_register *ttd_api_find_register(const char *name);
+void ttd_api_read(struct qemu_plugin_register *handle, uint8_t *bytes, size_t size);
+
 /* The first 64 bits of a register of the current vCPU. The callback that calls it has asked for QEMU_PLUGIN_CB_R_REGS.
  * rip is exact at a block's start only. */
 uint64_t ttd_api_read_register(enum ttd_register which);

@@ -11,6 +11,7 @@
  *     clock_base=N icount_base=N    counters to begin with: a run that starts from a checkpoint (0)
  *     access=on|off              rdtsc, port, cpuid, msr and rdrand sites in the access stream (on)
  *     mmio=on|off                MMIO in the access stream: half as slow again (off)
+ *     state=on|off               register digests at the end of every branch cell (on, where API 4 shows registers)
  *     kept=N                     mode digest: so many last branch bodies stay (8)
  *     window=FROM:TO             mode digest: branch bodies between these clocks stay
  *     sync=SECONDS               force the log to the disk this often (0: leave it to the kernel)
@@ -33,6 +34,7 @@ struct ttd_options {
     const char *oracle; /* NULL: none */
     bool access;
     bool mmio;
+    bool state;
     bool check;
     bool correct;
     ttlog_options writer; /* features, recorder and machine are set by the plugin */

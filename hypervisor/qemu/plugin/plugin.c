@@ -220,6 +220,9 @@ static uint64_t features(const struct ttd_options *options) {
     if (options->mmio) {
         bits |= TTLOG_FEATURE_MMIO;
     }
+    if (options->state && ttd_api_shares_blocks()) {
+        bits |= TTLOG_FEATURE_STATE;
+    }
     if (writer->window_from != 0 || writer->window_to != 0) {
         bits |= TTLOG_FEATURE_WINDOWS;
     }

@@ -71,6 +71,8 @@ void ttd_recorder_start(const struct ttd_options *options) {
         map_oracle(options->oracle);
     }
     recorder->corrects = options->correct && ttd_api_shares_blocks();
+    ttd_state_begin(options->writer.clock_base);
+    recorder->digests = options->state && ttd_api_shares_blocks();
     attribute_number("recorder.plugin-api", (uint64_t)ttd_api_generation());
     ttlog_write_attribute(recorder->writer, "recorder.access", options->access ? "on" : "off");
     ttlog_write_attribute(recorder->writer, "recorder.mmio", options->mmio ? "on" : "off");
@@ -245,6 +247,7 @@ void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_b
     }
     if (examine(recorder, previous, delta, done, address, &transition)) {
         ttd_recorder_branch(recorder, transition.from, transition.to, transition.icount, transition.label, variant);
+        ttd_recorder_state(recorder, transition.to, transition.icount);
     }
 }
 
@@ -268,6 +271,7 @@ static void begin_rewound_epoch(struct ttd_recorder *recorder) {
     }
     recorder->previous = &ttd_no_block;
     recorder->entered_at = before[1];
+    ttd_state_begin(before[0] + 1); /* its cell has another begin */
     ttd_tell("%s: the guest was put back to an earlier point; a new epoch begins at branch %llu", recorder->path,
              (unsigned long long)before[0]);
 }

@@ -16,6 +16,7 @@
 #include "ttlog_writer.h"
 #include "arena.h"
 #include "options.h"
+#include "state.h"
 #include "transitions.h"
 
 #define TTD_BLOCK_INSTRUCTIONS_MAX 512 /* QEMU's TCG_MAX_INSNS */
@@ -29,7 +30,8 @@ struct ttd_recorder {
     uint8_t busy;    /* the vCPU's thread is inside the writer */
     uint8_t stopped; /* nothing more is written */
     bool corrects; /* shared blocks: rip is asked where the addresses in a block's description are in doubt */
-    uint8_t reserved[5];
+    bool digests; /* state digests are wanted */
+    uint8_t reserved[4];
     /* Where blocks are shared between virtual addresses. */
     uint64_t *counter; /* instructions begun */
     uint64_t delta;    /* from the address in the description of `previous` to where it really stood, modulo 2^64 */
@@ -166,6 +168,13 @@ TTD_INLINE void ttd_recorder_enter(struct ttd_recorder *recorder, const struct t
     ttd_recorder_enter_slowly(recorder, previous, done, block, variant);
 }
 
+/* Behind a branch: looks at the registers when that is due. */
+TTD_INLINE void ttd_recorder_state(struct ttd_recorder *recorder, uint64_t ip, uint64_t icount) {
+    if (__builtin_expect(recorder->lane->clock % TTD_STATE_SAMPLE == 0, 0) && recorder->digests) {
+        ttd_state_look(ip, icount);
+    }
+}
+
 /* A block is entered that QEMU may share between virtual addresses: its description holds the addresses of its first
  * execution. Fall-through and static targets are relative to the block, so they hold wherever it stands; else rip
  * tells. */
@@ -184,6 +193,7 @@ TTD_INLINE void ttd_recorder_enter_shared(struct ttd_recorder *recorder, const s
             uint64_t delta = recorder->delta;
             ttd_recorder_branch(recorder, previous->last + delta, block->address + delta, icount, previous->label,
                                 variant);
+            ttd_recorder_state(recorder, block->address + delta, icount);
             return;
         }
     }
