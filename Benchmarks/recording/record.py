@@ -133,27 +133,26 @@ def measure(guest, kernel, repeat):
 
 
 def table(rows):
+    """Prints the rows of one guest as a Markdown table."""
     plain = rows[0]
     alone = next(row for row in rows if row["way"] == "rr=record")
-    print(f"\n{rows[0]['guest']} guest")
-    print(f"{'':20} {'elapsed':>8} {'/plain':>7} {'/rr':>6} {'vCPU':>7} {'/plain':>7} {'/rr':>6} {'CPU':>7} {'/rr':>6} {'log MB':>8} {'KB/s':>8} "
-          f"{'B/1k ins':>9} {'B/branch raw':>13} {'stored':>7}")
-    for row in rows:
-        line = (f"{row['way']:20} {row['elapsed']:7.2f}s {row['elapsed'] / plain['elapsed']:6.2f}x "
-                f"{row['elapsed'] / alone['elapsed']:5.2f}x "
-                f"{row['thread']:6.2f}s {row['thread'] / plain['thread']:6.2f}x {row['thread'] / alone['thread']:5.2f}x "
-                f"{row['cpu']:6.2f}s {row['cpu'] / alone['cpu']:5.2f}x")
-        size = row.get("log", row.get("replay_bin"))
-        if size is not None:
-            line += f" {size / 1e6:8.2f} {size / 1e3 / row['thread']:8.0f}"
-        if row.get("instructions"):
-            line += f" {1000 * row['log'] / row['instructions']:9.3f}"
-        if row.get("branch_stored"):
-            line += f" {row['branch_raw'] / row['branches']:13.2f} {row['branch_stored'] / row['branches']:7.3f}"
-        print(line)
     counted = max(rows, key=lambda row: row.get("branches", 0))
-    print(f"{counted.get('instructions', 0) / 1e6:.1f} M instructions, {counted.get('branches', 0) / 1e6:.1f} M branches, "
-          f"{counted.get('accesses', 0) / 1e6:.2f} M accesses; load average {os.getloadavg()[0]:.1f}")
+    instructions = counted.get("instructions", 0)
+    print(f"\n{rows[0]['guest']} guest: {instructions / 1e6:.0f} M instructions, {counted.get('branches', 0) / 1e6:.1f} M "
+          f"branches, {counted.get('accesses', 0) / 1e6:.2f} M accesses; load average {os.getloadavg()[0]:.1f}\n")
+    print("| way | s | ÷ plain | ÷ rr | vCPU thread s | ÷ plain | ÷ rr | log, KB/s | bytes per 1,000 instructions "
+          "| bytes a branch, raw | stored |")
+    print("| --- " + "| ---: " * 10 + "|")
+    for row in rows:
+        cells = [row["way"]]
+        for key in "elapsed", "thread":
+            cells += [f"{row[key]:.2f}", f"{row[key] / plain[key]:.2f}", f"{row[key] / alone[key]:.2f}"]
+        size = row.get("log", row.get("replay_bin"))
+        cells += ["", ""] if size is None else [
+            f"{size / 1e3 / row['elapsed']:.0f}", f"{1000 * size / max(1, instructions):.3f}"]
+        cells += [f"{row['branch_raw'] / row['branches']:.2f}", f"{row['branch_stored'] / row['branches']:.3f}"] \
+            if row.get("branch_stored") else ["", ""]
+        print("| " + " | ".join(cells) + " |")
 
 
 def main():
