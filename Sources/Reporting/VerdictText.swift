@@ -82,7 +82,8 @@ extension DivergenceReport {
         case .payload: return "\(noun(difference?.original)) has other contents in the replay"
         case .state:
             let names = (difference?.fields ?? []).map(\.name).joined(separator: ", ")
-            return "at a place that both runs reach, \(names.isEmpty ? "the state" : names) differ" + stateCell(difference)
+            let what = names.isEmpty ? "the state" : names
+            return "at a place that both runs reach, \(what) differ" + stateCell(difference)
         case .replayEndedEarly: return "the replay is the beginning of the original: \(endText(divergence))"
         case .originalEndedEarly: return "the original is the beginning of the replay: \(endText(divergence))"
         case .identical, .notComparable: return ""

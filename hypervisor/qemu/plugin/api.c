@@ -102,6 +102,8 @@ struct qemu_plugin_register *ttd_api_find_register(const char *name) {
 bool ttd_api_find_registers(const char **missing) {
     static const char *const names[TTD_REGISTER_COUNT] = {
         [TTD_REGISTER_RIP] = "rip",
+        [TTD_REGISTER_RSP] = "rsp",
+        [TTD_REGISTER_CR2] = "cr2",
     };
     registers.value = g_byte_array_new();
     registers.list = qemu_plugin_get_registers();
@@ -141,6 +143,35 @@ size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *b
     }
     memcpy(bytes, qemu_plugin_insn_data(insn), length);
     return length;
+}
+
+bool ttd_api_read_memory(uint64_t address, uint8_t *bytes, size_t size) {
+    GByteArray *data = registers.value;
+    g_byte_array_set_size(data, 0);
+    if (!qemu_plugin_read_memory_vaddr(address, data, size) || data->len < size) {
+        return false;
+    }
+    memcpy(bytes, data->data, size);
+    return true;
+}
+
+unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t *value) {
+    qemu_plugin_mem_value read = qemu_plugin_mem_get_value(info);
+    switch (read.type) {
+    case 0:
+        *value = read.data.u8;
+        break;
+    case 1:
+        *value = read.data.u16;
+        break;
+    case 2:
+        *value = read.data.u32;
+        break;
+    default:
+        *value = read.data.u64; /* of 128 bits the low half, which stands there too */
+        break;
+    }
+    return 1u << read.type;
 }
 
 bool ttd_api_engine_icount(uint64_t *icount) {

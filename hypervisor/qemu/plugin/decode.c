@@ -226,6 +226,7 @@ static void decode_two_byte(const struct parts *parts, uint64_t address, struct 
             out->access_kind = TTLOG_EVENT_RDTSC;
             out->access_flags = 1;
         }
+        out->loads_table = modrm < 0xc0 && (modrm >> 3 & 7) == 3;
         return;
     case 0xa2:
         out->access_kind = TTLOG_EVENT_CPUID;

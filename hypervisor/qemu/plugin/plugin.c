@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "causes.h"
 #include "check.h"
 #include "decode.h"
 #include "options.h"
@@ -160,6 +161,9 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
             qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
                                              (void *)(uintptr_t)address);
         }
+        if (decoded.loads_table && ttd_recorder.causes) {
+            ttd_causes_watch_table(insn);
+        }
         if (wanted.check) {
             good = ttd_check_instruction(insn, address, size, &decoded) && good;
         }
@@ -219,6 +223,9 @@ static uint64_t features(const struct ttd_options *options) {
     }
     if (options->mmio) {
         bits |= TTLOG_FEATURE_MMIO;
+    }
+    if (options->causes && options->correct && ttd_api_shares_blocks()) {
+        bits |= TTLOG_FEATURE_CAUSES;
     }
     if (options->state && ttd_api_shares_blocks()) {
         bits |= TTLOG_FEATURE_STATE;

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "causes.h"
 
 const struct ttd_block ttd_no_block = {.fall_through = UINT64_MAX, .target = UINT64_MAX};
 
@@ -71,6 +72,7 @@ void ttd_recorder_start(const struct ttd_options *options) {
         map_oracle(options->oracle);
     }
     recorder->corrects = options->correct && ttd_api_shares_blocks();
+    recorder->causes = options->causes && recorder->corrects;
     ttd_state_begin(options->writer.clock_base);
     recorder->digests = options->state && ttd_api_shares_blocks();
     attribute_number("recorder.plugin-api", (uint64_t)ttd_api_generation());
@@ -246,6 +248,9 @@ void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_b
         recorder->delta = address - block->address;
     }
     if (examine(recorder, previous, delta, done, address, &transition)) {
+        if (recorder->causes) {
+            ttd_causes_look(&transition);
+        }
         ttd_recorder_branch(recorder, transition.from, transition.to, transition.icount, transition.label, variant);
         ttd_recorder_state(recorder, transition.to, transition.icount);
     }

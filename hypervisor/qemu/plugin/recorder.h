@@ -31,7 +31,8 @@ struct ttd_recorder {
     uint8_t stopped; /* nothing more is written */
     bool corrects; /* shared blocks: rip is asked where the addresses in a block's description are in doubt */
     bool digests; /* state digests are wanted */
-    uint8_t reserved[4];
+    bool causes;  /* interrupts and exceptions as events are wanted */
+    uint8_t reserved[3];
     /* Where blocks are shared between virtual addresses. */
     uint64_t *counter; /* instructions begun */
     uint64_t delta;    /* from the address in the description of `previous` to where it really stood, modulo 2^64 */
