@@ -28,8 +28,10 @@ let package = Package(
         .target(name: "LogFormat", dependencies: ["CTTLog"]),
 
         // Addresses to names.
+        .systemLibrary(
+            name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "Symbolize", dependencies: ["CTTLog", "CZlib"]),
+        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CZlib"]),
 
         // Two logs to a divergence, a divergence to text.
         .target(name: "Alignment", dependencies: ["LogFormat"]),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CElfutils
+
 /// A function symbol of the ELF symbol table.
 struct FunctionSymbol: Sendable, BitwiseCopyable {
     var address: UInt64
@@ -20,7 +22,7 @@ struct FunctionSymbol: Sendable, BitwiseCopyable {
 enum FunctionSymbols {
     /// Reads `.symtab` of the first file that has one, else `.dynsym`.
     static func read(_ images: [ELFImage], text: [Range<UInt64>], names: inout StringPool) -> [FunctionSymbol] {
-        for type in [ELFImage.Constant.symbolTable, ELFImage.Constant.dynamicSymbols] {
+        for type in [UInt32(SHT_SYMTAB), UInt32(SHT_DYNSYM)] {
             for image in images {
                 let symbols = read(image, sectionType: type, text: text, names: &names)
                 if !symbols.isEmpty { return sorted(symbols) }
@@ -44,63 +46,40 @@ enum FunctionSymbols {
         _ image: ELFImage, sectionType: UInt32, text: [Range<UInt64>], names: inout StringPool
     ) -> [FunctionSymbol] {
         var symbols: [FunctionSymbol] = []
-        let size = image.is64Bit ? 24 : 16
-        for section in image.sections where section.type == sectionType {
-            guard Int(section.link) < image.sections.count else { continue }
-            let strings = image.rawBytes(image.sections[Int(section.link)])
-            var cursor = ByteCursor(image.rawBytes(section))
-            while cursor.remaining >= size {
-                let symbol = ELFSymbol(&cursor, is64Bit: image.is64Bit)
-                guard let rank = rank(symbol), text.containsSorted(symbol.value),
-                    let name = strings.string(UInt64(symbol.name)), !isLocalLabel(name)
+        let size = gelf_fsize(image.handle, ELF_T_SYM, 1, UInt32(EV_CURRENT))
+        guard size > 0 else { return [] }
+        ELFImage.forEachSection(image.handle) { section in
+            guard section.header.sh_type == sectionType, let data = elf_getdata(section.handle, nil) else { return }
+            for index in 0..<min(data.pointee.d_size / size, Int(Int32.max)) {
+                var symbol = GElf_Sym()
+                guard gelf_getsym(data, Int32(index), &symbol) != nil, let rank = rank(symbol),
+                    text.containsSorted(symbol.st_value),
+                    let name = elf_strptr(image.handle, Int(section.header.sh_link), Int(symbol.st_name)),
+                    !isLocalLabel(name)
                 else { continue }
                 symbols.append(
                     FunctionSymbol(
-                        address: symbol.value, size: symbol.size, name: names.intern(name), rank: UInt32(rank)))
+                        address: symbol.st_value, size: symbol.st_size, name: names.intern(name), rank: rank))
             }
         }
         return symbols
     }
 
-    private struct ELFSymbol {
-        var name: UInt32
-        var info: UInt8
-        var section: UInt16
-        var value: UInt64
-        var size: UInt64
-
-        init(_ cursor: inout ByteCursor, is64Bit: Bool) {
-            name = cursor.read()
-            if is64Bit {
-                info = cursor.read()
-                cursor.skip(1)
-                section = cursor.read()
-                (value, size) = (cursor.u64(), cursor.u64())
-            } else {
-                (value, size) = (cursor.u32(), cursor.u32())
-                info = cursor.read()
-                cursor.skip(1)
-                section = cursor.read()
-            }
-        }
-    }
-
     /// `nil` for what does not name code.
-    private static func rank(_ symbol: ELFSymbol) -> UInt8? {
-        // SHN_UNDEF
-        guard symbol.section != 0 else { return nil }
-        // STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE
-        let isFunction = symbol.info & 0xf == 2 || symbol.info & 0xf == 10
-        guard isFunction || symbol.info & 0xf == 0 else { return nil }
-        // A linker script's `_etext = .` and the like: SHN_ABS.
-        if !isFunction && symbol.section == 0xfff1 { return nil }
-        let binding: UInt8 =
-            switch symbol.info >> 4 {
-            case 1: 2  // STB_GLOBAL
-            case 2: 1  // STB_WEAK
+    private static func rank(_ symbol: GElf_Sym) -> UInt32? {
+        guard symbol.st_shndx != UInt16(SHN_UNDEF) else { return nil }
+        let type = Int32(symbol.st_info & 0xf)
+        let isFunction = type == STT_FUNC || type == STT_GNU_IFUNC
+        guard isFunction || type == STT_NOTYPE else { return nil }
+        // A linker script's `_etext = .` and the like.
+        if !isFunction && symbol.st_shndx == UInt16(SHN_ABS) { return nil }
+        let binding: UInt32 =
+            switch Int32(symbol.st_info >> 4) {
+            case STB_GLOBAL: 2
+            case STB_WEAK: 1
             default: 0
             }
-        return (symbol.size > 0 ? 8 : 0) | (isFunction ? 4 : 0) | binding
+        return (symbol.st_size > 0 ? 8 : 0) | (isFunction ? 4 : 0) | binding
     }
 
     /// Empty names, and the assembler's `.L…` labels.

@@ -46,7 +46,9 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case noAlternate(String)
         /// Split units (.dwo) that were not found: how many, and the first name. (A warning.)
         case missingSplitUnits(count: Int, first: String)
-        /// Compressed debug sections that cannot be inflated. (A warning.)
+        /// A package of split units (.dwp), which libdw does not read. (A warning.)
+        case splitPackage
+        /// Compressed debug sections that libelf cannot inflate. (A warning.)
         case damagedCompression(sections: [String])
         /// Lines of a text of symbols (System.map) that are not `ADDRESS LETTER NAME`. (A warning.)
         case badSymbolLines(count: Int)
@@ -104,9 +106,13 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
             "refers to the dwz file \(name), which was not found or is of another build: names may be missing"
         case .missingSplitUnits(let count, let first):
             "has \(count) split unit\(count == 1 ? "" : "s") whose .dwo file was not found (\(first)): no functions there; "
-                + "give a .dwp file beside it, or build without -gsplit-dwarf"
+                + "put it back where the build left it, or build without -gsplit-dwarf"
+        case .splitPackage:
+            "is a package of split units, which the installed libdw cannot read; give the .dwo files that it was made "
+                + "from, or build without -gsplit-dwarf"
         case .damagedCompression(let sections):
-            "has compressed sections that cannot be inflated: \(sections.joined(separator: ", "))"
+            "has compressed sections that the installed libelf cannot inflate (damaged, or zstd): "
+                + "\(sections.joined(separator: ", ")); for zstd: objcopy --decompress-debug-sections"
         case .badSymbolLines(let count):
             "has \(count) line\(count == 1 ? "" : "s") that \(count == 1 ? "is" : "are") not ADDRESS LETTER NAME"
         case .hiddenAddresses:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// libFuzzer's harness for the readers of ELF, DWARF, symbol texts and cached tables. The first byte of the input says
+// libFuzzer's harness for the readers of ELF and DWARF (through libdw), symbol texts and cached tables. The first byte of the input says
 // what the rest is: 0 a symbol file, else a cached table whose checksums are made right first, so that the fuzzer gets
 // behind them.
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the fuzz harness of the symbol readers and runs it for some seconds (60 by default).
+# Builds the fuzz harness of the symbol readers (libdw included) and runs it for some seconds (60 by default).
 #
 #   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR]
 #
@@ -40,8 +40,8 @@ done
 sources=$(find "$root/Sources/Symbolize" -name '*.swift')
 # shellcheck disable=SC2086
 swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name SymbolizeFuzz \
-    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -module-cache-path "$work/modules" \
-    $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -lpthread -o "$work/symbolize-fuzz"
+    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" -module-cache-path "$work/modules" \
+    $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -ldw -lelf -lpthread -o "$work/symbolize-fuzz"
 
 # A crashing Swift program would start a backtracer that holds on to the pipe.
 export SWIFT_BACKTRACE=enable=no

@@ -83,21 +83,35 @@ import Testing
         #expect(try answers(stripped) == fresh)
     }
 
-    @Test(arguments: ["zlib", "zlib-gnu", "zstd"])
+    @Test(arguments: ["zlib", "zlib-gnu"])
     func compressedSectionsAreInflated(_ kind: String) throws {
         let whole = try compile([], to: "whole")
         let fresh = try answers(whole)
         let compressed = scratch.path("compressed")
-        // binutils may have been built without zstd.
-        guard (try? run(["objcopy", "--compress-debug-sections=\(kind)", whole, compressed])) != nil else { return }
+        _ = try run(["objcopy", "--compress-debug-sections=\(kind)", whole, compressed])
         let image = try ELFImage(path: compressed, machine: 62)
         let section = image.section(named: kind == "zlib-gnu" ? ".zdebug_info" : ".debug_info")
         #expect(section.map { $0.size < (image.section(named: ".text")?.size ?? 0) * 40 } == true)
         #expect(try answers(compressed) == fresh)
     }
 
+    @Test(arguments: [".debug_info", ".debug_abbrev"])
+    func sectionsThatCannotBeInflatedAreNamed(_ name: String) throws {
+        let whole = try compile(["-gz=zlib"], to: "whole")
+        var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: whole)))
+        // The section's own header (Elf64_Chdr) says how it was compressed: 2 is zstd.
+        let section = try #require(try ELFImage(path: whole, machine: 62).section(named: name))
+        let start = Int(section.header.sh_offset)
+        #expect(bytes[start] == 1)
+        bytes[start] = 2
+        let info = try Symbolizer().add(try scratch.write(bytes, to: "foreign"))
+        #expect(info.warnings.first?.kind == .damagedCompression(sections: [name]))
+        #expect(info.functionCount == 0)
+        #expect(info.symbolCount > 10)
+    }
+
     @Test(arguments: ["-gdwarf-4", "-gdwarf-5"])
-    func splitUnitsAreFoundAsFilesAndAsPackage(_ version: String) throws {
+    func splitUnitsAreFoundAsFiles(_ version: String) throws {
         let fresh = try answers(try compile([version], to: "whole"))
         let split = try compile([version, "-gsplit-dwarf"], to: "whole")
         #expect(try answers(split) == fresh)
@@ -106,14 +120,16 @@ import Testing
         }
         #expect(units.count == 3)
         // Put together, and the single files gone.
-        if (try? run(["dwp", "-e", split, "-o", "\(split).dwp"])) != nil {
-            for unit in units { try FileManager.default.removeItem(atPath: scratch.path(unit)) }
-            #expect(try answers(split) == fresh)
-            try FileManager.default.removeItem(atPath: "\(split).dwp")
-        } else {
-            for unit in units { try FileManager.default.removeItem(atPath: scratch.path(unit)) }
+        // (The dwp of binutils 2.40 dies on version 5; what stands in the package does not matter here.)
+        if (try? run(["dwp", "-e", split, "-o", "\(split).dwp"])) == nil {
+            _ = try scratch.write([0], to: "whole.dwp")
         }
+        for unit in units { try FileManager.default.removeItem(atPath: scratch.path(unit)) }
+        let packed = try Symbolizer().add(split)
+        #expect(packed.warnings.contains(SymbolError(file: "\(split).dwp", kind: .splitPackage)))
+        try FileManager.default.removeItem(atPath: "\(split).dwp")
         let info = try Symbolizer().add(split)
+        #expect(!info.warnings.contains { $0.kind == .splitPackage })
         #expect(info.warnings.contains { if case .missingSplitUnits(2, _) = $0.kind { true } else { false } })
         #expect(info.symbolCount > 10)
     }

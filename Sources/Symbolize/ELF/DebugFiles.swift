@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CElfutils
+import CZlib
 import Glibc
 
 /// Finds the separate debug information of a program: by build ID under /usr/lib/debug, by `.gnu_debuglink`, in the
@@ -27,7 +29,9 @@ enum DebugFiles {
                 return search
             }
         }
-        if let (name, checksum) = link(image.rawSection(".gnu_debuglink")) {
+        var checksum: GElf_Word = 0
+        if let text = dwelf_elf_gnu_debuglink(image.handle, &checksum), text.pointee != 0 {
+            let name = String(cString: text)
             let directory = realDirectory(image.path)
             for path in ["\(directory)/\(name)", "\(directory)/.debug/\(name)", "\(root)\(directory)/\(name)"] {
                 if let found = open(path, for: image, &search) {
@@ -51,7 +55,9 @@ enum DebugFiles {
     /// Whether the file found through a link has the CRC that the link asks for.
     static func verify(_ search: Search) -> SymbolError? {
         guard let file = search.found, let expected = search.checksum else { return nil }
-        let found = debugLinkChecksum(file.file.bytes)
+        let bytes = file.file.bytes
+        let found = UInt32(
+            truncatingIfNeeded: crc32_z(0, bytes.start.assumingMemoryBound(to: Bytef.self), bytes.count))
         return found == expected
             ? nil : SymbolError(file: file.path, kind: .wrongChecksum(expected: expected, found: found))
     }
@@ -62,7 +68,7 @@ enum DebugFiles {
         var identity: [UInt8]
         if let old = alternateLink(image.rawSection(".gnu_debugaltlink")) {
             (name, identity) = old
-        } else if let new = supplementaryLink(image.rawSection(".debug_sup")) {
+        } else if let new = supplementary(image.rawSection(".debug_sup"), isSupplement: 0) {
             (name, identity) = new
         } else {
             return nil
@@ -74,8 +80,9 @@ enum DebugFiles {
             paths += debuginfodDirectories().map { "\($0)/\(text)/debuginfo" }
         }
         for path in paths where MappedFile.exists(path) {
-            guard let found = try? ELFImage(path: path, machine: nil, role: .debugFile) else { continue }
-            if found.buildID == identity || supplementaryIdentity(found) == identity { return found }
+            guard let found = try? ELFImage(path: path, machine: nil) else { continue }
+            let supplement = supplementary(found.rawSection(".debug_sup"), isSupplement: 1)
+            if found.buildID == identity || supplement?.identity == identity { return found }
         }
         warnings.append(SymbolError(file: image.path, kind: .noAlternate(name)))
         return nil
@@ -108,7 +115,7 @@ enum DebugFiles {
     private static func open(_ path: String, for image: ELFImage, _ search: inout Search) -> ELFImage? {
         guard MappedFile.exists(path) else { return nil }
         do throws(SymbolError) {
-            let found = try ELFImage(path: path, machine: image.machine, role: .debugFile)
+            let found = try ELFImage(path: path, machine: image.machine)
             // The link of a file may name the file itself.
             if found.file.isSame(as: image.file) { return nil }
             if !found.buildID.isEmpty && !image.buildID.isEmpty && found.buildID != image.buildID {
@@ -126,37 +133,44 @@ enum DebugFiles {
 
     // MARK: - The links
 
-    /// A name, padding to four bytes, a CRC.
-    private static func link(_ bytes: Bytes) -> (name: String, checksum: UInt32)? {
-        guard let text = bytes.string(0), text.pointee != 0 else { return nil }
-        let length = UInt64(strlen(text))
-        guard let checksum: UInt32 = bytes.load((length &+ 4) & ~3) else { return nil }
-        return (String(cString: text), checksum)
-    }
-
-    /// A name, a build ID.
+    /// A name, a build ID. (libdwelf reads this too, but only of a `Dwarf`, for which all sections are inflated; here it
+    /// is asked before a kept table is used.)
     private static func alternateLink(_ bytes: Bytes) -> (name: String, identity: [UInt8])? {
         guard let text = bytes.string(0), text.pointee != 0 else { return nil }
         return (String(cString: text), Array(bytes.from(UInt64(strlen(text)) &+ 1).buffer.prefix(64)))
     }
 
     /// DWARF 5, section 7.3.6: version, whether this is the supplementary file, name, length and bytes of a checksum.
-    private static func supplementaryLink(_ bytes: Bytes) -> (name: String, identity: [UInt8])? {
-        var cursor = ByteCursor(bytes)
-        guard cursor.u16() == 5, cursor.u8() == 0, let name = cursor.string() else { return nil }
-        return (String(cString: name), identity(&cursor))
+    /// libdw 0.188 does not read it.
+    private static func supplementary(_ bytes: Bytes, isSupplement: UInt8) -> (name: String, identity: [UInt8])? {
+        guard bytes.load(0, as: UInt16.self) == 5, bytes.load(2) == isSupplement, let name = bytes.string(3) else {
+            return nil
+        }
+        let at = 4 &+ UInt64(strlen(name))
+        // A LEB128 number; checksums are shorter than 128 bytes.
+        guard let length: UInt8 = bytes.load(at), let identity = bytes.slice(at &+ 1, UInt64(length)) else {
+            return nil
+        }
+        return (String(cString: name), Array(identity.buffer.prefix(64)))
     }
 
-    private static func supplementaryIdentity(_ image: ELFImage) -> [UInt8]? {
-        var cursor = ByteCursor(image.rawSection(".debug_sup"))
-        guard cursor.u16() == 5, cursor.u8() == 1, cursor.string() != nil else { return nil }
-        return identity(&cursor)
-    }
+    // MARK: - Packages
 
-    private static func identity(_ cursor: inout ByteCursor) -> [UInt8] {
-        let length = Int(min(cursor.uleb(), UInt64(cursor.remaining)))
-        return Array(UnsafeRawBufferPointer(start: cursor.position, count: length).prefix(64))
+    /// The package of split units (.dwp) that stands beside a program or its debug file.
+    static func package(beside programs: [ELFImage]) -> String? {
+        for program in programs {
+            var names = [program.path + ".dwp"]
+            if program.path.hasSuffix(".debug") { names.append(program.path.dropLast(6) + ".dwp") }
+            for name in names where MappedFile.exists(name) { return name }
+        }
+        return nil
     }
+}
+
+/// The directory that a path's last part stands in.
+func directoryName(_ path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
 }
 
 /// Two digits a byte.

@@ -1,54 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// An ELF file, 32 or 64 bits, little-endian: its sections, its code, its identity. Addresses are the file's own
-/// (link-time) ones. (System V ABI, chapters 4 and 5.)
+import CElfutils
+import CTTLog
+import Glibc
+
+/// An ELF file, opened by libelf and checked: its code, its identity. Addresses are the file's own (link-time) ones.
 ///
-/// Every number in the file is checked before it is used; a damaged section reads as an empty one.
+/// libelf works on the mapped file, and remembers what it read without any lock: one thread at a time may use it.
 final class ELFImage: @unchecked Sendable {
-    /// What a file is opened for: what it may be.
-    enum Role {
-        /// A program, a shared library, a kernel.
-        case program
-        /// A file with separate debug information.
-        case debugFile
-        /// A .dwo or .dwp file.
-        case splitUnits
-    }
-
     struct Section {
-        var name: String
-        var type: UInt32
-        var flags: UInt64
-        var address: UInt64
-        var offset: UInt64
-        var size: UInt64
-        var link: UInt32
-        var entrySize: UInt64
-    }
+        var header: GElf_Shdr
+        /// `Elf_Scn *`
+        var handle: OpaquePointer
 
-    /// ELF constants that are used here (System V ABI; GNU extensions).
-    enum Constant {
-        static let relocatable: UInt16 = 1
-        static let executable: UInt16 = 2
-        static let dynamic: UInt16 = 3
-        static let symbolTable: UInt32 = 2
-        static let note: UInt32 = 7
-        static let noBits: UInt32 = 8
-        static let dynamicSymbols: UInt32 = 11
-        static let allocated: UInt64 = 2
-        static let code: UInt64 = 4
-        static let compressed: UInt64 = 0x800
-        static let loadSegment: UInt32 = 1
-        static let noteSegment: UInt32 = 4
-        static let executableSegment: UInt32 = 1
-        static let buildIDNote: UInt32 = 3
+        var size: UInt64 { header.sh_size }
     }
 
     let file: MappedFile
     let path: String
     let machine: UInt16
-    let is64Bit: Bool
-    let sections: [Section]
+    /// `Elf *`
+    let handle: OpaquePointer
     /// Where code stands: sections flagged executable or, in a file without sections, executable segments. Sorted,
     /// joined, never empty ranges.
     let text: [Range<UInt64>]
@@ -60,10 +32,10 @@ final class ELFImage: @unchecked Sendable {
     /// share a build ID.
     let shape: UInt64
 
-    private var inflated: [String: Inflated] = [:]
+    private static let isReady: Bool = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
 
-    /// Opens a file for `machine` (ELF `e_machine`); any machine when `nil`.
-    init(path: String, machine expected: UInt16?, role: Role = .program) throws(SymbolError) {
+    /// Opens a linked file for `machine` (ELF `e_machine`); any machine when `nil`.
+    init(path: String, machine expected: UInt16?) throws(SymbolError) {
         func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
 
         let file = try MappedFile(path: path)
@@ -72,81 +44,107 @@ final class ELFImage: @unchecked Sendable {
         guard bytes.load(0, as: UInt32.self) == 0x464c_457f else {
             throw fail(.notELF(firstBytes: Array(bytes.buffer.prefix(4))))
         }
-        guard let header = ELFHeader(bytes) else { throw fail(.damagedELF("its header is cut off")) }
-        guard header.byteOrder == 1 else { throw fail(.damagedELF("only little-endian files can be read")) }
-        guard header.fileClass == 1 || header.fileClass == 2 else {
-            throw fail(.damagedELF("neither 32 nor 64 bits: class \(header.fileClass)"))
+        guard ELFImage.isReady, let handle = file.openInMemory() else {
+            throw fail(.damagedELF(ELFImage.lastMessage))
         }
-        if let expected, header.machine != expected {
-            throw fail(.wrongMachine(expected: expected, found: header.machine))
+        let problem: SymbolError.Kind?
+        var header = GElf_Ehdr()
+        if gelf_getehdr(handle, &header) == nil {
+            problem = .damagedELF(ELFImage.lastMessage)
+        } else if let expected, header.e_machine != expected {
+            problem = .wrongMachine(expected: expected, found: header.e_machine)
+        } else if header.e_type != UInt16(ET_EXEC) && header.e_type != UInt16(ET_DYN) {
+            problem = .notLinked(type: header.e_type)
+        } else {
+            problem = nil
         }
-        let isLinked = header.type == Constant.executable || header.type == Constant.dynamic
-        guard isLinked || (role == .splitUnits && header.type == Constant.relocatable) else {
-            throw fail(.notLinked(type: header.type))
+        if let problem {
+            elf_end(handle)
+            throw fail(problem)
         }
         self.file = file
         self.path = path
-        machine = header.machine
-        is64Bit = header.fileClass == 2
-        sections = header.sections(bytes)
-        let segments = header.segments(bytes)
-        text = ELFImage.textRanges(sections, segments)
-        lowestSegment = segments.filter { $0.type == Constant.loadSegment }.map(\.address).min()
-        buildID = ELFImage.findBuildID(bytes, sections, segments)
-        shape = header.shape(bytes)
+        self.handle = handle
+        machine = header.e_machine
+        let segments = ELFImage.segments(handle)
+        text = ELFImage.textRanges(handle, segments)
+        lowestSegment = segments.filter { $0.p_type == UInt32(PT_LOAD) }.map(\.p_vaddr).min()
+        buildID = ELFImage.findBuildID(handle)
+        shape = ELFImage.shape(handle, header, bytes)
     }
 
-    /// Whether `address` is one of code.
-    func isText(_ address: UInt64) -> Bool { text.containsSorted(address) }
+    deinit { elf_end(handle) }
+
+    /// libelf's words for what went wrong last on this thread.
+    private static var lastMessage: String { elf_errmsg(-1).map { String(cString: $0) } ?? "libelf cannot read it" }
+
+    // MARK: - Sections
+
+    /// Calls `body` with each section of a file.
+    static func forEachSection(_ handle: OpaquePointer, _ body: (Section) -> Void) {
+        var section = elf_nextscn(handle, nil)
+        while let current = section {
+            section = elf_nextscn(handle, current)
+            var header = GElf_Shdr()
+            if gelf_getshdr(current, &header) != nil { body(Section(header: header, handle: current)) }
+        }
+    }
+
+    /// A section's name; `nil` where there is none.
+    static func name(of section: Section, in handle: OpaquePointer) -> UnsafePointer<CChar>? {
+        var names = 0
+        guard elf_getshdrstrndx(handle, &names) == 0 else { return nil }
+        return elf_strptr(handle, names, Int(section.header.sh_name)).map { UnsafePointer($0) }
+    }
 
     /// The first section of that name.
-    func section(named name: String) -> Section? { sections.first { $0.name == name } }
-
-    /// The bytes of a section as they stand in the file; nothing where they do not lie within it.
-    func rawBytes(_ section: Section) -> Bytes {
-        guard section.type != Constant.noBits else { return .empty }
-        return file.bytes.slice(section.offset, section.size) ?? .empty
+    func section(named name: String) -> Section? {
+        var found: Section?
+        ELFImage.forEachSection(handle) { section in
+            if found == nil, let text = ELFImage.name(of: section, in: handle), strcmp(text, name) == 0 {
+                found = section
+            }
+        }
+        return found
     }
 
-    /// The bytes of a section by its name.
-    func rawSection(_ name: String) -> Bytes { section(named: name).map { rawBytes($0) } ?? .empty }
-
-    /// The bytes of a debug section, inflated where they are compressed; nothing where there is no such section.
-    /// Called while one thread holds the file; the bytes live as long as the file does.
-    func debugSection(_ name: String) -> Bytes {
-        if let section = section(named: name) {
-            let raw = rawBytes(section)
-            guard section.flags & Constant.compressed != 0 else { return raw }
-            return keep(name) { Inflated(compressedSection: raw, is64Bit: is64Bit) }
-        }
-        if name.hasPrefix(".debug_"), let section = section(named: ".z" + name.dropFirst()) {
-            return keep(name) { Inflated(oldStyleSection: rawBytes(section)) }
-        }
-        return .empty
+    /// The bytes of a section as they stand in the file; nothing where there are none.
+    func rawSection(_ name: String) -> Bytes {
+        guard let section = section(named: name), section.header.sh_type != UInt32(SHT_NOBITS),
+            let data = elf_rawdata(section.handle, nil), let start = data.pointee.d_buf
+        else { return .empty }
+        return Bytes(start: UnsafeRawPointer(start), count: data.pointee.d_size)
     }
 
-    /// Names of compressed debug sections that could not be inflated.
-    private(set) var damagedSections: [String] = []
-
-    private func keep(_ name: String, _ inflate: () -> Inflated?) -> Bytes {
-        if let known = inflated[name] { return known.bytes }
-        guard let made = inflate() else {
-            if !damagedSections.contains(name) { damagedSections.append(name) }
-            return .empty
-        }
-        inflated[name] = made
-        return made.bytes
+    /// Whether there are units of DWARF in the file.
+    var hasDebugInfo: Bool {
+        [".debug_info", ".zdebug_info"].contains { rawSection($0).count > 0 }
     }
 
-    // MARK: - Text and build ID
+    // MARK: - Text, identity
 
-    private static func textRanges(_ sections: [Section], _ segments: [ELFHeader.Segment]) -> [Range<UInt64>] {
-        let wanted = Constant.allocated | Constant.code
-        var ranges = sections.filter { $0.flags & wanted == wanted }.compactMap { range($0.address, $0.size) }
+    private static func segments(_ handle: OpaquePointer) -> [GElf_Phdr] {
+        var count = 0
+        guard elf_getphdrnum(handle, &count) == 0 else { return [] }
+        var segments: [GElf_Phdr] = []
+        for index in 0..<min(count, Int(Int32.max)) {
+            var header = GElf_Phdr()
+            guard gelf_getphdr(handle, Int32(index), &header) != nil else { break }
+            segments.append(header)
+        }
+        return segments
+    }
+
+    private static func textRanges(_ handle: OpaquePointer, _ segments: [GElf_Phdr]) -> [Range<UInt64>] {
+        let wanted = UInt64(SHF_ALLOC | SHF_EXECINSTR)
+        var ranges: [Range<UInt64>] = []
+        forEachSection(handle) { section in
+            guard section.header.sh_flags & wanted == wanted else { return }
+            if let range = range(section.header.sh_addr, section.header.sh_size) { ranges.append(range) }
+        }
         if ranges.isEmpty {
-            ranges = segments.filter {
-                $0.type == Constant.loadSegment && $0.flags & Constant.executableSegment != 0
-            }.compactMap { range($0.address, $0.memorySize) }
+            ranges = segments.filter { $0.p_type == UInt32(PT_LOAD) && $0.p_flags & UInt32(PF_X) != 0 }
+                .compactMap { range($0.p_vaddr, $0.p_memsz) }
         }
         return ranges.joinedRanges()
     }
@@ -156,29 +154,20 @@ final class ELFImage: @unchecked Sendable {
         return size > 0 && !overflow ? start..<end : nil
     }
 
-    private static func findBuildID(
-        _ bytes: Bytes, _ sections: [Section], _ segments: [ELFHeader.Segment]
-    ) -> [UInt8] {
-        var notes = sections.filter { $0.type == Constant.note }.map { ($0.offset, $0.size) }
-        notes += segments.filter { $0.type == Constant.noteSegment }.map { ($0.offset, $0.fileSize) }
-        for (offset, size) in notes {
-            guard let area = bytes.slice(offset, size) else { continue }
-            var cursor = ByteCursor(area)
-            while cursor.remaining >= 12 {
-                let (nameSize, size, type) = (cursor.u32(), cursor.u32(), cursor.u32())
-                let name = cursor.position
-                cursor.skip((nameSize + 3) & ~3)
-                let content = cursor.position
-                cursor.skip((size + 3) & ~3)
-                guard !cursor.isDamaged else { break }
-                if type == Constant.buildIDNote, nameSize == 4, size > 0, size <= 64,
-                    name.loadUnaligned(as: UInt32.self) == 0x0055_4e47
-                {
-                    return Array(UnsafeRawBufferPointer(start: content, count: Int(size)))
-                }
-            }
-        }
-        return []
+    private static func findBuildID(_ handle: OpaquePointer) -> [UInt8] {
+        var start: UnsafeRawPointer?
+        let count = dwelf_elf_gnu_build_id(handle, &start)
+        guard count > 0, count <= 64, let start else { return [] }
+        return Array(UnsafeRawBufferPointer(start: start, count: count))
+    }
+
+    private static func shape(_ handle: OpaquePointer, _ header: GElf_Ehdr, _ bytes: Bytes) -> UInt64 {
+        var count = 0
+        if elf_getshdrnum(handle, &count) != 0 { count = 0 }
+        let first = bytes.slice(0, UInt64(header.e_ehsize)) ?? .empty
+        let size = UInt64(count).multipliedReportingOverflow(by: UInt64(header.e_shentsize)).partialValue
+        let table = bytes.slice(header.e_shoff, size) ?? .empty
+        return ttlog_hash(table.start, table.count, ttlog_hash(first.start, first.count, UInt64(bytes.count)))
     }
 }
 

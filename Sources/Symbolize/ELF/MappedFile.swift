@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CElfutils
 import Glibc
 
 /// A regular file, mapped for reading as long as this object lives.
 final class MappedFile: @unchecked Sendable {
     let path: String
     let bytes: Bytes
+    /// Stays open: libdw finds split units beside the file that stands behind it.
+    let descriptor: Int32
     private let device: dev_t
     private let inode: ino_t
 
@@ -16,7 +19,8 @@ final class MappedFile: @unchecked Sendable {
         // Non-blocking: a FIFO must not make us wait.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw fail(.cannotOpen(errno: errno)) }
-        defer { close(descriptor) }
+        var isKept = false
+        defer { if !isKept { close(descriptor) } }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw fail(.cannotOpen(errno: errno)) }
         switch status.st_mode & S_IFMT {
@@ -24,24 +28,33 @@ final class MappedFile: @unchecked Sendable {
         case S_IFDIR: throw fail(.directory)
         default: throw fail(.notRegular)
         }
-        self.path = path
-        (device, inode) = (status.st_dev, status.st_ino)
         let size = Int(status.st_size)
-        guard size > 0 else {
-            bytes = .empty
-            return
+        var content = Bytes.empty
+        if size > 0 {
+            let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+            guard let address, address != MAP_FAILED else { throw fail(.cannotOpen(errno: errno)) }
+            content = Bytes(start: UnsafeRawPointer(address), count: size)
         }
-        let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
-        guard let address, address != MAP_FAILED else { throw fail(.cannotOpen(errno: errno)) }
-        bytes = Bytes(start: UnsafeRawPointer(address), count: size)
+        self.path = path
+        self.descriptor = descriptor
+        bytes = content
+        (device, inode) = (status.st_dev, status.st_ino)
+        isKept = true
     }
 
     deinit {
+        close(descriptor)
         if bytes.count > 0 { munmap(UnsafeMutableRawPointer(mutating: bytes.start), bytes.count) }
     }
 
     /// Whether both are the same file.
     func isSame(as other: MappedFile) -> Bool { device == other.device && inode == other.inode }
+
+    /// The mapped bytes as libelf's `Elf *`, to be read only, which must not outlive this object; `nil` when they are no
+    /// ELF file.
+    func openInMemory() -> OpaquePointer? {
+        elf_memory(UnsafeMutablePointer(mutating: bytes.start.assumingMemoryBound(to: CChar.self)), bytes.count)
+    }
 
     /// Whether a regular file stands there.
     static func exists(_ path: String) -> Bool {

@@ -51,7 +51,7 @@ public struct SymbolCache: Hashable, Sendable {
             self.name = name
         }
 
-        init(program: ELFImage, debugFile: ELFImage?, alternate: ELFImage?, package: String?) {
+        init(program: ELFImage, debugFile: ELFImage?, alternate: ELFImage?) {
             var bytes: [UInt8] = []
             func add(_ value: UInt64) {
                 withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
@@ -70,12 +70,6 @@ public struct SymbolCache: Hashable, Sendable {
                     add(content)
                     if name.isEmpty { name = String(content, radix: 16) }
                 }
-            }
-            var status = stat()
-            if let package, stat(package, &status) == 0 {
-                add(UInt64(bitPattern: Int64(status.st_size)))
-                add(UInt64(bitPattern: Int64(status.st_mtim.tv_sec)))
-                add(UInt64(bitPattern: Int64(status.st_mtim.tv_nsec)))
             }
             first = ttlog_hash(bytes, bytes.count, 0)
             second = ttlog_hash(bytes, bytes.count, Key.otherSeed)

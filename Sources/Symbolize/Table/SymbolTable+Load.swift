@@ -13,14 +13,12 @@ extension SymbolTable {
         let program = try ELFImage(path: path, machine: machine)
         var warnings: [SymbolError] = []
         var search = DebugFiles.Search()
-        if !hasDebugInfo(program) { search = DebugFiles.find(for: program) }
+        if !program.hasDebugInfo { search = DebugFiles.find(for: program) }
         warnings += search.rejected
         let alternate = DebugFiles.alternate(of: search.found ?? program, warnings: &warnings)
-        let package = SplitUnits.packagePath(programs: [program] + (search.found.map { [$0] } ?? []))
         var key: SymbolCache.Key?
         if cache.directory != nil {
-            let made = SymbolCache.Key(
-                program: program, debugFile: search.found, alternate: alternate, package: package)
+            let made = SymbolCache.Key(program: program, debugFile: search.found, alternate: alternate)
             if let table = cache.load(made) {
                 if !table.hasDWARF { warnings.append(SymbolError(file: path, kind: .noDWARF)) }
                 return (table, warnings)
@@ -42,12 +40,5 @@ extension SymbolTable {
             warnings.append(SymbolError(file: cache.directory ?? "", kind: .cacheUnavailable(errno: code)))
         }
         return (table, warnings)
-    }
-
-    private static func hasDebugInfo(_ image: ELFImage) -> Bool {
-        for name in [".debug_info", ".zdebug_info"] {
-            if let section = image.section(named: name), image.rawBytes(section).count > 0 { return true }
-        }
-        return false
     }
 }

@@ -22,15 +22,14 @@ struct TableBuilder {
 
     /// What the threads share.
     private final class Work: Sendable {
-        let file: DWARFFile
+        let units: [DebugInfo.Unit]
         /// The units, largest first: the last ones to be taken are small.
         let order: [Int]
         let next = Atomic<Int>(0)
 
-        init(_ file: DWARFFile) {
-            self.file = file
-            let sizes = file.units.map { $0.end &- $0.start }
-            order = file.units.indices.sorted { (sizes[$1], $0) < (sizes[$0], $1) }
+        init(_ units: [DebugInfo.Unit]) {
+            self.units = units
+            order = units.indices.sorted { (units[$1].size, $0) < (units[$0].size, $1) }
         }
     }
 
@@ -44,27 +43,29 @@ struct TableBuilder {
         let text = images.flatMap(\.text).joinedRanges()
         let images = images
         let source = debugFile ?? program
-        let work = Work(DWARFFile(source, alternate: alternate.map { DWARFFile($0) }))
-        let split = SplitUnits(programs: images, machine: program.machine)
-        let fileSize = images.reduce(alternate?.file.bytes.count ?? 0) { $0 &+ $1.file.bytes.count }
-        let size = fileSize &+ work.file.info.count &+ work.file.line.count
+        let alternate = alternate
+        let info = DebugInfo(source, alternate: alternate)
+        let (units, isCutShort) = info.units()
+        let work = Work(units)
+        let size = images.reduce(alternate?.file.bytes.count ?? 0) { $0 &+ $1.file.bytes.count } &+ info.size
 
-        let count = max(1, min(Parallel.threadCount, work.order.count))
+        let count = max(1, min(Parallel.threadCount, units.count))
         let readers = Parallel.Results<UnitReader>(count)
         let symbols = Parallel.Results<Symbols>(1)
         Parallel.run(count) { thread in
             // The symbol table is one more piece of work.
             if thread == 0 { symbols.put(TableBuilder.readSymbols(images, text), at: 0) }
-            var reader = UnitReader(work.file, text: text, split: split, fileSize: size)
-            while true {
+            let own = thread == count - 1 ? info : DebugInfo(source, alternate: alternate)
+            var reader = UnitReader(own, text: text, fileSize: size)
+            while own.dwarf != nil {
                 let next = work.next.add(1, ordering: .relaxed).oldValue
                 guard next < work.order.count else { break }
-                reader.read(work.order[next])
+                reader.read(work.units[work.order[next]], index: work.order[next])
             }
             readers.put(reader, at: thread)
         }
         let taken = readers.take()
-        noteWarnings(taken, work.file)
+        noteWarnings(taken, info, isCutShort: isCutShort)
         guard let symbols = symbols.take().first else { return nil }
         return TableBuilder.assemble(
             taken, symbols.symbols, symbols.names, symbols.boundaries, text: text, lowestSegment: program.lowestSegment)
@@ -83,19 +84,18 @@ struct TableBuilder {
         return Symbols(symbols: symbols, names: names, boundaries: FunctionSymbols.boundaries(symbols, text: text))
     }
 
-    private mutating func noteWarnings(_ readers: [UnitReader], _ file: DWARFFile) {
+    private mutating func noteWarnings(_ readers: [UnitReader], _ info: DebugInfo, isCutShort: Bool) {
         let source = debugFile ?? program
-        let inflating = images.flatMap(\.damagedSections) + (alternate?.damagedSections ?? [])
-        if !inflating.isEmpty {
-            warnings.append(SymbolError(file: source.path, kind: .damagedCompression(sections: inflating)))
+        if !info.compressedSections.isEmpty {
+            warnings.append(
+                SymbolError(file: source.path, kind: .damagedCompression(sections: info.compressedSections)))
         }
         let units = readers.reduce(0) { $0 + $1.compileUnits }
-        let damaged = readers.reduce(file.isCutShort ? 1 : 0) { $0 + $1.damagedUnits }
+        let isRefused = info.failure != nil && info.compressedSections.isEmpty
+        let damaged = readers.reduce(isCutShort || isRefused ? 1 : 0) { $0 + $1.damagedUnits }
         if damaged > 0 {
-            warnings.append(
-                SymbolError(
-                    file: source.path,
-                    kind: .damagedDWARF(units: damaged, message: "entries that end early or contradict themselves")))
+            let message = info.failure ?? "entries that end early or contradict themselves"
+            warnings.append(SymbolError(file: source.path, kind: .damagedDWARF(units: damaged, message: message)))
         } else if units == 0 {
             warnings.append(SymbolError(file: program.path, kind: .noDWARF))
         }
@@ -103,6 +103,9 @@ struct TableBuilder {
         if let first = missing.min() {
             warnings.append(
                 SymbolError(file: source.path, kind: .missingSplitUnits(count: missing.count, first: first)))
+            if let package = DebugFiles.package(beside: images) {
+                warnings.append(SymbolError(file: package, kind: .splitPackage))
+            }
         }
     }
 }

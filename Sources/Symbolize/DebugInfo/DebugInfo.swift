@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CElfutils
+
+/// The debug information of a file, opened by libdw.
+///
+/// libdw reads on demand and remembers what it read without any lock: each thread opens its own.
+final class DebugInfo: @unchecked Sendable {
+    /// Where a unit stands in `.debug_info`.
+    struct Unit: BitwiseCopyable {
+        /// Its first entry.
+        var entry: UInt64
+        /// Bytes, header included.
+        var size: UInt64
+    }
+
+    /// `Dwarf *`; `nil` when the file has no DWARF that libdw can open.
+    let dwarf: OpaquePointer?
+    /// Why libdw cannot open it although there are sections of DWARF.
+    let failure: String?
+    /// Debug sections that are compressed still, also of the alternate file: damaged, or by a method that this libelf
+    /// does not know.
+    let compressedSections: [String]
+    /// Bytes of all debug sections, inflated: a bound for what they can describe.
+    let size: Int
+
+    private let elf: OpaquePointer?
+    private let alternate: DebugInfo?
+
+    /// - Parameter alternate: The file that dwz moved common parts to.
+    init(_ image: ELFImage, alternate: ELFImage?) {
+        // From the descriptor, not from the memory that is mapped already: libelf writes to the section headers when it
+        // inflates (to a copy, in this mode), and libdw looks beside the file for split units.
+        elf = elf_begin(image.file.descriptor, ELF_C_READ_MMAP, nil)
+        dwarf = elf.flatMap { dwarf_begin_elf($0, DWARF_C_READ, nil) }
+        self.alternate = alternate.map { DebugInfo($0, alternate: nil) }
+        if let dwarf, let other = self.alternate?.dwarf { dwarf_setalt(dwarf, other) }
+        failure = dwarf == nil && image.hasDebugInfo ? dwarf_errmsg(-1).map { String(cString: $0) } : nil
+        let (compressed, size) = DebugInfo.survey(elf)
+        compressedSections = compressed + (self.alternate?.compressedSections ?? [])
+        self.size = size
+    }
+
+    deinit {
+        if let dwarf { dwarf_end(dwarf) }
+        if let elf { elf_end(elf) }
+    }
+
+    /// All units; `isCutShort` when their headers could not be followed to the end.
+    func units() -> (units: [Unit], isCutShort: Bool) {
+        guard let dwarf else { return ([], false) }
+        var units: [Unit] = []
+        var offset: Dwarf_Off = 0
+        while true {
+            var next: Dwarf_Off = 0
+            var headerSize = 0
+            let result = dwarf_next_unit(dwarf, offset, &next, &headerSize, nil, nil, nil, nil, nil, nil)
+            guard result == 0, next > offset else { return (units, result <= 0) }
+            units.append(Unit(entry: offset &+ UInt64(headerSize), size: next &- offset))
+            offset = next
+        }
+    }
+
+    /// libdw inflates what it needs when it opens a file; this sees what it left.
+    private static func survey(_ elf: OpaquePointer?) -> (compressed: [String], size: Int) {
+        guard let elf else { return ([], 0) }
+        var compressed: [String] = []
+        var size = 0
+        ELFImage.forEachSection(elf) { section in
+            guard section.header.sh_type != UInt32(SHT_NOBITS), let text = ELFImage.name(of: section, in: elf) else {
+                return
+            }
+            let name = String(cString: text)
+            guard name.hasPrefix(".debug_") || name.hasPrefix(".zdebug_") else { return }
+            let isCompressed = section.header.sh_flags & UInt64(SHF_COMPRESSED) != 0
+            if isCompressed && elf_compress(section.handle, 0, 0) < 0
+                || dwelf_scn_gnu_compressed_size(section.handle) > 0
+            {
+                compressed.append(name)
+            } else if let data = elf_getdata(section.handle, nil) {
+                size &+= data.pointee.d_size
+            }
+        }
+        return (compressed, size)
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CElfutils
+
+/// Reads units one after the other and collects what they say about code: functions and inlined copies, their address
+/// ranges, line rows. One thread has one reader; their results are put together afterwards.
+struct UnitReader {
+    /// What one unit gave: parts of the reader's arrays.
+    struct Result {
+        var unit: Int
+        var intervals: Range<Int>
+        var sequences: Range<Int>
+    }
+
+    /// What the walk returns to when it has seen all children of an entry.
+    struct Level {
+        var entry: Dwarf_Die
+        var node: UInt32
+    }
+
+    var names: StringPool
+    var nodes: [FunctionNode] = []
+    var intervals: [Interval] = []
+    var rows: [LineRow] = []
+    var sequences: [LineSequence] = []
+    private(set) var results: [Result] = []
+    /// Units that could not be read to their end.
+    private(set) var damagedUnits = 0
+    /// Split units that were not found, by the name of their file.
+    private(set) var missing: [String] = []
+    private(set) var compileUnits = 0
+
+    let text: [Range<UInt64>]
+    private let info: DebugInfo
+    /// How many more ranges there may be: shared range lists could multiply without a bound otherwise.
+    var rangeBudget: Int
+    /// How many more line rows there may be: damaged units could share a line program at different offsets.
+    var rowBudget: Int
+    /// Units that share a line program (partial units) must not repeat it.
+    var seenPrograms: Set<OpaquePointer> = []
+    /// What libdw returned stays where it is as long as `info` lives, so addresses stand for entries and strings.
+    var nameOfEntry = AddressMap()
+    var nameOfText = AddressMap()
+    /// The compilation directory of the unit that is being read.
+    var directory: UnsafePointer<CChar>?
+    /// Scratch of the walk.
+    var levels: [Level] = []
+
+    init(_ info: DebugInfo, text: [Range<UInt64>], fileSize: Int) {
+        self.info = info
+        self.text = text
+        names = StringPool(limit: fileSize &* 8 &+ 1 << 20)
+        rangeBudget = fileSize
+        rowBudget = fileSize &* 2
+    }
+
+    /// Reads a unit; `index` is its place in the order of the file.
+    mutating func read(_ unit: DebugInfo.Unit, index: Int) {
+        var entry = Dwarf_Die()
+        guard let dwarf = info.dwarf, dwarf_offdie(dwarf, unit.entry, &entry) != nil else {
+            damagedUnits += 1
+            return
+        }
+        let tag = Int(dwarf_tag(&entry))
+        guard tag == DW_TAG_compile_unit || tag == DW_TAG_skeleton_unit else { return }
+        compileUnits += 1
+        directory = UnitReader.string(&entry, DW_AT_comp_dir)
+        let (firstInterval, firstSequence) = (intervals.count, sequences.count)
+        var isWhole = readLines(&entry)
+        if var body = body(of: &entry) { isWhole = walk(&body) && isWhole }
+        if !isWhole { damagedUnits += 1 }
+        results.append(
+            Result(
+                unit: index, intervals: firstInterval..<intervals.count, sequences: firstSequence..<sequences.count))
+    }
+
+    /// The unit that has the functions: the split unit behind a skeleton; `nil` where that was not found.
+    private mutating func body(of entry: inout Dwarf_Die) -> Dwarf_Die? {
+        var split = Dwarf_Die()
+        guard dwarf_cu_info(entry.cu, nil, nil, nil, &split, nil, nil, nil) == 0 else { return entry }
+        if Int(dwarf_tag(&split)) == DW_TAG_compile_unit { return split }
+        guard dwarf_haschildren(&entry) == 0 else { return entry }
+        for kind in [DW_AT_dwo_name, DW_AT_GNU_dwo_name] {
+            if let name = UnitReader.string(&entry, kind) {
+                missing.append(String(cString: name))
+                return nil
+            }
+        }
+        return entry
+    }
+
+    private static func string(_ entry: inout Dwarf_Die, _ name: Int) -> UnsafePointer<CChar>? {
+        var attribute = Dwarf_Attribute()
+        guard dwarf_attr(&entry, UInt32(name), &attribute) != nil else { return nil }
+        return dwarf_formstring(&attribute)
+    }
+}
