@@ -258,6 +258,19 @@ struct ReplayJoinTests {
         #expect(join.comparableEnd?.icount == 15)
     }
 
+    /// QEMU looks for the next entry as soon as it has taken one; without any it ends before the handler begins.
+    @Test func aKilledRecordingWhoseLastEntryIsAnInterruptEndsBeforeIt() throws {
+        let log = """
+            branch 0x1000 -> 0x2000 jmp! +3
+            branch 0x2004 -> 0x9000 none +2
+            branch 0x9008 -> 0x2004 iret +3
+            """
+        let join = try join(log: log, replay: "instruction 5\ninterrupt", version: 0)
+        #expect(join.causes.map(\.clock) == [1])
+        #expect(join.comparableEnd?.clock == 1)
+        #expect(join.comparableEnd?.icount == 4)
+    }
+
     @Test func aReplayOfAKilledRecordingRunsOutOfInput() throws {
         let log = """
             options kind=replay

@@ -202,6 +202,10 @@ struct ReplayMatcher: ~Copyable {
             if restored != result.restoredFaults { reason += ", taken early because the join has leftovers" }
             let icount = (shutdown?.icount ?? lastIcount) &+ restored
             result.comparableEnd = (seesEverything ? endClock ?? clockEnd : clockEnd, icount, reason)
+            if let cause = result.causes.last, shutdown == nil, matchedAt == lastIcount {
+                // A replay runs out of input when it takes the last entry: before the handler's first instruction.
+                result.comparableEnd = (cause.clock, cause.icount &- 1, reason)
+            }
         }
         result.runEnd = runEnd(reached: result.comparableEnd != nil)
         return result
