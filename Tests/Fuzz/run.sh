@@ -5,20 +5,8 @@
 #
 # The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
 # libFuzzer names; run WORKDIR/fuzz FILE to see it again.
-set -eu
-seconds=${1:-60}
-root=$(cd "$(dirname "$0")/../.." && pwd)
-work=${2:-$root/.build-fuzz}
-mkdir -p "$work/objects" "$work/corpus" "$work/modules" "$work/seeds"
-work=$(cd "$work" && pwd)
-cd "$work" # swiftc leaves modules for the debugger where it runs
-
-for source in "$root"/Sources/CTTLog/*.c; do
-    object=$work/objects/$(basename "$source" .c).o
-    if [ ! "$object" -nt "$source" ]; then
-        clang -std=c11 -O1 -g -fsanitize=address,fuzzer-no-link -I"$root/Sources/CTTLog/include" -c "$source" -o "$object"
-    fi
-done
+. "$(dirname "$0")/common.sh"
+mkdir -p corpus seeds
 
 sources=$(find "$root/Sources/LogFormat" -name '*.swift')
 flags="-swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address
@@ -38,7 +26,5 @@ fi
 swiftc $flags -sanitize=fuzzer -module-name LogReaderFuzz $sources "$work/Shared.swift" \
     "$root/Tests/Fuzz/LogReaderFuzz.swift" "$work"/objects/*.o -lzstd -lpthread -o "$work/fuzz"
 
-# A crashing Swift program would start a backtracer that holds on to the pipe.
-export SWIFT_BACKTRACE=enable=no
 exec "$work/fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=200000 \
     -print_final_stats=1 -artifact_prefix="$work/" "$work/corpus" "$work/seeds"

@@ -5,20 +5,8 @@
 #
 # The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
 # libFuzzer names; run WORKDIR/symbolize-fuzz FILE to see it again.
-set -eu
-seconds=${1:-60}
-root=$(cd "$(dirname "$0")/../.." && pwd)
-work=${2:-$root/.build-fuzz}
-mkdir -p "$work/objects" "$work/symbolize-corpus" "$work/modules" "$work/symbolize-seeds"
-work=$(cd "$work" && pwd)
-cd "$work" # swiftc leaves modules for the debugger where it runs
-
-for source in "$root"/Sources/CTTLog/*.c; do
-    object=$work/objects/$(basename "$source" .c).o
-    if [ ! "$object" -nt "$source" ]; then
-        clang -std=c11 -O1 -g -fsanitize=address,fuzzer-no-link -I"$root/Sources/CTTLog/include" -c "$source" -o "$object"
-    fi
-done
+. "$(dirname "$0")/common.sh"
+mkdir -p symbolize-corpus symbolize-seeds
 
 # Seeds: a small program in each version of DWARF, and the table that is made of it.
 cat >small.c <<'END'
@@ -43,7 +31,5 @@ swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=addre
     -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" -module-cache-path "$work/modules" \
     $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -ldw -lelf -lpthread -o "$work/symbolize-fuzz"
 
-# A crashing Swift program would start a backtracer that holds on to the pipe.
-export SWIFT_BACKTRACE=enable=no
 exec "$work/symbolize-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
     -max_len=100000 -print_final_stats=1 -artifact_prefix="$work/" "$work/symbolize-corpus" "$work/symbolize-seeds"
