@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # build.sh [OUT] - makes a Linux guest that boots from RAM, out of Debian packages that are downloaded but not
-# installed: OUT/vmlinuz, OUT/initramfs.gz, OUT/disk.img, OUT/cmdline. OUT is build/ beside this script.
+# installed: OUT/vmlinuz, OUT/initramfs.gz, OUT/disk.img, OUT/cmdline; OUT/kernel names the kernel's package and version.
+# OUT is build/ beside this script.
 #
 # Needs no root. Packages are kept in $XDG_CACHE_HOME/tt-analyze (~/.cache/tt-analyze); what is there is not made again.
 set -eu
@@ -87,5 +88,6 @@ cp "$work/boot/vmlinuz-$version" "$out/vmlinuz"
 truncate -s 1M "$out/disk.img"
 
 echo "console=ttyS0 panic=-1 quiet tsc=reliable nokaslr" >"$out/cmdline"
+dpkg-deb -W --showformat='${Package}=${Version}\n' "$kernel_file" >"$out/kernel"
 printf '%s' "$stamp" >"$out/stamp"
 echo "$out"
