@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # build.sh [OUT] - makes a Linux guest that boots from RAM, out of Debian packages that are downloaded but not
-# installed: OUT/vmlinuz, OUT/initramfs.gz, OUT/disk.img, OUT/cmdline; OUT/kernel names the kernel's package and version.
-# OUT is build/ beside this script.
+# installed. OUT is build/ beside this script; README.md says what is in it.
 #
 # Needs no root. Packages are kept in $XDG_CACHE_HOME/tt-analyze (~/.cache/tt-analyze); what is there is not made again.
 set -eu
@@ -17,7 +16,7 @@ fail() {
     exit 2
 }
 
-for tool in apt-get dpkg-deb cpio gzip; do
+for tool in apt-get dpkg-deb cpio gzip gcc strip; do
     command -v "$tool" >/dev/null || fail "$tool is missing; install it (apt-get install $tool)"
 done
 
@@ -45,7 +44,7 @@ kernel_file=$(fetch "$kernel")
 busybox_file=$(fetch busybox-static)
 
 # Made before from the same packages and sources?
-stamp=$(cat "$here/build.sh" "$here/init" | cksum; basename "$kernel_file"; basename "$busybox_file")
+stamp=$(cat "$here/build.sh" "$here/init" "$here/roam.c" | cksum; gcc --version | head -n 1; basename "$kernel_file"; basename "$busybox_file")
 if [ -f "$out/stamp" ] && [ "$(cat "$out/stamp")" = "$stamp" ]; then
     echo "$out"
     exit 0
@@ -71,10 +70,31 @@ for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev vir
 done
 cp "$modules/block/virtio_blk.ko" "$root/modules/"
 
+# compile OUTPUT [FLAG...]: the program that init runs, with DWARF.
+compile() {
+    output=$1
+    shift
+    gcc -std=c11 -O2 -g -gdwarf-4 -Wall -Wextra -Werror -fPIE -static-pie \
+        -Wl,--build-id=none -ffile-prefix-map="$here=." "$@" -o "$output" "$here/roam.c" || fail "roam.c cannot be compiled (libc6-dev?)"
+}
+
+# pack PROGRAM: the tree with that program as /bin/roam, as an archive.
+pack() {
+    strip -o "$root/bin/roam" "$1"
+    find "$root" -exec touch -h -d @0 {} +
+    (cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0)
+}
+
 mkdir -p "$out"
 rm -f "$out/stamp"
-find "$root" -exec touch -h -d @0 {} +
-(cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0) | gzip -n -9 >"$out/initramfs.gz"
+compile "$out/roam"
+compile "$work/roam-data" -DCONSTANT=0x7f4a7c15u
+pack "$work/roam-data" >"$out/initramfs-data.cpio"
+pack "$out/roam" >"$out/initramfs.cpio"
+gzip -n -9 <"$out/initramfs.cpio" >"$out/initramfs.gz"
+# The four bytes of the constant, and nothing else.
+[ "$(cmp -l "$out/initramfs.cpio" "$out/initramfs-data.cpio" | wc -l)" -eq 4 ] ||
+    fail "the changed program differs in more than its constant"
 cp "$work/boot/vmlinuz-$version" "$out/vmlinuz"
 
 # The disk: lines of text that the init script acts on, then zeros up to a megabyte.
