@@ -6,10 +6,10 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build plugin guests qemu10 demo demo-linux test test-unit test-qemu test-qemu10 lint bench bench-symbols fuzz fixtures docs install clean
+.PHONY: help deps build plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 lint bench bench-symbols fuzz fixtures docs install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the Debian packages that are missing (root or sudo)
 	@scripts/install-dependencies
@@ -31,6 +31,9 @@ demo: build plugin guests ## record the small guest, replay it three times, comp
 
 demo-linux: build plugin ## the same with a Debian kernel and one byte of its disk changed
 	@scripts/demo-linux
+
+demo-linux-symbols: build plugin ## the same with the names of the kernel's functions (280 MB to fetch, once)
+	@scripts/demo-linux --fetch-symbols
 
 test: deps ## every test
 	@scripts/test all

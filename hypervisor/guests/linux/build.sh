@@ -8,7 +8,9 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-out=${1:-$here/build}
+root=$(cd "$here/../../.." && pwd)
+mkdir -p "${1:-$here/build}"
+out=$(cd "${1:-$here/build}" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tt-analyze/packages
 
 fail() {
@@ -59,33 +61,32 @@ dpkg-deb --fsys-tarfile "$kernel_file" | tar -x -C "$work" \
     "./lib/modules/$version/kernel/drivers/block/virtio_blk.ko"
 dpkg-deb --fsys-tarfile "$busybox_file" | tar -x -C "$work" ./bin/busybox
 
-root=$work/root
-mkdir -p "$root/bin" "$root/proc" "$root/sys" "$root/dev" "$root/tmp" "$root/modules"
-cp "$work/bin/busybox" "$root/bin/"
-cp "$here/init" "$root/init"
-chmod 755 "$root/init" "$root/bin/busybox"
+tree=$work/tree
+mkdir -p "$tree/bin" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/modules"
+cp "$work/bin/busybox" "$tree/bin/"
+cp "$here/init" "$tree/init"
+chmod 755 "$tree/init" "$tree/bin/busybox"
 modules=$work/lib/modules/$version/kernel/drivers
 for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci; do
-    cp "$modules/virtio/$module.ko" "$root/modules/"
+    cp "$modules/virtio/$module.ko" "$tree/modules/"
 done
-cp "$modules/block/virtio_blk.ko" "$root/modules/"
+cp "$modules/block/virtio_blk.ko" "$tree/modules/"
 
-# compile OUTPUT [FLAG...]: the program that init runs, with DWARF.
+# compile OUTPUT [FLAG...]: the program that init runs, with DWARF that does not say where the sources stand.
 compile() {
     output=$1
     shift
-    gcc -std=c11 -O2 -g -gdwarf-4 -Wall -Wextra -Werror -fPIE -static-pie \
-        -Wl,--build-id=none -ffile-prefix-map="$here=." "$@" -o "$output" "$here/roam.c" || fail "roam.c cannot be compiled (libc6-dev?)"
+    (cd "$here" && gcc -std=c11 -O2 -g -gdwarf-4 -Wall -Wextra -Werror -fPIE -static-pie -Wl,--build-id=none \
+        -ffile-prefix-map="$root=." "$@" -o "$output" roam.c) || fail "roam.c cannot be compiled (libc6-dev?)"
 }
 
 # pack PROGRAM: the tree with that program as /bin/roam, as an archive.
 pack() {
-    strip -o "$root/bin/roam" "$1"
-    find "$root" -exec touch -h -d @0 {} +
-    (cd "$root" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0)
+    strip -o "$tree/bin/roam" "$1"
+    find "$tree" -exec touch -h -d @0 {} +
+    (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0)
 }
 
-mkdir -p "$out"
 rm -f "$out/stamp"
 compile "$out/roam"
 compile "$work/roam-data" -DCONSTANT=0x7f4a7c15u
