@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What recording costs: run time over plain TCG and over rr=record alone, log growth, bytes a branch.
+"""What recording costs under QEMU 7.2 and 10.0: run time over plain TCG and over rr=record alone, log growth.
 
-    record.py [--guest tiny|linux]... [--repeat N] [--rounds N] [--json FILE]
+    record.py [--guest tiny|linux]... [--qemu 7.2|10.0]... [--repeat N] [--rounds N] [--json FILE]
 
-Each guest runs N times in each way, in alternating order; the least of the N is reported: elapsed time, CPU time of the
-busiest thread (the vCPU's: what elapsed time would be on a machine with nothing else to do) and CPU time of the whole
-process (with the log's sealing thread). On a loaded machine elapsed time says little; the others still do.
+Each guest runs N times in each way under each QEMU, in alternating order; the least of the N is reported: elapsed time,
+CPU time of the busiest thread (the vCPU's: what elapsed time would be on a machine with nothing else to do) and CPU
+time of the whole process (with the log's sealing thread). On a loaded machine elapsed time says little; the others
+still do. Each QEMU's times stand over its own plain TCG and its own rr=record.
 
-Needs: make plugin; hypervisor/guests/linux/build.sh for the Linux guest. The tiny guest is built for it.
+Needs: make plugin; make qemu10 for QEMU 10.0. 7.2 is $QEMU or qemu-system-x86_64. The guests are built for it.
 """
 import argparse
 import json
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -24,20 +26,69 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PLUGIN = os.path.join(ROOT, "hypervisor/qemu/build/libttd.so")
 LINUX = os.path.join(ROOT, "hypervisor/guests/linux/build")
 
-# name, what -icount gets besides the shift (None: no -icount), plugin arguments (None: no plugin)
-WAYS = [
-    ("plain TCG", None, None),
-    ("TCG with icount", "", None),
-    ("rr=record", "rr=record", None),
-    ("rr + events", "rr=record", "mode=events"),
-    ("rr + digest", "rr=record", "mode=digest"),
-    ("rr + branches", "rr=record", "mode=branches"),
-    ("rr + branches, raw", "rr=record", "mode=branches,codec=raw"),
-]
+# What QEMU 10.0 shows beyond branches, each off until its row.
+BARE = {"causes": "off", "state": "off", "values": "off", "context": "off"}
+SEEN = [("causes, register digests", {"causes": "on", "state": "on"}), ("values", {"values": "on"}),
+        ("context", {"context": "on"}), ("MMIO: everything", {"mmio": "on"})]
 
 
-def qemu(guest, kernel, work, icount, plugin):
-    command = [os.environ.get("QEMU", "qemu-system-x86_64"), "-M", "pc", "-cpu", "qemu64", "-nodefaults",
+def ways():
+    """name, what -icount gets besides the shift (None: no -icount), plugin arguments (None: no plugin), and whether the
+    way is one of QEMU 10.0 only."""
+    yield "plain TCG", None, None, False
+    yield "TCG with icount", "", None, False
+    yield "rr=record", "rr=record", None, False
+    for mode in "events", "digest", "branches":
+        yield f"rr + {mode}", "rr=record", {"mode": mode}, False
+    yield "rr + branches, raw", "rr=record", {"mode": "branches", "codec": "raw"}, False
+    yield "rr + branches, MMIO", "rr=record", {"mode": "branches", "mmio": "on"}, False
+    options = {"mode": "branches"}
+    for name, more in SEEN:
+        options = {**options, **more}
+        yield f"… + {name}", "rr=record", options, True
+
+
+class QEMU:
+    """One QEMU: its path, its version, and what the plugin in it can be asked for."""
+
+    def __init__(self, wanted):
+        if wanted == "10.0":
+            fetched = subprocess.run([os.path.join(ROOT, "scripts/fetch-qemu10")], stdout=subprocess.PIPE, text=True)
+            if fetched.returncode != 0:
+                sys.exit("record.py: no QEMU 10.0; --qemu 7.2 measures without it")
+            self.path = fetched.stdout.strip()
+        else:
+            self.path = os.environ.get("QEMU", "qemu-system-x86_64")
+        said = subprocess.run([self.path, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.version = re.search(r"version (\d+\.\d+)", said).group(1)
+        if self.version != wanted:
+            sys.exit(f"record.py: {self.path} is QEMU {self.version}, expected {wanted}")
+        # Asked for an argument that it does not have, the plugin names those that it has.
+        refusal = subprocess.run([self.path, "-M", "none", "-plugin", f"{PLUGIN},unknown=1"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60).stderr
+        keys = re.search(r"expected a key out of (.*)", refusal)
+        if not keys:
+            sys.exit(f"record.py: {PLUGIN} in {self.path} does not say what it can be asked for: {refusal}")
+        self.keys = set(re.split(r", ", keys.group(1).strip()))
+
+    def ways(self):
+        """The ways this QEMU can run in; what the plugin does not know is said and left out."""
+        new = self.version != "7.2"
+        for name, icount, options, new_only in ways():
+            if new_only and not new:
+                continue
+            if options is not None and new:
+                options = {**{key: value for key, value in BARE.items() if key in self.keys}, **options}
+            missing = [key for key in options or {} if key not in self.keys]
+            if missing:
+                print(f"record.py: QEMU {self.version}: the plugin does not know {', '.join(missing)}: "
+                      f"'{name}' is not measured", file=sys.stderr)
+                continue
+            yield name, icount, options
+
+
+def command_line(qemu, guest, kernel, work, icount, options):
+    command = [qemu.path, "-M", "pc", "-cpu", "qemu64", "-nodefaults",
                "-no-user-config", "-display", "none", "-no-reboot", "-global", "apic.vapic=off",
                "-serial", "file:" + os.path.join(work, "serial.log")]
     if icount is not None:
@@ -51,8 +102,9 @@ def qemu(guest, kernel, work, icount, plugin):
             arguments = file.read().strip()
         command += ["-m", "256", "-kernel", os.path.join(LINUX, "vmlinuz"),
                     "-initrd", os.path.join(LINUX, "initramfs.gz"), "-append", arguments]
-    if plugin is not None:
-        command += ["-plugin", f"{PLUGIN},log={os.path.join(work, 'ttd.log')},run=recording,{plugin}"]
+    if options is not None:
+        more = ",".join(f"{key}={value}" for key, value in options.items())
+        command += ["-plugin", f"{PLUGIN},log={os.path.join(work, 'ttd.log')},run=recording,{more}"]
     return command
 
 
@@ -68,8 +120,9 @@ def thread_times(pid):
     return times
 
 
-def run(command, success):
-    """Runs QEMU; returns seconds: elapsed, of the busiest thread, of the whole process."""
+def run(command, work, last_line):
+    """Runs QEMU; returns seconds: elapsed, of the busiest thread, of the whole process. The guest's last line tells
+    whether it came to its end: QEMU 10.0's exit status does not."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -81,8 +134,9 @@ def run(command, success):
         time.sleep(0.01)
     elapsed = time.monotonic() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode != success:
-        sys.exit(f"record.py: QEMU ended with status {process.returncode}: {' '.join(command)}")
+    with open(os.path.join(work, "serial.log"), errors="replace") as file:
+        if process.returncode not in (0, 1) or last_line not in file.read():
+            sys.exit(f"record.py: QEMU ended with status {process.returncode}, the guest not at all: {' '.join(command)}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"elapsed": elapsed, "thread": busiest / 1e9, "cpu": cpu}
 
@@ -115,39 +169,46 @@ def sizes(path):
             offset = (offset + 192 + stored + 63) // 64 * 64
 
 
-def measure(guest, kernel, repeat):
-    success = 1 if guest == "tiny" else 0
+def measure(qemus, guest, kernel, repeat):
+    """Rows by way, the QEMUs beside each other."""
+    last_line = "tiny: end" if guest == "tiny" else "guest: done"
+    order = [name for name, *_ in ways()]
+    runs = sorted(((qemu, *way) for qemu in qemus for way in qemu.ways()), key=lambda run: order.index(run[1]))
     best = {}
     for turn in range(repeat):
-        for name, icount, plugin in WAYS if turn % 2 == 0 else reversed(WAYS):
+        for qemu, name, icount, options in runs if turn % 2 == 0 else reversed(runs):
             with tempfile.TemporaryDirectory(prefix="tt-bench-") as work:
-                times = run(qemu(guest, kernel, work, icount, plugin), success)
-                entry = best.setdefault(name, {"guest": guest, "way": name, **times})
+                times = run(command_line(qemu, guest, kernel, work, icount, options), work, last_line)
+                entry = best.setdefault((qemu.version, name),
+                                        {"guest": guest, "qemu": qemu.version, "way": name, **times})
                 for key, value in times.items():
                     entry[key] = min(entry[key], value)
-                if plugin is not None:
+                if options is not None:
                     entry.update(sizes(os.path.join(work, "ttd.log")))
                 if icount:
                     entry["replay_bin"] = os.path.getsize(os.path.join(work, "replay.bin"))
-    return [best[name] for name, _, _ in WAYS]
+    return [best[qemu.version, name] for qemu, name, _, _ in runs]
 
 
 def table(rows):
     """Prints the rows of one guest as a Markdown table."""
-    plain = rows[0]
-    alone = next(row for row in rows if row["way"] == "rr=record")
-    counted = max(rows, key=lambda row: row.get("branches", 0))
-    instructions = counted.get("instructions", 0)
-    print(f"\n{rows[0]['guest']} guest: {instructions / 1e6:.0f} M instructions, {counted.get('branches', 0) / 1e6:.1f} M "
-          f"branches, {counted.get('accesses', 0) / 1e6:.2f} M accesses; load average {os.getloadavg()[0]:.1f}\n")
-    print("| way | s | ÷ plain | ÷ rr | vCPU thread s | ÷ plain | ÷ rr | log, KB/s | bytes per 1,000 instructions "
-          "| bytes a branch, raw | stored |")
-    print("| --- " + "| ---: " * 10 + "|")
+    def of(row, way):
+        return next(other for other in rows if other["way"] == way and other["qemu"] == row["qemu"])
+
+    counted = max(rows, key=lambda row: row.get("accesses", 0))
+    print(f"\n{rows[0]['guest']} guest: {counted.get('instructions', 0) / 1e6:.0f} M instructions, "
+          f"{max(row.get('branches', 0) for row in rows) / 1e6:.1f} M branches, "
+          f"{counted.get('accesses', 0) / 1e6:.2f} M accesses; load average {os.getloadavg()[0]:.1f}\n")
+    print("| way | QEMU | s | ÷ plain | ÷ rr | vCPU thread s | ÷ plain | ÷ rr | log, KB/s "
+          "| bytes per 1,000 instructions | bytes a branch, raw | stored |")
+    print("| --- " + "| ---: " * 11 + "|")
     for row in rows:
-        cells = [row["way"]]
+        cells = [row["way"], row["qemu"]]
         for key in "elapsed", "thread":
-            cells += [f"{row[key]:.2f}", f"{row[key] / plain[key]:.2f}", f"{row[key] / alone[key]:.2f}"]
+            cells += [f"{row[key]:.2f}", f"{row[key] / of(row, 'plain TCG')[key]:.2f}",
+                      f"{row[key] / of(row, 'rr=record')[key]:.2f}"]
         size = row.get("log", row.get("replay_bin"))
+        instructions = of(row, "rr + branches").get("instructions", 0)
         cells += ["", ""] if size is None else [
             f"{size / 1e3 / row['elapsed']:.0f}", f"{1000 * size / max(1, instructions):.3f}"]
         cells += [f"{row['branch_raw'] / row['branches']:.2f}", f"{row['branch_stored'] / row['branches']:.3f}"] \
@@ -158,12 +219,14 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--guest", action="append", choices=["tiny", "linux"])
+    parser.add_argument("--qemu", action="append", choices=["7.2", "10.0"], help="both, if not given")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=4000, help="of the tiny guest")
     parser.add_argument("--json", help="append one JSON line a row to this file")
     options = parser.parse_args()
     if not os.path.exists(PLUGIN):
         sys.exit("record.py: no plugin; run: make plugin")
+    qemus = [QEMU(version) for version in options.qemu or ["7.2", "10.0"]]
     for guest in options.guest or ["tiny", "linux"]:
         with tempfile.TemporaryDirectory(prefix="tt-bench-") as built:
             kernel = None
@@ -175,7 +238,7 @@ def main():
             else:
                 subprocess.run([os.path.join(ROOT, "hypervisor/guests/linux/build.sh")], check=True,
                                stdout=subprocess.DEVNULL)
-            rows = measure(guest, kernel, options.repeat)
+            rows = measure(qemus, guest, kernel, options.repeat)
         table(rows)
         if options.json:
             with open(options.json, "a") as file:
