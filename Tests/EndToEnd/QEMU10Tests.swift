@@ -54,6 +54,19 @@ extension EndToEndTests {
             print("QEMU 10.0's exit status: wrong in \(wrongStatuses) of 10 replays, all of them identical")
         }
 
+        /// A log without branches knows its end in instructions, not in branches.
+        @Test func aReplayWithoutBranchesIsIdentical() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try recorded("tiny", scratch)
+            let result = try replay(directory, ["--mode", "events"])
+            #expect(result.status == 0, "\(result)")
+            let report = try diverge(directory, "\(directory)/replays/1")
+            #expect(report.status == 0, "\(report)")
+            let logs = try (LogFile(path: directory), LogFile(path: "\(directory)/replays/1"))
+            let ends = try (#require(logs.0.comparableEnd(vcpu: 0)), #require(logs.1.comparableEnd(vcpu: 0)))
+            #expect(ends.0.icount == ends.1.icount)
+        }
+
         /// Each transition found a second time from single instructions, each block's address compared with rip.
         @Test(arguments: ["tiny", "aliases"]) func transitionsAndAddressesAreExact(guest: String) throws {
             let scratch = try temporaryDirectory()

@@ -195,6 +195,13 @@ struct VCPUAligner {
     private func endedEarly(
         _ first: FirstDifference?, _ extents: (LogExtent, LogExtent), _ ends: (UInt64, UInt64)
     ) -> Side? {
+        // A log without branches counts its end in instructions alone; its clock is an estimate.
+        let hasEstimate = [original, replay].contains { !$0.header.features.contains(.branches) }
+        if first == nil, hasEstimate, let end = extents.0.comparableEnd?.icount,
+            end == extents.1.comparableEnd?.icount
+        {
+            return nil
+        }
         for (side, end, other) in [(Side.original, ends.0, ends.1), (.replay, ends.1, ends.0)] {
             let log = side == .original ? original : replay
             guard LogExtent.isFinal(log) else { continue }

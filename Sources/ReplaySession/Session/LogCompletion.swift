@@ -102,7 +102,10 @@ enum LogCompletion {
             if replay.clock < end.clock {
                 list.append(
                     "its log ends at branch \(replay.clock), the recording's can be compared up to \(end.clock)")
-            } else if let other = replay.comparableEnd, other.clock != end.clock {
+            } else if let other = replay.comparableEnd,
+                // In instructions, where both know them: without branches the clock of the end is an estimate.
+                end.icount.map({ other.instructions != $0 }) ?? (other.clock != end.clock)
+            {
                 list.append("it came to its end at branch \(other.clock), the recording at branch \(end.clock)")
             }
         }
