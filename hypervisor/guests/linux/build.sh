@@ -27,23 +27,40 @@ kernel_package() {
     apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
 }
 
+# The kernel in the cache, if there is one.
+kept_package() {
+    ls "$cache" 2>/dev/null | sed -n 's/^\(linux-image-[0-9].*\)_[^_]*_[^_]*\.deb$/\1/p' | tail -n 1
+}
+
 # Downloads a package into the cache unless it is there; prints its path.
 fetch() {
     mkdir -p "$cache"
     if ! ls "$cache/$1"_*.deb >/dev/null 2>&1; then
-        (cd "$cache" && apt-get download -q "$1" >&2) || fail "cannot download $1; is the package list there (apt-get update)?"
+        (cd "$cache" && apt-get download -q "$1" >&2) || return 1
     fi
     ls "$cache/$1"_*.deb | tail -n 1
 }
 
-kernel=$(kernel_package)
-if [ -z "$kernel" ]; then
-    # Without package lists, a kernel in the cache will do.
-    kernel=$(ls "$cache" 2>/dev/null | sed -n 's/^\(linux-image-[0-9].*\)_[^_]*_[^_]*\.deb$/\1/p' | tail -n 1)
-    [ -n "$kernel" ] || fail "apt does not know linux-image-cloud-amd64; run apt-get update"
-fi
-kernel_file=$(fetch "$kernel")
-busybox_file=$(fetch busybox-static)
+# Sets kernel, kernel_file, busybox_file.
+fetch_packages() {
+    kernel=$1
+    [ -n "$kernel" ] && kernel_file=$(fetch "$kernel") && busybox_file=$(fetch busybox-static)
+}
+
+# The same with package lists of our own: the machine's are missing, or so old that the archive has other packages.
+fetch_from_archive() {
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    lists=$(mktemp -d)
+    trap 'rm -rf "$lists"' EXIT
+    APT_CONFIG=$("$root/scripts/apt-apart" "$lists" "${DEBIAN_MIRROR:-http://deb.debian.org/debian} $release main" \
+        "${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security} $release-security main") || fail "no packages"
+    export APT_CONFIG
+    fetch_packages "$(kernel_package)" || fail "the packages cannot be fetched"
+    unset APT_CONFIG
+    rm -rf "$lists"
+}
+
+fetch_packages "$(kernel_package)" || fetch_packages "$(kept_package)" || fetch_from_archive
 
 # Made before from the same packages and sources?
 stamp=$(cat "$here/build.sh" "$here/init" "$here/roam.c" | cksum; gcc --version | head -n 1; basename "$kernel_file"; basename "$busybox_file")
