@@ -29,23 +29,25 @@ LINUX = os.path.join(ROOT, "hypervisor/guests/linux/build")
 # What QEMU 10.0 shows beyond branches, each off until its row.
 BARE = {"causes": "off", "state": "off", "values": "off", "context": "off"}
 SEEN = [("causes, register digests", {"causes": "on", "state": "on"}), ("values", {"values": "on"}),
-        ("context", {"context": "on"}), ("MMIO: everything", {"mmio": "on"})]
+        ("context", {"context": "on"})]
 
 
-def ways():
-    """name, what -icount gets besides the shift (None: no -icount), plugin arguments (None: no plugin), and whether the
-    way is one of QEMU 10.0 only."""
-    yield "plain TCG", None, None, False
-    yield "TCG with icount", "", None, False
-    yield "rr=record", "rr=record", None, False
-    for mode in "events", "digest", "branches":
-        yield f"rr + {mode}", "rr=record", {"mode": mode}, False
-    yield "rr + branches, raw", "rr=record", {"mode": "branches", "codec": "raw"}, False
-    yield "rr + branches, MMIO", "rr=record", {"mode": "branches", "mmio": "on"}, False
-    options = {"mode": "branches"}
-    for name, more in SEEN:
+def ways(new):
+    """name, what -icount gets besides the shift (None: no -icount), plugin arguments (None: no plugin); with the rows
+    that QEMU 10.0 alone has, or without."""
+    yield "plain TCG", None, None
+    yield "TCG with icount", "", None
+    yield "rr=record", "rr=record", None
+    options = BARE if new else {}
+    for mode in "events", "digest":
+        yield f"rr + {mode}", "rr=record", {**options, "mode": mode}
+    yield "rr + branches, raw", "rr=record", {**options, "mode": "branches", "codec": "raw"}
+    options = {**options, "mode": "branches"}
+    yield "rr + branches", "rr=record", options
+    for name, more in SEEN if new else []:
         options = {**options, **more}
-        yield f"… + {name}", "rr=record", options, True
+        yield f"… + {name}", "rr=record", options
+    yield "… + MMIO: everything", "rr=record", {**options, "mmio": "on"}
 
 
 class QEMU:
@@ -73,18 +75,13 @@ class QEMU:
 
     def ways(self):
         """The ways this QEMU can run in; what the plugin does not know is said and left out."""
-        new = self.version != "7.2"
-        for name, icount, options, new_only in ways():
-            if new_only and not new:
-                continue
-            if options is not None and new:
-                options = {**{key: value for key, value in BARE.items() if key in self.keys}, **options}
-            missing = [key for key in options or {} if key not in self.keys]
+        for name, icount, options in ways(self.version != "7.2"):
+            missing = [key for key, value in (options or {}).items() if key not in self.keys and value != "off"]
             if missing:
                 print(f"record.py: QEMU {self.version}: the plugin does not know {', '.join(missing)}: "
                       f"'{name}' is not measured", file=sys.stderr)
                 continue
-            yield name, icount, options
+            yield name, icount, options and {key: options[key] for key in options if key in self.keys}
 
 
 def command_line(qemu, guest, kernel, work, icount, options):
@@ -172,7 +169,7 @@ def sizes(path):
 def measure(qemus, guest, kernel, repeat):
     """Rows by way, the QEMUs beside each other."""
     last_line = "tiny: end" if guest == "tiny" else "guest: done"
-    order = [name for name, *_ in ways()]
+    order = [name for name, *_ in ways(True)]
     runs = sorted(((qemu, *way) for qemu in qemus for way in qemu.ways()), key=lambda run: order.index(run[1]))
     best = {}
     for turn in range(repeat):
