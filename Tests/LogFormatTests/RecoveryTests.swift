@@ -76,14 +76,14 @@ struct RecoveryTests {
         #expect(log.chunks.filter(\.isOpenSlot) == [])
     }
 
-    /// Writes 40 branches, in cells of 16, and takes a copy of the open file after 30.
-    private func writeWithOldOpenFile(_ scratch: Scratch) throws {
+    /// Writes 40 branches, in cells of 16, and takes a copy of the open file after 30, or so many.
+    private func writeWithOldOpenFile(_ scratch: Scratch, copiedAt moment: UInt64 = 30) throws {
         var options = LogWriter.Options()
         options.branchCellShift = 4
         options.isCompressed = false
         let writer = try LogWriter(path: scratch.file("log"), options: options)
         for clock in 0..<40 as Range<UInt64> {
-            if clock == 30 {
+            if clock == moment {
                 try FileManager.default.copyItem(atPath: scratch.file("log.open"), toPath: scratch.file("old"))
             }
             writer.branch(from: clock * 7, to: clock * 9, icount: clock, label: BranchLabel(.ret))
@@ -118,6 +118,32 @@ struct RecoveryTests {
         image.bytes.removeSubrange((torn + 200)...)
         try writeBytes(image.bytes, scratch.file("log"))
         #expect(Contents(try LogFile(path: scratch.file("log"))).branches.count == 30)
+    }
+
+    /// A writer that is killed in the middle of a write leaves the beginning of the chunk, and the chunk in its slot.
+    @Test("a chunk of which the beginning was written is no damage where its slot has it", arguments: [0, 100, 200])
+    func halfWrittenChunk(present: Int) throws {
+        let scratch = Scratch()
+        try writeWithOldOpenFile(scratch, copiedAt: 32)
+        var image = LogImage(bytes: try readBytes(scratch.file("log")))
+        let torn = try #require(image.chunks.last)
+        image.bytes.removeSubrange((torn + present)...)
+        try writeBytes(image.bytes, scratch.file("log"))
+        let log = try LogFile(path: scratch.file("log"))
+        #expect(log.structuralDamage == [])
+        #expect(Contents(log).branches.count == 32)
+    }
+
+    @Test("one that its slot has not whole is damage")
+    func halfWrittenChunkThatIsLost() throws {
+        let scratch = Scratch()
+        try writeWithOldOpenFile(scratch)
+        var image = LogImage(bytes: try readBytes(scratch.file("log")))
+        let torn = try #require(image.chunks.last)
+        image.bytes.removeSubrange((torn + 200)...)
+        try writeBytes(image.bytes, scratch.file("log"))
+        let damage = try LogFile(path: scratch.file("log")).structuralDamage
+        #expect(damage.map(\.offset) == [UInt64(torn)])
     }
 
     @Test("a log that is being written can be read, and is known as such")

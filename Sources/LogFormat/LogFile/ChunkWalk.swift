@@ -12,6 +12,8 @@ struct ChunkWalk: ~Copyable {
     private(set) var trailer: Trailer?
     /// Whether the log was closed: it ends with a trailer, or with a directory and 64 damaged bytes.
     private(set) var isClosed = false
+    /// The last chunk with an intact header and a body that goes on beyond the end of the file.
+    private(set) var torn: Chunk?
 
     private let file: InputFile
     private let size: UInt64
@@ -78,6 +80,7 @@ struct ChunkWalk: ~Copyable {
             // The last chunk may lack its padding, not its body.
             let needed = UInt64(ChunkHeaderDecoder.headerSize + chunk.storedSize)
             guard needed <= size - offset else {
+                torn = chunk
                 return .damaged(
                     .truncated(structure: .body, expected: needed, present: size - offset), skip: ChunkWalk.alignment)
             }

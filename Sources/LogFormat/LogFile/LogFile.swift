@@ -58,8 +58,11 @@ public final class LogFile: @unchecked Sendable {
         let openFile = LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size
         let found = try LogFile.findChunks(file, size: size, nonce: header.nonce, damage: &damage)
-        // The chunk that a living writer is just writing is in its slot still.
-        if isLocked { damage.removeAll { $0.offset > 0 && $0.length > 0 && $0.offset + $0.length == size } }
+        // The chunk that a writer is just writing, or was when it was killed, is in its slot still.
+        let isInSlot = openFile.map { LogFile.holdsLastChunk($0, torn: found.torn, damage: damage.last) } ?? false
+        if isLocked || isInSlot {
+            damage.removeAll { $0.offset > 0 && $0.length > 0 && $0.offset + $0.length == size }
+        }
         damage += openFile?.damage ?? []
         index = ChunkIndex(found.chunks + (openFile?.chunks ?? []), file: file.path) { slot, sealed in
             sealed.isElided ? slot.digests == sealed.digests : !LogFile.isIntact(sealed, in: file)
@@ -125,20 +128,37 @@ public final class LogFile: @unchecked Sendable {
         }
     }
 
+    /// Whether a file's last bytes, reported as that damage, are the beginning of a chunk whose records the open file has:
+    /// the chunk itself, if its header is whole, else some records.
+    private static func holdsLastChunk(_ openFile: OpenFile, torn: Chunk?, damage: Damage?) -> Bool {
+        guard openFile.damage.isEmpty, let damage else { return false }
+        switch damage.what {
+        case .truncated(.chunkHeader, _, _):
+            return !openFile.chunks.isEmpty
+        case .truncated(.body, _, _):
+            guard let torn, torn.offset == damage.offset else { return false }
+            return openFile.chunks.contains {
+                $0.stream == torn.stream && $0.vcpu == torn.vcpu && $0.firstOrdinal == torn.firstOrdinal
+                    && $0.count >= torn.count
+            }
+        default: return false
+        }
+    }
+
     /// The chunk headers of a log, from its directories or by walking.
     private static func findChunks(
         _ file: InputFile, size: UInt64, nonce: UInt64, damage: inout [Damage]
-    ) throws(LogError) -> (chunks: [Chunk], trailer: Trailer?, isClosed: Bool) {
+    ) throws(LogError) -> (chunks: [Chunk], trailer: Trailer?, isClosed: Bool, torn: Chunk?) {
         let decoder = ChunkHeaderDecoder(nonce: nonce)
         let outcome = try DirectoryChain.read(file, size: size, decoder: decoder)
-        if case .chain(let chain) = outcome { return (chain.chunks, chain.trailer, true) }
+        if case .chain(let chain) = outcome { return (chain.chunks, chain.trailer, true, nil) }
         if case .broken(let offset, let what) = outcome {
             damage.append(Damage(file: file.path, offset: offset, length: 0, what: what))
         }
         var walk = ChunkWalk(file, size: size, decoder: decoder)
         try walk.run()
         damage += walk.damage
-        return (walk.chunks, walk.trailer, walk.isClosed)
+        return (walk.chunks, walk.trailer, walk.isClosed, walk.torn)
     }
 
     /// Reads and checks the file header. One whose checksum is wrong is used all the same, and reported; its nonce is
