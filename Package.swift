@@ -8,6 +8,7 @@ let package = Package(
         .library(name: "LogFormat", targets: ["LogFormat"]),
         .library(name: "TestSupport", targets: ["TestSupport"]),
         .library(name: "Symbolize", targets: ["Symbolize"]),
+        .library(name: "BranchAnalysis", targets: ["BranchAnalysis"]),
         .library(name: "Alignment", targets: ["Alignment"]),
         .library(name: "Reporting", targets: ["Reporting"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
@@ -31,7 +32,11 @@ let package = Package(
         .systemLibrary(
             name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CZlib"]),
+        .systemLibrary(name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
+        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CCapstone", "CZlib"]),
+
+        // What branches tell about the code that ran.
+        .target(name: "BranchAnalysis", dependencies: ["LogFormat", "Symbolize"]),
 
         // Two logs to a divergence, a divergence to text.
         .target(name: "Alignment", dependencies: ["LogFormat"]),
@@ -56,7 +61,8 @@ let package = Package(
         .executableTarget(
             name: "tt-analyze",
             dependencies: [
-                "ToolSupport", "LogTools", "LogFormat", "Alignment", "Reporting", "Symbolize", "ReplaySession",
+                "ToolSupport", "LogTools", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
+                "ReplaySession",
             ]),
         .executableTarget(name: "bts-dump", dependencies: ["ToolSupport", "LogTools", "LogFormat"]),
         .executableTarget(name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
@@ -71,6 +77,9 @@ let package = Package(
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "CTTLog"]),
+        .testTarget(
+            name: "BranchAnalysisTests",
+            dependencies: ["BranchAnalysis", "LogFormat", "Symbolize", "CQEMUPlugin", "CTTLog", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],

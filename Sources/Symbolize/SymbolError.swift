@@ -30,6 +30,8 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case notLinked(type: UInt16)
         /// The file is for another processor (`e_machine`).
         case wrongMachine(expected: UInt16, found: UInt16)
+        /// The file has no code: a list of symbols, or a separate debug file. (A warning.)
+        case noCode
         /// The file has neither function symbols nor DWARF.
         case noSymbols
         /// The file has function symbols, but no DWARF: there will be no source lines. (A warning.)
@@ -88,6 +90,9 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
             "is \(typeName(type)): its addresses are not those of a run; give the linked program or kernel"
         case .wrongMachine(let expected, let found):
             "is for another processor: expected \(machineName(expected)), found \(machineName(found))"
+        case .noCode:
+            "has no code (a list of symbols, or a separate debug file): no instructions from it; "
+                + "give the program or kernel itself"
         case .noSymbols:
             "has neither function symbols nor DWARF (stripped?); give the file before it was stripped"
         case .noDWARF:

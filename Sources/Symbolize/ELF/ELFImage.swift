@@ -123,7 +123,7 @@ final class ELFImage: @unchecked Sendable {
 
     // MARK: - Text, identity
 
-    private static func segments(_ handle: OpaquePointer) -> [GElf_Phdr] {
+    static func segments(_ handle: OpaquePointer) -> [GElf_Phdr] {
         var count = 0
         guard elf_getphdrnum(handle, &count) == 0 else { return [] }
         var segments: [GElf_Phdr] = []

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+
+/// Tells which instructions begin once more after an exception: those that an unexplained transition left and that a
+/// return from an interrupt goes back to.
+struct Resumptions {
+    /// The instructions that were left and not yet gone back to, the latest last.
+    private var left: [UInt64] = []
+    /// The branch before returned from an interrupt.
+    private(set) var isReturning = false
+
+    /// As deep as exceptions nest, and some that are never gone back to.
+    private static let limit = 64
+
+    /// Whether a branch of that label returns from an interrupt.
+    @inline(__always)
+    static func isReturn(_ label: BranchLabel) -> Bool {
+        let number = label.rawValue & 0x1f
+        return number == BranchClass.iret.rawValue || number == BranchClass.sysret.rawValue
+    }
+
+    /// An interrupt, an exception or a fault left the instruction.
+    mutating func left(_ address: UInt64) {
+        if left.count == Resumptions.limit { left.removeFirst() }
+        left.append(address)
+    }
+
+    mutating func returned() { isReturning = true }
+
+    /// Whether the stretch that begins there begins an instruction once more.
+    mutating func begins(at address: UInt64?) -> Bool {
+        guard isReturning else { return false }
+        isReturning = false
+        guard let address else { return false }
+        for index in left.indices.reversed() {
+            // Behind the instruction: it was completed, or passed over.
+            guard address &- left[index] <= 15 else { continue }
+            let isSame = address == left[index]
+            left.removeSubrange(index...)
+            return isSame
+        }
+        return false
+    }
+
+    /// Nothing is known of what was left.
+    mutating func forget() { self = Resumptions() }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Symbolize
+
+/// The instructions between two branches: from the target of one to the source of the next, both included, without a
+/// taken branch between them.
+public struct Stretch: Hashable, Sendable, BitwiseCopyable {
+    /// Where the branch before went.
+    public var begin: UInt64
+    /// The instruction that the next branch left.
+    public var end: UInt64
+    /// How the code is read at `begin`.
+    public var mode: CodeMode
+    /// How it is read behind the first far jump, call or return in the stretch, which may change the mode and still go
+    /// on right behind itself; else as `mode`.
+    public var modeBehindFar: CodeMode
+    /// Whether there is such a jump before `end`.
+    public var passesFar = false
+    public var outcome: Outcome
+    /// Instructions from `begin` to `end`, a repeated one counted once; up to where decoding stopped when it did not
+    /// come to `end`.
+    public var count: UInt32
+    /// Of these, string instructions with a repeat prefix.
+    public var repeatCount: UInt32
+    /// Where decoding stopped; `end` when it came so far.
+    public var stop: UInt64
+    /// Of the instruction at `end`, when decoding came so far.
+    public var last: Instruction
+
+    /// What came of decoding.
+    public enum Outcome: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
+        /// Every instruction was decoded, and one begins at `end`.
+        case complete
+        /// No file has code at `begin`.
+        case outside
+        /// `end` stands before `begin`.
+        case backwards
+        /// The code of the files ends at `stop`.
+        case leavesCode
+        /// No instruction that capstone knows stands at `stop`.
+        case unknownInstruction
+        /// The instruction at `stop` goes on over `end`.
+        case missesEnd
+        /// The instruction at `stop` never lets the one behind it begin.
+        case passesBranch
+        /// More than ``StretchDecoder/sizeLimit`` bytes.
+        case tooLong
+    }
+
+    public var isComplete: Bool { outcome == .complete }
+
+    /// How the code is read at `end`.
+    var modeAtEnd: CodeMode { passesFar ? modeBehindFar : mode }
+
+    init(begin: UInt64, end: UInt64, mode: CodeMode, behindFar: CodeMode, outcome: Outcome) {
+        self.begin = begin
+        self.end = end
+        self.mode = mode
+        modeBehindFar = behindFar
+        self.outcome = outcome
+        count = 0
+        repeatCount = 0
+        stop = begin
+        last = .none
+    }
+}
+
+extension Stretch.Outcome {
+    /// The outcome in words, for rows and tables.
+    public var name: String {
+        switch self {
+        case .complete: "complete"
+        case .outside: "outside"
+        case .backwards: "backwards"
+        case .leavesCode: "leaves-code"
+        case .unknownInstruction: "unknown-instruction"
+        case .missesEnd: "misses-end"
+        case .passesBranch: "passes-branch"
+        case .tooLong: "too-long"
+        }
+    }
+
+    /// The outcome as a sentence about the stretch.
+    public var explanation: String {
+        switch self {
+        case .complete: "decodes to its end"
+        case .outside: "no file has code at its beginning"
+        case .backwards: "it ends before it begins"
+        case .leavesCode: "it goes on where no file has code"
+        case .unknownInstruction: "no known instruction stands there"
+        case .missesEnd: "the instruction there goes on over the branch"
+        case .passesBranch: "the instruction there never lets the next one begin"
+        case .tooLong: "it is longer than \(StretchDecoder.sizeLimit) bytes"
+        }
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Symbolize
+
+/// Decodes stretches from the code of ELF files and remembers what it decoded: a run has far more branches than
+/// stretches.
+///
+///     var decoder = StretchDecoder(code, try Disassembler())
+///     let stretch = decoder.decode(begin: previous.to, end: branch.from, begun: branch.icount - previous.icount)
+///     if stretch.isComplete { decoder.forEachInstruction(of: stretch) { print($0.address) } }
+///
+/// A log does not say how code was read (16, 32 or 64 bits). Code above 4 GiB is 64-bit code. Below, code is read as the
+/// stretch before was, unless the branch to it may have changed that (a far jump, a return from an interrupt), the
+/// stretch does not decode so or not to the number of instructions that began, and does in another mode.
+public struct StretchDecoder: ~Copyable {
+    /// Longer stretches are not decoded: no compiler makes them, and a log may say anything.
+    public static let sizeLimit: UInt64 = 1 << 20
+
+    /// How the code of the stretch before was read; to be set where it is known from elsewhere.
+    public var mode: CodeMode
+    private let code: CodeMap
+    private let disassembler: Disassembler
+    private var stretches: StretchTable
+    private var instructions: InstructionTable
+
+    /// - Parameter mode: How the run's first stretch is read; as the file that it stands in when `nil`.
+    public init(_ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
+        self.code = code
+        self.disassembler = disassembler
+        self.mode = mode ?? code.ranges.first.flatMap { code.mode(at: $0.lowerBound) } ?? .bits64
+        stretches = StretchTable()
+        instructions = InstructionTable()
+    }
+
+    /// The stretch from one branch to the next.
+    ///
+    /// - Parameters:
+    ///   - begin: where the branch before went.
+    ///   - end: the instruction that the next branch left.
+    ///   - begun: instructions that began from `begin` to `end`, iterations and all; `nil` when that is not known.
+    ///   - keepsMode: the branch before cannot have changed how code is read.
+    @inline(__always)
+    public mutating func decode(begin: UInt64, end: UInt64, begun: UInt64?, keepsMode: Bool = false) -> Stretch {
+        let mode = begin > UInt64(UInt32.max) ? .bits64 : self.mode
+        if let known = stretches.find(begin, end, mode, mode), StretchDecoder.fits(known, begun) { return known }
+        return decodeSlowly(begin, end, begun, mode, keepsMode)
+    }
+
+    /// Whether a decoded stretch can be the one in which so many instructions began.
+    @inline(__always)
+    private static func fits(_ stretch: Stretch, _ begun: UInt64?) -> Bool {
+        guard stretch.outcome == .complete else { return false }
+        guard let begun else { return true }
+        return UInt64(stretch.count) == begun || (stretch.repeatCount > 0 && UInt64(stretch.count) < begun)
+    }
+
+    @inline(never)
+    private mutating func decodeSlowly(
+        _ begin: UInt64, _ end: UInt64, _ begun: UInt64?, _ mode: CodeMode, _ keepsMode: Bool
+    ) -> Stretch {
+        guard code.contains(begin) else {
+            return Stretch(begin: begin, end: end, mode: mode, behindFar: mode, outcome: .outside)
+        }
+        let first = decode(begin, end, mode, mode)
+        if StretchDecoder.fits(first, begun) || begin > UInt64(UInt32.max) { return first }
+        for candidate in StretchDecoder.readings(mode) {
+            let stretch = decode(begin, end, mode, candidate)
+            guard stretch.passesFar else { break }
+            if StretchDecoder.fits(stretch, begun) {
+                self.mode = stretch.modeAtEnd
+                return stretch
+            }
+        }
+        for candidate in keepsMode ? [] : StretchDecoder.readings(mode).dropFirst() {
+            let stretch = decode(begin, end, candidate, candidate)
+            if StretchDecoder.fits(stretch, begun) {
+                self.mode = candidate
+                return stretch
+            }
+        }
+        return first
+    }
+
+    /// The modes in the order in which they are tried: a processor goes from 16 to 32 to 64 bits as it starts.
+    private static func readings(_ mode: CodeMode) -> [CodeMode] {
+        switch mode {
+        case .bits16: [.bits16, .bits32, .bits64]
+        case .bits32: [.bits32, .bits64, .bits16]
+        case .bits64: [.bits64, .bits32, .bits16]
+        }
+    }
+
+    private mutating func decode(
+        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ behindFar: CodeMode
+    ) -> Stretch {
+        if let known = stretches.find(begin, end, mode, behindFar) { return known }
+        let stretch = decodeAnew(begin, end, mode, behindFar)
+        stretches.insert(stretch)
+        return stretch
+    }
+
+    private mutating func decodeAnew(
+        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ behindFar: CodeMode
+    ) -> Stretch {
+        var stretch = Stretch(begin: begin, end: end, mode: mode, behindFar: behindFar, outcome: .complete)
+        guard begin <= end else {
+            stretch.outcome = .backwards
+            return stretch
+        }
+        guard end &- begin <= StretchDecoder.sizeLimit else {
+            stretch.outcome = .tooLong
+            return stretch
+        }
+        var address = begin
+        while true {
+            stretch.stop = address
+            guard let instruction = instruction(at: address, mode: stretch.modeAtEnd) else {
+                stretch.outcome = code.contains(address) ? .unknownInstruction : .leavesCode
+                return stretch
+            }
+            if instruction.flow == .rep { stretch.repeatCount &+= 1 }
+            stretch.count &+= 1
+            if address == end {
+                stretch.last = instruction
+                return stretch
+            }
+            let next = instruction.fallThrough
+            if next > end || next < address {
+                stretch.outcome = .missesEnd
+                return stretch
+            }
+            if !instruction.canFallThrough {
+                stretch.outcome = .passesBranch
+                return stretch
+            }
+            if instruction.flow == .far { stretch.passesFar = true }
+            address = next
+        }
+    }
+
+    /// The instruction at an address of the run; `nil` where no file has code, or capstone knows none.
+    @inline(__always)
+    public mutating func instruction(at address: UInt64, mode: CodeMode) -> Instruction? {
+        if let known = instructions.find(address, mode) { return known }
+        let disassembler = disassembler
+        let found = code.withBytes(at: address) { disassembler.decode($0, at: address, mode: mode) }
+        guard let instruction = found ?? nil else { return nil }
+        instructions.insert(instruction)
+        return instruction
+    }
+
+    /// Calls `body` with the instructions of a stretch in order, up to where it stopped decoding; `body` returns false to
+    /// end early. A repeated instruction comes once.
+    public mutating func forEachInstruction(of stretch: Stretch, _ body: (Instruction) -> Bool) {
+        guard stretch.outcome != .outside, stretch.begin <= stretch.end else { return }
+        var address = stretch.begin
+        var mode = stretch.mode
+        for _ in 0..<stretch.count {
+            guard let instruction = instruction(at: address, mode: mode), body(instruction) else { return }
+            address = instruction.fallThrough
+            if instruction.flow == .far { mode = stretch.modeBehindFar }
+        }
+    }
+
+    /// The instruction in words; `nil` where there is none.
+    public func text(of instruction: Instruction) -> String? {
+        code.withBytes(at: instruction.address) { bytes in
+            disassembler.decode(bytes, at: instruction.address, mode: instruction.mode) == nil ? nil : disassembler.text
+        } ?? nil
+    }
+}
