@@ -58,15 +58,12 @@ struct LinuxRecording: SuiteTrait, TestScoping {
     /// The state directory.
     @TaskLocal static var current = ""
 
-    /// All that can be switched on.
-    static let everything = ["--mmio", "on"]
-
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
-        try LinuxGuest.record(into: directory, Self.everything)
+        try LinuxGuest.record(into: directory, EndToEndTests.QEMU10.everything)
         try await Self.$current.withValue(directory) { try await function() }
         withExtendedLifetime(scratch) {}
     }
