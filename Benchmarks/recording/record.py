@@ -72,8 +72,9 @@ class QEMU:
         if not keys:
             sys.exit(f"record.py: {PLUGIN} in {self.path} does not say what it can be asked for: {refusal}")
         self.keys = set(re.split(r", ", keys.group(1).strip()))
+        self.ways = list(self.possible_ways())
 
-    def ways(self):
+    def possible_ways(self):
         """The ways this QEMU can run in; what the plugin does not know is said and left out."""
         for name, icount, options in ways(self.version != "7.2"):
             missing = [key for key, value in (options or {}).items() if key not in self.keys and value != "off"]
@@ -170,7 +171,7 @@ def measure(qemus, guest, kernel, repeat):
     """Rows by way, the QEMUs beside each other."""
     last_line = "tiny: end" if guest == "tiny" else "guest: done"
     order = [name for name, *_ in ways(True)]
-    runs = sorted(((qemu, *way) for qemu in qemus for way in qemu.ways()), key=lambda run: order.index(run[1]))
+    runs = sorted(((qemu, *way) for qemu in qemus for way in qemu.ways), key=lambda run: order.index(run[1]))
     best = {}
     for turn in range(repeat):
         for qemu, name, icount, options in runs if turn % 2 == 0 else reversed(runs):
