@@ -11,8 +11,15 @@ extension EndToEndTests {
     /// The same plugin under QEMU 10.0 (plugin API 4), which shares translated code between virtual addresses.
     @Suite(.serialized, .timeLimit(.minutes(4)))
     struct QEMU10 {
-        /// Switches on all that is not on by itself. A replay does as its recording.
-        static let everything = ["--mmio", "on"]
+        /// Switches on all that the plugin can be asked for. A replay does as its recording.
+        static let everything: [String] = {
+            var arguments = ["--mmio", "on"]
+            for option in ["causes", "state", "values", "context"] where Products.pluginOptions.contains(option) {
+                arguments += ["--plugin-option", "\(option)=on"]
+            }
+            print("everything on: \(arguments.joined(separator: " "))")
+            return arguments
+        }()
 
         /// A recording under QEMU 10.0 in `run`.
         private func recorded(
