@@ -9,6 +9,7 @@ let package = Package(
         .library(name: "TestSupport", targets: ["TestSupport"]),
         .library(name: "Symbolize", targets: ["Symbolize"]),
         .library(name: "BranchAnalysis", targets: ["BranchAnalysis"]),
+        .library(name: "CallTree", targets: ["CallTree"]),
         .library(name: "Alignment", targets: ["Alignment"]),
         .library(name: "Reporting", targets: ["Reporting"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
@@ -37,6 +38,9 @@ let package = Package(
 
         // What branches tell about the code that ran.
         .target(name: "BranchAnalysis", dependencies: ["LogFormat", "Symbolize"]),
+
+        // Branches to open calls.
+        .target(name: "CallTree", dependencies: ["LogFormat"]),
 
         // Two logs to a divergence, a divergence to text.
         .target(name: "Alignment", dependencies: ["LogFormat"]),
@@ -80,6 +84,7 @@ let package = Package(
         .testTarget(
             name: "BranchAnalysisTests",
             dependencies: ["BranchAnalysis", "LogFormat", "Symbolize", "CQEMUPlugin", "CTTLog", "TestSupport"]),
+        .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],

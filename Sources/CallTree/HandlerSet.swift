@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+
+/// Where interrupts and exceptions go: learned from the transitions that no branch explains, and from events.
+///
+/// An interrupt whose predecessor is an indirect branch or a return shows as one transition from that to the handler;
+/// only the handler's address tells that it is one.
+public struct HandlerSet: Sendable {
+    private static let limit = 1024
+
+    private var addresses: Set<UInt64> = []
+    /// A bit for each address: most branches go elsewhere.
+    private var filter: [UInt64] = Array(repeating: 0, count: 64)
+
+    public init() {}
+
+    @inline(__always)
+    private static func bit(_ address: UInt64) -> Int {
+        Int(truncatingIfNeeded: (address &* 0x9e37_79b9_7f4a_7c15) >> 52)
+    }
+
+    public mutating func insert(_ address: UInt64) {
+        guard addresses.count < HandlerSet.limit, addresses.insert(address).inserted else { return }
+        let bit = HandlerSet.bit(address)
+        filter[bit >> 6] |= 1 << UInt64(bit & 63)
+    }
+
+    @inline(__always)
+    public func contains(_ address: UInt64) -> Bool {
+        let bit = HandlerSet.bit(address)
+        return filter.withUnsafeBufferPointer { $0[bit >> 6] >> UInt64(bit & 63) & 1 != 0 }
+            && addresses.contains(address)
+    }
+
+    /// The handlers that the events of a vCPU name. A log's event stream is short beside its branches.
+    public init(_ log: LogFile, vcpu: UInt16) {
+        var batch = EventBatch()
+        for chunk in log.chunks(.event, vcpu: vcpu) where addresses.count < HandlerSet.limit {
+            guard (try? log.decode(chunk, into: &batch)) != nil else { continue }
+            for index in 0..<batch.count {
+                let kind = batch.kind(index)
+                guard kind == .interrupt || kind == .discontinuity, let address = batch[index].values.first else {
+                    continue
+                }
+                insert(address)
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The stacks that are not current: frames in memory of their own, the one used last is found first.
+///
+/// Bounded: `stackLimit` stacks and `frameLimit` frames in all; the one that was left longest ago goes first.
+struct StackTable: ~Copyable {
+    struct Slot {
+        var id: UInt32
+        var frames: UnsafeMutablePointer<CallFrame>
+        var count: Int
+        var capacity: Int
+    }
+
+    static let stackLimit = 512
+    /// 48 bytes each.
+    static let frameLimit = 1 << 20
+
+    /// The one left last stands at the end.
+    private(set) var slots: [Slot] = []
+    private var frameCount = 0
+
+    deinit {
+        for slot in slots { slot.frames.deallocate() }
+    }
+
+    mutating func add(_ slot: Slot) {
+        slots.append(slot)
+        frameCount += slot.capacity
+        while slots.count > 1, slots.count > StackTable.stackLimit || frameCount > StackTable.frameLimit {
+            let oldest = slots.removeFirst()
+            frameCount -= oldest.capacity
+            oldest.frames.deallocate()
+        }
+    }
+
+    mutating func take(at index: Int) -> Slot {
+        let slot = slots.remove(at: index)
+        frameCount -= slot.capacity
+        return slot
+    }
+
+    mutating func removeAll() {
+        for slot in slots { slot.frames.deallocate() }
+        slots = []
+        frameCount = 0
+    }
+}
