@@ -43,9 +43,10 @@ let package = Package(
         .target(name: "CallTree", dependencies: ["LogFormat"]),
 
         // Two logs to a divergence, a divergence to text.
-        .target(name: "Alignment", dependencies: ["LogFormat"]),
+        .target(name: "Alignment", dependencies: ["LogFormat", "CallTree"]),
         .target(
-            name: "Reporting", dependencies: ["ToolSupport", "LogTools", "Alignment", "LogFormat", "Symbolize"]),
+            name: "Reporting",
+            dependencies: ["ToolSupport", "LogTools", "Alignment", "CallTree", "LogFormat", "Symbolize"]),
 
         // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
         .target(
@@ -93,7 +94,8 @@ let package = Package(
         .testTarget(
             name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "LogTools", "Symbolize", "ToolSupport"],
             exclude: ["Snapshots"]),
-        .testTarget(name: "EndToEnd", dependencies: ["TestSupport", "LogFormat", "ReplaySession", "Alignment"]),
+        .testTarget(
+            name: "EndToEnd", dependencies: ["TestSupport", "CallTree", "LogFormat", "ReplaySession", "Alignment"]),
     ],
     swiftLanguageModes: [.v6]
 )

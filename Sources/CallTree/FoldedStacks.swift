@@ -59,6 +59,9 @@ public struct FoldedStacks {
         self.position = position
     }
 
+    /// What was spent up to a position is not known, and not counted.
+    public mutating func skip(to position: UInt64) { self.position = position }
+
     /// Takes a step.
     ///
     /// - Parameters:

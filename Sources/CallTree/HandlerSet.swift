@@ -34,9 +34,14 @@ public struct HandlerSet: Sendable {
     }
 
     /// The handlers that the events of a vCPU name. A log's event stream is short beside its branches.
-    public init(_ log: LogFile, vcpu: UInt16) {
+    ///
+    /// - Parameter clocks: only of chunks that have events there.
+    public init(_ log: LogFile, vcpu: UInt16, clocks: Range<UInt64> = 0..<UInt64.max) {
         var batch = EventBatch()
-        for chunk in log.chunks(.event, vcpu: vcpu) where addresses.count < HandlerSet.limit {
+        let chunks = log.chunks(.event, vcpu: vcpu).filter {
+            $0.clockLast >= clocks.lowerBound && $0.clockFirst <= clocks.upperBound
+        }
+        for chunk in chunks where addresses.count < HandlerSet.limit {
             guard (try? log.decode(chunk, into: &batch)) != nil else { continue }
             for index in 0..<batch.count {
                 let kind = batch.kind(index)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Alignment
+import CallTree
 import FoundationEssentials
 import LogFormat
 import LogTools
@@ -111,16 +112,20 @@ extension DivergenceReport {
             details: event.details { places.name($0, side) })
     }
 
-    private func item(_ stack: ShadowStack) -> DivergenceDocument.Stack {
+    private func item(_ stack: CallStack) -> DivergenceDocument.Stack {
         DivergenceDocument.Stack(
             branchesSeen: "\(stack.branchesSeen)",
             frames: stack.frames.reversed().map { frame in
                 DivergenceDocument.Stack.Frame(
-                    entry: frame.entry.rawValue, callSite: RowText.hex(frame.callSite),
+                    entry: DivergenceReport.entry(frame.kind), callSite: RowText.hex(frame.callSite),
                     callSiteSymbol: places.symbol(frame.callSite, .original)?.label,
                     target: RowText.hex(frame.target), targetSymbol: places.symbol(frame.target, .original)?.label,
                     brctr: "\(frame.clock)")
             })
+    }
+
+    private static func entry(_ kind: CallFrame.Kind) -> String {
+        kind == .softwareInterrupt ? CallFrame.Kind.systemCall.name : kind.name
     }
 
     private func item(_ caveat: Caveat) -> DivergenceDocument.CaveatItem {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Alignment
+import CallTree
 import LogFormat
 import LogTools
 import ToolSupport
@@ -210,11 +211,12 @@ extension DivergenceReport {
         if stack.frames.isEmpty { page.line("  no call of these branches is open") }
     }
 
-    private func writeFrame(_ number: Int, _ frame: ShadowStack.Frame, _ page: inout TextPage) {
+    private func writeFrame(_ number: Int, _ frame: CallFrame, _ page: inout TextPage) {
         let how =
-            switch frame.entry {
+            switch frame.kind {
             case .call: "called from"
-            case .systemCall: "entered from"
+            case .systemCall, .softwareInterrupt: "entered from"
+            case .start: "begun from"
             case .interruption: "interrupted at"
             }
         let source = places.source(frame.callSite, .original).map { "  \($0)" } ?? ""

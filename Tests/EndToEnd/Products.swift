@@ -65,17 +65,19 @@ enum Products {
         return Set(names.split { $0 == "," || $0 == " " }.map(String.init))
     }()
 
-    /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`; or `aliases`.
+    /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`, `tiny-truth`; or `aliases`.
     static func guest(_ name: String) -> String { made ? "\(root)/hypervisor/guests/tiny/build/\(name).elf" : "" }
 
-    /// The small guest, working as long as asked.
-    static func guest(rounds: Int, in directory: TemporaryDirectory) throws -> String {
+    /// The small guest or a variant of it, working as long as asked.
+    static func guest(
+        _ name: String = "tiny", rounds: Int, in directory: TemporaryDirectory
+    ) throws -> String {
         let result = try run(
             "/usr/bin/make",
             ["-s", "-C", "\(root)/hypervisor/guests/tiny", "ROUNDS=\(rounds)", "OUT=\(directory.file("guest"))"],
             seconds: 120)
         try #require(result.end == .exited(status: 0), "\(result.err)")
-        return directory.file("guest/tiny.elf")
+        return directory.file("guest/\(name).elf")
     }
 
     /// The device by which the small guest ends QEMU.

@@ -67,14 +67,9 @@ struct ContextFinder {
         return found
     }
 
-    private func stack(_ log: LogFile, _ vcpu: UInt16, before clock: UInt64) -> ShadowStack {
+    private func stack(_ log: LogFile, _ vcpu: UInt16, before clock: UInt64) -> CallStack {
         let first = clock > ContextFinder.stackReach ? clock - ContextFinder.stackReach : 0
-        var stack = ShadowStack()
-        var cursor = log.branches(vcpu: vcpu, from: first, to: clock)
-        while cursor.nextBatch({ batch, range in
-            for index in range { stack.append(batch[index]) }
-        }) {}
-        return stack
+        return CallStack(log, vcpu: vcpu, clocks: first..<clock)
     }
 
     // MARK: Events

@@ -79,7 +79,7 @@ public struct DivergenceContext: Sendable {
         public var nextBranches: [Branch] = []
         public var nextEvents: [Event] = []
         /// The calls that were open at the divergence.
-        public var stack = ShadowStack()
+        public var stack = CallStack()
     }
 
     /// The last records that both runs have, in the original's count.

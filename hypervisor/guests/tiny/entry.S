@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * entry.S - the ways into the kernel (exceptions, interrupts, int 0x80, syscall) and the way to ring 3 and back.
+ *
+ * TRUTH: what happens here is written down (truth.c).
  */
+#include "truth.h"
+
     .text
 
     /* A stub a vector: it makes every frame look alike, {vector, error code}. */
@@ -42,9 +46,21 @@ trap_entry:
     pushq %r13
     pushq %r14
     pushq %r15
+#ifdef TRUTH
+    movq 120(%rsp), %rbx                        /* vector */
+    shlq $8, %rbx
+    orq $TRUTH_INTERRUPT, %rbx
+    note %rbx, 136(%rsp), %rax, %rcx            /* rip */
+#endif
     movq %rsp, %rdi
     cld
     call handle_trap
+#ifdef TRUTH
+    movq 120(%rsp), %rbx
+    shlq $8, %rbx
+    orq $TRUTH_INTERRUPT_RETURN, %rbx
+    note %rbx, 136(%rsp), %rax, %rcx
+#endif
     popq %r15
     popq %r14
     popq %r13
@@ -72,7 +88,13 @@ syscall_entry:
     movq $trap_stack_top, %rsp
     pushq %rcx
     pushq %r11
+#ifdef TRUTH
+    note $TRUTH_SYSCALL, %rcx, %rax, %rdx
+#endif
     call handle_syscall
+#ifdef TRUTH
+    note $TRUTH_SYSCALL_RETURN, 8(%rsp), %r8, %rdx
+#endif
     popq %r11
     popq %rcx
     movq user_stack_pointer, %rsp
@@ -83,6 +105,9 @@ syscall_entry:
     .globl enter_user
     .type enter_user, @function
 enter_user:
+#ifdef TRUTH
+    note $TRUTH_ENTER, $enter_user, %rax, %rcx
+#endif
     pushq %rbx
     pushq %rbp
     pushq %r12
@@ -101,6 +126,10 @@ enter_user:
     .globl leave_user
     .type leave_user, @function
 leave_user:
+#ifdef TRUTH
+    note $TRUTH_ENTER, $leave_user, %rax, %rcx
+    note $TRUTH_EXIT, $enter_user, %rax, %rcx   /* and all that was called since */
+#endif
     movq kernel_stack_pointer, %rsp
     popq %r15
     popq %r14

@@ -19,6 +19,9 @@ enum {
 #define KERNEL_CODE 0x08ull
 #define SYSRET_BASE 0x18ull
 #define TSS_SELECTOR 0x30
+#ifndef TICKS
+#define TICKS 1000 /* a second */
+#endif
 #define PAGE_USER_WRITE_PRESENT 7
 
 /* What entry.S pushes; the last five are the processor's. */
@@ -147,7 +150,7 @@ static void program_interrupt_controllers(void) {
 }
 
 static void program_timer(void) {
-    const uint32_t divisor = 1193182 / 1000; /* the PIT's clock, in Hz, to 1 kHz */
+    const uint32_t divisor = 1193182 / TICKS; /* the PIT's clock, in Hz */
     port_write(0x43, 0x34);
     port_write(0x40, divisor & 0xff);
     port_write(0x40, divisor >> 8);
