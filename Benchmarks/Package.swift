@@ -10,6 +10,7 @@ let package = Package(
             name: "decode-bench",
             dependencies: [
                 "CDecodePeer",
+                .product(name: "CallTree", package: "tt-analyze"),
                 .product(name: "CTTLog", package: "tt-analyze"),
                 .product(name: "LogFormat", package: "tt-analyze"),
             ]),

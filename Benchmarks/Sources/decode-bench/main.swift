@@ -4,10 +4,11 @@
 //
 // Decodes all branches of a log on one core, with every column and the body hash checked, beside a plain C loop that
 // only decodes from and to out of bodies that are already uncompressed in memory. The two take turns in one run; the
-// best round of each is printed.
+// best round of each is printed. Then the same with the open calls followed, and what that found.
 
 import CDecodePeer
 import CTTLog
+import CallTree
 import Glibc
 import LogFormat
 
@@ -76,6 +77,8 @@ let from = UnsafeMutablePointer<UInt64>.allocate(capacity: 1 << 16)
 let to = UnsafeMutablePointer<UInt64>.allocate(capacity: 1 << 16)
 var bestC = Double.infinity
 var bestSwift = Double.infinity
+var bestCalls = Double.infinity
+var statistics = CallStatistics()
 var batch = BranchBatch()
 var check: UInt64 = 0
 for _ in 0..<rounds {
@@ -92,6 +95,17 @@ for _ in 0..<rounds {
         }
     }
     bestSwift = min(bestSwift, seconds() - start)
+
+    start = seconds()
+    for vcpu in log.vcpus {
+        var tracker = CallTracker(handlers: HandlerSet(log, vcpu: vcpu))
+        for chunk in log.chunks(.branch, vcpu: vcpu) where !chunk.isElided && !chunk.isOpenSlot {
+            try log.decode(chunk, into: &batch)
+            tracker.append(batch, 0..<batch.count)
+        }
+        statistics = tracker.statistics
+    }
+    bestCalls = min(bestCalls, seconds() - start)
     guard sum == swiftSum else { fatalError("decode-bench: C and Swift disagree") }
     check = sum
 }
@@ -99,3 +113,8 @@ let rate = { (time: Double) in "\(Int(Double(total) / time / 1e6)) M branches/s"
 print("branches            \(total) (check \(String(check, radix: 16)))")
 print("C, from/to only     \(rate(bestC)), from memory, uncompressed, unchecked")
 print("LogFormat           \(rate(bestSwift)), all columns, decompression and body hash included")
+print("CallTree            \(rate(bestCalls)), the decoding included; \(rate(bestCalls - bestSwift)) without")
+print(
+    "                    \(statistics.resynchronisations) resynchronisations, "
+        + "\(statistics.levelUserReturns) of \(statistics.userReturns) returns to user code level, "
+        + "\(statistics.switches) switches of stacks")
