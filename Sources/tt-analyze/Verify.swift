@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import BranchAnalysis
 import LogFormat
+import LogTools
+import Symbolize
 import ToolSupport
 
 struct Verify: ParsableCommand {
@@ -25,19 +28,43 @@ struct Verify: ParsableCommand {
         help: ArgumentHelp("A log, or a state directory that holds ttd.log.", valueName: "log"), completion: .file())
     var path: String
 
+    @OptionGroup var symbols: SymbolOptions
+
     @Option(help: "How it is printed.")
     var format = DocumentFormat.text
 
     func run() throws {
         let log = try LogFile(path: path)
+        let code = try codeMap(for: log)
         let progress = Progress("verifying", unit: "B", total: log.fileSize)
         let result = log.verify { progress.update(fraction: $0) }
         progress.finish()
+        let check = try code.map { try checkInstructions(log, $0) }
         switch format {
-        case .text: print(result, log)
-        case .json: try VerifyDocument(log, result).print()
+        case .text:
+            print(result, log)
+            if let check { InstructionCheckText(check, log).print() }
+        case .json: try VerifyDocument(log, result, check).print()
         }
         if !result.isIntact { throw ToolStatus.trouble.exitCode }
+        if let check, check.unexplained > 0 { throw ToolStatus.different.exitCode }
+    }
+
+    /// The code of the files that `--symbols` names; `nil` without the option.
+    private func codeMap(for log: LogFile) throws -> CodeMap? {
+        guard !symbols.files.isEmpty else { return nil }
+        guard log.header.features.contains(.branches) else {
+            throw RuntimeError("\(log.path): holds no branches (mode \(log.header.mode)) to check against --symbols")
+        }
+        let code = try CodeMap(files: symbols.files.map { try SymbolFile(argument: $0) }, machine: log.header.machine)
+        return code
+    }
+
+    private func checkInstructions(_ log: LogFile, _ code: CodeMap) throws -> InstructionCheck {
+        let branches = log.vcpus.flatMap { log.chunks(.branch, vcpu: $0) }.reduce(0) { $0 &+ UInt64($1.count) }
+        let progress = Progress("checking instructions", unit: " branches", total: branches)
+        defer { progress.finish() }
+        return try InstructionCheck.run(log, code) { progress.update($0) }
     }
 
     private func print(_ result: Verification, _ log: LogFile) {
@@ -89,8 +116,11 @@ struct VerifyDocument: JSONDocument {
     var recordsLost: String
     var unknownKinds: [String: String]
     var damage: [Part]
+    /// Only with `--symbols`.
+    var instructions: InstructionCheckDocument?
 
-    init(_ log: LogFile, _ result: Verification) {
+    init(_ log: LogFile, _ result: Verification, _ check: InstructionCheck?) {
+        instructions = check.map { InstructionCheckDocument($0) }
         self.log = log.path
         intact = result.isIntact
         chunks = result.chunks
