@@ -56,9 +56,10 @@ bench: build plugin guests ## speeds, beside C, cmp and QEMU alone
 bench-symbols: build ## symbolizers beside each other on Debian's vmlinux (850 MB to fetch, once)
 	@Benchmarks/symbols/run
 
-fuzz: deps ## the readers of logs and of symbol files under libFuzzer, a minute each (FUZZ_SECONDS=n)
+fuzz: deps ## the readers of logs, symbol files and code under libFuzzer, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/symbolize.sh $(or $(FUZZ_SECONDS),60)
+	@Tests/Fuzz/instructions.sh $(or $(FUZZ_SECONDS),60)
 
 fixtures: build plugin guests ## record Fixtures/ anew
 	@scripts/make-fixtures

@@ -62,7 +62,7 @@ let package = Package(
             name: "ToolSupport",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
         // Reading logs on a command line: options, rows of branches and events, names of addresses.
-        .target(name: "LogTools", dependencies: ["ToolSupport", "LogFormat", "Symbolize"]),
+        .target(name: "LogTools", dependencies: ["ToolSupport", "LogFormat", "Symbolize", "BranchAnalysis"]),
         .executableTarget(
             name: "tt-analyze",
             dependencies: [
@@ -95,7 +95,10 @@ let package = Package(
             name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "LogTools", "Symbolize", "ToolSupport"],
             exclude: ["Snapshots"]),
         .testTarget(
-            name: "EndToEnd", dependencies: ["TestSupport", "CallTree", "LogFormat", "ReplaySession", "Alignment"]),
+            name: "EndToEnd",
+            dependencies: [
+                "TestSupport", "LogFormat", "ReplaySession", "Alignment", "BranchAnalysis", "CallTree", "Symbolize",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -40,11 +40,13 @@ struct Verify: ParsableCommand {
         let result = log.verify { progress.update(fraction: $0) }
         progress.finish()
         let check = try code.map { try checkInstructions(log, $0) }
+        let matches = try code.map { try CodeMatch.measure(log, $0) } ?? []
+        for match in matches where !match.belongs { Diagnostics.warning("\(log.path): \(match)") }
         switch format {
         case .text:
             print(result, log)
-            if let check { InstructionCheckText(check, log).print() }
-        case .json: try VerifyDocument(log, result, check).print()
+            if let check { InstructionCheckText(check, matches).print() }
+        case .json: try VerifyDocument(log, result, check, matches).print()
         }
         if !result.isIntact { throw ToolStatus.trouble.exitCode }
         if let check, check.unexplained > 0 { throw ToolStatus.different.exitCode }
@@ -119,8 +121,8 @@ struct VerifyDocument: JSONDocument {
     /// Only with `--symbols`.
     var instructions: InstructionCheckDocument?
 
-    init(_ log: LogFile, _ result: Verification, _ check: InstructionCheck?) {
-        instructions = check.map { InstructionCheckDocument($0) }
+    init(_ log: LogFile, _ result: Verification, _ check: InstructionCheck?, _ matches: [CodeMatch]) {
+        instructions = check.map { InstructionCheckDocument($0, matches) }
         self.log = log.path
         intact = result.isIntact
         chunks = result.chunks

@@ -8,14 +8,17 @@ import ToolSupport
 /// What `tt-analyze verify --symbols` prints for people.
 struct InstructionCheckText {
     private let check: InstructionCheck
-    private let log: LogFile
+    private let matches: [CodeMatch]
 
-    init(_ check: InstructionCheck, _ log: LogFile) {
+    init(_ check: InstructionCheck, _ matches: [CodeMatch]) {
         self.check = check
-        self.log = log
+        self.matches = matches
     }
 
     func print() {
+        for match in matches {
+            line("file", "\(match.path): \(match.percent) % of \(match.places) branches' places fit")
+        }
         line(
             "instructions", "\(check.stretches) stretches between branches, \(check.checked) of them in the files' code"
         )
@@ -132,8 +135,20 @@ struct InstructionCheckDocument: Encodable {
     var withoutBeginning: String
     var instructions: String
     var modes: [String: String]
+    var files: [File]
 
-    init(_ check: InstructionCheck) {
+    struct File: Encodable {
+        var path: String
+        var places: String
+        var fitting: String
+        var belongs: Bool
+    }
+
+    init(_ check: InstructionCheck, _ matches: [CodeMatch]) {
+        files = matches.map {
+            File(
+                path: $0.path, places: String($0.places), fitting: String($0.fitting), belongs: $0.belongs)
+        }
         stretches = String(check.stretches)
         checked = String(check.checked)
         equal = String(check.equal)

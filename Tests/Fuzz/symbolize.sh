@@ -28,8 +28,9 @@ done
 sources=$(find "$root/Sources/Symbolize" -name '*.swift')
 # shellcheck disable=SC2086
 swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name SymbolizeFuzz \
-    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" -module-cache-path "$work/modules" \
-    $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -ldw -lelf -lpthread -o "$work/symbolize-fuzz"
+    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" \
+    -I "$root/Sources/CCapstone" -module-cache-path "$work/modules" $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" \
+    "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/symbolize-fuzz"
 
 exec "$work/symbolize-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
     -max_len=100000 -print_final_stats=1 -artifact_prefix="$work/" "$work/symbolize-corpus" "$work/symbolize-seeds"

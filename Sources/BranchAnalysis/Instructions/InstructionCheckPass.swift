@@ -7,7 +7,6 @@ import Symbolize
 struct InstructionCheckPass: ~Copyable {
     private(set) var result = InstructionCheck()
     private var walk: InstructionWalk
-    private var resumptions = Resumptions()
     private let vcpu: UInt16
     private let hasLabels: Bool
     private let keeping: Int
@@ -28,7 +27,6 @@ struct InstructionCheckPass: ~Copyable {
         for index in range {
             let step = walk.step(batch, index)
             let label = step.branch.label
-            if resumptions.isReturning || label.isDiscontinuity || Resumptions.isReturn(label) { resume(step) }
             guard let stretch = step.stretch else {
                 result.withoutBeginning &+= 1
                 continue
@@ -39,6 +37,7 @@ struct InstructionCheckPass: ~Copyable {
                 continue
             }
             if stretch.mode == .bits64 { modes.bits64 &+= 1 } else { modes.others[stretch.mode, default: 0] &+= 1 }
+            if step.isAgain { result.restarted &+= 1 }
             if stretch.outcome == .complete, step.begun == UInt64(stretch.count), !label.isDiscontinuity,
                 !hasLabels || InstructionCheckPass.labelFits(step.branch, stretch)
             {
@@ -113,16 +112,5 @@ struct InstructionCheckPass: ~Copyable {
         result.contradictions.append(
             InstructionCheck.Contradiction(
                 vcpu: vcpu, branch: step.branch, stretch: stretch, begun: step.begun, reason: reason))
-    }
-
-    /// Keeps the account of instructions that begin once more.
-    private mutating func resume(_ step: InstructionWalk.Step) {
-        if step.isGap { resumptions.forget() }
-        if resumptions.begins(at: step.stretch?.begin), step.stretch?.outcome != .outside { result.restarted &+= 1 }
-        if step.branch.label.isDiscontinuity {
-            resumptions.left(step.branch.from)
-        } else if Resumptions.isReturn(step.branch.label) {
-            resumptions.returned()
-        }
     }
 }

@@ -27,6 +27,9 @@ public struct InstructionWalk: ~Copyable {
         public var icount: UInt64?
         /// Instructions that began in the stretch; `nil` where `icount` is.
         public var begun: UInt64?
+        /// The stretch begins with an instruction that an interrupt, an exception or a fault had left, and that is gone back
+        /// to: it begins once more.
+        public var isAgain: Bool
         /// Branches that are missing before this one: left out by the recorder, damaged, or in a gap of the recording
         /// where nobody counts them (then 0 with `isGap`).
         public var missing: UInt64
@@ -43,19 +46,34 @@ public struct InstructionWalk: ~Copyable {
     /// The branch before was a near one out of a stretch that is known: code goes on in the same mode.
     private var keepsMode = false
     private var epoch: UInt32 = 0
+    private var resumptions = Resumptions()
 
-    /// - Parameter mode: How the first stretch is read, when it is known; else by the log: one that begins with a
-    ///   processor's reset begins with 16-bit code.
-    public init(_ log: LogFile, _ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
+    /// - Parameters:
+    ///   - hasIcount: whether the branches have instruction counts.
+    ///   - mode: how the first stretch is read, when it is known; else by the log: one that begins with a processor's
+    ///     reset begins with 16-bit code.
+    public init(hasIcount: Bool, _ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
         decoder = StretchDecoder(code, disassembler, mode: mode)
-        hasIcount = log.header.features.contains(.icount)
+        self.hasIcount = hasIcount
+    }
+
+    /// The same for the branches of a log.
+    public init(_ log: LogFile, _ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
+        self.init(hasIcount: log.header.features.contains(.icount), code, disassembler, mode: mode)
+    }
+
+    /// What comes next does not follow from what came last.
+    public mutating func forget() {
+        hasPrevious = false
+        keepsMode = false
+        resumptions.forget()
     }
 
     /// The step that a branch of a batch makes; to be called for each in order.
     @inline(__always)
     public mutating func step(_ batch: borrowing BranchBatch, _ index: Int) -> Step {
         let branch = batch[index]
-        var step = Step(branch: branch, stretch: nil, icount: nil, begun: nil, missing: 0, isGap: false)
+        var step = Step(branch: branch, stretch: nil, icount: nil, begun: nil, isAgain: false, missing: 0, isGap: false)
         if hasPrevious, previous.clock &+ 1 == branch.clock, epoch == batch.epoch {
             if hasIcount {
                 step.icount = previous.icount
@@ -71,19 +89,35 @@ public struct InstructionWalk: ~Copyable {
         } else {
             beginAnew(at: branch, batch.epoch, &step)
         }
+        let label = branch.label
+        if resumptions.isReturning || label.isDiscontinuity || Resumptions.isReturn(label) { resume(&step) }
         hasPrevious = true
         previous = branch
         return step
     }
 
-    /// The instructions of a step's stretch in order, as ``StretchDecoder/forEachInstruction(of:_:)``.
-    public mutating func forEachInstruction(of stretch: Stretch, _ body: (Instruction) -> Bool) {
-        decoder.forEachInstruction(of: stretch, body)
+    /// The next instruction of a stretch, up to where it stopped decoding; `nil` behind it. A repeated instruction comes
+    /// once.
+    ///
+    ///     var place = StretchPlace(stretch)
+    ///     while let instruction = walk.next(&place) { … }
+    @inline(__always)
+    public mutating func next(_ place: inout StretchPlace) -> Instruction? { decoder.next(&place) }
+
+    /// The instruction at an address, read as the stretch that was last decoded; `nil` where there is none.
+    public mutating func instruction(at address: UInt64) -> Instruction? {
+        decoder.instruction(at: address, mode: address > UInt64(UInt32.max) ? .bits64 : decoder.mode)
     }
 
-    /// The instruction in words; `nil` where there is none.
-    public mutating func text(of instruction: Instruction) -> String? {
-        decoder.text(of: instruction)
+    /// Keeps the account of instructions that begin once more.
+    @inline(never)
+    private mutating func resume(_ step: inout Step) {
+        step.isAgain = resumptions.begins(at: step.stretch?.begin)
+        if step.branch.label.isDiscontinuity {
+            resumptions.left(step.branch.from)
+        } else if Resumptions.isReturn(step.branch.label) {
+            resumptions.returned()
+        }
     }
 
     @inline(never)
@@ -96,6 +130,7 @@ public struct InstructionWalk: ~Copyable {
             decoder.mode = .bits16
         }
         keepsMode = false
+        resumptions.forget()
         self.epoch = epoch
     }
 

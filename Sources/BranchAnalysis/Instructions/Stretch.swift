@@ -47,6 +47,7 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
         case tooLong
     }
 
+    /// Whether it decodes to its end.
     public var isComplete: Bool { outcome == .complete }
 
     /// How the code is read at `end`.

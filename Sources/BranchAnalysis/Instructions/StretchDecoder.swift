@@ -7,7 +7,8 @@ import Symbolize
 ///
 ///     var decoder = StretchDecoder(code, try Disassembler())
 ///     let stretch = decoder.decode(begin: previous.to, end: branch.from, begun: branch.icount - previous.icount)
-///     if stretch.isComplete { decoder.forEachInstruction(of: stretch) { print($0.address) } }
+///     var place = StretchPlace(stretch)
+///     while let instruction = decoder.next(&place) { print(instruction.address) }
 ///
 /// A log does not say how code was read (16, 32 or 64 bits). Code above 4 GiB is 64-bit code. Below, code is read as the
 /// stretch before was, unless the branch to it may have changed that (a far jump, a return from an interrupt), the
@@ -149,23 +150,31 @@ public struct StretchDecoder: ~Copyable {
         return instruction
     }
 
-    /// Calls `body` with the instructions of a stretch in order, up to where it stopped decoding; `body` returns false to
-    /// end early. A repeated instruction comes once.
-    public mutating func forEachInstruction(of stretch: Stretch, _ body: (Instruction) -> Bool) {
-        guard stretch.outcome != .outside, stretch.begin <= stretch.end else { return }
-        var address = stretch.begin
-        var mode = stretch.mode
-        for _ in 0..<stretch.count {
-            guard let instruction = instruction(at: address, mode: mode), body(instruction) else { return }
-            address = instruction.fallThrough
-            if instruction.flow == .far { mode = stretch.modeBehindFar }
-        }
+    /// The next instruction of a stretch, up to where it stopped decoding; `nil` behind it. A repeated instruction comes
+    /// once.
+    @inline(__always)
+    public mutating func next(_ place: inout StretchPlace) -> Instruction? {
+        guard place.left > 0, let instruction = instruction(at: place.address, mode: place.mode) else { return nil }
+        place.left &-= 1
+        place.address = instruction.fallThrough
+        if instruction.flow == .far { place.mode = place.modeBehindFar }
+        return instruction
     }
+}
 
-    /// The instruction in words; `nil` where there is none.
-    public func text(of instruction: Instruction) -> String? {
-        code.withBytes(at: instruction.address) { bytes in
-            disassembler.decode(bytes, at: instruction.address, mode: instruction.mode) == nil ? nil : disassembler.text
-        } ?? nil
+/// A place in a stretch, on the way through its instructions.
+public struct StretchPlace: BitwiseCopyable, Sendable {
+    /// The instruction that comes next.
+    public internal(set) var address: UInt64
+    /// So many instructions come.
+    public internal(set) var left: UInt32
+    var mode: CodeMode
+    let modeBehindFar: CodeMode
+
+    public init(_ stretch: Stretch) {
+        address = stretch.begin
+        left = stretch.count
+        mode = stretch.mode
+        modeBehindFar = stretch.modeBehindFar
     }
 }

@@ -114,6 +114,12 @@ public struct CodeMap: @unchecked Sendable {
         withBytes(at: address) { Array($0.prefix(max(0, count))) } ?? []
     }
 
+    /// The files, as they were given, in the order in which they were added.
+    public var paths: [String] { images.map(\.path) }
+
+    /// The file that has code there, an index into ``paths``.
+    public func file(at address: UInt64) -> Int? { area(at: address).map { Int($0.file) } }
+
     /// How the file that has code there runs, by its ELF class.
     public func mode(at address: UInt64) -> CodeMode? { area(at: address)?.mode }
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+import Symbolize
+
+/// Whether a file belongs to a log: how many of the places that branches left have, in the file's code, the instruction
+/// that the log says was there.
+///
+///     for match in try CodeMatch.measure(log, code) where !match.belongs {
+///         print("\(match.path) does not belong to the log: only \(match.share * 100) % fit")
+///     }
+///
+/// A place fits when capstone finds there an instruction of the class that the branch's label says, going to the same
+/// target where it has one of its own; in a log without labels, any control transfer. Places that an interrupt or an
+/// exception left say nothing and are not counted, nor are those that are not in the file's code.
+public struct CodeMatch: Sendable, Hashable {
+    /// The file, as it was given.
+    public var path: String
+    /// Distinct places in the file's code that branches left.
+    public var places: Int
+    /// Of these, those where the file has such a branch.
+    public var fitting: Int
+
+    /// The share that fits, 0 … 1; 1 when there are no places.
+    public var share: Double { places == 0 ? 1 : Double(fitting) / Double(places) }
+
+    /// The share below which a file does not belong. Measured over a Linux boot (Debian 6.1, which patches itself
+    /// when it starts): see docs/symbols.md.
+    public static let threshold = 0.5
+
+    /// Fewer places than this decide nothing.
+    public static let fewest = 20
+
+    /// Whether the file may belong to the log.
+    public var belongs: Bool { places < CodeMatch.fewest || share >= CodeMatch.threshold }
+
+    /// Looks at a sample of a log: no more than `chunkLimit` chunks of branches, spread evenly, and of these no more than
+    /// `placeLimit` distinct places in each file.
+    ///
+    /// - Returns: One for each file of the map, in order.
+    public static func measure(
+        _ log: LogFile, _ code: CodeMap, chunkLimit: Int = 48, placeLimit: Int = 20_000
+    ) throws(DisassemblerError) -> [CodeMatch] {
+        var sample = CodeSample(
+            code, try Disassembler(), hasLabels: log.header.features.contains(.labels), placeLimit: placeLimit)
+        let chunks = log.vcpus.flatMap { log.chunks(.branch, vcpu: $0) }.filter { !$0.isElided }
+        var batch = BranchBatch()
+        let count = min(chunks.count, chunkLimit)
+        for index in 0..<count {
+            let chunk = chunks[index * chunks.count / count]
+            do throws(LogError) {
+                try log.decode(chunk, into: &batch)
+                for place in 0..<batch.count {
+                    sample.look(from: batch.from[place], to: batch.to[place], label: batch.label[place])
+                }
+            } catch {
+                // Who reads the log says what is damaged.
+            }
+        }
+        return sample.matches
+    }
+}
+
+extension CodeMatch: CustomStringConvertible {
+    /// The share in percent, with one decimal.
+    public var percent: String {
+        let tenths = Int((share * 1000).rounded(.down))
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+
+    public var description: String {
+        belongs
+            ? "\(path) fits: \(percent) % of \(places) places where branches were taken have that branch in its code"
+            : "\(path) does not belong to it, or stands elsewhere: only \(percent) % of \(places) places where branches "
+                + "were taken have that branch in its code; names from it are wrong"
+    }
+}
+
+/// Distinct places of branches, beside the code of the files.
+private struct CodeSample: ~Copyable {
+    private struct Place: Hashable {
+        var address: UInt64
+        var label: UInt8
+    }
+
+    private(set) var matches: [CodeMatch]
+    private let code: CodeMap
+    private let disassembler: Disassembler
+    private let hasLabels: Bool
+    private let placeLimit: Int
+    private var seen: Set<Place> = []
+    private var last: Place?
+
+    init(_ code: CodeMap, _ disassembler: Disassembler, hasLabels: Bool, placeLimit: Int) {
+        self.code = code
+        self.disassembler = disassembler
+        self.hasLabels = hasLabels
+        self.placeLimit = placeLimit
+        matches = code.paths.map { CodeMatch(path: $0, places: 0, fitting: 0) }
+    }
+
+    @inline(__always)
+    mutating func look(from: UInt64, to: UInt64, label: UInt8) {
+        let label = BranchLabel(rawValue: label)
+        if hasLabels, label.isDiscontinuity || label.branchClass == .unknown { return }
+        let place = Place(address: from, label: label.rawValue)
+        guard place != last else { return }
+        last = place
+        lookAnew(place, to)
+    }
+
+    private mutating func lookAnew(_ place: Place, _ to: UInt64) {
+        guard let file = code.file(at: place.address), matches[file].places < placeLimit,
+            seen.insert(place).inserted
+        else { return }
+        matches[file].places += 1
+        let modes = place.address > UInt64(UInt32.max) ? [CodeMode.bits64] : [.bits64, .bits32]
+        if modes.contains(where: { fits(place, to, $0) }) { matches[file].fitting += 1 }
+    }
+
+    private func fits(_ place: Place, _ to: UInt64, _ mode: CodeMode) -> Bool {
+        let disassembler = disassembler
+        let found = code.withBytes(at: place.address) { disassembler.decode($0, at: place.address, mode: mode) }
+        guard let instruction = found ?? nil else { return false }
+        guard hasLabels else { return instruction.flow != .next }
+        let label = BranchLabel(rawValue: place.label)
+        return instruction.flow.rawValue == label.branchClass.rawValue
+            && (!label.hasStaticTarget || (instruction.hasTarget && instruction.target == to))
+    }
+}

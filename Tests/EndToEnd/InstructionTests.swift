@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import BranchAnalysis
+@preconcurrency import Glibc
+import LogFormat
+import Symbolize
+import TestSupport
+import Testing
+
+@testable import ReplaySession
+
+/// Recordings beside the code of the guest that ran.
+extension EndToEndTests {
+    /// Every instruction of the small guest's own code is accounted for: 40 rounds copy 1000 bytes each by `rep movsb`,
+    /// and 24 first touches of a page fault and are begun again.
+    @Test func everyInstructionOfTheGuestIsAccountedFor() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        try #require(try record(into: directory).status == 0)
+        try checkTiny(directory)
+    }
+
+    @Test func withoutRepetitionAndFaultTheCountIsExactToTheLast() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        let guest = Products.guest("tiny-plain")
+        try #require(try record(guest, into: directory).status == 0)
+        let check = try instructionCheck(directory, guest)
+        #expect(check.unexplained == 0, "\(check.contradictions)")
+        #expect(check.checked > 700_000 && check.equal == check.checked)
+        #expect(check.repeated == 0 && check.restarted == 0 && check.unseen == 0)
+        // All instructions of the run are those of the checked stretches, and those outside of the file.
+        let begin = try #require(try self.first(directory)).icount
+        let end = try #require(try self.last(directory)).icount
+        #expect(check.instructions + check.outsideInstructions == end - begin)
+        #expect(check.stretches == check.checked + check.outside + check.withoutBeginning)
+    }
+
+    /// The check sees one instruction count that is wrong by one, and one instruction that is another.
+    @Test func theCheckSeesWhatIsWrong() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        try #require(try record(into: directory).status == 0)
+        let guest = Products.guest("tiny")
+        let original = try LogFile(path: directory)
+        let code = try CodeMap(files: [SymbolFile(path: guest)])
+
+        // Far into the guest's own code.
+        let changed = scratch.file("changed.log")
+        var place: UInt64 = 1_400_000
+        var branches = original.branches(from: place)
+        while let branch = branches.next(), !code.contains(branch.from) || !code.contains(branch.to) { place += 1 }
+        try copy(original, to: changed, changing: place)
+        let counted = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest, changed])
+        #expect(counted.status == 1, "\(counted)")
+        #expect(counted.out.contains("unexplained   2 contradict the files"))
+        #expect(counted.out.contains("vcpu 0 brctr \(place): ") && counted.out.contains("intact\n"))
+
+        // The first instruction of a function is int3.
+        let symbolizer = Symbolizer()
+        try symbolizer.add(guest)
+        let function = try #require(symbolizer.resolve(name: "call_through_table").first)
+        var bytes = try Files.contents(guest)
+        let old = code.bytes(at: function.lowerBound, count: Int(function.upperBound - function.lowerBound))
+        let at = try #require((0...(bytes.count - old.count)).first { Array(bytes[$0..<$0 + old.count]) == old })
+        bytes[at] = 0xcc
+        let file = scratch.file("changed.elf")
+        try write(bytes, to: file)
+        let seen = try run(Products.tool("tt-analyze"), ["verify", "--symbols", file, directory])
+        #expect(seen.status == 1)
+        #expect(seen.out.contains("passes-branch"), "\(seen.out)")
+        #expect(seen.out.contains("at 0x\(String(function.lowerBound, radix: 16))"))
+        #expect(seen.err.isEmpty, "one instruction does not make it another file: \(seen.err)")
+
+        // Another file altogether.
+        let wrong = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest + "+0x10", directory])
+        #expect(wrong.status == 1)
+        #expect(wrong.err.contains("does not belong to it, or stands elsewhere"), "\(wrong.err)")
+        // No file's code is where the log is.
+        let elsewhere = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest + "+0x10000000", directory])
+        #expect(elsewhere.status == 0 && elsewhere.out.contains(" 0 of them in the files' code"), "\(elsewhere.out)")
+    }
+
+    /// objdump finds the same instructions in the guest, one behind the other: the way to 64 bits, and all that follows.
+    @Test func objdumpFindsTheSameInstructions() throws {
+        let guest = Products.guest("tiny")
+        let code = try CodeMap(files: [SymbolFile(path: guest)])
+        let disassembler = try Disassembler()
+        let symbolizer = Symbolizer()
+        try symbolizer.add(guest)
+        let start = try #require(symbolizer.resolve(name: "start32").first)
+        var counts: [CodeMode: Int] = [:]
+        for (mode, name, range) in [
+            (CodeMode.bits32, "i386", start), (.bits64, "x86-64", start.upperBound..<UInt64(UInt32.max)),
+        ] {
+            let listing = try run(
+                "/usr/bin/objdump",
+                [
+                    "-d", "-M", name, "--insn-width=15", "--start-address=\(range.lowerBound)",
+                    "--stop-address=\(range.upperBound)", guest,
+                ])
+            for line in listing.out.split(separator: "\n") {
+                let fields = line.split(separator: "\t", omittingEmptySubsequences: false)
+                guard fields.count >= 3, let address = UInt64(fields[0].drop { $0 == " " }.dropLast(), radix: 16)
+                else { continue }
+                let bytes = fields[1].split(separator: " ").compactMap { UInt8($0, radix: 16) }
+                let found = code.withBytes(at: address) { disassembler.decode($0, at: address, mode: mode) }
+                #expect((found ?? nil).map { Int($0.size) } == bytes.count, "\(line)")
+                counts[mode, default: 0] += 1
+            }
+        }
+        #expect(counts[.bits32] ?? 0 > 20 && counts[.bits64] ?? 0 > 500)
+    }
+
+    fileprivate func checkTiny(_ directory: String) throws {
+        let guest = Products.guest("tiny")
+        let check = try instructionCheck(directory, guest)
+        #expect(check.unexplained == 0, "\(check.contradictions)")
+        #expect(check.checked > 700_000)
+        #expect(check.repeated == 40 && check.iterations == 40 * 1000)
+        #expect(check.equal + check.repeated == check.checked)
+        #expect(check.restarted == 24)
+        #expect(try #require(check.modes[.bits32]) == 16)  // fifteen turns of a loop and the way to 64 bits
+        #expect(check.modes[.bits16] == nil)
+
+        let result = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest, directory])
+        #expect(result.status == 0 && result.err.isEmpty, "\(result)")
+        #expect(result.out.contains("\n  equal         \(check.equal) decode to as many instructions as began\n"))
+        #expect(result.out.contains("100.0 % of"))
+        let json = try run(
+            Products.tool("tt-analyze"), ["verify", "--symbols", guest, "--format", "json", directory])
+        #expect(
+            json.status == 0 && json.out.contains("\"unexplained\" : \"0\"") && json.out.contains("\"belongs\" : true"))
+    }
+
+    private func instructionCheck(_ directory: String, _ guest: String) throws -> InstructionCheck {
+        try InstructionCheck.run(LogFile(path: directory), CodeMap(files: [SymbolFile(path: guest)]))
+    }
+
+    private func first(_ directory: String) throws -> Branch? {
+        var branches = try LogFile(path: directory).branches()
+        return branches.next()
+    }
+
+    private func last(_ directory: String) throws -> Branch? {
+        let log = try LogFile(path: directory)
+        var last: Branch?
+        var branches = log.branches(from: log.chunks(.branch, vcpu: 0).last?.clockFirst ?? 0)
+        while let branch = branches.next() { last = branch }
+        return last
+    }
+
+    /// A log with the same branches, one of them with an icount that is one too high.
+    private func copy(_ log: LogFile, to path: String, changing clock: UInt64) throws {
+        let writer = try LogWriter(path: path, options: LogWriter.Options(like: log.header))
+        var branches = log.branches()
+        while let branch = branches.next() {
+            let icount = branch.icount + (branch.clock == clock ? 1 : 0)
+            writer.branch(vcpu: 0, from: branch.from, to: branch.to, icount: icount, label: branch.label)
+        }
+        try writer.close()
+    }
+
+    private func write(_ bytes: [UInt8], to path: String) throws {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        try #require(file >= 0)
+        defer { close(file) }
+        #expect(Glibc.write(file, bytes, bytes.count) == bytes.count)
+    }
+}
+
+extension EndToEndTests.QEMU10 {
+    @Test func everyInstructionOfTheGuestIsAccountedFor() throws {
+        let scratch = try temporaryDirectory()
+        let qemu = try #require(Products.qemu10)
+        let directory = scratch.file("run")
+        try #require(try record(into: directory, ["--qemu", qemu]).status == 0)
+        try EndToEndTests().checkTiny(directory)
+    }
+}

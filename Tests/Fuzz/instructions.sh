@@ -1,0 +1,37 @@
+#!/bin/sh
+# Builds the fuzz harness of code images, disassembly and stretches, and runs it for some seconds (60 by default).
+#
+#   Tests/Fuzz/instructions.sh [SECONDS] [WORKDIR]
+#
+# The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
+# libFuzzer names; run WORKDIR/instructions-fuzz FILE to see it again.
+. "$(dirname "$0")/common.sh"
+mkdir -p instructions-corpus instructions-seeds
+
+# Seeds: a small program as a file, and code of a real one with stretches through it.
+if [ ! -e instructions-seeds/code ]; then
+    printf 'int main(int c, char **v) { int s = 0; while (c--) s += v[c][0] ^ s; return s; }' >tiny-seed.c
+    gcc -O2 -nostdlib -Wl,-e,main -o tiny-seed tiny-seed.c
+    { printf '\000'; cat tiny-seed; } >instructions-seeds/file
+    strip -o tiny-stripped tiny-seed
+    { printf '\000'; cat tiny-stripped; } >instructions-seeds/stripped
+    objcopy -O binary --only-section=.text /bin/true true.text
+    { printf '\001'; head -c 2048 true.text; head -c 2048 /dev/urandom; } >instructions-seeds/code
+fi
+
+# One module: what BranchAnalysis and LogFormat import is in it.
+rm -rf instructions-sources
+mkdir instructions-sources
+for directory in Symbolize LogFormat BranchAnalysis/Instructions; do
+    find "$root/Sources/$directory" -name '*.swift' | while read -r source; do
+        sed '/^import LogFormat$/d; /^import Symbolize$/d' "$source" \
+            >"instructions-sources/$(echo "$directory" | tr / -)-$(basename "$source")"
+    done
+done
+swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name InstructionsFuzz \
+    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" -I "$root/Sources/CCapstone" \
+    -module-cache-path "$work/modules" instructions-sources/*.swift "$root/Tests/Fuzz/InstructionsFuzz.swift" \
+    "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/instructions-fuzz"
+
+exec "$work/instructions-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
+    -max_len=65536 -print_final_stats=1 -artifact_prefix="$work/" "$work/instructions-corpus" "$work/instructions-seeds"
