@@ -58,7 +58,8 @@ struct Verify: ParsableCommand {
         guard log.header.features.contains(.branches) else {
             throw RuntimeError("\(log.path): holds no branches (mode \(log.header.mode)) to check against --symbols")
         }
-        let code = try CodeMap(files: symbols.files.map { try SymbolFile(argument: $0) }, machine: log.header.machine)
+        var code = try CodeMap(files: symbols.files.map { try SymbolFile(argument: $0) }, machine: log.header.machine)
+        try code.findPatchSites(Disassembler())
         return code
     }
 

@@ -26,6 +26,7 @@ struct InstructionCheckText {
         count(
             "  repeated", check.repeated,
             "explained by repeated string instructions: \(check.iterations) more iterations")
+        count("  patched", check.patched, "explained by the places where this kernel changes its own code")
         count("  unseen", check.unseen, "end with an instruction that the recorder did not see")
         count("  uncounted", check.uncounted, "decode; the log has no instruction counts")
         let places = check.places.count < InstructionCheck.placeLimit ? "\(check.places.count)" : "many"
@@ -121,6 +122,7 @@ struct InstructionCheckDocument: Encodable {
     var equal: String
     var repeated: String
     var iterations: String
+    var patched: String
     var unseen: String
     var uncounted: String
     var unexplained: String
@@ -154,6 +156,7 @@ struct InstructionCheckDocument: Encodable {
         equal = String(check.equal)
         repeated = String(check.repeated)
         iterations = String(check.iterations)
+        patched = String(check.patched)
         unseen = String(check.unseen)
         uncounted = String(check.uncounted)
         unexplained = String(check.unexplained)

@@ -8,7 +8,7 @@ import CTTLog
 import Glibc
 
 private let path = "/tmp/instructions-fuzz.\(getpid())"
-private let disassembler: Disassembler = {
+nonisolated(unsafe) private let disassembler: Disassembler = {
     guard let made = try? Disassembler(syntax: .att) else { fatalError("capstone does not start") }
     return made
 }()
@@ -34,6 +34,8 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer) {
     guard (try? code.add(path, slide: 0x1000, machine: nil)) != nil else { return }
     // Once more above, so that areas are cut.
     try? code.add(path, slide: 0x1010, range: 0x2000..<0xffff_ffff_0000_0000, machine: nil)
+    try? code.findPatchSites(disassembler)
+    for site in code.patchSites { precondition(site.count > 0 && code.contains(site.lowerBound)) }
     for range in code.ranges.prefix(16) {
         let size = range.upperBound - range.lowerBound
         for step in 0..<UInt64(16) {

@@ -10,6 +10,13 @@ mkdir -p instructions-corpus instructions-seeds
 
 # Seeds: a small program as a file, and code of a real one with stretches through it.
 if [ ! -e instructions-seeds/code ]; then
+    # The tables of a kernel that changes its code.
+    printf '%s\n' '.globl _start,__start___jump_table,__stop___jump_table' '.text' '_start: call a' 'a: jmp b' 'b: ret' \
+        '.section .altinstructions,"a"' '.long a-.,0' '.word 0' '.byte 2,2' '.section .return_sites,"a"' '.long b-.' \
+        '.section .parainstructions,"a"' '.quad _start' '.byte 1,5' '.skip 6' '.data' '__start___jump_table:' \
+        '.long a-.,b-.' '.quad 0' '__stop___jump_table:' >tables.S
+    gcc -nostdlib -static -no-pie -Wl,--build-id=none -o tables tables.S
+    { printf '\000'; cat tables; } >instructions-seeds/tables
     printf 'int main(int c, char **v) { int s = 0; while (c--) s += v[c][0] ^ s; return s; }' >tiny-seed.c
     gcc -O2 -nostdlib -Wl,-e,main -o tiny-seed tiny-seed.c
     { printf '\000'; cat tiny-seed; } >instructions-seeds/file

@@ -52,6 +52,9 @@ public struct InstructionCheck: Sendable {
     public internal(set) var repeated: UInt64 = 0
     /// Iterations of these beyond the first.
     public internal(set) var iterations: UInt64 = 0
+    /// The file's code contradicts, and the kernel's own tables say that it changes its code there
+    /// (``CodeMap/findPatchSites(_:)``): all that is not changed decodes, and the number of instructions is possible.
+    public internal(set) var patched: UInt64 = 0
     /// The recorder did not see what instruction was left, nor whether it began.
     public internal(set) var unseen: UInt64 = 0
     /// Begin where no file has code.
@@ -112,6 +115,7 @@ public struct InstructionCheck: Sendable {
         uncounted &+= other.uncounted
         repeated &+= other.repeated
         iterations &+= other.iterations
+        patched &+= other.patched
         unseen &+= other.unseen
         outside &+= other.outside
         outsideInstructions &+= other.outsideInstructions

@@ -104,6 +104,12 @@ struct InstructionCheckPass: ~Copyable {
     private mutating func contradict(
         _ step: InstructionWalk.Step, _ stretch: Stretch, _ reason: InstructionCheck.Reason
     ) {
+        if let patched = walk.patched(stretch), patched.fits(begun: step.begun),
+            !hasLabels || patched.last.size == 0 || InstructionCheckPass.labelFits(step.branch, patched)
+        {
+            result.patched &+= 1
+            return
+        }
         result.contradicted[reason, default: 0] &+= 1
         if result.places.count < InstructionCheck.placeLimit { result.places.insert(stretch.stop) }
         guard result.contradictions.count < keeping,

@@ -104,6 +104,11 @@ public struct InstructionWalk: ~Copyable {
     @inline(__always)
     public mutating func next(_ place: inout StretchPlace) -> Instruction? { decoder.next(&place) }
 
+    /// The reading of a stretch that leaves open what a kernel patched, as ``StretchDecoder/decodePatched(begin:end:)``.
+    public mutating func patched(_ stretch: Stretch) -> Stretch? {
+        stretch.mode == .bits64 ? decoder.decodePatched(begin: stretch.begin, end: stretch.end) : nil
+    }
+
     /// The instruction at an address, read as the stretch that was last decoded; `nil` where there is none.
     public mutating func instruction(at address: UInt64) -> Instruction? {
         decoder.instruction(at: address, mode: address > UInt64(UInt32.max) ? .bits64 : decoder.mode)

@@ -22,6 +22,13 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
     public var count: UInt32
     /// Of these, string instructions with a repeat prefix.
     public var repeatCount: UInt32
+    /// Of a reading that leaves open what the kernel patched (``StretchDecoder/decodePatched(begin:end:)``): so many places
+    /// that it patches are in the stretch; their instructions are not in `count`.
+    public var patchCount: UInt32 = 0
+    /// So many instructions can have stood there.
+    public var patchedRange: ClosedRange<UInt32> { patchedLow...max(patchedLow, patchedHigh) }
+    var patchedLow: UInt32 = 0
+    var patchedHigh: UInt32 = 0
     /// Where decoding stopped; `end` when it came so far.
     public var stop: UInt64
     /// Of the instruction at `end`, when decoding came so far.
@@ -49,6 +56,15 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
 
     /// Whether it decodes to its end.
     public var isComplete: Bool { outcome == .complete }
+
+    /// Whether so many instructions can have begun in the stretch; any number when it is not known.
+    @inline(__always)
+    public func fits(begun: UInt64?) -> Bool {
+        guard outcome == .complete else { return false }
+        guard let begun else { return true }
+        let low = UInt64(count) &+ UInt64(patchedLow)
+        return begun == low || (begun > low && (repeatCount > 0 || begun <= low &+ UInt64(patchedHigh &- patchedLow)))
+    }
 
     /// How the code is read at `end`.
     var modeAtEnd: CodeMode { passesFar ? modeBehindFar : mode }

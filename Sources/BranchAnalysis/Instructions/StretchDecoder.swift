@@ -22,6 +22,7 @@ public struct StretchDecoder: ~Copyable {
     private let code: CodeMap
     private let disassembler: Disassembler
     private var stretches: StretchTable
+    private var patchedStretches: StretchTable
     private var instructions: InstructionTable
 
     /// - Parameter mode: How the run's first stretch is read; as the file that it stands in when `nil`.
@@ -30,6 +31,7 @@ public struct StretchDecoder: ~Copyable {
         self.disassembler = disassembler
         self.mode = mode ?? code.ranges.first.flatMap { code.mode(at: $0.lowerBound) } ?? .bits64
         stretches = StretchTable()
+        patchedStretches = StretchTable(limit: 1 << 17)
         instructions = InstructionTable()
     }
 
@@ -43,16 +45,8 @@ public struct StretchDecoder: ~Copyable {
     @inline(__always)
     public mutating func decode(begin: UInt64, end: UInt64, begun: UInt64?, keepsMode: Bool = false) -> Stretch {
         let mode = begin > UInt64(UInt32.max) ? .bits64 : self.mode
-        if let known = stretches.find(begin, end, mode, mode), StretchDecoder.fits(known, begun) { return known }
+        if let known = stretches.find(begin, end, mode, mode), known.fits(begun: begun) { return known }
         return decodeSlowly(begin, end, begun, mode, keepsMode)
-    }
-
-    /// Whether a decoded stretch can be the one in which so many instructions began.
-    @inline(__always)
-    private static func fits(_ stretch: Stretch, _ begun: UInt64?) -> Bool {
-        guard stretch.outcome == .complete else { return false }
-        guard let begun else { return true }
-        return UInt64(stretch.count) == begun || (stretch.repeatCount > 0 && UInt64(stretch.count) < begun)
     }
 
     @inline(never)
@@ -63,18 +57,18 @@ public struct StretchDecoder: ~Copyable {
             return Stretch(begin: begin, end: end, mode: mode, behindFar: mode, outcome: .outside)
         }
         let first = decode(begin, end, mode, mode)
-        if StretchDecoder.fits(first, begun) || begin > UInt64(UInt32.max) { return first }
+        if first.fits(begun: begun) || begin > UInt64(UInt32.max) { return first }
         for candidate in StretchDecoder.readings(mode) {
             let stretch = decode(begin, end, mode, candidate)
             guard stretch.passesFar else { break }
-            if StretchDecoder.fits(stretch, begun) {
+            if stretch.fits(begun: begun) {
                 self.mode = stretch.modeAtEnd
                 return stretch
             }
         }
         for candidate in keepsMode ? [] : StretchDecoder.readings(mode).dropFirst() {
             let stretch = decode(begin, end, candidate, candidate)
-            if StretchDecoder.fits(stretch, begun) {
+            if stretch.fits(begun: begun) {
                 self.mode = candidate
                 return stretch
             }
@@ -100,8 +94,22 @@ public struct StretchDecoder: ~Copyable {
         return stretch
     }
 
+    /// The same stretch of 64-bit code, read so that the places that a Linux kernel patches may hold any code
+    /// (``CodeMap/patchSites``); `nil` when there are none of these in it.
+    public mutating func decodePatched(begin: UInt64, end: UInt64) -> Stretch? {
+        guard !code.patchSites.isEmpty else { return nil }
+        var stretch: Stretch
+        if let known = patchedStretches.find(begin, end, .bits64, .bits64) {
+            stretch = known
+        } else {
+            stretch = decodeAnew(begin, end, .bits64, .bits64, isPatched: true)
+            patchedStretches.insert(stretch)
+        }
+        return stretch.patchCount > 0 ? stretch : nil
+    }
+
     private mutating func decodeAnew(
-        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ behindFar: CodeMode
+        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ behindFar: CodeMode, isPatched: Bool = false
     ) -> Stretch {
         var stretch = Stretch(begin: begin, end: end, mode: mode, behindFar: behindFar, outcome: .complete)
         guard begin <= end else {
@@ -115,6 +123,18 @@ public struct StretchDecoder: ~Copyable {
         var address = begin
         while true {
             stretch.stop = address
+            if isPatched, let site = code.patchSite(at: address) {
+                // At most an instruction a byte, but not in the part before `begin` or behind `end`.
+                stretch.patchCount &+= 1
+                stretch.patchedLow &+= address == site.lowerBound ? 1 : 0
+                stretch.patchedHigh &+= UInt32(truncatingIfNeeded: min(site.upperBound &- 1, end) &- address &+ 1)
+                guard site.upperBound <= end else {
+                    stretch.stop = end
+                    return stretch
+                }
+                address = site.upperBound
+                continue
+            }
             guard let instruction = instruction(at: address, mode: stretch.modeAtEnd) else {
                 stretch.outcome = code.contains(address) ? .unknownInstruction : .leavesCode
                 return stretch
@@ -154,7 +174,9 @@ public struct StretchDecoder: ~Copyable {
     /// once.
     @inline(__always)
     public mutating func next(_ place: inout StretchPlace) -> Instruction? {
-        guard place.left > 0, let instruction = instruction(at: place.address, mode: place.mode) else { return nil }
+        guard place.left > 0 else { return nil }
+        if place.isPatched { while let site = code.patchSite(at: place.address) { place.address = site.upperBound } }
+        guard let instruction = instruction(at: place.address, mode: place.mode) else { return nil }
         place.left &-= 1
         place.address = instruction.fallThrough
         if instruction.flow == .far { place.mode = place.modeBehindFar }
@@ -170,8 +192,11 @@ public struct StretchPlace: BitwiseCopyable, Sendable {
     public internal(set) var left: UInt32
     var mode: CodeMode
     let modeBehindFar: CodeMode
+    /// Places that a kernel patches are passed over.
+    let isPatched: Bool
 
     public init(_ stretch: Stretch) {
+        isPatched = stretch.patchCount > 0
         address = stretch.begin
         left = stretch.count
         mode = stretch.mode

@@ -35,6 +35,17 @@ final class CodeImage: Sendable {
         file = image.file
     }
 
+    /// The code from an address of the file's on; nothing where it has none.
+    func bytes(at address: UInt64) -> Bytes {
+        var (low, high) = (0, parts.count)
+        while low < high {
+            let middle = (low &+ high) / 2
+            if parts[middle].range.upperBound <= address { low = middle &+ 1 } else { high = middle }
+        }
+        guard low < parts.count, parts[low].range.contains(address) else { return .empty }
+        return parts[low].bytes.from(address &- parts[low].range.lowerBound)
+    }
+
     /// Executable sections; `nil` when the file has no executable sections at all.
     private static func sections(_ image: ELFImage) -> [Part]? {
         let wanted = UInt64(SHF_ALLOC | SHF_EXECINSTR)

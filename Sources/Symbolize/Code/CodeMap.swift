@@ -8,7 +8,7 @@
 ///     let bytes = code.bytes(at: 0xffff_ffff_8100_1234, count: 15)
 ///
 /// Code that changes itself when it runs (a kernel that patches alternatives and static keys into itself) is shown as
-/// it was linked. Files are asked in the order in which they were added. All calls are safe from any thread.
+/// it was linked; ``findPatchSites(_:)`` tells where that is. Files are asked in the order in which they were added. All calls are safe from any thread.
 public struct CodeMap: @unchecked Sendable {
     /// A stretch of code at its addresses of the run.
     struct Area {
@@ -24,6 +24,9 @@ public struct CodeMap: @unchecked Sendable {
     private(set) var areas: [Area] = []
     /// Keeps what the areas point into.
     private var images: [CodeImage] = []
+    private var slides: [UInt64] = []
+    /// Where the run may have had other code than the files, ascending; see ``findPatchSites(_:)``.
+    public private(set) var patchSites: [Range<UInt64>] = []
 
     public init() {}
 
@@ -77,6 +80,7 @@ public struct CodeMap: @unchecked Sendable {
             }
         let file = Int32(truncatingIfNeeded: images.count)
         images.append(image)
+        slides.append(slide)
         var added: [Area] = []
         for part in image.parts {
             let low = part.range.lowerBound &+ slide
@@ -90,6 +94,29 @@ public struct CodeMap: @unchecked Sendable {
                     start: part.bytes.start + Int(clipped.lowerBound &- low), file: file, mode: image.mode))
         }
         areas = CodeMap.merge(areas, added.sorted { $0.low < $1.low })
+    }
+
+    /// Finds the places where a Linux kernel among the files changes its own code, by its own tables, and keeps them in
+    /// ``patchSites``.
+    public mutating func findPatchSites(_ disassembler: Disassembler) throws(SymbolError) {
+        var sites: [Range<UInt64>] = []
+        for (image, slide) in zip(images, slides) {
+            for site in try PatchSites.read(image, disassembler) {
+                let (low, high) = (site.lowerBound &+ slide, site.upperBound &+ slide)
+                if low < high, let file = file(at: low), images[file] === image { sites.append(low..<high) }
+            }
+        }
+        patchSites = sites.joinedRanges()
+    }
+
+    /// The place of ``patchSites`` that contains an address.
+    public func patchSite(at address: UInt64) -> Range<UInt64>? {
+        var (low, high) = (0, patchSites.count)
+        while low < high {
+            let middle = (low &+ high) / 2
+            if patchSites[middle].upperBound <= address { low = middle &+ 1 } else { high = middle }
+        }
+        return low < patchSites.count && patchSites[low].contains(address) ? patchSites[low] : nil
     }
 
     /// Whether any file has code there.
