@@ -84,7 +84,9 @@ let package = Package(
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "CTTLog"]),
         .testTarget(
             name: "BranchAnalysisTests",
-            dependencies: ["BranchAnalysis", "LogFormat", "Symbolize", "CQEMUPlugin", "CTTLog", "TestSupport"]),
+            dependencies: [
+                "BranchAnalysis", "LogFormat", "LogTools", "Symbolize", "CQEMUPlugin", "CTTLog", "TestSupport",
+            ]),
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
         .testTarget(

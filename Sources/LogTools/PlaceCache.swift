@@ -72,8 +72,7 @@ struct PlaceCache: ~Copyable {
         static let empty = UInt32.max
     }
 
-    private let symbolizer: Symbolizer
-    private let style: PlaceStyle
+    private let render: (UInt64) -> String
     private let placeLimit: Int
     private var slots: UnsafeMutablePointer<Slot>
     private var slotCount: Int
@@ -86,8 +85,12 @@ struct PlaceCache: ~Copyable {
 
     /// - Parameter placeLimit: beyond so many places the cache begins anew: memory stays bounded whatever the log holds.
     init(_ symbolizer: Symbolizer, style: PlaceStyle, placeLimit: Int = 1 << 20) {
-        self.symbolizer = symbolizer
-        self.style = style
+        self.init(placeLimit: placeLimit) { style.render(symbolizer.symbolize($0)) }
+    }
+
+    /// - Parameter render: the words for an address, at most `lengthLimit` bytes.
+    init(placeLimit: Int = 1 << 20, render: @escaping (UInt64) -> String) {
+        self.render = render
         self.placeLimit = placeLimit
         slotCount = 1 << 14
         slots = PlaceCache.freeSlots(slotCount)
@@ -122,7 +125,7 @@ struct PlaceCache: ~Copyable {
 
     @inline(never)
     private mutating func insert(_ address: UInt64, at index: Int) {
-        let found = Array(style.render(symbolizer.symbolize(address)).utf8)
+        let found = Array(render(address).utf8)
         slots[index] = Slot(address: address, offset: UInt32(text.count), length: UInt32(found.count))
         text += found
         count += 1
@@ -152,7 +155,7 @@ struct PlaceCache: ~Copyable {
     private mutating func clear(keeping address: UInt64) {
         slots.deallocate()
         slots = PlaceCache.freeSlots(slotCount)
-        text = Array(style.render(symbolizer.symbolize(address)).utf8) + [0x20]
+        text = Array(render(address).utf8) + [0x20]
         put(Slot(address: address, offset: 0, length: UInt32(text.count - 1)))
         count = 1
     }

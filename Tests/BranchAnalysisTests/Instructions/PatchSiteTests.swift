@@ -9,7 +9,7 @@ import Testing
 
 /// A kernel that changes its own code where its tables say so.
 struct PatchSiteTests {
-    private static let source = """
+    static let source = """
             .globl _start, back, alternative, behind, end, function, site, thunk
             .text
         _start:
@@ -39,7 +39,7 @@ struct PatchSiteTests {
             .byte 5, 5
         """
 
-    private static let run = """
+    static let run = """
         branch 0x9000 -> _start iret +1
         branch _start -> function call! +1
         branch site -> back ret +3
