@@ -69,7 +69,8 @@ let package = Package(
                 "ToolSupport", "LogTools", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
                 "ReplaySession",
             ]),
-        .executableTarget(name: "bts-dump", dependencies: ["ToolSupport", "LogTools", "LogFormat"]),
+        .executableTarget(
+            name: "bts-dump", dependencies: ["ToolSupport", "LogTools", "LogFormat", "Symbolize", "BranchAnalysis"]),
         .executableTarget(name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
         .executableTarget(name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
 

@@ -9,15 +9,17 @@ extension CodeMatch {
     /// Warns of symbol files that do not belong to a log: names from them would be nonsense. Looks at a small sample, so
     /// that it costs a command little.
     public static func warn(_ log: LogFile, _ symbolizer: Symbolizer) throws {
-        guard log.header.features.contains(.branches), log.header.machine == 62 || log.header.machine == 3 else { return }
+        guard log.header.features.contains(.branches), log.header.machine == 62 || log.header.machine == 3 else {
+            return
+        }
         let (code, _) = CodeMap.of(symbolizer.modules, machine: log.header.machine)
-        try warn(log, code, chunkLimit: 12)
+        try warn(log, code, placeCount: 500)
     }
 
     /// The same with the files' code.
-    public static func warn(_ log: LogFile, _ code: CodeMap, chunkLimit: Int = 48) throws {
+    public static func warn(_ log: LogFile, _ code: CodeMap, placeCount: Int = 4000) throws {
         guard !code.isEmpty else { return }
-        for match in try measure(log, code, chunkLimit: chunkLimit) where !match.belongs {
+        for match in try measure(log, code, placeCount: placeCount) where !match.belongs {
             Diagnostics.warning("\(log.path): \(match)")
         }
     }

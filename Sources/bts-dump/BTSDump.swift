@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import BranchAnalysis
 import LogFormat
 import LogTools
+import Symbolize
 import ToolSupport
 
 @main
@@ -44,6 +46,11 @@ struct BTSDump: ParsableCommand {
     @Flag(help: "In text, source lines beside the names.")
     var lines = false
 
+    @Flag(help: "Print the instructions between the branches, from the code of the --symbols files (not as csv).")
+    var instructions = false
+
+    @OptionGroup var instructionOptions: InstructionOptions
+
     @Option(help: "How rows are printed; jsonl and csv keep their fields from version to version.")
     var format = RowFormat.text
 
@@ -59,6 +66,8 @@ struct BTSDump: ParsableCommand {
                 "\(log.path): holds no branches (mode \(log.header.mode)); tt-analyze events prints the rest")
         }
         let symbolizer = try symbols.symbolizer(machine: log.header.machine)
+        if instructions { return try dumpInstructions(log, symbolizer, &health) }
+        if let symbolizer { try CodeMatch.warn(log, symbolizer) }
         var rows = BranchRows(log, format: format, symbolizer: symbolizer, lines: lines)
         rows.begin(log: log)
         let (from, to) = range.bounds
@@ -71,6 +80,27 @@ struct BTSDump: ParsableCommand {
         rows.finish()
         try health.finish()
         if rows.count == 0 && health.elidedRecords > 0 { throw ToolStatus.trouble.exitCode }
+    }
+
+    private func dumpInstructions(_ log: LogFile, _ symbolizer: Symbolizer?, _ health: inout LogHealth) throws {
+        guard let symbolizer else {
+            throw RuntimeError("--instructions needs --symbols FILE, whose code it disassembles")
+        }
+        guard format != .csv else { throw RuntimeError("--instructions has no format csv") }
+        let source = InstructionDump.Source(
+            path: log.path, machine: log.header.machine, vcpuCount: log.vcpus.count,
+            hasIcount: log.header.features.contains(.icount), hasLabels: log.header.features.contains(.labels),
+            counterWidth: log.counterWidth, log: log)
+        var dump = try InstructionDump(
+            source, symbolizer, isJSON: format == .jsonl, lines: lines, syntax: instructionOptions.syntax)
+        for vcpu in vcpu.map({ [$0] }) ?? log.vcpus {
+            dump.begin(vcpu: vcpu)
+            var branches = log.branches(vcpu: vcpu, from: range.bounds.from, to: range.bounds.to)
+            while branches.nextBatch({ dump.add($0, $1) }) {}
+            health.add(branches.skipped)
+        }
+        dump.finish()
+        try health.finish()
     }
 }
 

@@ -81,6 +81,52 @@ extension EndToEndTests {
         #expect(elsewhere.status == 0 && elsewhere.out.contains(" 0 of them in the files' code"), "\(elsewhere.out)")
     }
 
+    /// `bts-dump --instructions` prints every instruction of the guest's own code, in the order of their counts.
+    @Test func everyInstructionIsPrinted() throws {
+        let scratch = try temporaryDirectory()
+        let guest = try Products.guest(rounds: 2, in: scratch)
+        let directory = scratch.file("run")
+        try #require(try record(guest, into: directory).status == 0)
+        let check = try instructionCheck(directory, guest)
+        let printed = try run(
+            Products.tool("bts-dump"), ["--instructions", "--symbols", guest, "--range", "1000000:", directory])
+        try #require(printed.status == 0 && printed.err.isEmpty, "\(printed.err)")
+        var (rows, iterations, again, elsewhere) = (0 as UInt64, 0 as UInt64, 0 as UInt64, 0 as UInt64)
+        var next: UInt64?
+        for line in printed.out.split(separator: "\n") {
+            if line.hasPrefix("--- ") {
+                elsewhere += try #require(UInt64(line.dropFirst(4).prefix { $0.isNumber }), "\(line)")
+                next = nil
+                continue
+            }
+            let words = line.split(separator: " ", maxSplits: 3)
+            let icount = try #require(words.count == 4 ? UInt64(words[1]) : nil, "\(line)")
+            if let next, next != icount { Issue.record("\(next) instructions began before this: \(line)") }
+            rows += 1
+            next = icount + 1
+            if let end = line.firstRange(of: " times)") {
+                let times = line[..<end.lowerBound].reversed().prefix { $0.isNumber }.reversed()
+                let count = try #require(UInt64(String(times)))
+                iterations += count - 1
+                next = icount + count
+            }
+            if line.hasSuffix("  (again)") || line.contains("  (again)  -> ") { again += 1 }
+        }
+        #expect(rows + iterations == check.instructions)
+        #expect(rows > 200_000 && iterations == 2 * 1000)
+        #expect(again == check.restarted)
+        #expect(elsewhere > 0 && elsewhere < check.outsideInstructions)
+
+        // Without files it says what is missing; with another file it warns.
+        let bare = try run(Products.tool("bts-dump"), ["--instructions", directory])
+        #expect(bare.status == 2 && bare.out.isEmpty && bare.err.contains("--symbols"))
+        let range = ["--range", "1100000:1100010", directory]
+        let wrong = try run(Products.tool("bts-dump"), ["--symbols", guest + "+0x10"] + range)
+        #expect(wrong.status == 0 && wrong.err.contains("does not belong to it"))
+        let right = try run(Products.tool("bts-dump"), ["--symbols", guest] + range)
+        #expect(right.status == 0 && right.err.isEmpty && right.out.split(separator: "\n").count == 10)
+    }
+
     /// objdump finds the same instructions in the guest, one behind the other: the way to 64 bits, and all that follows.
     @Test func objdumpFindsTheSameInstructions() throws {
         let guest = Products.guest("tiny")

@@ -36,30 +36,37 @@ public struct CodeMatch: Sendable, Hashable {
     /// Whether the file may belong to the log.
     public var belongs: Bool { places < CodeMatch.fewest || share >= CodeMatch.threshold }
 
-    /// Looks at a sample of a log: no more than `chunkLimit` chunks of branches, spread evenly, and of these no more than
-    /// `placeLimit` distinct places in each file.
+    /// Looks at a sample of a log: chunks of branches, spread evenly, until each file has been seen in `placeCount` distinct
+    /// places or `chunkLimit` chunks were read.
     ///
     /// - Returns: One for each file of the map, in order.
     public static func measure(
-        _ log: LogFile, _ code: CodeMap, chunkLimit: Int = 48, placeLimit: Int = 20_000
+        _ log: LogFile, _ code: CodeMap, chunkLimit: Int = 48, placeCount: Int = 4000
     ) throws(DisassemblerError) -> [CodeMatch] {
-        var sample = CodeSample(
-            code, try Disassembler(), hasLabels: log.header.features.contains(.labels), placeLimit: placeLimit)
+        var sample = CodeSample(code, try Disassembler(), hasLabels: log.header.features.contains(.labels))
         let chunks = log.vcpus.flatMap { log.chunks(.branch, vcpu: $0) }.filter { !$0.isElided }
         var batch = BranchBatch()
-        let count = min(chunks.count, chunkLimit)
-        for index in 0..<count {
-            let chunk = chunks[index * chunks.count / count]
+        for index in order(of: chunks.count, limit: chunkLimit) {
             do throws(LogError) {
-                try log.decode(chunk, into: &batch)
+                try log.decode(chunks[index], into: &batch)
                 for place in 0..<batch.count {
                     sample.look(from: batch.from[place], to: batch.to[place], label: batch.label[place])
                 }
             } catch {
                 // Who reads the log says what is damaged.
             }
+            if sample.matches.allSatisfy({ $0.places >= placeCount }) { break }
         }
         return sample.matches
+    }
+
+    /// No more than `limit` of so many chunks, the last one among them, evenly spread: every sixth first.
+    static func order(of count: Int, limit: Int) -> [Int] {
+        let picked = min(count, limit)
+        guard picked > 1 else { return Array(0..<picked) }
+        let all = (0..<picked).map { $0 * (count - 1) / (picked - 1) }
+        let isFirst = { (index: Int) in (picked - 1 - index) % 6 == 0 }
+        return all.indices.filter(isFirst).map { all[$0] } + all.indices.filter { !isFirst($0) }.map { all[$0] }
     }
 }
 
@@ -85,19 +92,20 @@ private struct CodeSample: ~Copyable {
         var label: UInt8
     }
 
+    /// Of each file, no more places than this are looked at.
+    private static let placeLimit = 20_000
+
     private(set) var matches: [CodeMatch]
     private let code: CodeMap
     private let disassembler: Disassembler
     private let hasLabels: Bool
-    private let placeLimit: Int
     private var seen: Set<Place> = []
     private var last: Place?
 
-    init(_ code: CodeMap, _ disassembler: Disassembler, hasLabels: Bool, placeLimit: Int) {
+    init(_ code: CodeMap, _ disassembler: Disassembler, hasLabels: Bool) {
         self.code = code
         self.disassembler = disassembler
         self.hasLabels = hasLabels
-        self.placeLimit = placeLimit
         matches = code.paths.map { CodeMatch(path: $0, places: 0, fitting: 0) }
     }
 
@@ -113,7 +121,7 @@ private struct CodeSample: ~Copyable {
 
     private mutating func lookAnew(_ place: Place, _ to: UInt64) {
         guard let file = code.file(at: place.address), code.patchSite(at: place.address) == nil,
-            matches[file].places < placeLimit,
+            matches[file].places < CodeSample.placeLimit,
             seen.insert(place).inserted
         else { return }
         matches[file].places += 1

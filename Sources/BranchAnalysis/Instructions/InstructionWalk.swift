@@ -67,6 +67,7 @@ public struct InstructionWalk: ~Copyable {
         hasPrevious = false
         keepsMode = false
         resumptions.forget()
+        decoder.setMode(nil)
     }
 
     /// The step that a branch of a batch makes; to be called for each in order.
@@ -129,10 +130,11 @@ public struct InstructionWalk: ~Copyable {
     private mutating func beginAnew(at branch: Branch, _ epoch: UInt32, _ step: inout Step) {
         if hasPrevious {
             step.isGap = true
+            decoder.setMode(nil)
             step.missing =
                 self.epoch == epoch && branch.clock > previous.clock ? branch.clock &- previous.clock &- 1 : 0
         } else if branch.clock == 0, InstructionWalk.isFirmware(branch.from) {
-            decoder.mode = .bits16
+            decoder.setMode(.bits16)
         }
         keepsMode = false
         resumptions.forget()

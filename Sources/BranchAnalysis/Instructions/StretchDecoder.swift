@@ -12,13 +12,16 @@ import Symbolize
 ///
 /// A log does not say how code was read (16, 32 or 64 bits). Code above 4 GiB is 64-bit code. Below, code is read as the
 /// stretch before was, unless the branch to it may have changed that (a far jump, a return from an interrupt), the
-/// stretch does not decode so or not to the number of instructions that began, and does in another mode.
+/// stretch does not decode so or not to the number of instructions that began, and does in another mode. Where the first
+/// stretch is read wrongly without being noticed, the first that does not decode puts it right.
 public struct StretchDecoder: ~Copyable {
     /// Longer stretches are not decoded: no compiler makes them, and a log may say anything.
     public static let sizeLimit: UInt64 = 1 << 20
 
-    /// How the code of the stretch before was read; to be set where it is known from elsewhere.
-    public var mode: CodeMode
+    /// How the code of the stretch before was read.
+    public private(set) var mode: CodeMode
+    /// Whether that is known, and not only a first guess that has not failed so far.
+    private var isModeKnown: Bool
     private let code: CodeMap
     private let disassembler: Disassembler
     private var stretches: StretchTable
@@ -29,10 +32,17 @@ public struct StretchDecoder: ~Copyable {
     public init(_ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
         self.code = code
         self.disassembler = disassembler
+        isModeKnown = mode != nil
         self.mode = mode ?? code.ranges.first.flatMap { code.mode(at: $0.lowerBound) } ?? .bits64
         stretches = StretchTable()
         patchedStretches = StretchTable(limit: 1 << 17)
         instructions = InstructionTable()
+    }
+
+    /// Says how the next stretch is read, where that is known from elsewhere; `nil` when nothing is known any more.
+    public mutating func setMode(_ mode: CodeMode?) {
+        isModeKnown = mode != nil
+        if let mode { self.mode = mode }
     }
 
     /// The stretch from one branch to the next.
@@ -58,19 +68,14 @@ public struct StretchDecoder: ~Copyable {
         }
         let first = decode(begin, end, mode, mode)
         if first.fits(begun: begun) || begin > UInt64(UInt32.max) { return first }
-        for candidate in StretchDecoder.readings(mode) {
-            let stretch = decode(begin, end, mode, candidate)
-            guard stretch.passesFar else { break }
-            if stretch.fits(begun: begun) {
-                self.mode = stretch.modeAtEnd
-                return stretch
-            }
-        }
-        for candidate in keepsMode ? [] : StretchDecoder.readings(mode).dropFirst() {
-            let stretch = decode(begin, end, candidate, candidate)
-            if stretch.fits(begun: begun) {
-                self.mode = candidate
-                return stretch
+        for candidate in keepsMode && isModeKnown ? [mode] : StretchDecoder.readings(mode) {
+            for behindFar in StretchDecoder.readings(candidate) {
+                let stretch = decode(begin, end, candidate, behindFar)
+                if stretch.fits(begun: begun) {
+                    setMode(stretch.modeAtEnd)
+                    return stretch
+                }
+                guard stretch.passesFar else { break }
             }
         }
         return first

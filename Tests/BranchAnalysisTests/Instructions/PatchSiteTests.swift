@@ -103,4 +103,12 @@ struct PatchSiteTests {
         #expect(CodeMatch(path: "a", places: 1000, fitting: 839).percent == "83.9")
         #expect(CodeMatch(path: "a", places: 0, fitting: 0).share == 1)
     }
+
+    @Test func theSampleIsSpread() {
+        #expect(CodeMatch.order(of: 0, limit: 48).isEmpty && CodeMatch.order(of: 1, limit: 48) == [0])
+        #expect(CodeMatch.order(of: 8, limit: 48) == [1, 7, 0, 2, 3, 4, 5, 6])
+        let order = CodeMatch.order(of: 2000, limit: 48)
+        #expect(Set(order).count == 48 && order.contains(0) && order.contains(1999))
+        #expect(order.prefix(8).max() == 1999 && order.prefix(8).min() ?? 2000 < 300)
+    }
 }

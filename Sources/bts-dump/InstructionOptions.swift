@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import Symbolize
+
+/// Options of `--instructions` alone.
+struct InstructionOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("With --instructions: how operands are written.", valueName: "att|intel"))
+    var syntax = Disassembler.Syntax.att
+}
+
+extension Disassembler.Syntax: ExpressibleByArgument {}
