@@ -58,7 +58,15 @@ struct Verify: ParsableCommand {
         guard log.header.features.contains(.branches) else {
             throw RuntimeError("\(log.path): holds no branches (mode \(log.header.mode)) to check against --symbols")
         }
-        var code = try CodeMap(files: symbols.files.map { try SymbolFile(argument: $0) }, machine: log.header.machine)
+        var code = CodeMap()
+        for argument in symbols.files {
+            do throws(SymbolError) {
+                try code.add(try SymbolFile(argument: argument), machine: log.header.machine)
+            } catch {
+                guard error.hasNoCode, symbols.files.count > 1 else { throw error }
+                Diagnostics.warning(SymbolError(file: error.file, kind: .noCode).description)
+            }
+        }
         try code.findPatchSites(Disassembler())
         return code
     }

@@ -81,6 +81,26 @@ extension EndToEndTests {
         #expect(elsewhere.status == 0 && elsewhere.out.contains(" 0 of them in the files' code"), "\(elsewhere.out)")
     }
 
+    /// Files without code serve for names; alone they are an error.
+    @Test func filesWithoutCodeAreSaid() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        try #require(try record(into: directory).status == 0)
+        let guest = Products.guest("tiny")
+        let debug = scratch.file("tiny.debug")
+        try #require(try run("/usr/bin/objcopy", ["--only-keep-debug", guest, debug]).status == 0)
+        let alone = try run(Products.tool("tt-analyze"), ["verify", "--symbols", debug, directory])
+        #expect(alone.status == 2 && alone.out.isEmpty && alone.err.contains("\(debug): has no code"), "\(alone)")
+        let both = ["--symbols", guest, "--symbols", debug]
+        let verified = try run(Products.tool("tt-analyze"), ["verify"] + both + [directory])
+        #expect(verified.status == 0 && verified.err.contains("warning: \(debug): has no code"))
+        let dumped = try run(
+            Products.tool("bts-dump"), ["--instructions", "--range", "1100000:1100002"] + both + [directory])
+        #expect(dumped.status == 0 && dumped.err.contains("\(debug): has no code") && dumped.out.contains(" <"))
+        let missing = try run(Products.tool("tt-analyze"), ["verify", "--symbols", "/nonexistent", directory])
+        #expect(missing.status == 2 && missing.err.contains("/nonexistent: cannot be opened"))
+    }
+
     /// `bts-dump --instructions` prints every instruction of the guest's own code, in the order of their counts.
     @Test func everyInstructionIsPrinted() throws {
         let scratch = try temporaryDirectory()

@@ -42,11 +42,7 @@ public struct CodeMap: @unchecked Sendable {
             do throws(SymbolError) {
                 try result.add(module.path, slide: module.slide, range: module.range, machine: machine)
             } catch {
-                if case .notELF = error.kind {
-                    warnings.append(SymbolError(file: module.path, kind: .noCode))
-                } else {
-                    warnings.append(error)
-                }
+                warnings.append(error.hasNoCode ? SymbolError(file: module.path, kind: .noCode) : error)
             }
         }
         return (result, warnings)
@@ -54,7 +50,12 @@ public struct CodeMap: @unchecked Sendable {
 
     /// The code of files as a command line names them.
     public init(files: [SymbolFile], machine: UInt16? = 62) throws(SymbolError) {
-        for file in files { try add(file.path, placement: file.placement, range: file.range, machine: machine) }
+        for file in files { try add(file, machine: machine) }
+    }
+
+    /// Maps the code of a file as a command line names it.
+    public mutating func add(_ file: SymbolFile, machine: UInt16? = 62) throws(SymbolError) {
+        try add(file.path, placement: file.placement, range: file.range, machine: machine)
     }
 
     /// Maps the code of a linked ELF file.
@@ -190,5 +191,15 @@ public struct CodeMap: @unchecked Sendable {
             }
         }
         return result.sorted { $0.low < $1.low }
+    }
+}
+
+extension SymbolError {
+    /// The file may serve for names, but has no code: a separate debug file, a list of symbols.
+    public var hasNoCode: Bool {
+        switch kind {
+        case .noCode, .notELF: true
+        default: false
+        }
     }
 }
