@@ -26,7 +26,10 @@ struct InstructionCheckText {
         count(
             "  repeated", check.repeated,
             "explained by repeated string instructions: \(check.iterations) more iterations")
-        count("  patched", check.patched, "explained by the places where this kernel changes its own code")
+        count(
+            "  patched", check.patched,
+            "explained by the places where this kernel changes its own code: \(check.patchedExactly) with one "
+                + "instruction at each")
         count("  unseen", check.unseen, "end with an instruction that the recorder did not see")
         count("  uncounted", check.uncounted, "decode; the log has no instruction counts")
         let places = check.places.count < InstructionCheck.placeLimit ? "\(check.places.count)" : "many"
@@ -123,6 +126,7 @@ struct InstructionCheckDocument: Encodable {
     var repeated: String
     var iterations: String
     var patched: String
+    var patchedExactly: String
     var unseen: String
     var uncounted: String
     var unexplained: String
@@ -157,6 +161,7 @@ struct InstructionCheckDocument: Encodable {
         repeated = String(check.repeated)
         iterations = String(check.iterations)
         patched = String(check.patched)
+        patchedExactly = String(check.patchedExactly)
         unseen = String(check.unseen)
         uncounted = String(check.uncounted)
         unexplained = String(check.unexplained)

@@ -55,6 +55,9 @@ public struct InstructionCheck: Sendable {
     /// The file's code contradicts, and the kernel's own tables say that it changes its code there
     /// (``CodeMap/findPatchSites(_:)``): all that is not changed decodes, and the number of instructions is possible.
     public internal(set) var patched: UInt64 = 0
+    /// Of these, those whose number of instructions is right with one at each such place, as with the nop or the jump of a
+    /// static key, a traced function's beginning, a return.
+    public internal(set) var patchedExactly: UInt64 = 0
     /// The recorder did not see what instruction was left, nor whether it began.
     public internal(set) var unseen: UInt64 = 0
     /// Begin where no file has code.
@@ -116,6 +119,7 @@ public struct InstructionCheck: Sendable {
         repeated &+= other.repeated
         iterations &+= other.iterations
         patched &+= other.patched
+        patchedExactly &+= other.patchedExactly
         unseen &+= other.unseen
         outside &+= other.outside
         outsideInstructions &+= other.outsideInstructions

@@ -108,6 +108,10 @@ struct InstructionCheckPass: ~Copyable {
             !hasLabels || patched.last.size == 0 || InstructionCheckPass.labelFits(step.branch, patched)
         {
             result.patched &+= 1
+            let fewest = UInt64(patched.count) &+ UInt64(patched.patchedRange.lowerBound)
+            if patched.repeatCount == 0, step.begun == fewest || patched.patchedRange.count == 1 {
+                result.patchedExactly &+= 1
+            }
             return
         }
         result.contradicted[reason, default: 0] &+= 1

@@ -78,7 +78,7 @@ struct PatchSiteTests {
                 && plain.contradicted == [.label: 2, .decoding(.passesBranch): 2, .decoding(.missesEnd): 1])
         let looked = try check(Self.run, looking: true)
         #expect(looked.unexplained == 0, "\(looked.contradictions)")
-        #expect(looked.patched == 5 && looked.equal == 3)
+        #expect(looked.patched == 5 && looked.patchedExactly == 3 && looked.equal == 3)
     }
 
     @Test func whatCannotStandThereIs() throws {
