@@ -30,8 +30,9 @@ struct InstructionRows: ~Copyable {
 
     var rows = RowBuffer()
     let style: Style
-    /// What stands for an instruction of 64-bit code; others are put into words each time.
+    /// What stands for an instruction of code as the files mostly have it; others are put into words each time.
     var instructions: PlaceCache
+    private let cachedMode: CodeMode
     /// Names of branch targets.
     var places: PlaceCache
     let words: InstructionWords
@@ -44,7 +45,9 @@ struct InstructionRows: ~Copyable {
         self.words = words
         let placeStyle: PlaceStyle = style.isJSON ? .json : .text(lines: lines)
         places = PlaceCache(symbolizer, style: placeStyle)
-        instructions = PlaceCache { words.render($0, .bits64) }
+        let mode = words.code.ranges.first.flatMap { words.code.mode(at: $0.lowerBound) } ?? .bits64
+        cachedMode = mode
+        instructions = PlaceCache { words.render($0, mode) }
     }
 
     /// One instruction.
@@ -140,7 +143,7 @@ struct InstructionRows: ~Copyable {
 
     @inline(__always)
     private mutating func writeWords(_ instruction: Instruction) {
-        if instruction.mode == .bits64 {
+        if instruction.mode == cachedMode {
             instructions.append(instruction.address, to: &rows)
         } else {
             append(words.render(instruction.address, instruction.mode))
