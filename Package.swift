@@ -62,7 +62,8 @@ let package = Package(
             name: "ToolSupport",
             dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
         // Reading logs on a command line: options, rows of branches and events, names of addresses.
-        .target(name: "LogTools", dependencies: ["ToolSupport", "LogFormat", "Symbolize", "BranchAnalysis"]),
+        .target(
+            name: "LogTools", dependencies: ["ToolSupport", "LogFormat", "CallTree", "Symbolize", "BranchAnalysis"]),
         .executableTarget(
             name: "tt-analyze",
             dependencies: [

@@ -13,8 +13,8 @@ public struct CallStep: Sendable, Hashable, BitwiseCopyable {
         case reopen
         /// The outermost frames were forgotten: the stack is too deep. `depth` is the new one.
         case forget
-        /// A jump to another function stands for the innermost frame from here on; `frame` is the jump. A tracker does not
-        /// know functions: this step comes from those who do.
+        /// A jump to another function stands for the innermost frame from here on; `frame` is the jump. A tracker makes
+        /// this step of a return used as a jump (a retpoline); of other jumps only those who know functions can.
         case tailCall
 
         /// The action's name as the tools print it.

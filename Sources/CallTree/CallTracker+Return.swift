@@ -24,6 +24,7 @@ extension CallTracker {
         if isJump(branch) {
             note { $0.returnsAsJumps &+= 1 }
             pop(to: count - 1, branch)
+            if count > 0 { step(.tailCall, CallFrame(.call, branch), clock: branch.clock, icount: branch.icount) }
             return
         }
         if takeSwitch(branch) {

@@ -25,6 +25,8 @@ struct BTSDump: ParsableCommand {
             EXAMPLES
               bts-dump --symbols vmlinux --around 533717582:50 run1
               bts-dump --symbols vmlinux --symbols init@0x555555554000 --format csv run1
+              bts-dump --symbols vmlinux --calls --depth 20 --range 533000000: run1
+              bts-dump --symbols vmlinux --folded run1 | flamegraph.pl > run1.svg
               bts-dump run1 | grep -c 'ret '
 
             EXIT STATUS
@@ -39,6 +41,7 @@ struct BTSDump: ParsableCommand {
 
     @OptionGroup var symbols: SymbolOptions
     @OptionGroup var range: RangeOptions
+    @OptionGroup var calls: CallOptions
 
     @Option(help: ArgumentHelp("Only this vCPU. (default: all, one after the other)", valueName: "n"))
     var vcpu: UInt16?
@@ -65,6 +68,7 @@ struct BTSDump: ParsableCommand {
             throw RuntimeError(
                 "\(log.path): holds no branches (mode \(log.header.mode)); tt-analyze events prints the rest")
         }
+        if calls.isChosen { return try dumpCalls(log, &health) }
         let symbolizer = try symbols.symbolizer(machine: log.header.machine)
         if instructions { return try dumpInstructions(log, symbolizer, &health) }
         if let symbolizer { try CodeMatch.warn(log, symbolizer) }

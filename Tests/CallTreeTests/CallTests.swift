@@ -142,6 +142,7 @@ import Testing
             """)
         #expect(result.depths == [1, 2, 1, 0])
         #expect(result.marks == [] && result.statistics.returnsAsJumps == 1)
+        #expect(result.jumps == [0x2000])
     }
 
     @Test func aRetpolineMayBeInterrupted() throws {

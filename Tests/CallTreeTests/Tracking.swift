@@ -10,6 +10,8 @@ struct StepReader {
     private(set) var stacks: [UInt32: [CallFrame]] = [0: []]
     private(set) var current: UInt32 = 0
     private(set) var marks: [Resynchronisation] = []
+    /// Where returns used as jumps went.
+    private(set) var jumps: [UInt64] = []
 
     var frames: [CallFrame] { stacks[current] ?? [] }
 
@@ -22,7 +24,7 @@ struct StepReader {
             case .leave: stacks[step.stack, default: []].removeLast(surplus)
             case .switchStack: current = step.stack
             case .forget: stacks[step.stack, default: []].removeFirst(surplus)
-            case .tailCall: Issue.record("a tracker makes no such step")
+            case .tailCall: jumps.append(step.frame.target)
             }
             #expect(step.stack == current)
             #expect(stacks[step.stack]?.count ?? 0 == Int(step.depth), "\(step)")
@@ -40,6 +42,7 @@ struct Tracking {
     var marks: [Resynchronisation]
     var stack: UInt32
     var suspended: Int
+    var jumps: [UInt64]
 
     /// Follows the calls of a log given as text; the log knows its handlers beforehand, as the tools do.
     static func of(_ text: String, knowsHandlers: Bool = true) throws -> Tracking {
@@ -73,6 +76,6 @@ struct Tracking {
         #expect(quick.statistics == statistics && quick.openFrames == tracker.openFrames)
         return Tracking(
             statistics: statistics, open: tracker.openFrames.map(\.target), frames: tracker.openFrames, depths: depths,
-            marks: reader.marks, stack: tracker.currentStack, suspended: tracker.suspendedStacks)
+            marks: reader.marks, stack: tracker.currentStack, suspended: tracker.suspendedStacks, jumps: reader.jumps)
     }
 }

@@ -57,7 +57,8 @@ import Testing
 
             let others: [(Tool, [String])] = [
                 (.dump, []), (.dump, ["--format", "jsonl", "--around", "500:100"]), (.analyze, ["info"]),
-                (.analyze, ["events", "--stream", "all"]),
+                (.analyze, ["events", "--stream", "all"]), (.dump, ["--calls", "--format", "jsonl"]),
+                (.dump, ["--folded"]),
                 (.analyze, ["slice", "--force", "--range", "100:3000", "--", log, directory.file("slice.log")]),
             ]
             let (tool, arguments) = others[round % others.count]
