@@ -20,7 +20,11 @@ extension Event {
         case .rdrand, .timeUpdate: return list("value", values) ?? ""
         case .cpuid:
             let leaf = address.map { "leaf \(RowText.hex($0 & 0xffff_ffff)), subleaf \(RowText.hex($0 >> 32))" }
-            return join([leaf, list("values", values)])
+            guard values.count == 2 else { return join([leaf, list("values", values)]) }
+            let results = [values[0], values[0] >> 32, values[1], values[1] >> 32]
+            let names = ["eax", "ebx", "ecx", "edx"]
+            let registers = zip(names, results).map { "\($0) \(RowText.hex($1 & 0xffff_ffff))" }
+            return join([leaf, registers.joined(separator: ", ")])
         case .rdmsr, .wrmsr: return join([address.map { "msr \(RowText.hex($0))" }, list("value", values)])
         case .upcall: return join(["vector \(info)", list("pending", values)])
         case .context:

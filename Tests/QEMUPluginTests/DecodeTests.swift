@@ -68,6 +68,43 @@ struct DecodeTests {
         #expect(instruction.access_bytes == size)
     }
 
+    /// By the assembler's text; Intel SDM volume 2.
+    @Test(
+        arguments: [
+            ([0x48, 0x8b, 0x66, 0x18], true),  // mov 0x18(%rsi), %rsp
+            ([0x65, 0x48, 0x8b, 0x24, 0x25, 0, 0x60, 0, 0], true),  // mov %gs:0x6000, %rsp
+            ([0x48, 0x89, 0xc4], true),  // mov %rax, %rsp
+            ([0x4c, 0x89, 0xd4], true),  // mov %r10, %rsp
+            ([0x4c, 0x89, 0xec], true),  // mov %r13, %rsp
+            ([0x48, 0xc7, 0xc4, 0, 0, 0x20, 0], true),  // mov $0x200000, %rsp
+            ([0x5c], true), ([0x48, 0x94], true),  // pop %rsp; xchg %rax, %rsp
+            ([0x49, 0x8d, 0x62, 0xf8], true),  // lea -8(%r10), %rsp
+            ([0x48, 0x89, 0xec], false), ([0x48, 0x8b, 0xe5], false),  // mov %rbp, %rsp, both forms
+            ([0x48, 0x8d, 0x65, 0xd8], false),  // lea -0x28(%rbp), %rsp
+            ([0x48, 0x8d, 0x64, 0x24, 0x08], false),  // lea 8(%rsp), %rsp
+            ([0x48, 0x89, 0x65, 0xf8], false),  // mov %rsp, -8(%rbp)
+            ([0x49, 0x89, 0xc4], false), ([0x41, 0x5c], false),  // mov %rax, %r12; pop %r12
+            ([0x4c, 0x8b, 0x66, 0x18], false),  // mov 0x18(%rsi), %r12
+            ([0x48, 0x83, 0xc4, 0x08], false), ([0xc9], false),  // add $8, %rsp; leave
+        ] as [([UInt8], Bool)])
+    func switchesOfTheStack(bytes: [UInt8], switches: Bool) {
+        #expect((decode(bytes).switches_stack != 0) == switches)
+    }
+
+    @Test func loadsOfTheAddressSpace() {
+        #expect(decode([0x0f, 0x22, 0xd8]).loads_address_space == 1)  // mov %rax, %cr3
+        #expect(decode([0x41, 0x0f, 0x22, 0xdc]).loads_address_space == 1)  // mov %r12, %cr3
+        #expect(decode([0x0f, 0x22, 0xe0]).loads_address_space == 0)  // mov %rax, %cr4
+        #expect(decode([0x0f, 0x20, 0xd8]).loads_address_space == 0)  // mov %cr3, %rax
+    }
+
+    @Test func registerOfRandomNumbers() {
+        let wide = decode([0x49, 0x0f, 0xc7, 0xf4])  // rdrand %r12
+        #expect(wide.access_register == 12 && wide.register_bytes == 8)
+        let narrow = decode([0x66, 0x0f, 0xc7, 0xf9])  // rdseed %cx
+        #expect(narrow.access_register == 1 && narrow.register_bytes == 2)
+    }
+
     @Test func onlyAccessesAreAccesses() {
         #expect(decode([0xf3, 0x0f, 0xc7, 0xf8]).access_kind == 0)  // rdpid
         #expect(decode([0x0f, 0xc7, 0x0e]).access_kind == 0)  // cmpxchg8b

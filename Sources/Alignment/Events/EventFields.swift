@@ -33,7 +33,8 @@ enum EventFields {
         add("kind", .name(a.kind.name), .name(b.kind.name))
         guard a.kind == b.kind else { return fields }
         let kind = a.kind
-        let (validA, validB) = (projection.validity(a.validity, of: kind), projection.validity(b.validity, of: kind))
+        let validA = projection.validity(a.validity, against: b.validity, of: kind)
+        let validB = projection.validity(b.validity, against: a.validity, of: kind)
         func optional(_ bit: EventValidity, _ x: FieldDifference.Value, _ y: FieldDifference.Value, _ name: String) {
             add(name, validA.contains(bit) ? x : .absent, validB.contains(bit) ? y : .absent)
         }

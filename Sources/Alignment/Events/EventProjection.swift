@@ -7,17 +7,20 @@ struct EventProjection: Sendable {
     /// Both logs have the same features: events are compared as they are, and so are their digests.
     let isWhole: Bool
     private let features: FileHeader.Features
+    /// Both logs have the operands of accesses (ports in registers, msr numbers, leaves), or neither has.
+    private let agreesOnOperands: Bool
 
     init(_ a: FileHeader.Features, _ b: FileHeader.Features) {
         let other: FileHeader.Features = [.branches, .windows]
         isWhole = a.subtracting(other) == b.subtracting(other)
         features = isWhole ? FileHeader.Features(rawValue: .max) : a.intersection(b)
+        agreesOnOperands = a.contains(.accessValues) == b.contains(.accessValues)
     }
 
     /// Whether both recorders record events of the kind.
     func includes(_ kind: EventKind) -> Bool {
         switch kind {
-        case .interrupt, .exception: features.contains(.causes)
+        case .interrupt, .exception, .softwareInterrupt: features.contains(.causes)
         case .mmioRead, .mmioWrite: features.contains(.mmio)
         case .context: features.contains(.context)
         case .state: features.contains(.state)
@@ -26,13 +29,24 @@ struct EventProjection: Sendable {
         }
     }
 
-    /// The validity bits that both logs can have.
-    func validity(_ validity: EventValidity, of kind: EventKind) -> EventValidity {
+    /// The validity bits of a record that both logs can have; `other`: the bits of the record it is compared with.
+    func validity(_ validity: EventValidity, against other: EventValidity, of kind: EventKind) -> EventValidity {
         var result = validity.subtracting(.tsc)
         if !features.contains(.icount) { result.remove(.icount) }
         if !features.contains(.rcx) { result.remove(.rcx) }
         if !comparesValues(of: kind) { result.remove(.value) }
+        if !comparesAddress(of: kind), !other.contains(.address) { result.remove(.address) }
         return result
+    }
+
+    /// Whether the address word of the kind is in both logs or in neither: a recorder that does not see registers has
+    /// only those that stand in the instruction.
+    private func comparesAddress(of kind: EventKind) -> Bool {
+        switch kind {
+        case .mmioRead, .mmioWrite: true
+        case _ where kind.usualStream == .access: agreesOnOperands
+        default: true
+        }
     }
 
     /// Whether both logs carry what accesses of the kind read or wrote.

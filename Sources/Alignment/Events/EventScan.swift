@@ -160,8 +160,9 @@ struct EventScan {
     private func isSamePlace(_ a: borrowing EventSide, _ b: borrowing EventSide) -> Bool {
         let kind = a.batch.kind(a.place)
         guard kind == b.batch.kind(b.place), a.clock == b.clock else { return false }
-        let validity = settings.projection.validity(a.batch.validity(a.place), of: kind)
-        guard validity == settings.projection.validity(b.batch.validity(b.place), of: kind) else { return false }
+        let (bitsA, bitsB) = (a.batch.validity(a.place), b.batch.validity(b.place))
+        let validity = settings.projection.validity(bitsA, against: bitsB, of: kind)
+        guard validity == settings.projection.validity(bitsB, against: bitsA, of: kind) else { return false }
         if validity.contains(.icount),
             a.batch.icount(a.place) &- a.skew.icount != b.batch.icount(b.place) &- b.skew.icount
         {
@@ -174,7 +175,8 @@ struct EventScan {
         let kind = a.batch.kind(a.place)
         let isState = kind == .state
         guard isState ? state == nil : payload == nil else { return }
-        let validity = settings.projection.validity(a.batch.validity(a.place), of: kind)
+        let validity = settings.projection.validity(
+            a.batch.validity(a.place), against: b.batch.validity(b.place), of: kind)
         if isState {
             guard !EventFields.isSameState(a.batch, a.place, b.batch, b.place) else { return }
         } else {

@@ -300,7 +300,10 @@ enum ttlog_event_kind {
     TTLOG_EVENT_SYSCALL = 4,        /* info: number or unknown. payload: value ... = arguments */
     TTLOG_EVENT_SOFTWARE_INTERRUPT = 5, /* info: vector */
 
-    TTLOG_EVENT_PORT_READ = 16,  /* info: bytes (1, 2, 4) | TTLOG_ACCESS_STRING. payload: address = port; value */
+    /* Of the access stream. A read that did not complete (a fault; the check that ends a repeated ins or outs) has no
+     * value, in logs with FEATURE_ACCESS_VALUES too. */
+    TTLOG_EVENT_PORT_READ = 16,  /* info: bytes (1, 2, 4; 0: unknown, then value has 4) | TTLOG_ACCESS_STRING. payload:
+                                    address = port; value */
     TTLOG_EVENT_PORT_WRITE = 17, /* likewise */
     TTLOG_EVENT_MMIO_READ = 18,  /* info: bytes. payload: address = physical address; value (1 or 2 words) */
     TTLOG_EVENT_MMIO_WRITE = 19, /* likewise */
@@ -315,7 +318,9 @@ enum ttlog_event_kind {
     TTLOG_EVENT_UPCALL = 34,           /* event-channel upcall. info: vector or 0. payload: value ... = pending words */
     TTLOG_EVENT_TIME_UPDATE = 35,      /* payload: value ... = the time page's or wall clock's new contents */
 
-    TTLOG_EVENT_CONTEXT = 48, /* payload: value = cr3, sp */
+    TTLOG_EVENT_CONTEXT = 48, /* cr3 was changed, or the stack was switched: the instruction at ip loaded sp from memory, a
+                                 constant or another register than the frame pointer (mov, lea, pop, xchg; not leave, iret
+                                 or a delivery). payload: value = cr3, sp, both behind that instruction */
     TTLOG_EVENT_STATE = 49,   /* state digest. info: TTLOG_STATE_* words that follow. payload: value ... = one word a bit */
     TTLOG_EVENT_REWOUND = 50, /* the guest was put back to an earlier point. payload: value = clock, icount before */
     TTLOG_EVENT_TRACE_GAP = 51, /* nothing was recorded from here to the next epoch. info: enum ttlog_gap_reason */

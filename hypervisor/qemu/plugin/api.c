@@ -101,9 +101,25 @@ struct qemu_plugin_register *ttd_api_find_register(const char *name) {
 
 bool ttd_api_find_registers(const char **missing) {
     static const char *const names[TTD_REGISTER_COUNT] = {
+        "rax",
+        "rcx",
+        "rdx",
+        "rbx",
+        "rsp",
+        "rbp",
+        "rsi",
+        "rdi",
+        "r8",
+        "r9",
+        "r10",
+        "r11",
+        "r12",
+        "r13",
+        "r14",
+        "r15",
         [TTD_REGISTER_RIP] = "rip",
-        [TTD_REGISTER_RSP] = "rsp",
         [TTD_REGISTER_CR2] = "cr2",
+        [TTD_REGISTER_CR3] = "cr3",
     };
     registers.value = g_byte_array_new();
     registers.list = qemu_plugin_get_registers();
@@ -155,20 +171,25 @@ bool ttd_api_read_memory(uint64_t address, uint8_t *bytes, size_t size) {
     return true;
 }
 
-unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t *value) {
+unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t value[2]) {
     qemu_plugin_mem_value read = qemu_plugin_mem_get_value(info);
+    value[1] = 0;
     switch (read.type) {
     case 0:
-        *value = read.data.u8;
+        value[0] = read.data.u8;
         break;
     case 1:
-        *value = read.data.u16;
+        value[0] = read.data.u16;
         break;
     case 2:
-        *value = read.data.u32;
+        value[0] = read.data.u32;
+        break;
+    case 3:
+        value[0] = read.data.u64;
         break;
     default:
-        *value = read.data.u64; /* of 128 bits the low half, which stands there too */
+        value[0] = read.data.u128.low;
+        value[1] = read.data.u128.high;
         break;
     }
     return 1u << read.type;

@@ -27,9 +27,15 @@ void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *own, ui
 
 /* Registers that can be read where blocks are shared. */
 enum ttd_register {
-    TTD_REGISTER_RIP,
+    TTD_REGISTER_RAX, /* the general registers, as x86 numbers them */
+    TTD_REGISTER_RCX,
+    TTD_REGISTER_RDX,
+    TTD_REGISTER_RBX,
     TTD_REGISTER_RSP,
+    TTD_REGISTER_R15 = 15,
+    TTD_REGISTER_RIP,
     TTD_REGISTER_CR2,
+    TTD_REGISTER_CR3,
     TTD_REGISTER_COUNT,
 };
 
@@ -51,8 +57,8 @@ size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *b
 /* Guest memory at a virtual address; false when it cannot be read. As above. */
 bool ttd_api_read_memory(uint64_t address, uint8_t *bytes, size_t size);
 
-/* In a memory callback: what was read or written, its low 64 bits. Returns its size in bytes. */
-unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t *value);
+/* In a memory callback: what was read or written, low half first. Returns its size in bytes. */
+unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t value[2]);
 
 /* QEMU's own instruction count, if this binary lets itself be asked (a courtesy without promise: the function is no
  * part of the plugin interface). Call it only while no vCPU executes: from a flush callback. */

@@ -77,13 +77,13 @@ static void on_table_loaded(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t 
     (void)vcpu;
     (void)address;
     (void)userdata;
-    uint64_t value;
-    switch (ttd_api_memory_value(info, &value)) {
+    uint64_t value[2];
+    switch (ttd_api_memory_value(info, value)) {
     case 2:
-        table.limit = (uint32_t)value;
+        table.limit = (uint32_t)value[0];
         break;
     case 8:
-        table.base = value;
+        table.base = value[0];
         table.stale = true;
         break;
     default:

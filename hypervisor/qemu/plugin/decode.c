@@ -106,6 +106,47 @@ static int is_string_opcode(uint8_t opcode) {
            (opcode >= 0x6c && opcode <= 0x6f);
 }
 
+/* The REX prefix, 0 without one. */
+static uint8_t rex_of(const struct parts *parts) {
+    uint8_t before = parts->opcode > 0 ? parts->bytes[parts->opcode - 1] : 0;
+    return (before & 0xf0) == 0x40 ? before : 0;
+}
+
+enum { REX_B = 1, REX_R = 4, REX_W = 8, STACK_POINTER = 4, FRAME_POINTER = 5 };
+
+/* Whether rsp gets a value that has nothing to do with the one before: not a push, a frame that is left, a sum. */
+static int switches_stack(const struct parts *parts) {
+    uint8_t opcode = parts->bytes[parts->opcode];
+    uint8_t modrm = byte_at(parts, parts->opcode + 1);
+    uint8_t rex = rex_of(parts);
+    unsigned reg = (modrm >> 3 & 7) | (rex & REX_R ? 8 : 0);
+    unsigned rm = (modrm & 7) | (rex & REX_B ? 8 : 0);
+    int is_register = modrm >= 0xc0;
+    switch (opcode) {
+    case 0x5c: /* pop rsp; xchg rax, rsp; mov rsp, constant */
+    case 0x94:
+    case 0xbc:
+        return !(rex & REX_B);
+    case 0x87: /* xchg */
+        return (reg == STACK_POINTER) != (is_register && rm == STACK_POINTER);
+    case 0x89: /* mov to register or memory */
+        return is_register && rm == STACK_POINTER && reg != STACK_POINTER && reg != FRAME_POINTER;
+    case 0x8b: /* mov to register */
+        return reg == STACK_POINTER && !(is_register && (rm == STACK_POINTER || rm == FRAME_POINTER));
+    case 0xc7: /* mov of a constant */
+        return is_register && rm == STACK_POINTER;
+    case 0x8d: { /* lea */
+        int has_sib = (modrm & 7) == 4;
+        unsigned base = (has_sib ? byte_at(parts, parts->opcode + 2) & 7u : modrm & 7u) | (rex & REX_B ? 8 : 0);
+        int without_base = (modrm & 0xc0) == 0 && (base & 7) == FRAME_POINTER;
+        return reg == STACK_POINTER && !is_register &&
+               (without_base || (base != STACK_POINTER && base != FRAME_POINTER));
+    }
+    default:
+        return 0;
+    }
+}
+
 static void decode_one_byte(const struct parts *parts, uint64_t address, struct ttd_instruction *out) {
     uint8_t opcode = parts->bytes[parts->opcode];
     unsigned left = parts->size - parts->opcode - 1;
@@ -218,6 +259,9 @@ static void decode_two_byte(const struct parts *parts, uint64_t address, struct 
     case 0xaa:
         out->branch_class = TTLOG_BRANCH_RSM;
         return;
+    case 0x22: /* mov to a control register */
+        out->loads_address_space = (modrm >> 3 & 7) == 3 && !(rex_of(parts) & REX_R);
+        return;
     case 0x31:
         out->access_kind = TTLOG_EVENT_RDTSC;
         return;
@@ -239,7 +283,10 @@ static void decode_two_byte(const struct parts *parts, uint64_t address, struct 
         return;
     case 0xc7: /* rdrand /6, rdseed /7 with a register operand; with 0xf3 they are other instructions */
         if (modrm >= 0xf0 && parts->repeat != 0xf3) {
+            uint8_t rex = rex_of(parts);
             out->access_kind = TTLOG_EVENT_RDRAND;
+            out->access_register = (uint8_t)((modrm & 7) | (rex & REX_B ? 8 : 0));
+            out->register_bytes = rex & REX_W ? 8 : parts->operand16 ? 2 : 4;
         }
         return;
     default:
@@ -332,6 +379,7 @@ void ttd_decode(const uint8_t *bytes, unsigned size, uint64_t address, struct tt
         decode_two_byte(&parts, address, out);
     } else {
         decode_one_byte(&parts, address, out);
+        out->switches_stack = (uint8_t)switches_stack(&parts);
     }
     if (out->branch_class == TTLOG_BRANCH_NONE && out->access_kind == 0) {
         out->cannot_fault = (uint8_t)works_on_registers_only(&parts);

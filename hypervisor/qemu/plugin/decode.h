@@ -17,7 +17,11 @@ struct ttd_instruction {
     uint8_t access_bytes;      /* of a port access; 0 = not known from the bytes (depends on the code segment) */
     uint16_t access_kind;      /* enum ttlog_event_kind of an access, or 0 */
     uint16_t access_flags;     /* TTLOG_ACCESS_STRING; for rdtsc: 1 = rdtscp */
-    uint8_t loads_table; /* lidt */
+    uint8_t access_register;   /* rdrand: which register is the target, as x86 numbers them */
+    uint8_t register_bytes;    /* and how much of it */
+    uint8_t loads_table;       /* lidt */
+    uint8_t loads_address_space; /* mov to cr3 */
+    uint8_t switches_stack;    /* loads rsp from memory, a constant or another register than rbp */
     uint8_t has_port;          /* `port` is in the instruction's bytes */
     uint8_t port;
     uint64_t target; /* as 64-bit code would have it; see ttd_target_explains */

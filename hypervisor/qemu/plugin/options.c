@@ -147,6 +147,12 @@ static const char *set(struct ttd_options *options, const char *key, char *value
     if (strcmp(key, "mmio") == 0) {
         return parse_switch(value, &options->mmio) ? NULL : "on or off";
     }
+    if (strcmp(key, "values") == 0) {
+        return parse_switch(value, &options->values) ? NULL : "on or off";
+    }
+    if (strcmp(key, "context") == 0) {
+        return parse_switch(value, &options->context) ? NULL : "on or off";
+    }
     if (strcmp(key, "causes") == 0) {
         return parse_switch(value, &options->causes) ? NULL : "on or off";
     }
@@ -159,12 +165,18 @@ static const char *set(struct ttd_options *options, const char *key, char *value
     if (strcmp(key, "correct") == 0) {
         return parse_switch(value, &options->correct) ? NULL : "on or off";
     }
-    return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, causes, state, "
-           "kept, window, sync, oracle, check, correct";
+    return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, values, context, "
+           "causes, state, kept, window, sync, oracle, check, correct";
 }
 
 bool ttd_options_parse(int argc, char **argv, struct ttd_options *options, char *message, size_t size) {
-    *options = (struct ttd_options){.access = true, .causes = true, .state = true, .correct = true, .writer.codec = TTLOG_CODEC_ZSTD};
+    *options = (struct ttd_options){.access = true,
+                                    .values = true,
+                                    .context = true,
+                                    .causes = true,
+                                    .state = true,
+                                    .correct = true,
+                                    .writer.codec = TTLOG_CODEC_ZSTD};
     for (int i = 0; i < argc; i++) {
         char *equals = strchr(argv[i], '=');
         if (!equals) {

@@ -11,6 +11,9 @@
  *     clock_base=N icount_base=N    counters to begin with: a run that starts from a checkpoint (0)
  *     access=on|off              rdtsc, port, cpuid, msr and rdrand sites in the access stream (on)
  *     mmio=on|off                MMIO in the access stream: half as slow again (off)
+ *     values=on|off              the values that accesses (and with mmio=on MMIO) read and write (on, where API 4 shows
+ *                                registers)
+ *     context=on|off             switches of the address space and of the stack as events (on, where API 4 shows registers)
  *     causes=on|off              interrupts and exceptions as events (on, where API 4 shows registers and memory)
  *     state=on|off               register digests at the end of every branch cell (on, where API 4 shows registers)
  *     kept=N                     mode digest: so many last branch bodies stay (8)
@@ -35,6 +38,8 @@ struct ttd_options {
     const char *oracle; /* NULL: none */
     bool access;
     bool mmio;
+    bool values;
+    bool context;
     bool causes;
     bool state;
     bool check;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "accesses.h"
 #include "api.h"
 #include "causes.h"
 #include "check.h"
@@ -11,21 +12,12 @@
 #include "options.h"
 #include "recorder.h"
 
-/* Where an instruction reads or changes something outside of memory and registers. */
-struct access_site {
-    uint64_t address;
-    uint64_t port; /* the payload, when the port is in the instruction */
-    uint32_t info;
-    uint16_t kind;
-    uint16_t index; /* in its block */
-    uint8_t has_port;
-};
-
 /* What is asked of every block; set once at installation. */
 static struct {
     qemu_plugin_vcpu_udata_cb_t on_block;
     bool access;
     bool mmio;
+    bool context;
     bool check;
     bool shared; /* blocks are shared between virtual addresses */
 } wanted;
@@ -58,53 +50,6 @@ static void on_shared_block_clock(unsigned vcpu, void *userdata) {
 static void on_shared_block_oracle(unsigned vcpu, void *userdata) {
     (void)vcpu;
     ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
-}
-
-static void on_access(unsigned vcpu, void *userdata) {
-    (void)vcpu;
-    const struct access_site *site = userdata;
-    uint16_t validity = TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | (site->has_port ? TTLOG_VALID_ADDRESS : 0);
-    ttd_recorder_event(TTLOG_STREAM_ACCESS, site->kind, validity, site->info,
-                       site->address + ttd_recorder.delta, ttd_recorder.entered_at + site->index, &site->port, site->has_port);
-}
-
-/* Called after the access. The instruction may stand in a block that QEMU made for it alone, after it had begun in
- * another (no block callback, not counted again): so the counter tells its position, and where blocks are shared its
- * address, not the block. */
-static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
-    (void)vcpu;
-    const struct ttd_block *block = ttd_recorder.previous;
-    uint64_t icount = ttd_recorder_icount() - 1;
-    uint64_t ip = (uint64_t)(uintptr_t)userdata;
-    if (wanted.shared && icount - ttd_recorder.entered_at < block->count) {
-        ip = block->address + block->sites[icount - ttd_recorder.entered_at].offset + ttd_recorder.delta;
-    }
-    const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);
-    if (!where || !qemu_plugin_hwaddr_is_io(where)) {
-        return;
-    }
-    uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
-    uint16_t kind = qemu_plugin_mem_is_store(info) ? TTLOG_EVENT_MMIO_WRITE : TTLOG_EVENT_MMIO_READ;
-    ttd_recorder_event(TTLOG_STREAM_ACCESS, kind, TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_ADDRESS,
-                       1u << qemu_plugin_mem_size_shift(info), ip, icount, &physical, 1);
-}
-
-static bool want_access(struct qemu_plugin_insn *insn, uint64_t address, uint16_t index,
-                        const struct ttd_instruction *decoded) {
-    struct access_site *site = ttd_arena_allocate(&ttd_recorder.blocks, sizeof *site);
-    if (!site) {
-        return false;
-    }
-    *site = (struct access_site){
-        .address = address,
-        .port = decoded->port,
-        .info = (uint32_t)decoded->access_bytes | decoded->access_flags,
-        .kind = decoded->access_kind,
-        .index = index,
-        .has_port = decoded->has_port,
-    };
-    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, site);
-    return true;
 }
 
 static void describe_end(struct ttd_block *block, uint64_t address, uint64_t size,
@@ -155,11 +100,15 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
             describe_end(block, address, size, &decoded);
         }
         if (wanted.access && decoded.access_kind != 0) {
-            good = want_access(insn, address, (uint16_t)i, &decoded) && good;
+            struct qemu_plugin_insn *next = i + 1 < count ? qemu_plugin_tb_get_insn(tb, i + 1) : NULL;
+            good = ttd_accesses_watch(insn, next, address, size, (uint16_t)i, &decoded) && good;
+        }
+        if (wanted.context && (decoded.loads_address_space || decoded.switches_stack)) {
+            struct qemu_plugin_insn *next = i + 1 < count ? qemu_plugin_tb_get_insn(tb, i + 1) : NULL;
+            good = ttd_accesses_watch_context(insn, next, address, size, (uint16_t)i, &decoded) && good;
         }
         if (wanted.mmio && !decoded.cannot_fault) {
-            qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-                                             (void *)(uintptr_t)address);
+            ttd_accesses_watch_memory(insn, address);
         }
         if (decoded.loads_table && ttd_recorder.causes) {
             ttd_causes_watch_table(insn);
@@ -224,6 +173,12 @@ static uint64_t features(const struct ttd_options *options) {
     if (options->mmio) {
         bits |= TTLOG_FEATURE_MMIO;
     }
+    if (options->values && ttd_api_shares_blocks()) {
+        bits |= (options->access ? TTLOG_FEATURE_ACCESS_VALUES : 0) | (options->mmio ? TTLOG_FEATURE_MMIO_VALUES : 0);
+    }
+    if (options->context && ttd_api_shares_blocks()) {
+        bits |= TTLOG_FEATURE_CONTEXT;
+    }
     if (options->causes && options->correct && ttd_api_shares_blocks()) {
         bits |= TTLOG_FEATURE_CAUSES;
     }
@@ -268,6 +223,8 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
     wanted.mmio = options.mmio;
     wanted.check = options.check && options.writer.mode != TTLOG_MODE_EVENTS;
     wanted.shared = ttd_api_shares_blocks();
+    wanted.context = options.context && wanted.shared;
+    ttd_accesses_start(options.values && wanted.shared);
     wanted.on_block = block_callback(options.writer.mode);
     if (ttd_recorder.writer) {
         if (wanted.shared) {

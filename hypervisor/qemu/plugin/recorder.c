@@ -274,6 +274,7 @@ static void begin_rewound_epoch(struct ttd_recorder *recorder) {
         ttlog_begin_epoch(recorder->writer, 0, recorder->lane->clock);
         ttd_recorder_end(recorder);
     }
+    recorder->unsettled = false;
     recorder->previous = &ttd_no_block;
     recorder->entered_at = before[1];
     ttd_state_begin(before[0] + 1); /* its cell has another begin */

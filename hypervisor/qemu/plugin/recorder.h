@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "ttlog_writer.h"
+#include "accesses.h"
 #include "arena.h"
 #include "options.h"
 #include "state.h"
@@ -32,7 +33,8 @@ struct ttd_recorder {
     bool corrects; /* shared blocks: rip is asked where the addresses in a block's description are in doubt */
     bool digests; /* state digests are wanted */
     bool causes;  /* interrupts and exceptions as events are wanted */
-    uint8_t reserved[3];
+    bool unsettled; /* an access has begun, and its record waits for what comes of it (accesses.h) */
+    uint8_t reserved[2];
     /* Where blocks are shared between virtual addresses. */
     uint64_t *counter; /* instructions begun */
     uint64_t delta;    /* from the address in the description of `previous` to where it really stood, modulo 2^64 */
@@ -181,6 +183,9 @@ TTD_INLINE void ttd_recorder_state(struct ttd_recorder *recorder, uint64_t ip, u
  * tells. */
 TTD_INLINE void ttd_recorder_enter_shared(struct ttd_recorder *recorder, const struct ttd_block *block,
                                           enum ttd_variant variant) {
+    if (__builtin_expect(recorder->unsettled, 0)) {
+        ttd_accesses_settle_behind(block);
+    }
     const struct ttd_block *previous = recorder->previous;
     uint64_t icount = *recorder->counter;
     uint64_t done = icount - recorder->entered_at;

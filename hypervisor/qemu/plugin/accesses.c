@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * accesses.c - see accesses.h. Operands: Intel SDM volume 2.
+ */
+#include "accesses.h"
+
+#include <string.h>
+
+#include "api.h"
+#include "recorder.h"
+
+/* Where an instruction reads or changes something outside. */
+struct site {
+    uint64_t address;
+    uint64_t port; /* the address word, when the port is in the instruction */
+    uint32_t info;
+    uint16_t kind;
+    uint16_t index; /* in its block */
+    uint8_t size;   /* bytes of the instruction */
+    uint8_t bytes;  /* of the access, 0 unknown */
+    uint8_t has_port;
+    uint8_t reg; /* rdrand's target */
+    uint8_t loads_address_space; /* of a context: else the stack */
+};
+
+static bool values;
+
+/* The access that has begun and is not settled. Its block's memory may be freed meanwhile. */
+static struct {
+    struct site site;
+    uint64_t ip;
+    uint64_t icount;
+    uint64_t address_word;
+    bool has_address;
+    unsigned touched;     /* memory accesses of ins and outs */
+    uint64_t touched_value[2]; /* the last one's */
+} begun;
+
+static uint64_t known_cr3;
+static bool cr3_is_known;
+
+static uint64_t low_bytes(uint64_t value, unsigned bytes) {
+    return bytes == 0 || bytes >= 8 ? value : value & ((1ull << (8 * bytes)) - 1);
+}
+
+/* edx:eax, or any two. */
+static uint64_t pair(enum ttd_register high, enum ttd_register low) {
+    return ttd_api_read_register(high) << 32 | (uint32_t)ttd_api_read_register(low);
+}
+
+static bool is_string(const struct site *site) {
+    return site->info & TTLOG_ACCESS_STRING;
+}
+
+static void write_access(const struct site *site, uint64_t ip, uint64_t icount, const uint64_t *address,
+                         const uint64_t *read, uint16_t count) {
+    uint64_t payload[3];
+    uint16_t words = 0;
+    uint16_t validity = TTLOG_VALID_IP | TTLOG_VALID_ICOUNT;
+    if (address) {
+        validity |= TTLOG_VALID_ADDRESS;
+        payload[words++] = *address;
+    }
+    if (count > 0) {
+        validity |= TTLOG_VALID_VALUE;
+        memcpy(payload + words, read, count * sizeof *read);
+        words += count;
+    }
+    ttd_recorder_event(TTLOG_STREAM_ACCESS, site->kind, validity, site->info, ip, icount, payload, words);
+}
+
+static void write_context(uint64_t sp) {
+    uint64_t payload[2] = {ttd_api_read_register(TTD_REGISTER_CR3), sp};
+    if (begun.site.loads_address_space && cr3_is_known && payload[0] == known_cr3) {
+        return; /* loaded again: what the processor remembers of the page tables is forgotten, nothing else */
+    }
+    cr3_is_known = true;
+    known_cr3 = payload[0];
+    ttd_recorder_event(TTLOG_STREAM_EVENT, TTLOG_EVENT_CONTEXT,
+                       TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_VALUE, 0, begun.ip, begun.icount, payload, 2);
+}
+
+/* How the instruction that had begun has ended. */
+struct end {
+    bool completed;
+    bool knows_sp; /* sp, behind it */
+    uint64_t sp;
+};
+
+/* Writes the record of the access that had begun. The vCPU is at the begin of an instruction. */
+static void settle(struct end end) {
+    ttd_recorder.unsettled = false;
+    const struct site *site = &begun.site;
+    uint64_t read[2];
+    uint16_t count = 0;
+    switch (site->kind) {
+    case TTLOG_EVENT_CONTEXT:
+        if (end.completed && end.knows_sp) {
+            write_context(end.sp);
+        }
+        return;
+    case TTLOG_EVENT_PORT_READ:
+    case TTLOG_EVENT_PORT_WRITE:
+        if (is_string(site)) {
+            /* ins stores twice: nothing, to see whether the page is there, then what it has read. */
+            if (begun.touched >= (site->kind == TTLOG_EVENT_PORT_READ ? 2u : 1u)) {
+                read[count++] = begun.touched_value[0];
+            }
+        } else if (end.completed) {
+            read[count++] = low_bytes(ttd_api_read_register(TTD_REGISTER_RAX), site->bytes ? site->bytes : 4);
+        }
+        break;
+    case TTLOG_EVENT_RDTSC:
+    case TTLOG_EVENT_RDMSR:
+        if (end.completed) {
+            read[count++] = pair(TTD_REGISTER_RDX, TTD_REGISTER_RAX);
+        }
+        break;
+    case TTLOG_EVENT_CPUID:
+        if (end.completed) {
+            read[count++] = pair(TTD_REGISTER_RBX, TTD_REGISTER_RAX);
+            read[count++] = pair(TTD_REGISTER_RDX, TTD_REGISTER_RCX);
+        }
+        break;
+    case TTLOG_EVENT_RDRAND:
+        if (end.completed) {
+            read[count++] = low_bytes(ttd_api_read_register((enum ttd_register)site->reg), site->bytes);
+        }
+        break;
+    default:
+        break;
+    }
+    write_access(site, begun.ip, begun.icount, begun.has_address ? &begun.address_word : NULL, read, count);
+}
+
+static void settle_within(void) {
+    settle((struct end){.completed = true, .knows_sp = true, .sp = ttd_api_read_register(TTD_REGISTER_RSP)});
+}
+
+static void begin(const struct site *site, const uint64_t *address) {
+    begun.site = *site;
+    begun.ip = site->address + ttd_recorder.delta;
+    begun.icount = ttd_recorder.entered_at + site->index;
+    begun.has_address = address != NULL;
+    begun.address_word = address ? *address : 0;
+    begun.touched = 0;
+    ttd_recorder.unsettled = true;
+}
+
+/* Another block is entered than the one behind the instruction: it has faulted, or something was delivered behind it.
+ * The frame that was pushed tells, in 64-bit code {ip, cs, flags, sp}, with an error code before it or none; in 32-bit
+ * code {ip, cs, flags} of half that size. Where it does not, the instruction counts as not completed. */
+static struct end end_by_frame(uint64_t behind) {
+    uint64_t frame[5];
+    uint32_t half[2];
+    uint64_t at = ttd_api_read_register(TTD_REGISTER_RSP);
+    if (ttd_api_read_memory(at, (uint8_t *)frame, sizeof frame)) {
+        for (unsigned first = 0; first < 2; first++) {
+            if (frame[first] == behind) {
+                return (struct end){.completed = true, .knows_sp = true, .sp = frame[first + 3]};
+            }
+        }
+        memcpy(half, frame, sizeof half);
+        if (behind <= UINT32_MAX && (half[0] == behind || half[1] == behind)) {
+            return (struct end){.completed = true};
+        }
+    }
+    return (struct end){.completed = false};
+}
+
+void ttd_accesses_settle_behind(const struct ttd_block *block) {
+    const struct ttd_block *previous = ttd_recorder.previous;
+    uint64_t behind = begun.ip + begun.site.size;
+    bool at_end = behind == previous->fall_through + ttd_recorder.delta;
+    if (is_string(&begun.site) && begun.site.kind != TTLOG_EVENT_CONTEXT) {
+        settle((struct end){.completed = true}); /* its memory access tells */
+    } else if ((at_end && block->address == previous->fall_through) || ttd_recorder_true_address(block) == behind) {
+        settle_within();
+    } else {
+        settle(end_by_frame(behind));
+    }
+}
+
+static void on_next(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    (void)userdata;
+    if (ttd_recorder.unsettled) {
+        settle_within();
+    }
+}
+
+/* Without values. */
+static void on_access(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    const struct site *site = userdata;
+    write_access(site, site->address + ttd_recorder.delta, ttd_recorder.entered_at + site->index,
+                 site->has_port ? &site->port : NULL, NULL, 0);
+}
+
+static uint64_t port_of(const struct site *site) {
+    return site->has_port ? site->port : ttd_api_read_register(TTD_REGISTER_RDX) & 0xffff;
+}
+
+/* A write, whose operands are there at its begin. */
+static void on_write(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    const struct site *site = userdata;
+    uint64_t address, value;
+    if (site->kind == TTLOG_EVENT_WRMSR) {
+        address = (uint32_t)ttd_api_read_register(TTD_REGISTER_RCX);
+        value = pair(TTD_REGISTER_RDX, TTD_REGISTER_RAX);
+    } else {
+        address = port_of(site);
+        value = low_bytes(ttd_api_read_register(TTD_REGISTER_RAX), site->bytes ? site->bytes : 4);
+    }
+    write_access(site, site->address + ttd_recorder.delta, ttd_recorder.entered_at + site->index, &address, &value, 1);
+}
+
+/* A read, or an outs: its value comes out of memory. */
+static void on_read(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    const struct site *site = userdata;
+    uint64_t address;
+    switch (site->kind) {
+    case TTLOG_EVENT_PORT_READ:
+    case TTLOG_EVENT_PORT_WRITE:
+        address = port_of(site);
+        break;
+    case TTLOG_EVENT_CPUID:
+        address = pair(TTD_REGISTER_RCX, TTD_REGISTER_RAX);
+        break;
+    case TTLOG_EVENT_RDMSR:
+        address = (uint32_t)ttd_api_read_register(TTD_REGISTER_RCX);
+        break;
+    default:
+        begin(site, NULL);
+        return;
+    }
+    begin(site, &address);
+}
+
+/* A context: nothing is looked at before the next instruction. */
+static void on_switch(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    begin(userdata, NULL);
+}
+
+static void on_string_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
+    (void)vcpu;
+    (void)address;
+    (void)userdata;
+    begun.touched++;
+    ttd_api_memory_value(info, begun.touched_value);
+}
+
+static struct site *new_site(uint64_t address, uint8_t size, uint16_t index) {
+    struct site *site = ttd_arena_allocate(&ttd_recorder.blocks, sizeof *site);
+    if (site) {
+        *site = (struct site){.address = address, .index = index, .size = size};
+    }
+    return site;
+}
+
+static void settle_at(struct qemu_plugin_insn *next) {
+    if (next) {
+        qemu_plugin_register_vcpu_insn_exec_cb(next, on_next, QEMU_PLUGIN_CB_R_REGS, NULL);
+    }
+}
+
+void ttd_accesses_start(bool wanted) {
+    values = wanted;
+}
+
+bool ttd_accesses_watch(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *next, uint64_t address, uint8_t size,
+                        uint16_t index, const struct ttd_instruction *decoded) {
+    struct site *site = new_site(address, size, index);
+    if (!site) {
+        return false;
+    }
+    bool string = decoded->access_flags & TTLOG_ACCESS_STRING;
+    site->port = decoded->port;
+    site->has_port = decoded->has_port;
+    site->kind = decoded->access_kind;
+    site->bytes = site->kind == TTLOG_EVENT_RDRAND ? decoded->register_bytes : decoded->access_bytes;
+    site->reg = decoded->access_register;
+    site->info = (uint32_t)decoded->access_bytes | decoded->access_flags;
+    if (!values) {
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, site);
+        return true;
+    }
+    if (site->kind == TTLOG_EVENT_WRMSR || (site->kind == TTLOG_EVENT_PORT_WRITE && !string)) {
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, on_write, QEMU_PLUGIN_CB_R_REGS, site);
+        return true;
+    }
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_read, QEMU_PLUGIN_CB_R_REGS, site);
+    if (string) {
+        qemu_plugin_register_vcpu_mem_cb(insn, on_string_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
+    }
+    settle_at(next);
+    return true;
+}
+
+bool ttd_accesses_watch_context(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *next, uint64_t address,
+                                uint8_t size, uint16_t index, const struct ttd_instruction *decoded) {
+    struct site *site = new_site(address, size, index);
+    if (!site) {
+        return false;
+    }
+    site->kind = TTLOG_EVENT_CONTEXT;
+    site->loads_address_space = decoded->loads_address_space;
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_switch, QEMU_PLUGIN_CB_NO_REGS, site);
+    settle_at(next);
+    return true;
+}
+
+/* Called after the access. The instruction may stand in a block that QEMU made for it alone, after it had begun in
+ * another (no block callback, not counted again): so the counter tells its position, and where blocks are shared its
+ * address, not the block. */
+static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
+    (void)vcpu;
+    const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);
+    if (!where || !qemu_plugin_hwaddr_is_io(where)) {
+        return;
+    }
+    const struct ttd_block *block = ttd_recorder.previous;
+    uint64_t icount = ttd_recorder_icount() - 1;
+    uint64_t ip = (uint64_t)(uintptr_t)userdata;
+    if (ttd_api_shares_blocks() && icount - ttd_recorder.entered_at < block->count) {
+        ip = block->address + block->sites[icount - ttd_recorder.entered_at].offset + ttd_recorder.delta;
+    }
+    struct site site = {
+        .kind = qemu_plugin_mem_is_store(info) ? TTLOG_EVENT_MMIO_WRITE : TTLOG_EVENT_MMIO_READ,
+        .info = 1u << qemu_plugin_mem_size_shift(info),
+    };
+    uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
+    uint64_t value[2];
+    uint16_t count = 0;
+    if (values) {
+        count = ttd_api_memory_value(info, value) > 8 ? 2 : 1;
+    }
+    write_access(&site, ip, icount, &physical, value, count);
+}
+
+void ttd_accesses_watch_memory(struct qemu_plugin_insn *insn, uint64_t address) {
+    qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                     (void *)(uintptr_t)address);
+}
