@@ -62,7 +62,7 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
     func fits(_ address: UInt64) -> Bool {
         let distance = address &- callSite
         guard kind == .call else { return false }
-        return label.rawValue & 0x1f == BranchClass.call.rawValue ? distance == 5 : distance &- 2 <= 7
+        return label.classNumber == BranchClass.call.rawValue ? distance == 5 : distance &- 2 <= 7
     }
 
     /// Whether a return to `address` may return from the call: 16-bit code, unusual prefixes.

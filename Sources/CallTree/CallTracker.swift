@@ -89,8 +89,9 @@ public struct CallTracker: ~Copyable {
         nextClock = base &+ UInt64(range.upperBound)
         statistics.branches &+= UInt64(range.count)
         let (from, to, icount, label) = (batch.from, batch.to, batch.icount, batch.label)
+        let effects = CallTracker.effects
         for index in range {
-            let effect = CallTracker.effect(label[index])
+            let effect = effects[Int(label[index])]
             if effect == .nothing { continue }
             let target = to[index]
             if effect == .ret, count > 0 {
@@ -114,7 +115,7 @@ public struct CallTracker: ~Copyable {
     public mutating func append(_ branch: Branch) {
         steps.removeAll(keepingCapacity: true)
         statistics.branches &+= 1
-        let effect = CallTracker.effect(branch.label.rawValue)
+        let effect = CallTracker.effect(branch.label)
         if effect != .nothing { take(branch, effect) }
     }
 
@@ -137,20 +138,21 @@ public struct CallTracker: ~Copyable {
             interruption
     }
 
-    @inline(__always)
-    static func effect(_ label: UInt8) -> Effect {
-        switch label & 0x1f {
-        case 1, 2: label & 0x20 != 0 ? .nothing : .interruption
-        case 4: label & 0x20 != 0 ? .call : .interruption
-        case 0, 14, 15: .interruption
-        case 3: .indirectJump
-        case 5: .indirectCall
-        case 6: .ret
-        case 7: .far
-        case 8, 11, 13, 16: .interruptReturn
-        case 9: .softwareInterrupt
-        case 10, 12: .systemCall
-        default: .nothing
+    /// The effect of each label, by its number: hot loops ask it once a branch.
+    private static let effects = (0...255).map { effect(BranchLabel(rawValue: UInt8($0))) }
+
+    private static func effect(_ label: BranchLabel) -> Effect {
+        if label.isDiscontinuity { return .interruption }
+        return switch label.branchClass {
+        case .call: .call
+        case .callIndirect: .indirectCall
+        case .ret: .ret
+        case .jmpIndirect: .indirectJump
+        case .far: .far
+        case .iret, .sysret, .sysexit, .rsm: .interruptReturn
+        case .int: .softwareInterrupt
+        case .syscall, .sysenter: .systemCall
+        case .none, .jcc, .jmp, .hlt, .rep, .unknown: .nothing
         }
     }
 

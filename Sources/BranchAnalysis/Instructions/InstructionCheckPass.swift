@@ -57,7 +57,7 @@ struct InstructionCheckPass: ~Copyable {
     /// Whether the label is that of the instruction that the stretch ends with.
     @inline(__always)
     private static func labelFits(_ branch: Branch, _ stretch: Stretch) -> Bool {
-        branch.label.rawValue & 0x1f == stretch.last.flow.rawValue
+        branch.label.classNumber == stretch.last.flow.rawValue
             && (!branch.label.hasStaticTarget || explains(stretch.last.target, branch.to))
     }
 
@@ -79,7 +79,7 @@ struct InstructionCheckPass: ~Copyable {
         guard stretch.isComplete else { return contradict(step, stretch, .decoding(stretch.outcome)) }
         let isUnseen = hasLabels && label.branchClass == .unknown
         if hasLabels, !isUnseen {
-            guard label.rawValue & 0x1f == stretch.last.flow.rawValue else {
+            guard label.classNumber == stretch.last.flow.rawValue else {
                 return contradict(step, stretch, .label)
             }
             guard InstructionCheckPass.labelFits(branch, stretch) else { return contradict(step, stretch, .target) }

@@ -83,9 +83,9 @@ public struct InstructionWalk: ~Copyable {
             let stretch = decoder.decode(
                 begin: previous.to, end: branch.from, begun: step.begun, keepsMode: keepsMode)
             step.stretch = stretch
-            let label = branch.label.rawValue
             keepsMode =
-                stretch.outcome == .complete && BranchClass.jcc.rawValue...BranchClass.ret.rawValue ~= label & 0x1f
+                stretch.outcome == .complete
+                && BranchClass.jcc.rawValue...BranchClass.ret.rawValue ~= branch.label.classNumber
                 && !branch.label.isDiscontinuity
         } else {
             beginAnew(at: branch, batch.epoch, &step)

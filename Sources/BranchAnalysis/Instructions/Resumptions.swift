@@ -16,7 +16,7 @@ struct Resumptions {
     /// Whether a branch of that label returns from an interrupt.
     @inline(__always)
     static func isReturn(_ label: BranchLabel) -> Bool {
-        let number = label.rawValue & 0x1f
+        let number = label.classNumber
         return number == BranchClass.iret.rawValue || number == BranchClass.sysret.rawValue
     }
 

@@ -64,8 +64,11 @@ public struct BranchLabel: RawRepresentable, Hashable, Sendable, BitwiseCopyable
         rawValue = branchClass.rawValue | (hasStaticTarget ? UInt8(TTLOG_LABEL_STATIC) : 0)
     }
 
+    /// The class's number as the log has it (`enum ttlog_branch_class`), known to this reader or not.
+    public var classNumber: UInt8 { rawValue & UInt8(TTLOG_LABEL_CLASS_MASK) }
+
     /// The class; `unknown` for a number that this reader does not know.
-    public var branchClass: BranchClass { BranchClass(rawValue: rawValue & UInt8(TTLOG_LABEL_CLASS_MASK)) ?? .unknown }
+    public var branchClass: BranchClass { BranchClass(rawValue: classNumber) ?? .unknown }
 
     /// The static target in the instruction's bytes is where the branch went.
     public var hasStaticTarget: Bool { rawValue & UInt8(TTLOG_LABEL_STATIC) != 0 }

@@ -39,13 +39,15 @@ struct CallFollower: ~Copyable {
                     }
                     continue
                 }
-                // jcc!, jmp!, jmp-indirect
-                let isJump = label[index] == 0x21 || label[index] == 0x22 || label[index] & 0x1f == 3
-                guard isJump, depth > 0, names.isTailCall(from: from[index], to: to[index]) else {
+                guard CallFollower.isJump(BranchLabel(rawValue: label[index])), depth > 0,
+                    names.isTailCall(from: from[index], to: to[index])
+                else {
                     continue
                 }
                 // A return that many functions share.
-                let isReturn = index + 1 < range.upperBound && label[index + 1] == 6 && from[index + 1] == to[index]
+                let isReturn =
+                    index + 1 < range.upperBound && BranchLabel(rawValue: label[index + 1]) == BranchLabel(.ret)
+                    && from[index + 1] == to[index]
                 if isReturn { continue }
                 let branch = Branch(
                     clock: clock, from: from[index], to: to[index], icount: icount[index],
@@ -61,6 +63,13 @@ struct CallFollower: ~Copyable {
             try take(steps[next], &names, body)
             next += 1
         }
+    }
+
+    /// Whether a branch of that label is a jump that was taken.
+    @inline(__always)
+    private static func isJump(_ label: BranchLabel) -> Bool {
+        label == BranchLabel(.jcc, hasStaticTarget: true) || label == BranchLabel(.jmp, hasStaticTarget: true)
+            || label.classNumber == BranchClass.jmpIndirect.rawValue
     }
 
     private mutating func take(
