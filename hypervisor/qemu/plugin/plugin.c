@@ -99,12 +99,14 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         if (i == count - 1) {
             describe_end(block, address, size, &decoded);
         }
-        if (wanted.access && decoded.access_kind != 0) {
-            struct qemu_plugin_insn *next = i + 1 < count ? qemu_plugin_tb_get_insn(tb, i + 1) : NULL;
+        bool accesses = wanted.access && decoded.access_kind != 0;
+        bool switches = wanted.context && (decoded.loads_address_space || decoded.switches_stack);
+        struct qemu_plugin_insn *next =
+            (accesses || switches) && i + 1 < count ? qemu_plugin_tb_get_insn(tb, i + 1) : NULL;
+        if (accesses) {
             good = ttd_accesses_watch(insn, next, address, size, (uint16_t)i, &decoded) && good;
         }
-        if (wanted.context && (decoded.loads_address_space || decoded.switches_stack)) {
-            struct qemu_plugin_insn *next = i + 1 < count ? qemu_plugin_tb_get_insn(tb, i + 1) : NULL;
+        if (switches) {
             good = ttd_accesses_watch_context(insn, next, address, size, (uint16_t)i, &decoded) && good;
         }
         if (wanted.mmio && !decoded.cannot_fault) {
