@@ -41,6 +41,16 @@ struct DecodeTests {
         #expect(decode([0xff, 0xd0]).has_static_target == 0)
     }
 
+    /// Near branches that read their target from memory.
+    @Test(arguments: [
+        ([0xc3], true), ([0xf3, 0xc3], true), ([0xc2, 8, 0], true), ([0xff, 0x20], true),
+        ([0xff, 0x15, 0, 0, 0, 0], true),
+        ([0x41, 0xff, 0x24, 0x24], true), ([0xff, 0xd0], false), ([0x41, 0xff, 0xe4], false), ([0xcb], false),
+        ([0xff, 0x2d, 0, 0, 0, 0], false), ([0x48, 0xcf], false), ([0xe8, 0, 0, 0, 0], false), ([0xff, 0x30], false),
+    ]) func targetsFromMemory(bytes: [UInt8], reads: Bool) {
+        #expect((decode(bytes).reads_target != 0) == reads)
+    }
+
     /// A branch explains the target that its bytes give, or that with the width of 16- or 32-bit code.
     @Test func wrappedTargets() {
         #expect(ttd_target_explains(0x40_0000, 0x40_0000) != 0)

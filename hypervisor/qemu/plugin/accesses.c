@@ -153,8 +153,7 @@ static void begin(const struct site *site, const uint64_t *address) {
 static struct end end_by_frame(uint64_t behind) {
     uint64_t frame[5];
     uint32_t half[2];
-    uint64_t at = ttd_api_read_register(TTD_REGISTER_RSP);
-    if (ttd_api_read_memory(at, (uint8_t *)frame, sizeof frame)) {
+    if (ttd_api_read_stack(frame, 5)) {
         for (unsigned first = 0; first < 2; first++) {
             if (frame[first] == behind) {
                 return (struct end){.completed = true, .knows_sp = true, .sp = frame[first + 3]};
@@ -173,6 +172,11 @@ void ttd_accesses_settle_behind(const struct ttd_block *block) {
     uint64_t behind = begun.ip + begun.site.size;
     bool at_end = behind == previous->fall_through + ttd_recorder.delta;
     if (is_string(&begun.site) && begun.site.kind != TTLOG_EVENT_CONTEXT) {
+        bool incomplete = begun.site.kind == TTLOG_EVENT_PORT_READ && begun.touched < 2;
+        if (incomplete && ttd_recorder_true_address(block) == begun.ip) {
+            ttd_recorder.unsettled = false; /* it was to store into its own block: it begins again (TTD_STEP_RESTARTED) */
+            return;
+        }
         settle((struct end){.completed = true}); /* its memory access tells */
     } else if ((at_end && block->address == previous->fall_through) || ttd_recorder_true_address(block) == behind) {
         settle_within();

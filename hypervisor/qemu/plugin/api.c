@@ -135,7 +135,7 @@ bool ttd_api_find_registers(const char **missing) {
 
 void ttd_api_read(struct qemu_plugin_register *handle, uint8_t *bytes, size_t size) {
     GByteArray *value = registers.value;
-    g_byte_array_set_size(value, 0); /* QEMU appends */
+    value->len = 0; /* QEMU appends */
     qemu_plugin_read_register(handle, value);
     memcpy(bytes, value->data, value->len < size ? value->len : size);
 }
@@ -163,12 +163,16 @@ size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *b
 
 bool ttd_api_read_memory(uint64_t address, uint8_t *bytes, size_t size) {
     GByteArray *data = registers.value;
-    g_byte_array_set_size(data, 0);
+    data->len = 0;
     if (!qemu_plugin_read_memory_vaddr(address, data, size) || data->len < size) {
         return false;
     }
     memcpy(bytes, data->data, size);
     return true;
+}
+
+bool ttd_api_read_stack(uint64_t *words, size_t count) {
+    return ttd_api_read_memory(ttd_api_read_register(TTD_REGISTER_RSP), (uint8_t *)words, count * sizeof *words);
 }
 
 unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t value[2]) {

@@ -57,6 +57,9 @@ size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *b
 /* Guest memory at a virtual address; false when it cannot be read. As above. */
 bool ttd_api_read_memory(uint64_t address, uint8_t *bytes, size_t size);
 
+/* The words on top of the guest's stack. As above. */
+bool ttd_api_read_stack(uint64_t *words, size_t count);
+
 /* In a memory callback: what was read or written, low half first. Returns its size in bytes. */
 unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t value[2]);
 

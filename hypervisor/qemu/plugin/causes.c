@@ -140,8 +140,7 @@ void ttd_causes_look(const struct ttd_transition *transition) {
         vector = vector_of(transition->to);
     }
     uint64_t frame[2]; /* error code, ip; or ip, cs */
-    if (vector < 0 ||
-        !ttd_api_read_memory(ttd_api_read_register(TTD_REGISTER_RSP), (uint8_t *)frame, sizeof frame)) {
+    if (vector < 0 || !ttd_api_read_stack(frame, 2)) {
         return;
     }
     if ((transition->label & TTLOG_LABEL_CLASS_MASK) == TTLOG_BRANCH_INT) {

@@ -197,6 +197,7 @@ static void decode_one_byte(const struct parts *parts, uint64_t address, struct 
     case 0xc2:
     case 0xc3:
         out->branch_class = TTLOG_BRANCH_RET;
+        out->reads_target = 1;
         return;
     case 0x9a: /* call far, jmp far, ret far */
     case 0xea:
@@ -220,9 +221,11 @@ static void decode_one_byte(const struct parts *parts, uint64_t address, struct 
         switch (byte_at(parts, parts->opcode + 1) >> 3 & 7) {
         case 2:
             out->branch_class = TTLOG_BRANCH_CALL_INDIRECT;
+            out->reads_target = byte_at(parts, parts->opcode + 1) < 0xc0;
             return;
         case 4:
             out->branch_class = TTLOG_BRANCH_JMP_INDIRECT;
+            out->reads_target = byte_at(parts, parts->opcode + 1) < 0xc0;
             return;
         case 3:
         case 5:

@@ -13,6 +13,7 @@
 struct ttd_instruction {
     uint8_t branch_class;      /* enum ttlog_branch_class */
     uint8_t has_static_target; /* `target` is in the instruction's bytes */
+    uint8_t reads_target;      /* a near branch to an address that it reads from memory: ret, and jmp and call through it */
     uint8_t cannot_fault;      /* certain: works on general registers only, and ends neither block nor run */
     uint8_t access_bytes;      /* of a port access; 0 = not known from the bytes (depends on the code segment) */
     uint16_t access_kind;      /* enum ttlog_event_kind of an access, or 0 */

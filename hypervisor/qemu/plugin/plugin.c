@@ -98,6 +98,10 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         }
         if (i == count - 1) {
             describe_end(block, address, size, &decoded);
+            if (decoded.reads_target && ttd_recorder.corrects) {
+                block->reads_target = 1;
+                ttd_recorder_watch_target(insn);
+            }
         }
         bool accesses = wanted.access && decoded.access_kind != 0;
         bool switches = wanted.context && (decoded.loads_address_space || decoded.switches_stack);

@@ -137,6 +137,5 @@ QEMU_WEAK bool qemu_plugin_read_memory_vaddr(uint64_t address, GByteArray *data,
 QEMU_WEAK void qemu_plugin_register_vcpu_discon_cb(qemu_plugin_id_t);
 
 QEMU_WEAK GByteArray *g_byte_array_new(void);
-QEMU_WEAK GByteArray *g_byte_array_set_size(GByteArray *array, unsigned int size);
 
 #endif

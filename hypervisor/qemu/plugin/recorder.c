@@ -22,7 +22,7 @@
 const struct ttd_block ttd_no_block = {.fall_through = UINT64_MAX, .target = UINT64_MAX};
 
 struct ttd_recorder ttd_recorder __attribute__((aligned(64))) = {
-    .previous = &ttd_no_block, .stopped = 1, .counter = &ttd_recorder.icount};
+    .previous = &ttd_no_block, .stopped = 1, .counter = &ttd_recorder.icount, .promised = UINT64_MAX};
 
 void ttd_tell(const char *format, ...) {
     va_list arguments;
@@ -92,6 +92,19 @@ void ttd_recorder_start_vcpu(void) {
         snprintf(why, sizeof why, "this QEMU does not show register %s", missing);
         ttd_recorder_abandon_positions(why);
     }
+}
+
+static void on_target(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
+    (void)vcpu;
+    (void)address;
+    (void)userdata;
+    uint64_t value[2];
+    ttd_api_memory_value(info, value);
+    ttd_recorder.promised = value[0];
+}
+
+void ttd_recorder_watch_target(struct qemu_plugin_insn *insn) {
+    qemu_plugin_register_vcpu_mem_cb(insn, on_target, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
 }
 
 /* 16-bit code stands at cs base + ip; where ip is below 64 KiB the description's address is kept (no program of 32 or
@@ -246,6 +259,7 @@ void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_b
         }
         address = ttd_recorder_true_address(block);
         recorder->delta = address - block->address;
+        recorder->promised = UINT64_MAX;
     }
     if (examine(recorder, previous, delta, done, address, &transition)) {
         if (recorder->causes) {

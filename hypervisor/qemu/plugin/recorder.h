@@ -17,6 +17,7 @@
 #include "accesses.h"
 #include "arena.h"
 #include "options.h"
+#include "qemu_plugin_api.h"
 #include "state.h"
 #include "transitions.h"
 
@@ -38,7 +39,7 @@ struct ttd_recorder {
     /* Where blocks are shared between virtual addresses. */
     uint64_t *counter; /* instructions begun */
     uint64_t delta;    /* from the address in the description of `previous` to where it really stood, modulo 2^64 */
-    uint64_t reserved1;
+    uint64_t promised; /* where the last branch that reads its target from memory goes */
 
     /* The rest. */
     ttlog_writer *writer;
@@ -75,6 +76,9 @@ static inline uint64_t ttd_recorder_icount(void) {
 
 /* The vCPU starts: from here on counters and registers are there. Called where blocks are shared. */
 void ttd_recorder_start_vcpu(void);
+
+/* Watches a near branch that reads its target from memory: see `promised`. */
+void ttd_recorder_watch_target(struct qemu_plugin_insn *insn);
 
 /* Where a shared block really stands; called at its start. */
 uint64_t ttd_recorder_true_address(const struct ttd_block *block);
@@ -179,8 +183,9 @@ TTD_INLINE void ttd_recorder_state(struct ttd_recorder *recorder, uint64_t ip, u
 }
 
 /* A block is entered that QEMU may share between virtual addresses: its description holds the addresses of its first
- * execution. Fall-through and static targets are relative to the block, so they hold wherever it stands; else rip
- * tells. */
+ * execution. Fall-through and static targets are relative to the block, so they hold wherever it stands. A branch that
+ * has read its target from memory was seen to do so: where the description has the same address, the block stands
+ * there. Else rip tells, which takes much longer. */
 TTD_INLINE void ttd_recorder_enter_shared(struct ttd_recorder *recorder, const struct ttd_block *block,
                                           enum ttd_variant variant) {
     if (__builtin_expect(recorder->unsettled, 0)) {
@@ -200,6 +205,14 @@ TTD_INLINE void ttd_recorder_enter_shared(struct ttd_recorder *recorder, const s
             ttd_recorder_branch(recorder, previous->last + delta, block->address + delta, icount, previous->label,
                                 variant);
             ttd_recorder_state(recorder, block->address + delta, icount);
+            return;
+        }
+        if (previous->reads_target && block->address == recorder->promised) {
+            uint64_t from = previous->last + recorder->delta;
+            recorder->delta = 0;
+            recorder->promised = UINT64_MAX;
+            ttd_recorder_branch(recorder, from, block->address, icount, previous->label, variant);
+            ttd_recorder_state(recorder, block->address, icount);
             return;
         }
     }

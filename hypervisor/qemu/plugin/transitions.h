@@ -43,7 +43,8 @@ struct ttd_block {
     uint8_t label;         /* of the last instruction when it goes to `target` */
     uint8_t is_indirect;   /* the last instruction explains any target */
     uint8_t has_target;
-    uint8_t reserved[21];
+    uint8_t reads_target;  /* the last instruction reads where it goes from memory, and is watched */
+    uint8_t reserved[20];
     struct ttd_site sites[]; /* count of them */
 };
 _Static_assert(sizeof(struct ttd_block) == 64, "a block's header is one cache line");
