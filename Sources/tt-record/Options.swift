@@ -100,6 +100,34 @@ struct LogOptions: ParsableArguments {
     var mmio = Switch.off
 
     @Option(
+        help: "Under QEMU 10.0, whether what accesses read and write is logged. (default: on, where QEMU shows it)")
+    var values: Switch?
+
+    @Option(
+        help: """
+            Under QEMU 10.0, whether switches of the address space and of the stack are events. (default: on, where \
+            QEMU shows them)
+            """)
+    var context: Switch?
+
+    @Option(
+        help: """
+            Under QEMU 10.0, whether interrupts and exceptions are events with vector, error code and CR2. (default: \
+            on, where QEMU shows them)
+            """)
+    var causes: Switch?
+
+    @Option(
+        help: """
+            Under QEMU 10.0, whether digests of the registers are logged every 65,536 branches. (default: on, where \
+            QEMU shows them)
+            """)
+    var registers: Switch?
+
+    @Flag(help: "Find every branch a second time, from single instructions, and compare; several times slower.")
+    var check = false
+
+    @Option(
         name: .customLong("plugin"),
         help: ArgumentHelp(
             "The recorder. (default: TTD_PLUGIN, or libttd.so beside the tool or in the source tree)", valueName: "file"
@@ -119,6 +147,11 @@ struct LogOptions: ParsableArguments {
         plugin.codec = codec
         plugin.accesses = access.isOn
         plugin.mmio = mmio.isOn
+        plugin.values = values?.isOn
+        plugin.context = context?.isOn
+        plugin.causes = causes?.isOn
+        plugin.registers = registers?.isOn
+        plugin.check = check ? true : nil
         plugin.options = pluginOption
         return plugin
     }
@@ -138,6 +171,12 @@ struct SessionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("End the run after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
+    @Option(
+        help: ArgumentHelp(
+            "Say so when the guest has not executed an instruction for so long; the recording goes on.",
+            valueName: "seconds"))
+    var hangTimeout: Double = 10
+
     @Flag(help: "Keep a snapshot of the beginning in snap.qcow2, for a debugger that goes backwards in a replay.")
     var snapshot = false
 
@@ -149,6 +188,10 @@ struct SessionOptions: ParsableArguments {
 
     @Option(help: "How the summary is printed.")
     var format = Format.text
+
+    func validate() throws {
+        if hangTimeout <= 0 { throw ValidationError("--hang-timeout must be more than 0") }
+    }
 
     /// Prints the summary and ends the tool with its status.
     func report(_ summary: RunSummary) throws {

@@ -46,8 +46,11 @@ struct TTRecord: ParsableCommand {
         recording.overwrite = session.overwrite
         recording.keepsSnapshot = session.snapshot
         recording.timeLimit = session.timeout
+        recording.standstillPatience = session.hangTimeout
         let progress = Progress("recording", unit: " instructions", total: 0, isQuiet: session.quiet)
-        let summary = try recording.run(into: directory) { progress.update($0.instructions) }
+        let summary = try recording.run(
+            into: directory, onStandstill: { Diagnostics.warning($0.text) },
+            observe: { progress.update($0.instructions) })
         progress.finish()
         try session.report(summary)
     }

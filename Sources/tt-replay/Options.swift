@@ -59,6 +59,24 @@ struct WatchOptions: ParsableArguments {
     @Option(help: "Whether accesses to memory-mapped devices are logged. (default: as recorded)")
     var mmio: Switch?
 
+    @Option(help: "Whether what accesses read and write is logged. (default: as recorded)")
+    var values: Switch?
+
+    @Option(help: "Whether switches of the address space and of the stack are events. (default: as recorded)")
+    var context: Switch?
+
+    @Option(help: "Whether interrupts and exceptions are events. (default: as recorded)")
+    var causes: Switch?
+
+    @Option(help: "Whether digests of the registers are logged. (default: as recorded)")
+    var registers: Switch?
+
+    @Option(
+        help: """
+            Whether every branch is found a second time, from single instructions, and compared. (default: as recorded)
+            """)
+    var check: Switch?
+
     @Option(help: ArgumentHelp("Another build of the recorder than the recording's.", valueName: "file"))
     var plugin: String?
 
@@ -74,6 +92,11 @@ struct WatchOptions: ParsableArguments {
         result.codec = codec
         result.accesses = access.map { $0 == .on }
         result.mmio = mmio.map { $0 == .on }
+        result.values = values.map { $0 == .on }
+        result.context = context.map { $0 == .on }
+        result.causes = causes.map { $0 == .on }
+        result.registers = registers.map { $0 == .on }
+        result.check = check.map { $0 == .on }
         result.options = pluginOption.isEmpty ? nil : pluginOption
         return result
     }

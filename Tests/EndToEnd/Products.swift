@@ -54,18 +54,8 @@ enum Products {
         return String(result.out.prefix { $0 != "\n" })
     }()
 
-    /// What the plugin can be asked for: asked for something else, it names it.
-    static let pluginOptions: Set<String> = {
-        let refusal = try? run("/usr/bin/qemu-system-x86_64", ["-M", "none", "-plugin", "\(plugin),unknown=1"])
-        guard let text = refusal?.err, let list = text.firstRange(of: "expected a key out of ") else {
-            Issue.record("the plugin does not name its options: \(refusal?.err ?? "not started")")
-            return []
-        }
-        let names = text[list.upperBound...].prefix { !$0.isNewline }
-        return Set(names.split { $0 == "," || $0 == " " }.map(String.init))
-    }()
-
-    /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`, `tiny-truth`; or `aliases`.
+    /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`, `tiny-truth`; or `aliases`, `accesses`,
+    /// `halts`.
     static func guest(_ name: String) -> String { made ? "\(root)/hypervisor/guests/tiny/build/\(name).elf" : "" }
 
     /// The small guest or a variant of it, working as long as asked.

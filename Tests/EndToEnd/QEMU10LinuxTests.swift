@@ -65,7 +65,7 @@ extension EndToEndTests.QEMU10 {
         @Test func addressesAreExactUnderAddressSpaceRandomization() throws {
             let scratch = try temporaryDirectory()
             let random = scratch.file("random")
-            let checked = ["--mode", "digest", "--plugin-option", "check=on"]
+            let checked = ["--mode", "digest", "--check"]
             try LinuxGuest.record(into: random, randomizingTheKernel: true, checked)
             #expect(try LinuxGuest.kernelAddress(directory) == 0xffff_ffff_8100_0000)
             #expect(try LinuxGuest.kernelAddress(random) != 0xffff_ffff_8100_0000)
@@ -84,7 +84,7 @@ extension EndToEndTests.QEMU10 {
 
         /// The same without the correction: the check sees it.
         @Test func withoutTheCorrectionMillionsAreWrong() throws {
-            let options = ["check=on", "correct=off"].flatMap { ["--plugin-option", $0] }
+            let options = ["--check", "on", "--plugin-option", "correct=off"]
             let result = try replay(directory, ["--name", "uncorrected", "--mode", "digest"] + options)
             #expect(result.status == 1, "\(result)")
             let (wrong, blocks) = try addresses(LogFile(path: "\(directory)/replays/uncorrected"))

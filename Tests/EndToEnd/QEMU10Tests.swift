@@ -11,15 +11,8 @@ extension EndToEndTests {
     /// The same plugin under QEMU 10.0 (plugin API 4), which shares translated code between virtual addresses.
     @Suite(.serialized, .timeLimit(.minutes(4)))
     struct QEMU10 {
-        /// Switches on all that the plugin can be asked for. A replay does as its recording.
-        static let everything: [String] = {
-            var arguments = ["--mmio", "on"]
-            for option in ["causes", "state", "values", "context"] where Products.pluginOptions.contains(option) {
-                arguments += ["--plugin-option", "\(option)=on"]
-            }
-            print("everything on: \(arguments.joined(separator: " "))")
-            return arguments
-        }()
+        /// Switches on all that there is to be logged. A replay does as its recording.
+        static let everything = ["--mmio", "--values", "--context", "--causes", "--registers"].flatMap { [$0, "on"] }
 
         /// A recording under QEMU 10.0 in `run`.
         private func recorded(
@@ -80,7 +73,7 @@ extension EndToEndTests {
         /// Each transition found a second time from single instructions, each block's address compared with rip.
         @Test(arguments: ["tiny", "aliases"]) func transitionsAndAddressesAreExact(guest: String) throws {
             let scratch = try temporaryDirectory()
-            let options = ["--plugin-option", "check=on", "--mmio", "on"]
+            let options = ["--check", "--mmio", "on"]
             let log = try LogFile(path: recorded(guest, scratch, options))
             let transitions = try #require(log.attributes["recorder.transitions"])
             #expect(log.attributes["recorder.check"] == "\(transitions) transitions checked, 0 mismatches")
@@ -95,7 +88,7 @@ extension EndToEndTests {
         /// where nothing ran.
         @Test func uncorrectedAddressesAreWrongAndNoComparisonFindsOut() throws {
             let scratch = try temporaryDirectory()
-            let options = ["--plugin-option", "check=on", "--plugin-option", "correct=off"]
+            let options = ["--check", "--plugin-option", "correct=off"]
             let directory = try recorded("aliases", scratch, options)
             let addresses = try #require(try LogFile(path: directory).attributes["recorder.check-addresses"])
             let wrong = addresses.split(separator: " ").dropFirst(3).first.flatMap { UInt64($0) }
@@ -123,7 +116,7 @@ extension EndToEndTests {
             #expect(joined == seen.count)
 
             // The branches are the same without.
-            #expect(try replay(directory, ["--name", "mute", "--plugin-option", "causes=off"]).status == 0)
+            #expect(try replay(directory, ["--name", "mute", "--causes", "off"]).status == 0)
             let mute = try LogFile(path: "\(directory)/replays/mute")
             #expect(!mute.header.features.contains(.causes))
             let pairs = zip(log.chunks(.branch, vcpu: 0), mute.chunks(.branch, vcpu: 0))
@@ -138,7 +131,7 @@ extension EndToEndTests {
         /// digests the runs are the same.
         @Test(arguments: [true, false]) func aChangeOfDataAloneIsSeenInTheRegisters(digests: Bool) throws {
             let scratch = try temporaryDirectory()
-            let blind = ["--plugin-option", "state=off", "--plugin-option", "values=off"]
+            let blind = ["--registers", "off", "--values", "off"]
             let directory = try recorded("tiny", scratch, digests ? [] : blind)
             _ = try replay(directory, ["--name", "data", "--force", "--kernel", Products.guest("tiny-data")])
             let report = try diverge(directory, "\(directory)/replays/data")

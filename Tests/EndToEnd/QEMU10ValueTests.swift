@@ -54,7 +54,7 @@ extension EndToEndTests.QEMU10 {
                 let report = try diverge(directory, "\(directory)/replays/\(number)")
                 #expect(report.status == 0 && report.out.hasPrefix("identical\n"), "\(report)")
             }
-            let off = ["causes=off", "state=off", "values=off", "context=off"].flatMap { ["--plugin-option", $0] }
+            let off = ["--causes", "--registers", "--values", "--context"].flatMap { [$0, "off"] }
             let bareRun = try replay(directory, ["--name", "bare", "--mmio", "off", "--access", "off"] + off)
             #expect(bareRun.status == 0, "\(bareRun)")
             let bare = try LogFile(path: "\(directory)/replays/bare")
@@ -65,12 +65,33 @@ extension EndToEndTests.QEMU10 {
                 #expect(chunk.digests == copy.digests, "cell \(chunk.cell)")
             }
             // What only one log has is no difference.
-            let values = ["--plugin-option", "values=off"]
-            #expect(try replay(directory, ["--name", "blind"] + values).status == 0)
+            #expect(try replay(directory, ["--name", "blind", "--values", "off"]).status == 0)
             for name in ["bare", "blind"] {
                 let report = try diverge(directory, "\(directory)/replays/\(name)")
                 #expect(report.status == 0, "\(report)")
             }
+        }
+
+        /// What a recording leaves out its replay leaves out, unless asked for.
+        @Test func aReplayRepeatsWhatTheRecordingChose() throws {
+            let scratch = try temporaryDirectory()
+            let chosen = ["--values", "off", "--context", "off", "--causes", "off", "--registers", "off", "--check"]
+            let directory = try recorded(scratch, chosen)
+            #expect(try replay(directory).status == 0)
+            #expect(try replay(directory, ["--name", "more", "--values", "on", "--check", "off"]).status == 0)
+            let bare: FileHeader.Features = [.branches, .icount, .labels, .accesses]
+            for (run, features) in [
+                (directory, bare), ("\(directory)/replays/1", bare),
+                ("\(directory)/replays/more", bare.union(.accessValues)),
+            ] {
+                let log = try LogFile(path: run)
+                #expect(log.header.features == features, "\(run)")
+                #expect((log.attributes["recorder.check"] == nil) == run.hasSuffix("more"), "\(run)")
+            }
+            let plugin = try #require(try Manifest.read("\(directory)/replays/1/manifest.json").plugin)
+            #expect([plugin.values, plugin.context, plugin.causes, plugin.registers] == [false, false, false, false])
+            #expect(plugin.check == true && plugin.options.isEmpty)
+            #expect(try diverge(directory, "\(directory)/replays/more").status == 0)
         }
 
         /// Against what the guest says it has read, and what QEMU's serial line has received.
@@ -121,7 +142,7 @@ extension EndToEndTests.QEMU10 {
         /// A number that reaches no branch is written to a port: its first byte that differs is named.
         @Test func aValueThatReachesNoBranchDiffersInItsPayload() throws {
             let scratch = try temporaryDirectory()
-            let directory = try recorded(scratch, ["--plugin-option", "state=off"])
+            let directory = try recorded(scratch, ["--registers", "off"])
             _ = try replay(directory, ["--name", "data", "--force", "--kernel", Products.guest("tiny-data")])
             let report = try diverge(directory, "\(directory)/replays/data")
             #expect(report.status == 1 && report.out.hasPrefix("payload differs\n"), "\(report)")

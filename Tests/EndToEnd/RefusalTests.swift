@@ -27,6 +27,7 @@ extension EndToEndTests {
             (recordArguments(kernel, into: scratch.file("run"), ["--cpu", "no-such-cpu"]), "no-such-cpu"),
             (recordArguments(notAKernel, into: scratch.file("run")), "QEMU did not start the guest"),
             (recordArguments(kernel, into: scratch.file("run"), ["--no-such-option"]), "no-such-option"),
+            (recordArguments(kernel, into: scratch.file("run"), ["--values", "on"]), "--values on"),
         ]
         for (arguments, says) in cases {
             let result = try run(Products.tool("tt-record"), arguments)

@@ -98,6 +98,40 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
                 + "access=off,mmio=off,kept=3")
     }
 
+    /// What has a default of the plugin's own is passed on where somebody chose, before the further options.
+    @Test func whatIsChosenOfThePluginIsPassedOn() throws {
+        let qemu = QEMUIdentity(path: "/q", version: "10.0.11 (Debian 1:10.0.11)")
+        var plugin = PluginConfiguration(file: identity("/p"))
+        plugin.values = false
+        plugin.context = true
+        plugin.causes = false
+        plugin.registers = false
+        plugin.check = true
+        plugin.options = ["check=off"]
+        let text = plugin.argument(log: "/l", runKind: .recording, uuid: "0", qemu: qemu)
+        #expect(text.hasSuffix("mmio=off,values=off,context=on,causes=off,state=off,check=on,check=off"), "\(text)")
+        try plugin.check(against: qemu)
+    }
+
+    /// Asked for by name where it cannot be had; as a default it is left out in silence.
+    @Test func whatQEMUDoesNotShowIsRefused() throws {
+        let old = QEMUIdentity(path: "/q", version: "7.2.22 (Debian)")
+        let keys: [(String, WritableKeyPath<PluginConfiguration, Bool?>)] = [
+            ("--values on", \.values), ("--context on", \.context), ("--causes on", \.causes),
+            ("--registers on", \.registers),
+        ]
+        for (name, key) in keys {
+            var plugin = PluginConfiguration(file: identity("/p"))
+            try plugin.check(against: old)
+            plugin[keyPath: key] = false
+            try plugin.check(against: old)
+            plugin[keyPath: key] = true
+            let error = #expect(throws: SessionError.self) { try plugin.check(against: old) }
+            let message = error.map { "\($0)" } ?? ""
+            #expect(message.contains("\(name) refused") && message.contains("7.2.22"), "\(message)")
+        }
+    }
+
     @Test(arguments: [
         (["-smp", "2"], "one processor"), (["--smp", "cpus=4"], "one processor"),
         (["-smp", "1,maxcpus=2"], "one processor"),

@@ -41,6 +41,51 @@ import Testing
     }
 }
 
+@Suite struct StandstillTests {
+    /// Lines of `info registers`, of both widths.
+    @Test(
+        arguments: [
+            (
+                "RIP=000000000020008d RFL=00000006 [-----P-] CPL=0 II=0 A20=1 SMM=0 HLT=1",
+                Standstill.Processor.halted(ip: 0x20_008d, interruptsOn: false), "interrupts off"
+            ),
+            (
+                "EIP=0000fff0 EFL=00000202 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=1",
+                .halted(ip: 0xfff0, interruptsOn: true), "waits for an interrupt"
+            ),
+            (
+                "RIP=ffffffff81000000 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0",
+                .ready(ip: 0xffff_ffff_8100_0000), "it is QEMU that does not"
+            ),
+            ("unknown command", .unknown, "does not tell"), (nil, .unknown, "does not tell"),
+        ] as [(String?, Standstill.Processor, String)])
+    func whatTheMonitorTells(registers: String?, processor: Standstill.Processor, text: String) {
+        let seen = Standstill(icount: 17, seconds: 10, registers: registers.map { "CPU#0\r\nRAX=0\r\n\($0)\r\n" })
+        #expect(seen.processor == processor)
+        #expect(seen.text.contains("instruction 17 for 10 s") && seen.text.contains(text), "\(seen.text)")
+    }
+
+    /// It is told once each time, and what lasts to the end is known with its whole length.
+    @Test func isToldOnceEachTime() {
+        var told: [UInt64] = []
+        var watch = StandstillWatch(patience: 3) { told.append($0.icount) }
+        for (icount, now) in [(5, 0), (5, 2), (5, 4), (5, 6), (9, 7), (9, 9), (9, 10), (9, 11)] as [(UInt64, Double)] {
+            if watch.observe(icount: icount, now: now) { watch.note(icount: icount, registers: nil, now: now) }
+        }
+        #expect(told == [5, 9])
+        #expect(watch.lasting(now: 20) == Standstill(icount: 9, seconds: 13, registers: nil))
+        _ = watch.observe(icount: 10, now: 21)
+        #expect(watch.lasting(now: 22) == nil)
+    }
+
+    @Test func aMonitorThatDoesNotAnswerIsTold() {
+        var told = 0
+        var watch = StandstillWatch(patience: 3) { _ in told += 1 }
+        for silence in [1, 2, 4, 5] { watch.observe(silence: Double(silence), icount: 7, now: Double(silence)) }
+        #expect(told == 1)
+    }
+}
+
 @Suite struct ChildProcessTests {
     private func waited(_ child: ChildProcess) -> ProcessEnd? {
         for _ in 0..<500 {
@@ -147,6 +192,12 @@ import Testing
         #expect(hung.reason == .hung)
         #expect(hung.text.contains("17"))
         #expect(hung.text.contains("terminated"))
+        let stood = outcome {
+            $0.stop = .timeLimit(seconds: 5)
+            $0.standstill = Standstill(icount: 17, seconds: 4, registers: nil)
+        }
+        #expect(stood.reason == .hostQuit)
+        #expect(stood.text.contains("5.0 s; it had stood still at instruction 17 for 4 s"), "\(stood.text)")
         let interrupted = outcome { $0.stop = .signal(SIGINT) }
         #expect(interrupted.reason == .hostQuit)
         #expect(interrupted.wasInterrupted)

@@ -24,6 +24,16 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
     public var accesses = true
     /// Whether MMIO accesses are logged (slower by half).
     public var mmio = false
+    /// What needs a QEMU that shows registers (``QEMUIdentity/showsRegisters``); nil is on where it does.
+    public var values: Bool?
+    /// Switches of the address space and of the stack, as events.
+    public var context: Bool?
+    /// Interrupts and exceptions, as events.
+    public var causes: Bool?
+    /// Digests of the registers.
+    public var registers: Bool?
+    /// Whether every transition is computed a second time, from single instructions, and compared; nil is no.
+    public var check: Bool?
     /// `KEY=VALUE`, given to the plugin as they are.
     public var options: [String] = []
 
@@ -40,8 +50,26 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
         parts.append("name=qemu \(qemu.number)")
         parts.append("access=\(accesses ? "on" : "off")")
         parts.append("mmio=\(mmio ? "on" : "off")")
+        for (key, wanted) in switches { if let wanted { parts.append("\(key)=\(wanted ? "on" : "off")") } }
         parts += options
         return parts.map(QEMUCommandLine.escaped).joined(separator: ",")
+    }
+
+    /// The switches that the plugin has a default of its own for, by its names for them.
+    private var switches: [(key: String, wanted: Bool?)] {
+        [("values", values), ("context", context), ("causes", causes), ("state", registers), ("check", check)]
+    }
+
+    /// Refuses what was asked for by name and cannot be had.
+    func check(against qemu: QEMUIdentity) throws(SessionError) {
+        guard !qemu.showsRegisters else { return }
+        for (option, wanted) in [
+            ("--values", values), ("--context", context), ("--causes", causes), ("--registers", registers),
+        ] where wanted == true {
+            throw .refused(
+                what: "\(option) on", why: "QEMU \(qemu.number) shows a plugin no registers",
+                remedy: "use QEMU 10.0 (make qemu10, --qemu), or give \(option) off")
+        }
     }
 
     /// The plugin's file name.

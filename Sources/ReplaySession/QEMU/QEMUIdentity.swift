@@ -16,6 +16,9 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
     /// another one (measured: 3 to 4 of 10, with isa-debug-exit), so there the log alone is judged.
     public var exitStatusIsReliable: Bool { !number.hasPrefix("10.") }
 
+    /// Whether its plugin interface shows registers and memory: since QEMU 9.
+    public var showsRegisters: Bool { (Int(number.prefix { $0 != "." }) ?? 0) >= 9 }
+
     public init(path: String, version: String) {
         self.path = path
         self.version = version

@@ -9,6 +9,7 @@ struct QEMURun {
     let command: QEMUCommandLine
     var timeLimit: Double?
     var hangPatience: Double?
+    var standstill: StandstillWatch?
     var observe: (RunStatus) -> Void
 
     /// The number at which QEMU inherits the state directory's lock.
@@ -33,6 +34,7 @@ struct QEMURun {
         let watch = RunMonitor(child: child, monitor: monitor)
         watch.timeLimit = timeLimit
         watch.hangPatience = hangPatience
+        watch.standstill = standstill
         watch.inputLog = command.inputLog
         watch.observe = observe
         return RunOutcome(watch.run(), guest: command.guest, direction: command.direction, messages: messages())

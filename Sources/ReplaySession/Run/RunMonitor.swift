@@ -30,6 +30,8 @@ final class RunMonitor {
         var shutdownReason: String?
         /// From QEMU's GUEST_PANICKED event.
         var guestPanicked = false
+        /// Where a recording stood still when it ended.
+        var standstill: Standstill?
         /// At the last look.
         var instructions: UInt64
         var seconds: Double
@@ -42,6 +44,8 @@ final class RunMonitor {
     var timeLimit: Double?
     /// For a replay: seconds without any progress.
     var hangPatience: Double?
+    /// For a recording.
+    var standstill: StandstillWatch?
     /// QEMU's input log, whose place is watched.
     var inputLog = ""
     var observe: (RunStatus) -> Void = { _ in }
@@ -93,8 +97,9 @@ final class RunMonitor {
         takeEvents()
         return Result(
             stop: stop, process: child.end ?? .exited(status: -1), shutdownReason: shutdownReason,
-            guestPanicked: guestPanicked, instructions: instructions, seconds: Clock.now() - start,
-            wasTerminated: stage.rawValue >= Stage.terminated.rawValue, wasKilled: stage == .killed)
+            guestPanicked: guestPanicked, standstill: standstill?.lasting(now: Clock.now()), instructions: instructions,
+            seconds: Clock.now() - start, wasTerminated: stage.rawValue >= Stage.terminated.rawValue,
+            wasKilled: stage == .killed)
     }
 
     // MARK: Looking
@@ -116,7 +121,13 @@ final class RunMonitor {
         }
         takeEvents()
         observe(RunStatus(instructions: instructions, seconds: Clock.now() - start, isEnding: stage != .running))
-        guard stage == .running, detector != nil else { return }
+        guard stage == .running else { return }
+        if standstill?.observe(icount: instructions, now: Clock.now()) == true, isRunning(), !isWaitingForDisk() {
+            let answer = try? monitor.execute(
+                "human-monitor-command", arguments: ["command-line": .string("info registers")], timeout: 2)
+            standstill?.note(icount: instructions, registers: answer?.string, now: Clock.now())
+        }
+        guard detector != nil else { return }
         let sighting = HangDetector.Sighting(icount: instructions, inputOffset: inputOffset() ?? 0)
         guard detector?.observe(sighting, now: Clock.now()) == true, isRunning() else { return }
         if isWaitingForDisk() {
@@ -133,6 +144,7 @@ final class RunMonitor {
             silentSince = since
             let silence = Clock.now() - since
             if hangPatience != nil, silence > RunMonitor.longestSilence { end(.silent(seconds: silence)) }
+            standstill?.observe(silence: silence, icount: instructions, now: Clock.now())
         default:
             // QEMU is on its way out.
             isClosed = true

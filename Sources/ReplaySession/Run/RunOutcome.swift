@@ -70,6 +70,7 @@ extension RunOutcome {
         } else if result.wasTerminated {
             manner = "; QEMU had to be terminated"
         }
+        if let standstill = result.standstill { manner += standstill.epilogue }
         switch result.stop {
         case .hung(let icount):
             return (.hung, "the run stood still at instruction \(icount) and was ended\(manner)")

@@ -19,6 +19,8 @@ public struct Recording: Sendable {
     public var keepsSnapshot = false
     /// End the run after so many seconds.
     public var timeLimit: Double?
+    /// Seconds without an instruction until the recording is said to stand still.
+    public var standstillPatience: Double = 10
 
     public init(guest: GuestConfiguration, qemu: QEMUIdentity, plugin: PluginConfiguration?, tool: String) {
         self.guest = guest
@@ -29,14 +31,18 @@ public struct Recording: Sendable {
 
     /// Runs the guest until it ends, is interrupted (SIGINT, SIGTERM, SIGHUP), or the time is up.
     ///
-    /// - Parameter observe: called a few times a second.
+    /// - Parameters:
+    ///   - onStandstill: called when the guest's instruction count has stood still, once each time.
+    ///   - observe: called a few times a second.
     public func run(
-        into path: String, observe: @escaping (RunStatus) -> Void = { _ in }
+        into path: String, onStandstill: @escaping (Standstill) -> Void = { _ in },
+        observe: @escaping (RunStatus) -> Void = { _ in }
     ) throws(SessionError) -> RunSummary {
         try ExtraArguments.check(guest.extraArguments)
         guard guest.kernel != nil || !guest.disks.isEmpty || !guest.extraArguments.isEmpty else {
             throw .missing(what: "guest", name: "to record", remedy: "give --kernel or --disk")
         }
+        try plugin?.check(against: qemu)
         let directory = try StateDirectory.create(path, overwrite: overwrite)
         let files = directory.recording
         let uuid = RecordingID.random()
@@ -54,7 +60,8 @@ public struct Recording: Sendable {
         let signals = SignalWatch()
         defer { signals.drain() }
         let run = QEMURun(
-            directory: directory, files: files, command: command, timeLimit: timeLimit, observe: observe)
+            directory: directory, files: files, command: command, timeLimit: timeLimit,
+            standstill: StandstillWatch(patience: standstillPatience, tell: onStandstill), observe: observe)
         var outcome = try run.run()
         if outcome.reason == .hostError, outcome.instructions == 0, LogCompletion.isEmpty(files.log) {
             // QEMU refused its command line: there is no recording.

@@ -32,6 +32,11 @@ public struct Replay: Sendable {
         public var codec: PluginConfiguration.Codec?
         public var accesses: Bool?
         public var mmio: Bool?
+        public var values: Bool?
+        public var context: Bool?
+        public var causes: Bool?
+        public var registers: Bool?
+        public var check: Bool?
         /// In place of the recording's.
         public var options: [String]?
 
@@ -81,6 +86,7 @@ public struct Replay: Sendable {
             try Replay.complete(&recording, directory, warnings: &warnings)
         }
         let plugin = try watching.configuration(recording.plugin, warnings: &warnings)
+        try plugin.check(against: identity)
 
         let (name, files) = try directory.makeReplay(name: name, overwrite: overwrite)
         let inputLog = try inputLog(of: recording, directory, files, qemu: identity, warnings: &warnings)
@@ -230,6 +236,11 @@ extension Replay.Watching {
         if let codec { result.codec = codec }
         if let accesses { result.accesses = accesses }
         if let mmio { result.mmio = mmio }
+        if let values { result.values = values }
+        if let context { result.context = context }
+        if let causes { result.causes = causes }
+        if let registers { result.registers = registers }
+        if let check { result.check = check }
         if let options { result.options = options }
         return result
     }
