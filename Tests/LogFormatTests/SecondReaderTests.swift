@@ -24,7 +24,7 @@ struct SecondReaderTests {
     /// Reads the logs with both readers and compares header and records.
     @discardableResult
     private func compare(_ paths: [String], scratch: Scratch) throws -> [(summary: Summary, log: LogFile)] {
-        let second = try SecondReader.read(paths, scratch: scratch)
+        let second = try SecondReader.read(paths, output: scratch.file("second-reader.jsonl"))
         try #require(second.count == paths.count)
         return try zip(paths, second).map { path, lines in
             let log = try LogFile(path: path)

@@ -2,13 +2,14 @@ import Foundation
 import LogFormat
 
 /// Tests/SecondReader: a reader in Python that was written from docs/log-format.md alone.
-enum SecondReader {
+public enum SecondReader {
     /// The lines that it prints for each of the logs; the last line of each is its summary, or says why it refused.
-    static func read(_ paths: [String], scratch: Scratch) throws -> [[Substring]] {
+    ///
+    /// - Parameter output: a file for what it prints.
+    public static func read(_ paths: [String], output: String) throws -> [[Substring]] {
         let script = URL(fileURLWithPath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("SecondReader/ttlog_reader.py").path
-        let output = scratch.file("second-reader.jsonl")
         _ = FileManager.default.createFile(atPath: output, contents: nil)
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
         let process = Process()
@@ -31,14 +32,14 @@ enum SecondReader {
 }
 
 /// What LogFormat reads, in the words of the second reader.
-struct FirstReader {
+public struct FirstReader {
     /// The header and every record, in the order of the chunks.
-    private(set) var lines: [String] = []
+    public private(set) var lines: [String] = []
     /// Records in chunks whose bodies were left out, or cannot be read.
-    private(set) var elided = 0
-    private(set) var unreadable = 0
+    public private(set) var elided = 0
+    public private(set) var unreadable = 0
 
-    init(_ log: LogFile) {
+    public init(_ log: LogFile) {
         lines.append(FirstReader.line(log.header))
         var branches = BranchBatch()
         var events = EventBatch()
