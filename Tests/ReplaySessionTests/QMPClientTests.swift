@@ -42,6 +42,19 @@ import Testing
         #expect(requests.last?.contains("\"id\":2") == true)
     }
 
+    /// Events are looked for while the greeting has yet to come.
+    @Test func aGreetingThatComesBetweenIsKept() throws {
+        let (client, far) = try client([])
+        defer { close(far) }
+        #expect(throws: QMPError.timeout(command: "the greeting", seconds: 0.05)) {
+            try client.negotiate(timeout: 0.05)
+        }
+        say(Self.greeting + "\r\n" + #"{"event": "RESUME"}"# + "\r\n", far)
+        #expect(client.takeEvents().map(\.name) == ["RESUME"])
+        say(#"{"return": {}, "id": 1}"# + "\r\n", far)
+        #expect(try client.negotiate(timeout: 1)["version"] != nil)
+    }
+
     /// On a busy host the greeting may come, and the answer to the first command only after its timeout.
     @Test func anInterruptedGreetingIsTakenUpAgain() throws {
         let (client, far) = try client([Self.greeting])

@@ -41,6 +41,47 @@ import Testing
     }
 }
 
+@Suite struct RunMonitorTests {
+    /// Watches a program that speaks QEMU's part at descriptor 3. It has answered up to the first query-replay, which it
+    /// has heard.
+    private func watch(_ script: String) throws -> RunMonitor.Result {
+        let (monitor, far) = try QMPClient.pair()
+        let start = """
+            say() { echo "$1" >&3; }
+            answer() {
+                local id=${request##*'"id":'}
+                say '{"return": {"icount": 5, "running": true}, "id": '${id%%[^0-9]*}'}'
+            }
+            shutdown() { say '{"event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-shutdown"}}'; }
+            say '{"QMP": {}}'
+            while read -r request <&3 && [[ $request != *query-replay* ]]; do answer; done
+
+            """
+        let child = try ChildProcess(
+            path: "/bin/bash", arguments: ["bash", "-c", start + script], inheriting: [(far, 3)], output: nil)
+        close(far)
+        let run = RunMonitor(child: child, monitor: monitor)
+        run.timeLimit = 20
+        return run.run()
+    }
+
+    /// It has shut down, does not answer, and does not end until a signal wakes it: that is how it ended.
+    @Test func aQEMUThatWaitsInItsEndIsWoken() throws {
+        let result = try watch(
+            "answer; trap 'exit 7' TERM; read -r request <&3; shutdown; while :; do sleep 0.05; done")
+        #expect(result.process == .exited(status: 7))
+        #expect(result.stop == nil && !result.wasTerminated && !result.wasKilled)
+        #expect(result.shutdownReason == "guest-shutdown" && result.instructions == 5)
+    }
+
+    /// One that ends by itself is asked nothing more and gets no signal, however long it takes.
+    @Test func aQEMUThatHasShutDownIsLeftAlone() throws {
+        let result = try watch("trap 'exit 9' TERM; shutdown; answer; read -t 3 -r request <&3 && exit 8; exit 3")
+        #expect(result.process == .exited(status: 3))
+        #expect(result.stop == nil && result.shutdownReason == "guest-shutdown")
+    }
+}
+
 @Suite struct StandstillTests {
     /// Lines of `info registers`, of both widths.
     @Test(

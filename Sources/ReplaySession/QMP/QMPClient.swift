@@ -102,9 +102,12 @@ public final class QMPClient {
         }
     }
 
-    /// Reads what has come without waiting, then hands over the events so far.
+    /// Reads what has come without waiting, then hands over the events so far. Late answers are dropped, a late greeting
+    /// is kept.
     public func takeEvents() -> [QMPEvent] {
-        while let line = try? nextLine(until: 0) { _ = try? decode(line) }
+        while let line = try? nextLine(until: 0) {
+            if let message = try? decode(line), greeting == nil { greeting = message["QMP"] }
+        }
         defer { events.removeAll() }
         return events
     }
