@@ -34,7 +34,8 @@ let package = Package(
             name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
-        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CCapstone", "CZlib"]),
+        .systemLibrary(name: "CPrefetch"),
+        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CCapstone", "CPrefetch", "CZlib"]),
 
         // What branches tell about the code that ran.
         .target(name: "BranchAnalysis", dependencies: ["LogFormat", "Symbolize"]),

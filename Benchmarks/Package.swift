@@ -15,6 +15,8 @@ let package = Package(
                 .product(name: "LogFormat", package: "tt-analyze"),
             ]),
         .executableTarget(
+            name: "lookup-bench", dependencies: [.product(name: "Symbolize", package: "tt-analyze")]),
+        .executableTarget(
             name: "make-pair",
             dependencies: [
                 .product(name: "LogFormat", package: "tt-analyze"),

@@ -155,58 +155,100 @@ public struct SymbolLookup: @unchecked Sendable {
 
     /// What stands at each of many addresses, in any order; `hits` must be as long as `addresses`.
     ///
-    /// Works in blocks, step by step for a whole block: so the memory accesses of many addresses are under way at once.
+    /// Goes step by step through a batch at a time, and asks for what the next step reads: so the memory accesses of
+    /// many addresses are under way at once.
     public func find(_ addresses: UnsafeBufferPointer<UInt64>, into hits: UnsafeMutableBufferPointer<SymbolHit>) {
         let count = min(addresses.count, hits.count)
         guard let source = addresses.baseAddress, let target = hits.baseAddress else { return }
-        guard pieces.count == 1, pieces[0].count == 1, candidates[0].table.regions.count == 1 else {
-            for index in 0..<count { target[index] = find(source[index]) }
+        var first = 0
+        while first < count {
+            let size = min(SymbolLookup.batchSize, count &- first)
+            findBatch(source + first, size, into: target + first)
+            first &+= size
+        }
+    }
+
+    /// A batch: what lies in the same region of the same file as the first address that any file knows goes through
+    /// together.
+    private func findBatch(
+        _ addresses: UnsafePointer<UInt64>, _ count: Int, into hits: UnsafeMutablePointer<SymbolHit>
+    ) {
+        var found: (piece: Piece, region: Int)?
+        for at in 0..<count where found == nil {
+            guard let piece = piece(addresses[at]) else { continue }
+            let candidate = candidates[Int(piece.first)]
+            found = candidate.table.region(of: addresses[at] &- candidate.slide).map { (piece, $0) }
+        }
+        guard let (piece, number) = found else {
+            for at in 0..<count { hits[at] = find(addresses[at]) }
             return
         }
-        let (low, high) = (pieces[0].low, pieces[0].high)
-        let (slide, module, table) = (candidates[0].slide, candidates[0].module, candidates[0].table)
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SymbolLookup.blockSize) { indices in
-            var first = 0
-            while first < count {
-                let size = min(SymbolLookup.blockSize, count &- first)
-                table.indices(source + first, size, slide: slide, into: indices)
-                for at in 0..<size {
-                    let address = source[first &+ at]
-                    var hit = SymbolHit.unknown
-                    if let segment = table.segments[checked: indices[at]], segment != .empty, address >= low,
-                        address < high
-                    {
-                        hit = SymbolHit(
-                            address: address &- slide, module: module, symbol: segment.symbol, node: segment.node,
-                            file: segment.file, line: segment.line)
-                    }
-                    target[first &+ at] = hit
+        let candidate = candidates[Int(piece.first)]
+        let table = candidate.table
+        let region = table.regions[number]
+        let base = candidate.slide &+ region.base
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { indices in
+            for at in 0..<count { table.blocks.prefetch(table.block(addresses[at] &- base, in: region)) }
+            for at in 0..<count {
+                let address = addresses[at]
+                let isInside = address >= piece.low && address < piece.high && address &- base < region.span
+                indices[at] = isInside ? table.index(address &- base, in: region) ?? .max : .max
+                table.segments.prefetch(indices[at])
+            }
+            for at in 0..<count {
+                let segment = table.segments[checked: indices[at]] ?? .empty
+                if segment != .empty {
+                    hits[at] = SymbolHit(
+                        address: addresses[at] &- candidate.slide, module: candidate.module, symbol: segment.symbol,
+                        node: segment.node, file: segment.file, line: segment.line)
+                } else if indices[at] != .max && piece.count == 1 {
+                    hits[at] = .unknown
+                } else {
+                    hits[at] = find(addresses[at])
                 }
-                first &+= size
             }
         }
     }
 
-    private static let blockSize = 64
+    /// As many as the first-level cache has room for.
+    static let batchSize = 64
 
-    /// The same for addresses in ascending order: a hit is used again as long as the addresses stay in its segment.
+    /// The same for addresses in ascending order, of which many may lie side by side: as long as they stay in the segment
+    /// that a batch ended in, nothing is looked up.
     public func find(
         sorted addresses: UnsafeBufferPointer<UInt64>, into hits: UnsafeMutableBufferPointer<SymbolHit>
     ) {
-        var last: UInt64 = 0
+        let count = min(addresses.count, hits.count)
+        var (last, room): (UInt64, UInt64) = (0, 0)
         var hit = SymbolHit.unknown
-        var end: UInt64 = 0
-        for index in 0..<min(addresses.count, hits.count) {
-            let address = addresses[index]
-            if address >= last && address < end {
-                if hit.isKnown { hit.address &+= address &- last }
-            } else {
-                hit = find(address)
-                end = hit.isKnown ? address &+ tables[Int(hit.module)].room(after: hit.address) : 0
+        var index = 0
+        while index < count {
+            if addresses[index] &- last < room {
+                room &-= addresses[index] &- last
+                hit.address &+= addresses[index] &- last
+                last = addresses[index]
+                hits[index] = hit
+                index &+= 1
+                continue
             }
-            last = address
-            hits[index] = hit
+            let batch = index..<min(index &+ SymbolLookup.batchSize, count)
+            find(UnsafeBufferPointer(rebasing: addresses[batch]), into: .init(rebasing: hits[batch]))
+            index = batch.upperBound
+            (last, hit) = (addresses[index &- 1], hits[index &- 1])
+            room = self.room(at: last, hit)
         }
+    }
+
+    /// How many addresses from this one on have the same answer, or fewer; 0 where nothing is known.
+    private func room(at address: UInt64, _ hit: SymbolHit) -> UInt64 {
+        guard hit.isKnown, let piece = piece(address) else { return 0 }
+        var room = piece.high &- address
+        for index in Int(piece.first)..<Int(piece.first &+ piece.count) {
+            room = min(room, candidates[index].table.room(after: address &- candidates[index].slide))
+            // Those after it have no say.
+            if candidates[index].module == hit.module { break }
+        }
+        return room
     }
 
     /// The same for arrays; hits in the order of the addresses.
@@ -244,6 +286,33 @@ public struct SymbolLookup: @unchecked Sendable {
         }
     }
 
+    /// The inline chains of many hits, one after the other: each frame with the index of its hit.
+    ///
+    /// Goes through a batch at a time as ``find(_:into:)`` does.
+    public func forEachFrame(_ hits: UnsafeBufferPointer<SymbolHit>, _ body: (Int, FrameHit) -> Void) {
+        var first = 0
+        while first < hits.count {
+            let batch = first..<min(first &+ SymbolLookup.batchSize, hits.count)
+            prefetchChains(UnsafeBufferPointer(rebasing: hits[batch]))
+            for index in batch { forEachFrame(hits[index]) { body(index, $0) } }
+            first = batch.upperBound
+        }
+    }
+
+    /// Asks for the first two functions of each chain, and for the texts of the first one.
+    func prefetchChains(_ hits: UnsafeBufferPointer<SymbolHit>, texts: Bool = false) {
+        for hit in hits where hit.isKnown { tables[Int(hit.module)].nodes.prefetch(hit.node) }
+        for hit in hits where hit.isKnown {
+            let table = tables[Int(hit.module)]
+            guard let node = table.nodes[checked: hit.node] else { continue }
+            table.nodes.prefetch(node.parent)
+            if texts {
+                table.names.prefetch(node.name)
+                table.names.prefetch(hit.file)
+            }
+        }
+    }
+
     /// The name of the function symbol that contains the address and the offset in it; `nil` where none does.
     public func symbol(_ hit: SymbolHit) -> (name: String, offset: UInt64)? {
         guard hit.isKnown, let symbol = tables[Int(hit.module)].symbols[checked: hit.symbol] else { return nil }
@@ -253,7 +322,7 @@ public struct SymbolLookup: @unchecked Sendable {
     /// Where, in the run, the code of a frame's function begins.
     func start(_ frame: FrameHit, of hit: SymbolHit) -> UInt64? {
         let table = tables[Int(hit.module)]
-        let own = table.nodes[checked: frame.node]?.low ?? table.symbols[checked: hit.symbol]?.address
+        let own = table.lows[checked: frame.node] ?? table.symbols[checked: hit.symbol]?.address
         return own.map { $0 &+ slides[Int(hit.module)] }
     }
 

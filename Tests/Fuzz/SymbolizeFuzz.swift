@@ -1,19 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// libFuzzer's harness for the readers of ELF and DWARF (through libdw), symbol texts and cached tables. The first byte of the input says
-// what the rest is: 0 a symbol file, else a cached table whose checksums are made right first, so that the fuzzer gets
-// behind them.
+// libFuzzer's harness for all that Symbolize reads. The first byte of the input says what the rest is:
+//
+//     0  a symbol file: an ELF file, or a text (System.map, /proc/kallsyms)
+//     1  a cached table; its checksums are made right first, so that the fuzzer gets behind them
+//     2  sections of DWARF, of which an ELF file is made that is right but for them: for each of `sections` but the last a
+//        length (u32), then their contents; the last one gets the rest
+//     3  a text of symbols, behind a first line that is right
 
 import CTTLog
 import Glibc
 
 private let path = "/tmp/symbolize-fuzz.\(getpid())"
+private let sections = [
+    ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str", ".debug_rnglists", ".debug_info",
+]
+/// `TT_FUZZ_KIND=n`: all inputs are taken for that kind.
+private let onlyKind = getenv("TT_FUZZ_KIND").map { UInt8(truncatingIfNeeded: atoi($0)) }
+
+/// `TT_FUZZ_TABLE_OF=PROGRAM`: leaves the program's table, a seed, in the directory `table`, and ends.
+@_cdecl("LLVMFuzzerInitialize")
+public func initialize(_: UnsafeMutablePointer<Int32>, _: OpaquePointer) -> Int32 {
+    guard let program = getenv("TT_FUZZ_TABLE_OF") else { return 0 }
+    let symbolizer = Symbolizer(cache: SymbolCache(directory: "table"))
+    exit((try? symbolizer.add(String(cString: program))) == nil ? 1 : 0)
+}
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     guard size > 1 else { return 0 }
     let content = UnsafeRawBufferPointer(start: start + 1, count: size - 1)
-    if start[0] == 0 { fuzzFile(content) } else { fuzzTable(content) }
+    switch onlyKind ?? start[0] {
+    case 0: fuzzFile(content)
+    case 1: fuzzTable(content)
+    case 2: fuzzSections(content)
+    default: (Array("ffffffff81000000 T _text\n".utf8) + Array(content)).withUnsafeBytes { fuzzFile($0) }
+    }
     return 0
 }
 
@@ -31,6 +53,55 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer) {
     _ = symbolizer.resolve(name: "main+4")
 }
 
+private func fuzzSections(_ content: UnsafeRawBufferPointer) {
+    let prefix = (sections.count - 1) * 4
+    guard content.count >= prefix else { return }
+    var rest = UnsafeRawBufferPointer(rebasing: content[prefix...])
+    var parts: [UnsafeRawBufferPointer] = []
+    for index in 0..<sections.count - 1 {
+        let length = min(Int(content.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)), rest.count)
+        parts.append(UnsafeRawBufferPointer(rebasing: rest[..<length]))
+        rest = UnsafeRawBufferPointer(rebasing: rest[length...])
+    }
+    parts.append(rest)
+    elfFile(parts).withUnsafeBytes { fuzzFile($0) }
+}
+
+/// A program of one page of code at 0x1000 with these sections.
+private func elfFile(_ parts: [UnsafeRawBufferPointer]) -> [UInt8] {
+    var file = [UInt8](repeating: 0, count: 64)
+    func put(_ value: UInt64, _ size: Int, into bytes: inout [UInt8]) {
+        for index in 0..<size { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(index * 8))) }
+    }
+    var names: [UInt8] = [0]
+    var headers = [UInt8](repeating: 0, count: 64)
+    func add(_ name: String, type: UInt64, flags: UInt64, address: UInt64, offset: Int, size: Int) {
+        put(UInt64(names.count), 4, into: &headers)
+        put(type, 4, into: &headers)
+        for value in [flags, address, UInt64(offset), UInt64(size), 0, 1, 0] { put(value, 8, into: &headers) }
+        names += Array(name.utf8) + [0]
+    }
+    // SHT_NOBITS with SHF_ALLOC and SHF_EXECINSTR.
+    add(".text", type: 8, flags: 6, address: 0x1000, offset: 64, size: 0x1000)
+    for (name, part) in zip(sections, parts) {
+        add(name, type: 1, flags: 0, address: 0, offset: file.count, size: part.count)
+        file += part
+    }
+    add(".shstrtab", type: 3, flags: 0, address: 0, offset: file.count, size: names.count + 10)
+    file += names
+    let table = file.count
+    file += headers
+    var header: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1] + [UInt8](repeating: 0, count: 9)
+    // ET_EXEC, x86-64; no segments.
+    for (value, size) in [(2, 2), (62, 2), (1, 4), (0, 8), (0, 8), (table, 8), (0, 4), (64, 2), (0, 2), (0, 2)] {
+        put(UInt64(value), size, into: &header)
+    }
+    let count = headers.count / 64
+    for value in [64, count, count - 1] { put(UInt64(value), 2, into: &header) }
+    file.replaceSubrange(0..<64, with: header)
+    return file
+}
+
 private func fuzzTable(_ content: UnsafeRawBufferPointer) {
     var bytes = [UInt8](content)
     guard bytes.count >= SymbolTable.headerSize else { return }
@@ -40,7 +111,7 @@ private func fuzzTable(_ content: UnsafeRawBufferPointer) {
     func put(_ value: UInt64, _ offset: Int) {
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: value, toByteOffset: offset, as: UInt64.self) }
     }
-    let sizes = [40, 4, 16, 4, 24, 24, 1, 16] as [UInt64]
+    let sizes = [32, 16, 16, 16, 8, 24, 1, 16] as [UInt64]
     put(SymbolTable.magic, 0)
     put(UInt64(SymbolTable.version) | UInt64(SymbolTable.headerSize) << 32, 8)
     put(UInt64(bytes.count), 16)

@@ -37,6 +37,7 @@ for directory in Symbolize LogFormat BranchAnalysis/Instructions; do
 done
 swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name InstructionsFuzz \
     -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" -I "$root/Sources/CCapstone" \
+    -I "$root/Sources/CPrefetch" \
     -module-cache-path "$work/modules" instructions-sources/*.swift "$root/Tests/Fuzz/InstructionsFuzz.swift" \
     "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/instructions-fuzz"
 

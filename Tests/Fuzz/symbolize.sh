@@ -1,14 +1,15 @@
 #!/bin/sh
 # Builds the fuzz harness of the symbol readers (libdw included) and runs it for some seconds (60 by default).
 #
-#   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR]
+#   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR] [KIND]
 #
+# KIND: files, tables, sections (of DWARF) or texts alone; without it all of them, as the fuzzer likes.
 # The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
 # libFuzzer names; run WORKDIR/symbolize-fuzz FILE to see it again.
 . "$(dirname "$0")/common.sh"
 mkdir -p symbolize-corpus symbolize-seeds
 
-# Seeds: a small program in each version of DWARF, and the table that is made of it.
+# Seeds: a small program in each version of DWARF, its sections, a text of symbols.
 cat >small.c <<'END'
 static inline __attribute__((always_inline)) int inner(int x) { return x * 3 + 1; }
 __attribute__((noinline)) int outer(int x) { int s = 0; while (x--) s += inner(x) ^ inner(s); return s; }
@@ -24,13 +25,52 @@ for version in 2 3 4 5; do
         fi
     done
 done
+if [ ! -e symbolize-seeds/sections-5 ]; then
+    for version in 2 4 5; do
+        gcc -g -gdwarf-$version -O2 -no-pie -fno-pie -nostdlib -Wl,-e,main,-Ttext=0x1000 -o small small.c
+        python3 - small symbolize-seeds/sections-$version <<'END'
+import struct, subprocess, sys
+parts = []
+for name in ["abbrev", "line", "str", "line_str", "rnglists", "info"]:
+    subprocess.run(["objcopy", "--dump-section", f".debug_{name}=part", sys.argv[1], "/dev/null"], stderr=subprocess.DEVNULL)
+    try:
+        parts.append(open("part", "rb").read())
+    except FileNotFoundError:
+        parts.append(b"")
+    subprocess.run(["rm", "-f", "part"])
+with open(sys.argv[2], "wb") as out:
+    out.write(b"\2" + b"".join(struct.pack("<I", len(part)) for part in parts[:-1]) + b"".join(parts))
+END
+    done
+    nm small | sort >small.map
+    { printf '\000'; cat small.map; } >symbolize-seeds/map
+    { printf '\003'; sed 's/$/\t[module]/' small.map; } >symbolize-seeds/kallsyms
+fi
 
 sources=$(find "$root/Sources/Symbolize" -name '*.swift')
 # shellcheck disable=SC2086
 swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name SymbolizeFuzz \
     -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" \
-    -I "$root/Sources/CCapstone" -module-cache-path "$work/modules" $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" \
-    "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/symbolize-fuzz"
+    -I "$root/Sources/CCapstone" -I "$root/Sources/CPrefetch" -module-cache-path "$work/modules" \
+    $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/symbolize-fuzz"
 
+# The table that is made of the last one.
+rm -rf table
+TT_FUZZ_TABLE_OF=$work/small ASAN_OPTIONS=detect_leaks=0 "$work/symbolize-fuzz"
+{ printf '\001'; cat table/*.ttsym; } >symbolize-seeds/table
+
+corpus=symbolize-corpus
+case ${3:-} in
+    "") ;;
+    files) export TT_FUZZ_KIND=0 ;;
+    tables) export TT_FUZZ_KIND=1 ;;
+    sections) export TT_FUZZ_KIND=2 ;;
+    texts) export TT_FUZZ_KIND=3 ;;
+    *) echo "symbolize.sh: $3: expected files, tables, sections or texts" >&2; exit 2 ;;
+esac
+if [ -n "${3:-}" ]; then
+    corpus=symbolize-corpus-$3
+    mkdir -p "$corpus"
+fi
 exec "$work/symbolize-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
-    -max_len=100000 -print_final_stats=1 -artifact_prefix="$work/" "$work/symbolize-corpus" "$work/symbolize-seeds"
+    -max_len=100000 -print_final_stats=1 -artifact_prefix="$work/" "$work/$corpus" "$work/symbolize-seeds"

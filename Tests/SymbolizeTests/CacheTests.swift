@@ -133,37 +133,49 @@ import Testing
     /// Right checksums over wild content: what an attacker would write.
     @Test func hostileTablesNeverTrap() throws {
         typealias Segment = SymbolTable.Segment
-        func region(_ starts: UInt32, _ buckets: UInt32, shift: UInt32 = 6, span: UInt64 = 100) -> SymbolTable.Region {
+        typealias Block = SymbolTable.Block
+        func region(
+            _ segments: UInt32, _ blocks: UInt32, first: UInt32 = 0, span: UInt64 = 100
+        ) -> SymbolTable.Region {
             SymbolTable.Region(
-                base: 10, span: span, firstStart: 0, startCount: starts, firstBucket: 0, bucketCount: buckets,
-                shift: shift)
+                base: 10, span: span, firstSegment: first, segmentCount: segments, firstBlock: first,
+                blockCount: blocks)
         }
         let wild = [
             Segment(symbol: 7, node: 9, file: 99, line: 1), Segment(symbol: 0, node: 0, file: 2, line: 0), .empty,
         ]
-        let nodes = [FunctionNode(name: 77, callFile: 1, callLine: 1, parent: 0, low: 0)]
+        let nodes = [SymbolTable.Node(name: 77, callFile: 1, callLine: 1, parent: 0)]
         let symbols = [FunctionSymbol(address: .max, size: .max, name: 1234, rank: 0)]
-        for buckets in [[0, 0], [900, 1], [2, 2], [UInt32.max, 0]] as [[UInt32]] {
-            let table = try #require(
-                makeTable(
-                    regions: [region(3, 2, span: .max)], starts: [0, 20, 30], segments: wild, buckets: buckets,
-                    nodes: nodes, symbols: symbols, names: [0, 65, 0]))
-            for address in [UInt64(0), 9, 10, 15, 30, 35, 41, 80, 100, 1 << 40, .max] {
-                #expect((table.view.describe(address, module: "m")?.frames.count ?? 0) <= 512)
-                _ = table.view.room(after: address)
+        let regions = [
+            region(3, 2, span: .max), region(3, 1, first: .max), region(0, 0), region(.max, .max),
+            region(.max, .max, first: .max),
+        ]
+        let blocks = [
+            [Block(starts: 1, first: 0), Block(starts: 0, first: 1)], [Block(starts: .max, first: 900)],
+            [Block(starts: 0, first: 0), Block(starts: 1 << 63, first: .max)], [],
+        ]
+        for region in regions {
+            for blocks in blocks {
+                let table = try #require(
+                    makeTable(
+                        regions: [region], blocks: blocks, segments: wild, nodes: nodes, lows: [.max],
+                        symbols: symbols, names: [0, 65, 0]))
+                for address in [UInt64(0), 9, 10, 15, 30, 35, 41, 80, 100, 1 << 40, .max] {
+                    #expect((table.view.describe(address, module: "m")?.frames.count ?? 0) <= 512)
+                    _ = table.view.room(after: address)
+                }
+                let many = [UInt64](repeating: 31, count: 100)
+                let lookup = SymbolLookup([(range: 0..<UInt64.max, slide: 0, table: table)])
+                let hits = lookup.find(many)
+                for hit in hits { lookup.forEachFrame(hit) { _ in } }
+                hits.withUnsafeBufferPointer { lookup.forEachFrame($0) { _, _ in } }
+                #expect(table.view.ranges(named: "x").isEmpty)
+                #expect(table.view.aliases(at: .max).count == 1)
             }
-            let many = [UInt64](repeating: 31, count: 100)
-            let lookup = SymbolLookup([(range: 0..<UInt64.max, slide: 0, table: table)])
-            for hit in lookup.find(many) { lookup.forEachFrame(hit) { _ in } }
-            #expect(table.view.ranges(named: "x").isEmpty)
-            #expect(table.view.aliases(at: .max).count == 1)
         }
         // What cannot be right is not opened at all.
-        #expect(makeTable(regions: [region(4, 2)], starts: [0, 20, 30], segments: wild, buckets: [0, 0]) == nil)
-        #expect(makeTable(regions: [region(3, 3)], starts: [0, 20, 30], segments: wild, buckets: [0, 0]) == nil)
-        #expect(
-            makeTable(regions: [region(3, 2, shift: 64)], starts: [0, 20, 30], segments: wild, buckets: [0, 0]) == nil)
-        #expect(makeTable(regions: [], starts: [0], segments: [], buckets: []) == nil)
-        #expect(makeTable(regions: [], starts: [], segments: [], buckets: [], names: [65]) == nil)
+        #expect(makeTable(regions: [], blocks: [], segments: [], nodes: nodes, lows: []) == nil)
+        #expect(makeTable(regions: [], blocks: [], segments: [], names: [65]) == nil)
+        #expect(makeTable(regions: [], blocks: [], segments: [], names: []) == nil)
     }
 }

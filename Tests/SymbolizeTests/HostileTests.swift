@@ -17,9 +17,29 @@ import Testing
         }
     }
 
-    private static func mutate(_ bytes: [UInt8], using generator: inout Seeded) -> [UInt8] {
-        var bytes = bytes
-        switch Int.random(in: 0..<5, using: &generator) {
+    /// A program, and where its debug sections stand in it.
+    private struct Original {
+        var bytes: [UInt8]
+        var debugSections: [Range<Int>]
+
+        init(_ path: String) throws {
+            bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+            let image = try ELFImage(path: path, machine: 62)
+            debugSections = [
+                ".debug_info", ".debug_abbrev", ".debug_line", ".debug_line_str", ".debug_str",
+                ".debug_rnglists", ".debug_ranges",
+            ].compactMap { name in
+                image.section(named: name).map {
+                    Int($0.header.sh_offset)..<Int($0.header.sh_offset) + Int($0.header.sh_size)
+                }
+            }
+        }
+    }
+
+    private static func mutate(_ original: Original, using generator: inout Seeded) -> [UInt8] {
+        var bytes = original.bytes
+        let numbers: [UInt64] = [0, .max, 0x7fff_ffff, 0xffff_ffff, 1 << 63]
+        switch Int.random(in: 0..<7, using: &generator) {
         case 0:  // single bits, anywhere
             for _ in 0..<Int.random(in: 1...40, using: &generator) {
                 bytes[Int.random(in: bytes.indices, using: &generator)] ^=
@@ -30,7 +50,7 @@ import Testing
         case 2:  // hostile numbers
             for _ in 0..<Int.random(in: 1...20, using: &generator) {
                 let at = Int.random(in: 0..<bytes.count - 8, using: &generator)
-                let value: UInt64 = [0, .max, 0x7fff_ffff, 0xffff_ffff, 1 << 63].randomElement(using: &generator) ?? 0
+                let value = numbers.randomElement(using: &generator) ?? 0
                 for index in 0..<8 { bytes[at + index] = UInt8(truncatingIfNeeded: value >> UInt64(index * 8)) }
             }
         case 3:  // one stretch copied over another
@@ -38,11 +58,19 @@ import Testing
             let from = Int.random(in: 0..<bytes.count - length, using: &generator)
             let to = Int.random(in: 0..<bytes.count - length, using: &generator)
             bytes.replaceSubrange(to..<to + length, with: Array(bytes[from..<from + length]))
-        default:  // the section headers, which stand last
+        case 4:  // the section headers, which stand last
             let headers = bytes.count - 64 * 36
             for _ in 0..<Int.random(in: 1...8, using: &generator) {
                 bytes[Int.random(in: headers..<bytes.count, using: &generator)] = UInt8.random(
                     in: 0...255, using: &generator)
+            }
+        default:  // one section of DWARF: its beginning, or anywhere in it
+            let section = original.debugSections.randomElement(using: &generator) ?? bytes.indices
+            let part = Bool.random(using: &generator) ? section : section.prefix(64)
+            for _ in 0..<Int.random(in: 1...12, using: &generator) {
+                bytes[Int.random(in: part, using: &generator)] =
+                    ([0, 0xff, 0x7f, 0x80, UInt8.random(in: 0...255, using: &generator)]
+                        .randomElement(using: &generator) ?? 0)
             }
         }
         return bytes
@@ -52,10 +80,11 @@ import Testing
         let scratch = try ScratchDirectory()
         var generator = Seeded(state: 20_261_121)
         let originals = try [Programs.Variant.pie, .dwarf4, .compressed].map {
-            [UInt8](try Data(contentsOf: URL(fileURLWithPath: try Programs.build($0, in: scratch.url))))
+            try Original(try Programs.build($0, in: scratch.url))
         }
+        #expect(originals.allSatisfy { $0.debugSections.count >= 5 })
         var (read, refused, warned) = (0, 0, 0)
-        for round in 0..<7500 {
+        for round in 0..<10_000 {
             let path = try scratch.write(
                 Self.mutate(originals[round % originals.count], using: &generator), to: "mutated")
             let symbolizer = Symbolizer()
@@ -72,13 +101,13 @@ import Testing
             }
             _ = symbolizer.resolve(name: "outer+4")
         }
-        #expect(read > 2000)
-        #expect(refused > 200)
-        #expect(warned > 200)
+        #expect(read > 4000)
+        #expect(refused > 300)
+        #expect(warned > 1000)
     }
 
     /// Cached tables with wrong bytes, the checksums made right again: what no checksum stops.
-    @Test func mutatedTablesNeverTrap() throws {
+    @Test func tenThousandMutatedTablesNeverTrap() throws {
         let scratch = try ScratchDirectory()
         var generator = Seeded(state: 4711)
         let program = try ELFImage(path: try Programs.build(.pie, in: scratch.url), machine: 62)
@@ -93,12 +122,14 @@ import Testing
         }
         original += [UInt8](repeating: 0, count: (64 - original.count % 64) % 64)
         var opened = 0
-        for round in 0..<2500 {
+        for round in 0..<10_000 {
             var bytes = original
-            // A header with wrong sizes is refused early, so most rounds change what comes behind it.
+            // A header with wrong sizes is refused early, so most rounds change what comes behind it: everything, or
+            // regions and blocks, which stand first.
             let isHeader = round % 4 == 0
+            let end = round % 2 == 0 ? bytes.count : 2048
             for _ in 0..<Int.random(in: 1...(isHeader ? 3 : 60), using: &generator) {
-                let place = Int.random(in: isHeader ? 48..<320 : 512..<bytes.count, using: &generator)
+                let place = Int.random(in: isHeader ? 48..<320 : 512..<end, using: &generator)
                 bytes[place] =
                     [0, 0xff, 0x7f, 0x80, UInt8.random(in: 0...255, using: &generator)].randomElement(
                         using: &generator) ?? 0
@@ -123,12 +154,57 @@ import Testing
                 _ = table.view.ranges(named: "outer")
             }
         }
-        #expect(opened > 500)
+        #expect(opened > 5000)
+    }
+
+    /// Texts of symbols with wrong bytes, cut lines, wild numbers, no end of a line.
+    @Test func tenThousandMutatedTextsNeverTrap() throws {
+        let scratch = try ScratchDirectory()
+        var generator = Seeded(state: 65_537)
+        var text = ""
+        for index in 0..<200 {
+            let address = String(0xffff_ffff_8100_0000 + UInt64(index * index * 48), radix: 16)
+            let kind = ["T", "t", "W", "D", "b"][index % 5]
+            text += "\(address) \(kind) name_\(index / 3)\(index % 7 == 0 ? "\t[module]" : "")\n"
+        }
+        let original = [UInt8](text.utf8)
+        let pieces = [
+            "ffffffffffffffff T last\n", "0000000000000000 T zero\n", "T\n", "\n\n", " \t ", "\0", "\u{ff}\u{fe}",
+            "7fffffffffffffff t middle\n", String(repeating: "a", count: 5000), "123456789abcdef01 T long\n",
+        ].map { [UInt8]($0.utf8) }
+        var (read, refused) = (0, 0)
+        for _ in 0..<10_000 {
+            var bytes = original
+            for _ in 0..<Int.random(in: 1...8, using: &generator) where !bytes.isEmpty {
+                let at = Int.random(in: bytes.indices, using: &generator)
+                switch Int.random(in: 0..<4, using: &generator) {
+                case 0: bytes[at] = UInt8.random(in: 0...255, using: &generator)
+                case 1: bytes.removeSubrange(at..<min(at + 400, bytes.count))
+                case 2: bytes.insert(contentsOf: pieces.randomElement(using: &generator) ?? [], at: at)
+                default: bytes.insert(contentsOf: bytes[at...].prefix(300), at: 0)
+                }
+            }
+            let path = try scratch.write(bytes, to: "System.map")
+            let symbolizer = Symbolizer()
+            do throws(SymbolError) {
+                let info = try symbolizer.add(path)
+                read += 1
+                for _ in 0..<20 {
+                    let address = UInt64.random(in: info.range.lowerBound...info.range.upperBound, using: &generator)
+                    #expect((symbolizer.symbolize(address)?.frames.count ?? 0) <= 1)
+                }
+            } catch {
+                refused += 1
+            }
+            _ = symbolizer.resolve(name: "name_7")
+        }
+        #expect(read > 5000)
+        #expect(refused > 100)
     }
 
     private static func repairChecksums(_ bytes: inout [UInt8]) {
         bytes.withUnsafeMutableBytes { raw in
-            let sizes = [40, 4, 16, 4, 24, 24, 1, 16]
+            let sizes = [32, 16, 16, 16, 8, 24, 1, 16]
             for (index, size) in sizes.enumerated() {
                 let offset = raw.loadUnaligned(fromByteOffset: 128 + index * 24, as: Int.self)
                 let count = raw.loadUnaligned(fromByteOffset: 136 + index * 24, as: Int.self)

@@ -11,14 +11,14 @@ extension ScratchDirectory {
 
 /// A table that holds this and nothing else, however wild.
 func makeTable(
-    regions: [SymbolTable.Region], starts: [UInt32], segments: [SymbolTable.Segment], buckets: [UInt32],
-    nodes: [FunctionNode] = [], symbols: [FunctionSymbol] = [], names: [UInt8] = [0]
+    regions: [SymbolTable.Region], blocks: [SymbolTable.Block], segments: [SymbolTable.Segment],
+    nodes: [SymbolTable.Node] = [], lows: [UInt64] = [], symbols: [FunctionSymbol] = [], names: [UInt8] = [0]
 ) -> SymbolTable? {
     let memory = TableMemory()
     let view = SymbolTable.View(
-        regions: memory.keep(regions), starts: memory.keep(starts), segments: memory.keep(segments),
-        buckets: memory.keep(buckets), nodes: memory.keep(nodes), symbols: memory.keep(symbols),
-        names: memory.keep(names), text: memory.keep([]))
+        regions: memory.keep(regions), blocks: memory.keep(blocks), segments: memory.keep(segments),
+        nodes: memory.keep(nodes), lows: memory.keep(lows), symbols: memory.keep(symbols), names: memory.keep(names),
+        text: memory.keep([]))
     return SymbolTable(
         view, low: 0, high: .max, lowestSegment: nil, functionCount: nodes.count, hasDWARF: true, owner: memory)
 }

@@ -30,7 +30,7 @@ extension SymbolTable {
             search.found = nil
         }
         var builder = TableBuilder(program: program, debugFile: search.found, alternate: alternate)
-        guard let table = builder.build(), table.view.starts.count > 0 else {
+        guard let table = builder.build(), table.view.segments.count > 0 else {
             throw SymbolError(file: path, kind: .noSymbols)
         }
         // What is wrong outside of the file may be put right: such a table must not stay.

@@ -6,22 +6,36 @@ extension SymbolTable.View {
     typealias Region = SymbolTable.Region
     typealias Segment = SymbolTable.Segment
 
-    /// Where in `segments` an address of the file stands; `nil` where nothing is known.
+    /// Where in `segments` an address of the file stands; `nil` where nothing is known. Out of bounds in hostile tables.
     @inline(__always)
-    func index(of address: UInt64) -> Int? {
-        guard let region = region(of: address) else { return nil }
-        return index(UInt32(truncatingIfNeeded: address &- region.base), in: region)
+    func index(of address: UInt64) -> UInt32? {
+        guard let number = region(of: address) else { return nil }
+        return index(address &- regions[number].base, in: regions[number])
+    }
+
+    /// The same for an address that lies so many bytes into a region.
+    @inline(__always)
+    func index(_ offset: UInt64, in region: Region) -> UInt32? {
+        guard offset &>> SymbolTable.Block.shift < UInt64(region.blockCount) else {
+            return region.firstSegment &+ region.segmentCount &- 1
+        }
+        return blocks[checked: block(offset, in: region)]?.index(offset)
     }
 
     @inline(__always)
-    private func region(of address: UInt64) -> Region? {
+    func block(_ offset: UInt64, in region: Region) -> UInt32 {
+        region.firstBlock &+ UInt32(truncatingIfNeeded: offset &>> SymbolTable.Block.shift)
+    }
+
+    @inline(__always)
+    func region(of address: UInt64) -> Int? {
         if regions.count == 1 {
-            return address &- regions[0].base < regions[0].span ? regions[0] : nil
+            return address &- regions[0].base < regions[0].span ? 0 : nil
         }
         return searchRegion(address)
     }
 
-    private func searchRegion(_ address: UInt64) -> Region? {
+    private func searchRegion(_ address: UInt64) -> Int? {
         var low = 0
         var high = regions.count
         while low < high {
@@ -29,72 +43,36 @@ extension SymbolTable.View {
             if regions[middle].base <= address { low = middle &+ 1 } else { high = middle }
         }
         guard low > 0, address &- regions[low - 1].base < regions[low - 1].span else { return nil }
-        return regions[low - 1]
-    }
-
-    @inline(__always)
-    private func index(_ offset: UInt32, in region: Region) -> Int? {
-        let bucket = offset &>> region.shift
-        guard bucket < region.bucketCount else { return nil }
-        return index(offset, from: buckets[Int(region.firstBucket) &+ Int(bucket)], in: region)
-    }
-
-    /// Goes on from a bucket's entry.
-    @inline(__always)
-    private func index(_ offset: UInt32, from entry: UInt32, in region: Region) -> Int? {
-        let end = Int(region.firstStart) &+ Int(region.startCount)
-        let index = Int(entry)
-        guard index >= Int(region.firstStart), index < end else { return nil }
-        // Starts are few in a bucket. Eight are compared at once, without a branch that nobody could predict.
-        guard index &+ 9 <= end else { return search(offset, from: index, to: end) }
-        let next = starts.start + (index &+ 1)
-        var count = 0
-        for lane in 0..<8 { count &+= next[lane] <= offset ? 1 : 0 }
-        return count < 8 ? index &+ count : search(offset, from: index &+ 8, to: end)
-    }
-
-    /// The segments of many addresses of a table with one region, as indices; all ones where nothing is known.
-    func indices(
-        _ addresses: UnsafePointer<UInt64>, _ count: Int, slide: UInt64,
-        into indices: UnsafeMutableBufferPointer<UInt32>
-    ) {
-        let region = regions[0]
-        for at in 0..<count {
-            let offset = addresses[at] &- slide &- region.base
-            let bucket = offset &>> UInt64(region.shift)
-            let isInside = offset < region.span && bucket < UInt64(region.bucketCount)
-            indices[at] = isInside ? buckets[Int(region.firstBucket) &+ Int(bucket)] : .max
-        }
-        for at in 0..<count where indices[at] != .max {
-            let offset = UInt32(truncatingIfNeeded: addresses[at] &- slide &- region.base)
-            indices[at] = self.index(offset, from: indices[at], in: region).map(UInt32.init) ?? .max
-        }
-    }
-
-    /// The last start at or before `offset`, by halves.
-    private func search(_ offset: UInt32, from first: Int, to end: Int) -> Int {
-        var (low, high) = (first, end)
-        while high &- low > 1 {
-            let middle = (low &+ high) / 2
-            if starts[middle] <= offset { low = middle } else { high = middle }
-        }
-        return low
+        return low - 1
     }
 
     /// The segment that an address (of the file, not of the run) lies in.
     @inline(__always)
     func segment(at address: UInt64) -> Segment {
-        guard let index = index(of: address) else { return .empty }
-        return segments[index]
+        index(of: address).flatMap { segments[checked: $0] } ?? .empty
     }
 
-    /// How many addresses from this one on lie in the same segment.
+    /// How many addresses from this one on lie in the same segment, or fewer: it looks only so far.
     func room(after address: UInt64) -> UInt64 {
-        guard let region = region(of: address), let index = index(of: address) else { return 0 }
-        let end = Int(region.firstStart) &+ Int(region.startCount)
-        let next = index &+ 1 < end ? UInt64(starts[index &+ 1]) : region.span
+        guard let number = region(of: address) else { return 0 }
+        let region = regions[number]
         let offset = address &- region.base
-        return next > offset ? next &- offset : 0
+        var block = offset &>> SymbolTable.Block.shift
+        guard block < UInt64(region.blockCount) else { return region.span &- offset }
+        // Starts behind this byte.
+        var mask = 0 &- (2 &<< (offset & 63))
+        let limit = min(block &+ 64, UInt64(region.blockCount))
+        while block < limit {
+            guard let found = blocks[checked: region.firstBlock &+ UInt32(truncatingIfNeeded: block)] else { return 0 }
+            let starts = found.starts & mask
+            if starts != 0 {
+                return block &<< SymbolTable.Block.shift &+ UInt64(starts.trailingZeroBitCount) &- offset
+            }
+            mask = .max
+            block &+= 1
+        }
+        let end = block &<< SymbolTable.Block.shift
+        return (block < UInt64(region.blockCount) ? min(end, region.span) : region.span) &- offset
     }
 
     /// The name behind an id, as it stands in the table.
@@ -126,7 +104,7 @@ extension SymbolTable.View {
         var (file, line) = (segment.file, segment.line)
         var node = segment.node
         while frames.count < SymbolTable.chainLimit, let function = nodes[checked: node] {
-            let offset = address &- function.low
+            let offset = address &- (lows[checked: node] ?? 0)
             frames.append(
                 SourceFrame(
                     function: function.name == 0 ? "??" : name(function.name), file: file == 0 ? nil : name(file),
@@ -181,11 +159,16 @@ extension SymbolTable.View {
 
     /// Where the symbol that holds at `address` ends.
     private func end(after address: UInt64) -> UInt64 {
-        guard let region = region(of: address), var index = index(of: address) else { return address }
-        let owner = segments[index].symbol
-        let end = Int(region.firstStart) &+ Int(region.startCount)
-        while index < end, segments[index].symbol == owner { index &+= 1 }
-        return index < end ? region.base &+ UInt64(starts[index]) : region.base &+ region.span
+        let owner = segment(at: address).symbol
+        var at = address
+        // No table has more stretches than this.
+        for _ in 0..<segments.count &+ blocks.count &+ regions.count {
+            let room = room(after: at)
+            guard room > 0, at &+ room > at else { break }
+            at &+= room
+            guard segment(at: at).symbol == owner else { break }
+        }
+        return at
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CPrefetch
 import CTTLog
 import Glibc
 
@@ -8,7 +9,7 @@ import Glibc
 ///
 ///     offset  size  field
 ///          0     8  magic "TTSYMTB" and a NUL
-///          8     4  version, 1
+///          8     4  version, 2
 ///         12     4  size of this header, 512
 ///         16     8  size of the file
 ///         24     8  XXH3-64 of the header from offset 32 on
@@ -23,18 +24,21 @@ import Glibc
 ///
 /// All numbers are little-endian. The sections, in this order, each beginning at a multiple of 64:
 ///
-///     0  regions   {base u64, span u64, first start u32, starts u32, first bucket u32, buckets u32, shift u32, 0 u32}
-///     1  starts    u32: from base + start on (up to the next start) the segment with the same number holds
+///     0  regions   {base u64, span u64, first segment u32, segments u32, first block u32, blocks u32}, by base
+///     1  blocks    {starts u64, first u32, 0 u32}, one for each 64 bytes of a region from its base on: bit n of `starts`
+///                  is set where a segment begins at the block's byte n; `first` numbers the first segment that does, or
+///                  would
 ///     2  segments  {symbol u32, node u32, file u32, line u32}; all ones: no symbol, no node; 0: no file, no line
-///     3  buckets   u32: for each run of 1 << shift bytes from base on the last start at or before its first byte
-///     4  nodes     {name u32, call file u32, call line u32, parent u32, low u64}; parent all ones: a function
+///     3  nodes     {name u32, call file u32, call line u32, parent u32}; parent all ones: a function
+///     4  lows      u64: the lowest address of the code of the node with the same number
 ///     5  symbols   {address u64, size u64, name u32, rank u32}, by address
 ///     6  names     bytes: NUL-terminated strings, named by their offset; offset 0 is the empty name; ends with a NUL
 ///     7  text      {low u64, high u64}: where code stands
 ///
-/// A file is cut into regions where more than `SymbolTable.largestGap` bytes between two starts say nothing, so that
-/// numbers of 32 bits do. Header, regions and the last byte of `names` are checked when a table is opened; every other
-/// number is checked before it is used as an index: a checksum does not stop a hostile file.
+/// So the segment of an address is found by counting bits: a lookup touches one block, one segment and, for each frame
+/// of the chain, one node. A region ends where nothing is known for a while, so that empty blocks do not outweigh the
+/// table; behind its last block the last segment holds. Header and the last byte of `names` are checked when a table is
+/// opened; every other number is checked before it is used as an index: a checksum does not stop a hostile file.
 struct SymbolTable: @unchecked Sendable {
     /// What holds over one stretch of addresses; `Boundary.none` where something is not known.
     struct Segment: Equatable, Sendable, BitwiseCopyable {
@@ -50,12 +54,41 @@ struct SymbolTable: @unchecked Sendable {
         var base: UInt64
         /// Bytes from the base to one past what the last segment holds for.
         var span: UInt64
-        var firstStart: UInt32
-        var startCount: UInt32
-        var firstBucket: UInt32
-        var bucketCount: UInt32
-        var shift: UInt32
+        var firstSegment: UInt32
+        var segmentCount: UInt32
+        var firstBlock: UInt32
+        var blockCount: UInt32
+    }
+
+    /// Where segments begin in 64 bytes of code.
+    struct Block: Sendable, BitwiseCopyable {
+        /// A bit for each byte, the lowest one for the lowest address.
+        var starts: UInt64
+        /// The number of the first segment that begins here, or would.
+        var first: UInt32
         var reserved: UInt32 = 0
+
+        /// Bytes of code, as a power of two.
+        static let shift: UInt64 = 6
+
+        /// The segment that holds at a byte of the block.
+        @inline(__always)
+        func index(_ byte: UInt64) -> UInt32 {
+            let upToHere = starts & ((2 &<< (byte & 63)) &- 1)
+            return first &+ UInt32(truncatingIfNeeded: upToHere.nonzeroBitCount) &- 1
+        }
+    }
+
+    /// A function or an inlined copy: what a walk up a chain needs of it.
+    struct Node: Sendable, BitwiseCopyable {
+        var name: StringPool.ID
+        /// Where the call stood that was inlined (inlined copies only).
+        var callFile: StringPool.ID
+        var callLine: UInt32
+        /// The node that this one was inlined into; `FunctionNode.noParent` for a function.
+        var parent: UInt32
+
+        var isInlined: Bool { parent != FunctionNode.noParent }
     }
 
     /// One array of plain values.
@@ -69,15 +102,21 @@ struct SymbolTable: @unchecked Sendable {
 
         @inline(__always)
         subscript(index: Int) -> Element { start[index] }
+
+        /// Asks for an element that will be read soon.
+        @inline(__always)
+        func prefetch(_ index: UInt32) {
+            if Int(index) < count { CPrefetch.prefetch(start + Int(index)) }
+        }
     }
 
     /// The sections, for lookups: plain pointers, so that hot loops count no references.
     struct View: @unchecked Sendable, BitwiseCopyable {
         let regions: Column<Region>
-        let starts: Column<UInt32>
+        let blocks: Column<Block>
         let segments: Column<Segment>
-        let buckets: Column<UInt32>
-        let nodes: Column<FunctionNode>
+        let nodes: Column<Node>
+        let lows: Column<UInt64>
         let symbols: Column<FunctionSymbol>
         let names: Column<UInt8>
         let text: Column<TextRange>
@@ -99,13 +138,10 @@ struct SymbolTable: @unchecked Sendable {
         var high: UInt64
     }
 
-    /// Between starts that lie further apart a new region begins.
-    static let largestGap: UInt64 = 1 << 28
-
     // MARK: - Header
 
     static let magic: UInt64 = 0x0042_544d_5953_5454
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let headerSize = 512
     static let sectionCount = 8
 
@@ -128,9 +164,9 @@ struct SymbolTable: @unchecked Sendable {
                 start: area.start.assumingMemoryBound(to: Element.self),
                 count: area.count / MemoryLayout<Element>.stride)
         }
-        guard let regions = section(0, Region.self), let starts = section(1, UInt32.self),
-            let segments = section(2, Segment.self), let buckets = section(3, UInt32.self),
-            let nodes = section(4, FunctionNode.self), let symbols = section(5, FunctionSymbol.self),
+        guard let regions = section(0, Region.self), let blocks = section(1, Block.self),
+            let segments = section(2, Segment.self), let nodes = section(3, Node.self),
+            let lows = section(4, UInt64.self), let symbols = section(5, FunctionSymbol.self),
             let names = section(6, UInt8.self), let text = section(7, TextRange.self),
             let low: UInt64 = header.load(48), let high: UInt64 = header.load(56), low <= high,
             let lowestSegment: UInt64 = header.load(64), let functions: UInt32 = header.load(72),
@@ -138,8 +174,8 @@ struct SymbolTable: @unchecked Sendable {
         else { return nil }
         self.init(
             View(
-                regions: regions, starts: starts, segments: segments, buckets: buckets, nodes: nodes,
-                symbols: symbols, names: names, text: text),
+                regions: regions, blocks: blocks, segments: segments, nodes: nodes, lows: lows, symbols: symbols,
+                names: names, text: text),
             low: low, high: high, lowestSegment: lowestSegment == .max ? nil : lowestSegment,
             functionCount: Int(functions),
             hasDWARF: hasDWARF == 1, owner: owner)
@@ -151,14 +187,7 @@ struct SymbolTable: @unchecked Sendable {
         owner: AnyObject
     ) {
         let names = view.names
-        guard view.segments.count == view.starts.count, names.count > 0, names[names.count - 1] == 0 else { return nil }
-        for index in 0..<view.regions.count {
-            let region = view.regions[index]
-            guard UInt64(region.firstStart) + UInt64(region.startCount) <= UInt64(view.starts.count),
-                UInt64(region.firstBucket) + UInt64(region.bucketCount) <= UInt64(view.buckets.count),
-                region.shift < 32, region.startCount > 0
-            else { return nil }
-        }
+        guard view.lows.count == view.nodes.count, names.count > 0, names[names.count - 1] == 0 else { return nil }
         self.view = view
         self.low = low
         self.high = high
@@ -187,10 +216,10 @@ struct SymbolTable: @unchecked Sendable {
             at = (at + raw.count + 63) & ~63
         }
         add(view.regions)
-        add(view.starts)
+        add(view.blocks)
         add(view.segments)
-        add(view.buckets)
         add(view.nodes)
+        add(view.lows)
         add(view.symbols)
         add(view.names)
         add(view.text)

@@ -12,7 +12,7 @@ extension TableBuilder {
         var names = symbolNames
         let maps = readers.map { names.absorb($0.names) }
         let memory = TableMemory()
-        let (nodes, firstNode) = joinNodes(readers, maps, memory)
+        let (nodes, lows, firstNode) = joinNodes(readers, maps, memory)
 
         let boundaries = Parallel.Results<[Boundary]>(1)
         let rows = Parallel.Results<[LineRow]>(1)
@@ -25,37 +25,40 @@ extension TableBuilder {
 
         var merge = TableMerge(capacity: bySymbol.count + byNode.count + byLine.count, memory: memory)
         merge.run(bySymbol, byNode, byLine)
-        let buckets = merge.buckets()
+        let (regions, blocks) = merge.index(memory)
         let view = SymbolTable.View(
-            regions: memory.keep(merge.regions), starts: merge.startColumn, segments: merge.segmentColumn,
-            buckets: memory.keep(buckets), nodes: nodes, symbols: memory.keep(symbols),
-            names: memory.keep(names.bytes),
+            regions: memory.keep(regions), blocks: blocks, segments: merge.segmentColumn, nodes: nodes, lows: lows,
+            symbols: memory.keep(symbols), names: memory.keep(names.bytes),
             text: memory.keep(text.map { SymbolTable.TextRange(low: $0.lowerBound, high: $0.upperBound) }))
         return SymbolTable(
             view, low: text.first?.lowerBound ?? 0, high: text.last?.upperBound ?? 0, lowestSegment: lowestSegment,
             functionCount: nodes.count, hasDWARF: readers.contains { $0.compileUnits > 0 }, owner: memory)
     }
 
-    /// All nodes, and the number of each reader's first.
+    /// All nodes, where their code begins, and the number of each reader's first.
     private static func joinNodes(
         _ readers: [UnitReader], _ maps: [[StringPool.ID]], _ memory: TableMemory
-    ) -> (SymbolTable.Column<FunctionNode>, [UInt32]) {
+    ) -> (SymbolTable.Column<SymbolTable.Node>, SymbolTable.Column<UInt64>, [UInt32]) {
         let count = readers.reduce(0) { $0 &+ $1.nodes.count }
-        let target = memory.allocate(count, FunctionNode.self)
+        let nodes = memory.allocate(count, SymbolTable.Node.self)
+        let lows = memory.allocate(count, UInt64.self)
         var firsts: [UInt32] = []
         var at = 0
         for (reader, map) in zip(readers, maps) {
             let first = UInt32(truncatingIfNeeded: at)
             firsts.append(first)
-            for var node in reader.nodes {
-                node.name = map[Int(node.name)]
-                node.callFile = map[Int(node.callFile)]
-                if node.parent != FunctionNode.noParent { node.parent &+= first }
-                target[at] = node
+            for node in reader.nodes {
+                nodes[at] = SymbolTable.Node(
+                    name: map[Int(node.name)], callFile: map[Int(node.callFile)], callLine: node.callLine,
+                    parent: node.isInlined ? node.parent &+ first : FunctionNode.noParent)
+                lows[at] = node.low
                 at &+= 1
             }
         }
-        return (SymbolTable.Column(start: UnsafePointer(target), count: count), firsts)
+        return (
+            SymbolTable.Column(start: UnsafePointer(nodes), count: count),
+            SymbolTable.Column(start: UnsafePointer(lows), count: count), firsts
+        )
     }
 }
 

@@ -11,13 +11,21 @@ final class TableMemory: @unchecked Sendable {
     }
 
     /// Room for elements, uninitialised. Pages that are never written cost nothing.
+    ///
+    /// Large ones are asked for in huge pages: addresses looked up at random would find no small page's translation.
     func allocate<Element: BitwiseCopyable>(_ count: Int, _: Element.Type) -> UnsafeMutablePointer<Element> {
-        guard let block = malloc(max(count, 1) * MemoryLayout<Element>.stride) else {
+        let size = max(count, 1) * MemoryLayout<Element>.stride
+        let isLarge = size >= 2 * TableMemory.hugePage
+        var block: UnsafeMutableRawPointer?
+        guard posix_memalign(&block, isLarge ? TableMemory.hugePage : 64, size) == 0, let block else {
             fatalError("out of memory: \(count) elements of a symbol table")
         }
+        if isLarge { madvise(block, size, MADV_HUGEPAGE) }
         blocks.append(block)
         return block.bindMemory(to: Element.self, capacity: count)
     }
+
+    private static let hugePage = 1 << 21
 
     /// A copy of an array.
     func keep<Element: BitwiseCopyable>(_ array: [Element]) -> SymbolTable.Column<Element> {
@@ -29,21 +37,20 @@ final class TableMemory: @unchecked Sendable {
     }
 }
 
-/// Lays the boundaries of symbols, functions and lines over each other: starts and segments, cut into regions.
+/// Lays the boundaries of symbols, functions and lines over each other: segments, and the index that finds them.
 struct TableMerge {
-    private(set) var regions: [SymbolTable.Region] = []
-    private let starts: UnsafeMutablePointer<UInt32>
+    private let starts: UnsafeMutablePointer<UInt64>
     private let segments: UnsafeMutablePointer<SymbolTable.Segment>
     private var count = 0
+    /// The memory of what is not part of the table.
+    private let scratch = TableMemory()
 
     /// - Parameter capacity: no more boundaries than this.
     init(capacity: Int, memory: TableMemory) {
-        // Where a region has to end in the middle of a segment, the segment is there twice.
-        starts = memory.allocate(capacity * 2 + 2, UInt32.self)
-        segments = memory.allocate(capacity * 2 + 2, SymbolTable.Segment.self)
+        starts = scratch.allocate(capacity + 1, UInt64.self)
+        segments = memory.allocate(capacity + 1, SymbolTable.Segment.self)
     }
 
-    var startColumn: SymbolTable.Column<UInt32> { .init(start: UnsafePointer(starts), count: count) }
     var segmentColumn: SymbolTable.Column<SymbolTable.Segment> {
         .init(start: UnsafePointer(segments), count: count)
     }
@@ -82,55 +89,66 @@ struct TableMerge {
     }
 
     private mutating func append(_ low: UInt64, _ segment: SymbolTable.Segment) {
-        if let region = regions.last {
-            let last = region.base &+ UInt64(starts[count &- 1])
-            let isFar = low &- last > SymbolTable.largestGap || low &- region.base > UInt64(UInt32.max)
-            if isFar {
-                close(at: low)
-            } else {
-                starts[count] = UInt32(truncatingIfNeeded: low &- region.base)
-                segments[count] = segment
-                count &+= 1
-                regions[regions.count &- 1].startCount &+= 1
-                regions[regions.count &- 1].span = low &- region.base &+ 1
-                return
-            }
-        }
-        guard segment != .empty else { return }
-        regions.append(
-            SymbolTable.Region(
-                base: low, span: 1, firstStart: UInt32(truncatingIfNeeded: count), startCount: 1, firstBucket: 0,
-                bucketCount: 0, shift: 6))
-        starts[count] = 0
+        starts[count] = low
         segments[count] = segment
         count &+= 1
     }
 
-    /// Ends the last region at `address` at the latest; its last segment holds until there.
-    private mutating func close(at address: UInt64) {
-        guard let region = regions.last, segments[count &- 1] != .empty else { return }
-        regions[regions.count &- 1].span = min(address &- region.base, UInt64(UInt32.max))
+    /// The index of the segments, cut into regions where it would be empty for long.
+    func index(_ memory: TableMemory) -> (
+        regions: [SymbolTable.Region], blocks: SymbolTable.Column<SymbolTable.Block>
+    ) {
+        let largestGap = largestGap
+        var regions: [SymbolTable.Region] = []
+        var blockCount = 0
+        var first = 0
+        while first < count {
+            var end = first &+ 1
+            while end < count, starts[end] &- starts[end &- 1] <= largestGap { end &+= 1 }
+            let size = Int((starts[end &- 1] &- starts[first]) &>> SymbolTable.Block.shift) &+ 1
+            // The last segment of all says that nothing is known any more.
+            let next = end < count ? starts[end] : starts[end &- 1] &+ 1
+            regions.append(
+                SymbolTable.Region(
+                    base: starts[first], span: max(next, starts[end &- 1]) &- starts[first],
+                    firstSegment: UInt32(truncatingIfNeeded: first),
+                    segmentCount: UInt32(truncatingIfNeeded: end &- first),
+                    firstBlock: UInt32(truncatingIfNeeded: blockCount), blockCount: UInt32(truncatingIfNeeded: size)))
+            blockCount &+= size
+            first = end
+        }
+        let blocks = memory.allocate(blockCount, SymbolTable.Block.self)
+        for region in regions { fill(blocks + Int(region.firstBlock), region) }
+        return (regions, SymbolTable.Column(start: UnsafePointer(blocks), count: blockCount))
     }
 
-    /// Buckets of 64 bytes, or larger ones where the addresses are spread so far that those would outweigh the table.
-    /// Sets the regions' parts of them.
-    mutating func buckets() -> [UInt32] {
-        var buckets: [UInt32] = []
-        for number in regions.indices {
-            var region = regions[number]
-            let limit = UInt64(region.startCount) &* 4 &+ 1024
-            while (region.span &- 1) &>> UInt64(region.shift) >= limit { region.shift &+= 1 }
-            region.firstBucket = UInt32(truncatingIfNeeded: buckets.count)
-            let end = Int(region.firstStart) &+ Int(region.startCount)
-            var index = Int(region.firstStart)
-            for bucket in 0...((region.span &- 1) &>> UInt64(region.shift)) {
-                let offset = bucket &<< UInt64(region.shift)
-                while index &+ 1 < end, UInt64(starts[index &+ 1]) <= offset { index &+= 1 }
-                buckets.append(UInt32(truncatingIfNeeded: index))
+    private func fill(_ blocks: UnsafeMutablePointer<SymbolTable.Block>, _ region: SymbolTable.Region) {
+        var filled = 0
+        for index in region.firstSegment..<region.firstSegment &+ region.segmentCount {
+            let offset = starts[Int(index)] &- region.base
+            let block = Int(offset &>> SymbolTable.Block.shift)
+            while filled <= block {
+                blocks[filled] = SymbolTable.Block(starts: 0, first: index)
+                filled &+= 1
             }
-            region.bucketCount = UInt32(truncatingIfNeeded: buckets.count) &- region.firstBucket
-            regions[number] = region
+            blocks[block].starts |= 1 &<< (offset & 63)
         }
-        return buckets
+    }
+
+    /// Starts that lie further apart are in two regions: as much as leaves the index a few times the table's size.
+    private var largestGap: UInt64 {
+        // How many blocks lie between starts that are 1 << n to 1 << (n + 1) bytes apart.
+        var blocks = [UInt64](repeating: 0, count: 64)
+        for index in stride(from: 1, to: count, by: 1) {
+            let gap = starts[index] &- starts[index &- 1]
+            blocks[63 &- min(gap.leadingZeroBitCount, 63)] &+= min(gap &>> SymbolTable.Block.shift, 1 << 32) &+ 1
+        }
+        let limit = UInt64(count) &* 4 &+ 1 << 16
+        var total: UInt64 = 0
+        for power in 0..<64 {
+            total &+= blocks[power]
+            if total > limit { return 1 &<< UInt64(power) &- 1 }
+        }
+        return .max
     }
 }
