@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CElfutils
+import Glibc
 
 /// The debug information of a file, opened by libdw.
 ///
@@ -12,6 +13,9 @@ final class DebugInfo: @unchecked Sendable {
         var entry: UInt64
         /// Bytes, header included.
         var size: UInt64
+
+        /// No header of a unit is larger (DWARF 5, 64-bit, a type unit's).
+        static let largestHeader: UInt = 40
     }
 
     /// `Dwarf *`; `nil` when the file has no DWARF that libdw can open.
@@ -59,6 +63,23 @@ final class DebugInfo: @unchecked Sendable {
             units.append(Unit(entry: offset &+ UInt64(headerSize), size: next &- offset))
             offset = next
         }
+    }
+
+    /// Gives back the memory of a unit that has been read: as many pages of the file stay mapped as are looked at. What
+    /// is asked for again is read again.
+    ///
+    /// - Parameter entry: The unit's first entry in memory, where libdw sees it.
+    func release(_ unit: Unit, entry: UnsafeMutableRawPointer?) {
+        var size = 0
+        guard let entry, let elf, let start = elf_rawfile(elf, &size) else { return }
+        let file = UInt(bitPattern: start)..<UInt(bitPattern: start) &+ UInt(size)
+        let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+        let low = (UInt(bitPattern: entry) &+ page &- 1) & ~(page &- 1)
+        // The header stands before the entry: so much less.
+        let high = (UInt(bitPattern: entry) &+ UInt(unit.size) &- Unit.largestHeader) & ~(page &- 1)
+        // A section that was inflated stands elsewhere.
+        guard low < high, file.contains(low), high <= file.upperBound else { return }
+        madvise(UnsafeMutableRawPointer(bitPattern: low), Int(high &- low), MADV_DONTNEED)
     }
 
     /// libdw inflates what it needs when it opens a file; this sees what it left.

@@ -61,6 +61,8 @@ struct UnitReader {
             damagedUnits += 1
             return
         }
+        let start = entry.addr
+        defer { info.release(unit, entry: start) }
         let tag = Int(dwarf_tag(&entry))
         guard tag == DW_TAG_compile_unit || tag == DW_TAG_skeleton_unit else { return }
         compileUnits += 1
