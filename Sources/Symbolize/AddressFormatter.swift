@@ -37,11 +37,26 @@ public struct AddressFormatter: Sendable {
         }
     }
 
-    /// Appends the answer for what is not an address.
-    public func appendUnknown(to text: inout TextBuffer) {
-        switch style {
-        case .addr2line: appendLines(0, .unknown, to: &text)
-        case .json: appendObject(0, .unknown, to: &text)
+    /// Appends the answers for many addresses of the run, each on lines of its own; `nil` for what is not an address.
+    public func append(_ addresses: [UInt64?], to text: inout TextBuffer) {
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: SymbolLookup.batchSize) { asked in
+            withUnsafeTemporaryAllocation(of: SymbolHit.self, capacity: SymbolLookup.batchSize) { hits in
+                for first in stride(from: 0, to: addresses.count, by: SymbolLookup.batchSize) {
+                    let size = min(SymbolLookup.batchSize, addresses.count &- first)
+                    for at in 0..<size { asked[at] = addresses[first &+ at] ?? 0 }
+                    lookup.find(UnsafeBufferPointer(rebasing: asked[..<size]), into: hits)
+                    for at in 0..<size where addresses[first &+ at] == nil { hits[at] = .unknown }
+                    lookup.prefetchChains(UnsafeBufferPointer(rebasing: hits[..<size]), texts: true)
+                    for at in 0..<size {
+                        switch style {
+                        case .addr2line: appendLines(asked[at], hits[at], to: &text)
+                        case .json:
+                            appendObject(asked[at], hits[at], to: &text)
+                            text.append(0x0a)
+                        }
+                    }
+                }
+            }
         }
     }
 

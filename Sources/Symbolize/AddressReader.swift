@@ -31,8 +31,9 @@ public struct AddressReader: ~Copyable {
             }
             filled += count
             isAtEnd = count == 0
+            var end = isAtEnd ? filled : lastLineEnd()
             // A line as long as the buffer is no address.
-            let end = isAtEnd || filled == buffer.count ? filled : lastLineEnd()
+            if end == 0 && filled == buffer.count { end = filled }
             if end > 0 {
                 let addresses = parse(UnsafeBufferPointer(rebasing: buffer[..<end]), symbolizer)
                 start.update(from: start + end, count: filled - end)
@@ -50,17 +51,18 @@ public struct AddressReader: ~Copyable {
     }
 
     private func parse(_ text: UnsafeBufferPointer<UInt8>, _ symbolizer: Symbolizer) -> [UInt64?] {
+        guard let start = text.baseAddress else { return [] }
         var addresses: [UInt64?] = []
         var at = 0
         while at < text.count {
-            var end = at
-            while end < text.count && text[end] != 0x0a { end &+= 1 }
-            let line = UnsafeBufferPointer(rebasing: text[at..<end])
-            at = end &+ 1
-            if line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) { continue }
-            addresses.append(
-                AddressReader.hexadecimal(line)
-                    ?? AddressReader.address(String(decoding: line, as: UTF8.self), symbolizer))
+            let end = memchr(start + at, 0x0a, text.count &- at).map { UnsafeRawPointer($0) - UnsafeRawPointer(start) }
+            let line = UnsafeBufferPointer(rebasing: text[at..<(end ?? text.count)])
+            at &+= line.count &+ 1
+            if let address = AddressReader.hexadecimal(line) {
+                addresses.append(address)
+            } else if !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) {
+                addresses.append(AddressReader.address(String(decoding: line, as: UTF8.self), symbolizer))
+            }
         }
         return addresses
     }
@@ -95,13 +97,11 @@ public struct AddressReader: ~Copyable {
     }
 }
 
-/// The value of a hexadecimal digit.
+/// The value of a hexadecimal digit. Without branches: nothing can foresee which digits are letters.
 @inline(__always)
 func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case 0x30...0x39: byte &- 0x30
-    case 0x41...0x46: byte &- 0x41 &+ 10
-    case 0x61...0x66: byte &- 0x61 &+ 10
-    default: nil
-    }
+    let digit = byte &- 0x30
+    let letter = (byte | 0x20) &- 0x61
+    let value = letter < 6 ? letter &+ 10 : digit
+    return value < 16 && (value < 10 || letter < 6) ? value : nil
 }

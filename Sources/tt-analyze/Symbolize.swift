@@ -82,15 +82,8 @@ struct Symbolize: ParsableCommand {
         var unknown = 0
         while let addresses = try reader.next(symbolizer) {
             text.removeAll()
-            for address in addresses {
-                if let address {
-                    formatter.append(address, to: &text)
-                } else {
-                    unknown += 1
-                    formatter.appendUnknown(to: &text)
-                }
-                if format == .json { text.append(0x0a) }
-            }
+            formatter.append(addresses, to: &text)
+            unknown += addresses.count { $0 == nil }
             text.withBytes { Output.standard.write($0) }
             Output.standard.flush()
         }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Testing
+
+@testable import Symbolize
+
+/// Lists of addresses on standard input.
+@Suite struct AddressReaderTests {
+    private let scratch: ScratchDirectory
+
+    init() throws { scratch = try ScratchDirectory() }
+
+    private func read(_ text: String) throws -> [UInt64?] {
+        let path = try scratch.write(text.utf8, to: "addresses")
+        let descriptor = open(path, O_RDONLY)
+        defer { close(descriptor) }
+        var reader = AddressReader(descriptor)
+        var found: [UInt64?] = []
+        while let addresses = try reader.next(Symbolizer()) { found += addresses }
+        return found
+    }
+
+    /// Lines lie across the ends of the pieces in which the file is read.
+    @Test func aLongListIsReadLineByLine() throws {
+        let addresses = (0..<60_000).map { (index: UInt64) in
+            (index &* 0x9e37_79b9_7f4a_7c15) >> (index % 40)
+        }
+        #expect(try read(addresses.map { hexadecimal($0) }.joined(separator: "\n")) == addresses)
+        #expect(try read(addresses.map { String($0, radix: 16).uppercased() + " \r\n" }.joined()) == addresses)
+    }
+
+    @Test func linesThatAreNoAddressesAreToldApart() throws {
+        let long = String(repeating: "1", count: 300_000)
+        let lines: [(String, [UInt64?])] = [
+            ("0x10", [16]), ("10", [16]), ("  0XfF\t", [255]), ("", []), (" \t", []), ("0x", [nil]), ("xyz", [nil]),
+            ("12 13", [nil]), ("ffffffffffffffff", [.max]), ("00ffffffffffffffff", [.max]),
+            ("1ffffffffffffffff", [nil]), ("g", [nil]), ("`", [nil]), ("1:2", [nil]), ("@", [nil]), ("/", [nil]),
+        ]
+        for (line, expected) in lines { #expect(try read(line + "\n") == expected, "\(line)") }
+        #expect(try read(lines.map { $0.0 }.joined(separator: "\n")) == lines.flatMap { $0.1 })
+        // Longer than the reader keeps: no address, and what follows is read.
+        let found = try read("\(long)\n0x20\n")
+        #expect(found.dropLast().allSatisfy { $0 == nil } && !found.dropLast().isEmpty && found.last == 0x20)
+    }
+
+    @Test func everyDigitIsRead() {
+        for byte in UInt8.min...UInt8.max {
+            let text = String(UnicodeScalar(byte))
+            #expect(hexadecimalDigit(byte) == (byte < 0x80 ? UInt8(text, radix: 16) : nil), "\(byte)")
+        }
+    }
+}
