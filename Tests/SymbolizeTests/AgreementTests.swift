@@ -46,6 +46,26 @@ import Testing
         try compareWithBinutils(Self.tinyGuest)
     }
 
+    /// Two stripped programs whose debug files share a third one, as Debian's packages have them.
+    @Test(arguments: [Programs.Variant.pie, .dwarf4])
+    func everyAddressAgreesWhereDwzMovedWhatIsCommon(_ variant: Programs.Variant) throws {
+        let scratch = try ScratchDirectory()
+        let whole = try Programs.build(variant, in: scratch.url)
+        let names = ["one", "two"]
+        for name in names {
+            _ = try run(["objcopy", "--only-keep-debug", whole, scratch.path("\(name).debug")])
+        }
+        _ = try run(["dwz", "-m", scratch.path("common.debug")] + names.map { scratch.path("\($0).debug") })
+        for name in names {
+            let debug = scratch.path("\(name).debug")
+            #expect(try ELFImage(path: debug, machine: 62).section(named: ".gnu_debugaltlink") != nil)
+            let stripped = scratch.path(name)
+            _ = try run(["objcopy", "--strip-all", "--add-gnu-debuglink=\(debug)", whole, stripped])
+            #expect(try Symbolizer().add(stripped).warnings.isEmpty)
+            try compareWithElfutils(stripped)
+        }
+    }
+
     private static let tinyGuest = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../hypervisor/guests/tiny/build/tiny.elf").standardized.path
 

@@ -80,7 +80,7 @@ enum DebugFiles {
             paths += debuginfodDirectories().map { "\($0)/\(text)/debuginfo" }
         }
         for path in paths where MappedFile.exists(path) {
-            guard let found = try? ELFImage(path: path, machine: nil) else { continue }
+            guard let found = try? ELFImage(path: path, machine: nil, mustBeLinked: false) else { continue }
             let supplement = supplementary(found.rawSection(".debug_sup"), isSupplement: 1)
             if found.buildID == identity || supplement?.identity == identity { return found }
         }

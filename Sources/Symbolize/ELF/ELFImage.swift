@@ -34,8 +34,11 @@ final class ELFImage: @unchecked Sendable {
 
     private static let isReady: Bool = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
 
-    /// Opens a linked file for `machine` (ELF `e_machine`); any machine when `nil`.
-    init(path: String, machine expected: UInt16?) throws(SymbolError) {
+    /// Opens a file for `machine` (ELF `e_machine`); any machine when `nil`.
+    ///
+    /// - Parameter mustBeLinked: Whether an object file is refused: its addresses mean nothing. The file that dwz moves
+    ///   common debug information to is one.
+    init(path: String, machine expected: UInt16?, mustBeLinked: Bool = true) throws(SymbolError) {
         func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
 
         let file = try MappedFile(path: path)
@@ -53,7 +56,7 @@ final class ELFImage: @unchecked Sendable {
             problem = .damagedELF(ELFImage.lastMessage)
         } else if let expected, header.e_machine != expected {
             problem = .wrongMachine(expected: expected, found: header.e_machine)
-        } else if header.e_type != UInt16(ET_EXEC) && header.e_type != UInt16(ET_DYN) {
+        } else if mustBeLinked && header.e_type != UInt16(ET_EXEC) && header.e_type != UInt16(ET_DYN) {
             problem = .notLinked(type: header.e_type)
         } else {
             problem = nil
