@@ -32,6 +32,7 @@ extension UnitReader {
         guard seenPrograms.insert(lines).inserted else { return true }
         rowBudget &-= count
         var first = rows.count
+        var lastEnd: UInt64?
         for index in 0..<count {
             var (address, isEnd, number) = (Dwarf_Addr(0), false, Int32(0))
             guard let line = dwarf_onesrcline(lines, index), dwarf_lineaddr(line, &address) == 0,
@@ -39,6 +40,9 @@ extension UnitReader {
             else { return false }
             if isEnd {
                 endSequence(at: address, first: &first)
+                lastEnd = address
+            } else if address == lastEnd, dwarf_haspc(&unit, address) <= 0 {
+                // A row without code that stood before the end of its sequence: nothing of this unit is there.
             } else if text.containsSorted(address) {
                 let file = intern(file: dwarf_linesrc(line, nil, nil))
                 append(LineRow(address: address, file: file, line: UInt32(clamping: number)), first: first)
