@@ -8,11 +8,14 @@ import ToolSupport
 extension CodeMatch {
     /// Warns of symbol files that do not belong to a log: names from them would be nonsense. Looks at a small sample, so
     /// that it costs a command little.
-    public static func warn(_ log: LogFile, _ symbolizer: Symbolizer) throws {
+    ///
+    /// - Parameter confirmed: Modules of the symbolizer that are known to belong to it.
+    static func warn(_ log: LogFile, _ symbolizer: Symbolizer, except confirmed: Set<Int>) throws {
         guard log.header.features.contains(.branches), log.header.machine == 62 || log.header.machine == 3 else {
             return
         }
-        let (code, _) = CodeMap.of(symbolizer.modules, machine: log.header.machine)
+        let modules = symbolizer.modules.enumerated().filter { !confirmed.contains($0.offset) }.map(\.element)
+        let (code, _) = CodeMap.of(modules, machine: log.header.machine)
         try warn(log, code, placeCount: 500)
     }
 

@@ -2,47 +2,7 @@
 
 import ArgumentParser
 import LogFormat
-import Symbolize
 import ToolSupport
-
-/// `--symbols`.
-public struct SymbolOptions: ParsableArguments {
-    @Option(
-        name: .customLong("symbols"),
-        help: ArgumentHelp(
-            "Name addresses after this ELF file (a kernel's vmlinux, a program built with -g); may be repeated, the "
-                + "first file that knows an address wins. FILE@ADDRESS: its lowest segment was loaded there. FILE+SLIDE: "
-                + "it ran that much higher than it was linked. FILE,FROM:TO: it answers only for these addresses. "
-                + "Separate debug files, System.map and /proc/kallsyms serve too.",
-            valueName: "file[@address|+slide][,from:to]"),
-        completion: .file())
-    public var files: [String] = []
-
-    @Flag(
-        help: "Read symbol files anew instead of keeping their tables in $XDG_CACHE_HOME/tt-analyze/symbols.")
-    public var noCache = false
-
-    public init() {}
-
-    /// Reads the files; `nil` when there are none. What is wrong with a file that serves all the same is said on
-    /// stderr.
-    ///
-    /// - Parameter machine: the guest's processor (``FileHeader/machine``); any when `nil`.
-    public func symbolizer(machine: UInt16?) throws -> Symbolizer? {
-        try symbolizer(files, machine: machine)
-    }
-
-    /// The same for other files than those of the option.
-    public func symbolizer(_ files: [String], machine: UInt16?) throws -> Symbolizer? {
-        guard !files.isEmpty else { return nil }
-        let symbolizer = Symbolizer(cache: noCache ? .off : .standard)
-        for file in files {
-            let module = try symbolizer.add(try SymbolFile(argument: file), machine: machine)
-            for warning in module.warnings { Diagnostics.warning(warning.description) }
-        }
-        return symbolizer
-    }
-}
 
 /// `--range` and `--around`.
 public struct RangeOptions: ParsableArguments {

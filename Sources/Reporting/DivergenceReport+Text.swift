@@ -190,7 +190,7 @@ extension DivergenceReport {
             text = "\(Words.count(a, "branch", "branches")) differ, then the runs agree again"
         } else {
             text =
-                "after \(Words.count(a, "branch", "branches")) of the original and \(Words.grouped(b)) of the replay "
+                "after \(Words.count(a, "branch", "branches")) of the original and \(RowText.grouped(b)) of the replay "
                 + "the runs agree again"
         }
         text += " for \(convergence.isOpenEnded ? "at least " : "")"

@@ -25,17 +25,17 @@ public struct DivergenceReport {
     /// - Parameters:
     ///   - symbolizer: names the addresses of the original.
     ///   - replaySymbolizer: names those of the replay; nil when both ran the same code.
-    ///   - symbolFiles: the symbol files, as a command line names them.
+    ///   - symbolArguments: what names the symbol files on a command line.
     ///   - stateDirectory: the directory of a recording made by tt-record.
     public init(
         alignment: Alignment, original: LogFile, replay: LogFile, symbolizer: Symbolizer?,
-        replaySymbolizer: Symbolizer? = nil, symbolFiles: [String] = [], stateDirectory: String? = nil
+        replaySymbolizer: Symbolizer? = nil, symbolArguments: [String] = [], stateDirectory: String? = nil
     ) {
         self.alignment = alignment
         self.original = original
         self.replay = replay
         places = Places(original: symbolizer, replay: replaySymbolizer ?? symbolizer)
-        symbolArguments = symbolFiles.flatMap { ["--symbols", $0] }
+        self.symbolArguments = symbolArguments
         self.stateDirectory = stateDirectory
     }
 

@@ -3,6 +3,7 @@
 import Alignment
 import LogFormat
 import LogTools
+import ToolSupport
 
 extension Verdict {
     /// The verdict in a few words: what stands at the head of a report.
@@ -28,18 +29,7 @@ extension Verdict {
 enum Words {
     /// `1 branch`, `2,029,514 branches`.
     static func count(_ number: UInt64, _ singular: String, _ plural: String? = nil) -> String {
-        "\(grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
-    }
-
-    /// Digits in groups of three.
-    static func grouped(_ number: UInt64) -> String {
-        let digits = Array(String(number))
-        var text = ""
-        for (index, digit) in digits.enumerated() {
-            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
-            text.append(digit)
-        }
-        return text
+        "\(RowText.grouped(number)) \(number == 1 ? singular : plural ?? singular + "s")"
     }
 
     /// `an interrupt`, `a port-read`.

@@ -32,6 +32,14 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case wrongMachine(expected: UInt16, found: UInt16)
         /// The file has no code: a list of symbols, or a separate debug file. (A warning.)
         case noCode
+        /// The file, and so many others, are kernel modules, whose code the kernel changed when it loaded them. (A warning.)
+        case noModuleCode(others: Int)
+        /// The text is no list of kernel modules.
+        case noModules
+        /// The list of kernel modules has addresses of 0 only, as users without the right see it.
+        case hiddenModules
+        /// The kernel module has compressed debug sections: the first one.
+        case compressedModule(section: String)
         /// The file has neither function symbols nor DWARF.
         case noSymbols
         /// The file has function symbols, but no DWARF: there will be no source lines. (A warning.)
@@ -88,11 +96,22 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
             "is a damaged ELF file: \(message)"
         case .notLinked(let type):
             "is \(typeName(type)): its addresses are not those of a run; give the linked program or kernel"
+                + (type == 1 ? ", or for a kernel module where it was loaded: FILE@ADDRESS" : "")
         case .wrongMachine(let expected, let found):
             "is for another processor: expected \(machineName(expected)), found \(machineName(found))"
         case .noCode:
             "has no code (a list of symbols, or a separate debug file): no instructions from it; "
                 + "give the program or kernel itself"
+        case .noModuleCode(let others):
+            "is a kernel module\(others > 0 ? ", as are \(others) other files" : ""): the kernel changes a module's code "
+                + "when it loads it, so none is used"
+        case .noModules:
+            "is no list of kernel modules; expected the text of /proc/modules, or of grep . /sys/module/*/sections/*"
+        case .hiddenModules:
+            "has no addresses, all are 0; read /proc/modules as root with kernel.kptr_restrict at 0 or 1"
+        case .compressedModule(let section):
+            "is a kernel module with compressed DWARF (\(section)), which cannot be relocated; "
+                + "objcopy --decompress-debug-sections makes it whole"
         case .noSymbols:
             "has neither function symbols nor DWARF (stripped?); give the file before it was stripped"
         case .noDWARF:

@@ -7,6 +7,7 @@ import Glibc
 ///     vmlinux
 ///     init@0x555555554000                      its lowest loaded segment stands there
 ///     vmlinux+0x1c000000                       loaded that much higher than it was linked (KASLR); -0x… lower
+///     virtio.ko@0xffffffffc057b000             a kernel module: its code was loaded there (/proc/modules)
 ///     program,0x400000:0x500000                answers only for these addresses of the run
 ///
 /// Numbers are hexadecimal with `0x`, else decimal. A file whose name contains `@`, `+` or `,` is taken as it is when it
@@ -14,6 +15,8 @@ import Glibc
 public struct SymbolFile: Hashable, Sendable {
     /// Where a file was loaded.
     public enum Placement: Hashable, Sendable {
+        /// Nobody says: where it was linked to, unless the log shows something else.
+        case linked
         /// That many bytes above (below, when negative) where it was linked to.
         case slide(Int64)
         /// Its lowest loaded segment at this address.
@@ -25,11 +28,21 @@ public struct SymbolFile: Hashable, Sendable {
     /// The addresses of the run that the file answers for; all of its code when `nil`. FROM is in it, TO is not.
     public var range: Range<UInt64>?
 
-    public init(path: String, slide: Int64 = 0, range: Range<UInt64>? = nil) {
+    /// For a kernel module: the addresses of the run of its sections, by their names. Such a file is placed by the slide from
+    /// where modules are linked to.
+    var sections: [String: UInt64] = [:]
+
+    /// How a kernel module is to be linked; `nil` where nothing says where it stood.
+    var moduleSections: [String: UInt64]? {
+        if case .address = placement { return sections }
+        return sections.isEmpty ? nil : sections
+    }
+
+    public init(path: String, slide: Int64, range: Range<UInt64>? = nil) {
         self.init(path: path, placement: .slide(slide), range: range)
     }
 
-    public init(path: String, placement: Placement, range: Range<UInt64>? = nil) {
+    public init(path: String, placement: Placement = .linked, range: Range<UInt64>? = nil) {
         self.path = path
         self.placement = placement
         self.range = range
@@ -69,6 +82,10 @@ public struct SymbolFile: Hashable, Sendable {
         if text.first == "-" { return parseSlide(text).map(Placement.slide) }
         return parseNumber(text).map(Placement.address)
     }
+
+    /// What was added to a file's addresses, as a command line says it: a number, hexadecimal with `0x`, else decimal,
+    /// with a sign where it is negative; `nil` when it is none.
+    public static func slide(_ text: String) -> Int64? { parseSlide(Substring(text)) }
 
     /// A signed 64-bit number; a slide of a kernel may also be given as its unsigned form.
     private static func parseSlide(_ text: Substring) -> Int64? {

@@ -19,6 +19,20 @@ public final class Symbolizer: Sendable {
         var table: SymbolTable
         /// Whether the range was given; else it is where the code is.
         var hasOwnRange: Bool
+
+        mutating func move(slide: Int64) {
+            info.slide = slide
+            if !hasOwnRange { info.range = Symbolizer.range(of: table, slide: slide) }
+        }
+
+        /// The stretches of addresses of the run that have code, ascending.
+        var code: [Range<UInt64>] {
+            let slide = UInt64(bitPattern: info.slide)
+            return (0..<table.view.text.count).compactMap { index in
+                let (low, high) = (table.view.text[index].low &+ slide, table.view.text[index].high &+ slide)
+                return low < high ? (low..<high).clamped(to: info.range) : nil
+            }.filter { !$0.isEmpty }
+        }
     }
 
     private struct State: Sendable {
@@ -51,48 +65,81 @@ public final class Symbolizer: Sendable {
     public func add(
         _ path: String, slide: Int64 = 0, range: Range<UInt64>? = nil, machine: UInt16? = 62
     ) throws(SymbolError) -> ModuleInfo {
-        try add(path, placement: .slide(slide), range: range, machine: machine)
+        try add(SymbolFile(path: path, slide: slide, range: range), machine: machine)
     }
 
-    private func add(
-        _ path: String, placement: SymbolFile.Placement, range: Range<UInt64>?, machine: UInt16?
-    ) throws(SymbolError) -> ModuleInfo {
-        let (table, warnings) = try SymbolTable.load(path: path, machine: machine, cache: cache)
+    /// Reads a file as a command line names it. A kernel module must have an address.
+    @discardableResult
+    public func add(_ file: SymbolFile, machine: UInt16? = 62) throws(SymbolError) -> ModuleInfo {
+        let (path, placement, range) = (file.path, file.placement, file.range)
+        let (table, warnings, isKernelModule) = try SymbolTable.load(
+            path: path, machine: machine, sections: file.moduleSections, cache: cache)
         let slide: Int64 =
             switch placement {
+            case .linked: 0
             case .slide(let slide): slide
             case .address(let address): Int64(bitPattern: address &- (table.lowestSegment ?? table.low))
             }
-        var info = ModuleInfo(
+        let info = ModuleInfo(
             path: path, slide: slide, range: range ?? Symbolizer.range(of: table, slide: slide),
             symbolCount: table.view.symbols.count,
-            functionCount: table.functionCount, warnings: warnings)
+            functionCount: table.functionCount, isKernelModule: isKernelModule, warnings: warnings)
         return state.withLock { state in
-            for other in state.modules where other.info.range.overlaps(info.range) {
-                let common = other.info.range.clamped(to: info.range)
-                info.warnings.append(
-                    SymbolError(
-                        file: path,
-                        kind: .overlaps(other: other.info.path, from: common.lowerBound, to: common.upperBound)))
-            }
             state.modules.append(Module(info: info, table: table, hasOwnRange: range != nil))
             state.updateLookup()
             return info
         }
     }
 
-    /// Gives a module another slide, as found by ``estimateSlide(module:calls:alignment:)``. A range that was given
+    /// Gives a module another slide, as found by ``estimateSlide(module:targets:alignment:)``. A range that was given
     /// stays; else the module answers for where its code is then.
     ///
     /// - Parameter module: An index into ``modules``; one that is not there changes nothing.
     public func move(module: Int, slide: Int64) {
         state.withLock { state in
             guard state.modules.indices.contains(module) else { return }
-            state.modules[module].info.slide = slide
-            if !state.modules[module].hasOwnRange {
-                state.modules[module].info.range = Symbolizer.range(of: state.modules[module].table, slide: slide)
-            }
+            state.modules[module].move(slide: slide)
             state.updateLookup()
+        }
+    }
+
+    /// Adds a module once more, with another slide: a program that ran at several places.
+    ///
+    /// - Parameter module: An index into ``modules``; one that is not there changes nothing.
+    public func repeatModule(_ module: Int, slide: Int64) {
+        state.withLock { state in
+            guard state.modules.indices.contains(module) else { return }
+            var copy = state.modules[module]
+            copy.move(slide: slide)
+            state.modules.append(copy)
+            state.updateLookup()
+        }
+    }
+
+    /// The addresses that a module's code has in the file, slide not added; `nil` when there is no such module.
+    public func linkedRange(module: Int) -> Range<UInt64>? { table(module).map { $0.low..<$0.high } }
+
+    /// Whether a module cannot have run where it was linked to: a position-independent program or library, which are
+    /// linked to addresses from 0 on, where no system lets a program run.
+    public func isPositionIndependent(module: Int) -> Bool {
+        table(module)?.lowestSegment.map { $0 < Symbolizer.lowestAddress } ?? false
+    }
+
+    /// Linux's vm.mmap_min_addr.
+    private static let lowestAddress: UInt64 = 0x10000
+
+    /// For each module the first one before it that has code at the same addresses, where that one wins.
+    public var overlaps: [SymbolError] {
+        let modules = state.withLock { $0.modules }
+        return modules.indices.compactMap { index in
+            let code = modules[index].code
+            for other in modules[..<index] where other.info.range.overlaps(modules[index].info.range) {
+                guard let common = other.code.firstCommonRange(code) else { continue }
+                return SymbolError(
+                    file: modules[index].info.path,
+                    kind: .overlaps(other: other.info.path, from: common.lowerBound, to: common.upperBound))
+            }
+            return nil
         }
     }
 
@@ -103,12 +150,6 @@ public final class Symbolizer: Sendable {
 
     func table(_ module: Int) -> SymbolTable? {
         state.withLock { $0.modules.indices.contains(module) ? $0.modules[module].table : nil }
-    }
-
-    /// Reads a file as a command line names it.
-    @discardableResult
-    public func add(_ file: SymbolFile, machine: UInt16? = 62) throws(SymbolError) -> ModuleInfo {
-        try add(file.path, placement: file.placement, range: file.range, machine: machine)
     }
 
     /// The files added so far, in order.
@@ -175,6 +216,8 @@ public struct ModuleInfo: Hashable, Sendable {
     public var symbolCount: Int
     /// Functions and inlined copies that DWARF describes.
     public var functionCount: Int
+    /// Whether it is a Linux kernel module: its names serve, its code does not.
+    public var isKernelModule = false
     /// What is wrong with the file although it serves; to be shown to the user.
     public var warnings: [SymbolError]
 }

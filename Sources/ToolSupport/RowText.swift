@@ -32,6 +32,17 @@ public enum RowText {
         return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }
 
+    /// A number for people, digits in groups of three: `131,298,850`.
+    public static func grouped(_ number: some UnsignedInteger) -> String {
+        let digits = Array(String(number))
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { text.append(",") }
+            text.append(digit)
+        }
+        return text
+    }
+
     /// An address, hexadecimal: `0xffffffff81000000`.
     public static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 }

@@ -69,12 +69,11 @@ struct BTSDump: ParsableCommand {
                 "\(log.path): holds no branches (mode \(log.header.mode)); tt-analyze events prints the rest")
         }
         if calls.isChosen { return try dumpCalls(log, &health) }
-        let symbolizer = try symbols.symbolizer(machine: log.header.machine)
+        let (from, to) = range.bounds
+        let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, checks: !instructions)
         if instructions { return try dumpInstructions(log, symbolizer, &health) }
-        if let symbolizer { try CodeMatch.warn(log, symbolizer) }
         var rows = BranchRows(log, format: format, symbolizer: symbolizer, lines: lines)
         rows.begin(log: log)
-        let (from, to) = range.bounds
         let width = log.counterWidth
         for vcpu in vcpu.map({ [$0] }) ?? log.vcpus {
             var branches = log.branches(vcpu: vcpu, from: from, to: to)

@@ -47,8 +47,8 @@ extension BTSDump {
     private func dump<Dump: CallDump & ~Copyable>(
         _ dump: consuming Dump, _ log: LogFile, _ health: inout LogHealth
     ) throws {
-        dump.begin(log, try symbols.symbolizer(machine: log.header.machine), format: format)
         let (from, to) = range.bounds
+        dump.begin(log, try symbols.symbolizer(for: log, from: from, to: to), format: format)
         let vcpus = vcpu.map { [$0] } ?? log.vcpus
         let chunks = vcpus.flatMap { log.chunks(.branch, vcpu: $0) }
         let progress = Progress(

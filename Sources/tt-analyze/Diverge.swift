@@ -85,27 +85,26 @@ struct Diverge: ParsableCommand {
 
     private func report(_ alignment: Alignment, _ first: LogFile, _ second: LogFile) throws -> DivergenceReport {
         let isNeeded = alignment.divergence != nil
-        let machine = first.header.machine
-        let originalFiles = symbols.files.isEmpty ? Diverge.kernel(of: original).map { [$0] } ?? [] : symbols.files
+        let isGiven = symbols.isGiven || !replaySymbols.isEmpty
+        let originalFiles = isGiven ? symbols.files : Diverge.kernel(of: original).map { [$0] } ?? []
         var replayFiles = replaySymbols
         if replayFiles.isEmpty {
-            replayFiles = symbols.files.isEmpty ? Diverge.kernel(of: replay).map { [$0] } ?? [] : symbols.files
+            replayFiles = isGiven ? symbols.files : Diverge.kernel(of: replay).map { [$0] } ?? []
         }
-        let isGiven = !symbols.files.isEmpty || !replaySymbols.isEmpty
-        let symbolizer = isNeeded ? try self.symbolizer(originalFiles, machine, isGiven: isGiven) : nil
-        let other =
-            isNeeded && replayFiles != originalFiles
-            ? try self.symbolizer(replayFiles, machine, isGiven: isGiven) : nil
+        let symbolizer = isNeeded ? try self.symbolizer(originalFiles, first, isGiven: isGiven) : nil
+        let isOther =
+            replayFiles != originalFiles || symbolizer.map { symbols.isPlacedElsewhere($0, in: second) } ?? false
+        let other = isNeeded && isOther ? try self.symbolizer(replayFiles, second, isGiven: isGiven) : nil
         return DivergenceReport(
             alignment: alignment, original: first, replay: second, symbolizer: symbolizer, replaySymbolizer: other,
-            symbolFiles: symbolizer == nil ? [] : originalFiles,
+            symbolArguments: symbolizer == nil ? [] : symbols.arguments(originalFiles),
             stateDirectory: Diverge.manifest(of: original) == nil ? nil : original)
     }
 
     /// Reads symbol files; files that only a manifest names may lack names, or be no ELF files at all.
-    private func symbolizer(_ files: [String], _ machine: UInt16, isGiven: Bool) throws -> Symbolizer? {
-        if isGiven { return try symbols.symbolizer(files, machine: machine) }
-        return try? symbols.symbolizer(files, machine: machine)
+    private func symbolizer(_ files: [String], _ log: LogFile, isGiven: Bool) throws -> Symbolizer? {
+        if isGiven { return try symbols.symbolizer(files, for: log) }
+        return try? symbols.symbolizer(files, for: log)
     }
 
     /// The kernel that the manifest beside a log names.

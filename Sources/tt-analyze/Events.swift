@@ -65,9 +65,9 @@ struct Events: ParsableCommand {
         }
         let wanted = Set(kinds)
         let chosen = chosenStreams
-        var rows = EventRows(log, format: format, symbolizer: try symbols.symbolizer(machine: log.header.machine))
-        rows.begin(log: log)
         let (from, to) = range.bounds
+        var rows = EventRows(log, format: format, symbolizer: try symbols.symbolizer(for: log, from: from, to: to))
+        rows.begin(log: log)
         func print(_ streams: [LogStream], vcpu: UInt16) {
             var events = log.events(streams, vcpu: vcpu, from: from, to: to)
             while let event = events.next() {

@@ -45,7 +45,7 @@ struct Symbolize: ParsableCommand {
     var places: [String] = []
 
     func run() throws {
-        guard let symbolizer = try symbols.symbolizer(machine: nil) else {
+        guard let symbolizer = try symbols.symbolizer(for: nil) else {
             throw ValidationError("Missing expected argument '--symbols <file>'")
         }
         var formatter = AddressFormatter(symbolizer)

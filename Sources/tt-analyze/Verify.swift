@@ -54,19 +54,11 @@ struct Verify: ParsableCommand {
 
     /// The code of the files that `--symbols` names; `nil` without the option.
     private func codeMap(for log: LogFile) throws -> CodeMap? {
-        guard !symbols.files.isEmpty else { return nil }
+        guard symbols.isGiven else { return nil }
         guard log.header.features.contains(.branches) else {
             throw RuntimeError("\(log.path): holds no branches (mode \(log.header.mode)) to check against --symbols")
         }
-        var code = CodeMap()
-        for argument in symbols.files {
-            do throws(SymbolError) {
-                try code.add(try SymbolFile(argument: argument), machine: log.header.machine)
-            } catch {
-                guard error.hasNoCode, symbols.files.count > 1 else { throw error }
-                Diagnostics.warning(SymbolError(file: error.file, kind: .noCode).description)
-            }
-        }
+        var code = try symbols.code(for: log)
         try code.findPatchSites(Disassembler())
         return code
     }

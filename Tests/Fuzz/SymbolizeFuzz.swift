@@ -7,6 +7,8 @@
 //     2  sections of DWARF, of which an ELF file is made that is right but for them: for each of `sections` but the last a
 //        length (u32), then their contents; the last one gets the rest
 //     3  a text of symbols, behind a first line that is right
+//     4  a kernel module
+//     5  a list of modules
 
 import CTTLog
 import Glibc
@@ -34,18 +36,26 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case 0: fuzzFile(content)
     case 1: fuzzTable(content)
     case 2: fuzzSections(content)
+    case 4: fuzzFile(content, placement: .address(0xffff_ffff_c012_3000))
+    case 5: fuzzList(content)
     default: (Array("ffffffff81000000 T _text\n".utf8) + Array(content)).withUnsafeBytes { fuzzFile($0) }
     }
     return 0
 }
 
-private func fuzzFile(_ content: UnsafeRawBufferPointer) {
+private func fuzzList(_ content: UnsafeRawBufferPointer) {
+    let list = ModuleList([UInt8](content))
+    precondition(list.entries.count + list.badLines <= content.count)
+    for entry in list.entries { _ = SymbolFile(path: "module.ko", module: entry)?.moduleSections }
+}
+
+private func fuzzFile(_ content: UnsafeRawBufferPointer, placement: SymbolFile.Placement = .linked) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     guard descriptor >= 0 else { return }
     _ = write(descriptor, content.baseAddress, content.count)
     close(descriptor)
     let symbolizer = Symbolizer()
-    guard let info = try? symbolizer.add(path, machine: nil) else { return }
+    guard let info = try? symbolizer.add(SymbolFile(path: path, placement: placement), machine: nil) else { return }
     let size = info.range.upperBound - info.range.lowerBound
     for step in 0..<UInt64(64) {
         _ = symbolizer.symbolize(info.range.lowerBound &+ size / 64 &* step)

@@ -3,13 +3,14 @@
 #
 #   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR] [KIND]
 #
-# KIND: files, tables, sections (of DWARF) or texts alone; without it all of them, as the fuzzer likes.
+# KIND: files, tables, sections (of DWARF), texts, modules or lists alone; without it all of them, as the fuzzer likes.
 # The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
 # libFuzzer names; run WORKDIR/symbolize-fuzz FILE to see it again.
 . "$(dirname "$0")/common.sh"
 mkdir -p symbolize-corpus symbolize-seeds
 
-# Seeds: a small program in each version of DWARF, its sections, a text of symbols.
+# Seeds: a small program in each version of DWARF, its sections, a text of symbols; the program as a kernel module, a list of
+# modules.
 cat >small.c <<'END'
 static inline __attribute__((always_inline)) int inner(int x) { return x * 3 + 1; }
 __attribute__((noinline)) int outer(int x) { int s = 0; while (x--) s += inner(x) ^ inner(s); return s; }
@@ -47,6 +48,19 @@ END
     { printf '\003'; sed 's/$/\t[module]/' small.map; } >symbolize-seeds/kallsyms
 fi
 
+for version in 4 5; do
+    name=symbolize-seeds/module-$version
+    if [ ! -e "$name" ]; then
+        { cat small.c && echo '__attribute__((section(".gnu.linkonce.this_module"))) char this_module[64];'; } >module.c
+        gcc -g -gdwarf-$version -O2 -c -mcmodel=kernel -fno-pie -o module.o module.c
+        { printf '\004' && cat module.o; } >"$name"
+    fi
+done
+{
+    printf '\005a_module 28672 0 - Live 0xffffffffc0593000 (E)\n'
+    printf '/sys/module/b/sections/.text:0xffffffffc0593000\n'
+} >symbolize-seeds/list
+
 sources=$(find "$root/Sources/Symbolize" -name '*.swift')
 # shellcheck disable=SC2086
 swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name SymbolizeFuzz \
@@ -66,7 +80,9 @@ case ${3:-} in
     tables) export TT_FUZZ_KIND=1 ;;
     sections) export TT_FUZZ_KIND=2 ;;
     texts) export TT_FUZZ_KIND=3 ;;
-    *) echo "symbolize.sh: $3: expected files, tables, sections or texts" >&2; exit 2 ;;
+    modules) export TT_FUZZ_KIND=4 ;;
+    lists) export TT_FUZZ_KIND=5 ;;
+    *) echo "symbolize.sh: $3: expected files, tables, sections, texts, modules or lists" >&2; exit 2 ;;
 esac
 if [ -n "${3:-}" ]; then
     corpus=symbolize-corpus-$3

@@ -50,7 +50,8 @@ struct ReportTests {
         options.contextCount = 4
         let report = DivergenceReport(
             alignment: try align(logs.0, logs.1, options: options), original: logs.0, replay: logs.1,
-            symbolizer: symbolizer, symbolFiles: symbolizer == nil ? [] : ["vm linux"], stateDirectory: stateDirectory)
+            symbolizer: symbolizer, symbolArguments: symbolizer == nil ? [] : ["--symbols", "vm linux"],
+            stateDirectory: stateDirectory)
         let title = String(name.prefix { $0 != "(" })
         let text = report.text(color: false).replacingOccurrences(of: directory.path, with: "DIR")
         expectSnapshot(text, "\(title).txt")

@@ -22,6 +22,11 @@ import Testing
         var bytes: [UInt8]
         var debugSections: [Range<Int>]
 
+        init(bytes: [UInt8], debugSections: [Range<Int>]) {
+            self.bytes = bytes
+            self.debugSections = debugSections
+        }
+
         init(_ path: String) throws {
             bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
             let image = try ELFImage(path: path, machine: 62)
@@ -34,6 +39,10 @@ import Testing
                 }
             }
         }
+    }
+
+    static func mutate(_ bytes: [UInt8], using generator: inout Seeded) -> [UInt8] {
+        mutate(Original(bytes: bytes, debugSections: []), using: &generator)
     }
 
     private static func mutate(_ original: Original, using generator: inout Seeded) -> [UInt8] {
@@ -59,7 +68,7 @@ import Testing
             let to = Int.random(in: 0..<bytes.count - length, using: &generator)
             bytes.replaceSubrange(to..<to + length, with: Array(bytes[from..<from + length]))
         case 4:  // the section headers, which stand last
-            let headers = bytes.count - 64 * 36
+            let headers = max(0, bytes.count - 64 * 36)
             for _ in 0..<Int.random(in: 1...8, using: &generator) {
                 bytes[Int.random(in: headers..<bytes.count, using: &generator)] = UInt8.random(
                     in: 0...255, using: &generator)

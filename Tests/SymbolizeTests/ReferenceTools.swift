@@ -19,6 +19,14 @@ enum ReferenceTools {
                 ["eu-addr2line", "--relative", "-f", "-i", "-a", "-e", file], input: list(addresses), accepting: 0...1))
     }
 
+    /// The same for offsets in a section of an object file, which eu-addr2line lays out by itself.
+    static func elfutils(_ file: String, section: String, offsets: [UInt64]) throws -> [UInt64: [ReferenceFrame]] {
+        let command = ["eu-addr2line", "-j", section, "--relative", "-f", "-i", "-a", "-e", file]
+        let found = parse(try run(command, input: list(offsets), accepting: 0...1))
+        // It prints addresses of its own.
+        return Dictionary(uniqueKeysWithValues: zip(offsets.sorted(), found.sorted { $0.key < $1.key }.map(\.value)))
+    }
+
     /// `addr2line -f -i`.
     static func binutils(_ file: String, _ addresses: [UInt64]) throws -> [UInt64: [ReferenceFrame]] {
         parse(try run(["addr2line", "-f", "-i", "-a", "-e", file], input: list(addresses)))

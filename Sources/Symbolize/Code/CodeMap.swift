@@ -39,11 +39,17 @@ public struct CodeMap: @unchecked Sendable {
         var result = CodeMap()
         var warnings: [SymbolError] = []
         for module in modules {
+            if module.isKernelModule { continue }
             do throws(SymbolError) {
                 try result.add(module.path, slide: module.slide, range: module.range, machine: machine)
             } catch {
                 warnings.append(error.hasNoCode ? SymbolError(file: module.path, kind: .noCode) : error)
             }
+        }
+        let kernelModules = modules.filter(\.isKernelModule)
+        if let first = kernelModules.first {
+            let others = kernelModules.count - 1
+            warnings.append(SymbolError(file: first.path, kind: .noModuleCode(others: others)))
         }
         return (result, warnings)
     }
@@ -76,6 +82,7 @@ public struct CodeMap: @unchecked Sendable {
         let image = try CodeImage(path: path, machine: machine)
         let slide: UInt64 =
             switch placement {
+            case .linked: 0
             case .slide(let slide): UInt64(bitPattern: slide)
             case .address(let address): address &- image.lowestSegment
             }
@@ -195,10 +202,10 @@ public struct CodeMap: @unchecked Sendable {
 }
 
 extension SymbolError {
-    /// The file may serve for names, but has no code: a separate debug file, a list of symbols.
+    /// The file may serve for names, but has no code: a separate debug file, a list of symbols, a kernel module.
     public var hasNoCode: Bool {
         switch kind {
-        case .noCode, .notELF: true
+        case .noCode, .noModuleCode, .notELF: true
         default: false
         }
     }

@@ -55,7 +55,7 @@ enum DebugFiles {
     /// Whether the file found through a link has the CRC that the link asks for.
     static func verify(_ search: Search) -> SymbolError? {
         guard let file = search.found, let expected = search.checksum else { return nil }
-        let bytes = file.file.bytes
+        let bytes = file.original.bytes
         let found = UInt32(
             truncatingIfNeeded: crc32_z(0, bytes.start.assumingMemoryBound(to: Bytef.self), bytes.count))
         return found == expected
@@ -115,7 +115,7 @@ enum DebugFiles {
     private static func open(_ path: String, for image: ELFImage, _ search: inout Search) -> ELFImage? {
         guard MappedFile.exists(path) else { return nil }
         do throws(SymbolError) {
-            let found = try ELFImage(path: path, machine: image.machine)
+            let found = try ELFImage(path: path, machine: image.machine, sections: image.sections)
             // The link of a file may name the file itself.
             if found.file.isSame(as: image.file) { return nil }
             if !found.buildID.isEmpty && !image.buildID.isEmpty && found.buildID != image.buildID {

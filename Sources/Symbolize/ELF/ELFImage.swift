@@ -16,7 +16,14 @@ final class ELFImage: @unchecked Sendable {
         var size: UInt64 { header.sh_size }
     }
 
+    /// What is read; of a kernel module a linked copy.
     let file: MappedFile
+    /// The file as it stands on the disk.
+    let original: MappedFile
+    /// Whether it is a Linux kernel module, linked in memory.
+    var isKernelModule: Bool { file !== original }
+    /// For a kernel module, where its sections stand, as far as that was given.
+    let sections: [String: UInt64]?
     let path: String
     let machine: UInt16
     /// `Elf *`
@@ -36,12 +43,23 @@ final class ELFImage: @unchecked Sendable {
 
     /// Opens a file for `machine` (ELF `e_machine`); any machine when `nil`.
     ///
-    /// - Parameter mustBeLinked: Whether an object file is refused: its addresses mean nothing. The file that dwz moves
-    ///   common debug information to is one.
-    init(path: String, machine expected: UInt16?, mustBeLinked: Bool = true) throws(SymbolError) {
+    /// - Parameters:
+    ///   - mustBeLinked: Whether an object file is refused: its addresses mean nothing. The file that dwz moves
+    ///     common debug information to is one.
+    ///   - sections: Opens a kernel module too, and links it (``ModuleLinker``): with its sections at these addresses, or
+    ///     laid out when there are none.
+    init(
+        path: String, machine expected: UInt16?, mustBeLinked: Bool = true, sections: [String: UInt64]? = nil
+    ) throws(SymbolError) {
         func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
 
-        let file = try MappedFile(path: path)
+        let original = try MappedFile(path: path)
+        var file = original
+        if let sections, original.bytes.load(0, as: UInt32.self) == 0x464c_457f,
+            original.bytes.load(16) == UInt16(ET_REL)
+        {
+            file = try ModuleLinker.link(original, sections: sections)
+        }
         let bytes = file.bytes
         if let magic: UInt32 = bytes.load(0x202), magic == 0x5372_6448 { throw fail(.bootImage) }
         guard bytes.load(0, as: UInt32.self) == 0x464c_457f else {
@@ -66,6 +84,8 @@ final class ELFImage: @unchecked Sendable {
             throw fail(problem)
         }
         self.file = file
+        self.original = original
+        self.sections = sections
         self.path = path
         self.handle = handle
         machine = header.e_machine
@@ -184,6 +204,17 @@ extension [Range<UInt64>] {
             if self[middle].upperBound <= address { low = middle &+ 1 } else { high = middle }
         }
         return low < count && self[low].contains(address)
+    }
+
+    /// The first addresses that both sorted lists of ranges contain.
+    func firstCommonRange(_ other: [Range<UInt64>]) -> Range<UInt64>? {
+        var (one, two) = (startIndex, other.startIndex)
+        while one < endIndex, two < other.endIndex {
+            let common = self[one].clamped(to: other[two])
+            if !common.isEmpty { return common }
+            if self[one].upperBound <= other[two].lowerBound { one += 1 } else { two += 1 }
+        }
+        return nil
     }
 
     /// Sorted, with touching and overlapping ranges made one.

@@ -42,6 +42,19 @@ final class MappedFile: @unchecked Sendable {
         isKept = true
     }
 
+    /// A copy in memory that was made of a file; `isSame` goes by the file. Takes the descriptor over.
+    init(linked descriptor: Int32, original: MappedFile) throws(SymbolError) {
+        let size = original.bytes.count
+        let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+        guard let address, address != MAP_FAILED else {
+            throw SymbolError(file: original.path, kind: .cannotOpen(errno: errno))
+        }
+        path = original.path
+        self.descriptor = descriptor
+        bytes = Bytes(start: UnsafeRawPointer(address), count: size)
+        (device, inode) = (original.device, original.inode)
+    }
+
     deinit {
         close(descriptor)
         if bytes.count > 0 { munmap(UnsafeMutableRawPointer(mutating: bytes.start), bytes.count) }

@@ -3,14 +3,16 @@
 extension SymbolTable {
     /// The table of a file: the kept one where there is one, else made now and kept.
     ///
-    /// Returns the table and what is wrong with the file although it serves.
+    /// - Parameter sections: For a kernel module; see ``ELFImage/init(path:machine:sections:)``.
+    ///
+    /// Returns the table, what is wrong with the file although it serves, and whether it is a kernel module.
     static func load(
-        path: String, machine: UInt16?, cache: SymbolCache
-    ) throws(SymbolError) -> (table: SymbolTable, warnings: [SymbolError]) {
+        path: String, machine: UInt16?, sections: [String: UInt64]? = nil, cache: SymbolCache
+    ) throws(SymbolError) -> (table: SymbolTable, warnings: [SymbolError], isKernelModule: Bool) {
         if let text = try SymbolText(path: path) {
-            return (try text.table(), text.warnings + [SymbolError(file: path, kind: .noDWARF)])
+            return (try text.table(), text.warnings + [SymbolError(file: path, kind: .noDWARF)], false)
         }
-        let program = try ELFImage(path: path, machine: machine)
+        let program = try ELFImage(path: path, machine: machine, sections: sections)
         var warnings: [SymbolError] = []
         var search = DebugFiles.Search()
         if !program.hasDebugInfo { search = DebugFiles.find(for: program) }
@@ -21,7 +23,7 @@ extension SymbolTable {
             let made = SymbolCache.Key(program: program, debugFile: search.found, alternate: alternate)
             if let table = cache.load(made) {
                 if !table.hasDWARF { warnings.append(SymbolError(file: path, kind: .noDWARF)) }
-                return (table, warnings)
+                return (table, warnings, program.isKernelModule)
             }
             key = made
         }
@@ -39,6 +41,6 @@ extension SymbolTable {
         if isLasting, let key, let code = cache.store(table, key) {
             warnings.append(SymbolError(file: cache.directory ?? "", kind: .cacheUnavailable(errno: code)))
         }
-        return (table, warnings)
+        return (table, warnings, program.isKernelModule)
     }
 }

@@ -79,6 +79,8 @@ dpkg-deb --fsys-tarfile "$kernel_file" | tar -x -C "$work" \
 dpkg-deb --fsys-tarfile "$busybox_file" | tar -x -C "$work" ./bin/busybox
 
 tree=$work/tree
+rm -rf "$out/modules"
+mkdir -p "$out/modules"
 mkdir -p "$tree/bin" "$tree/proc" "$tree/sys" "$tree/dev" "$tree/tmp" "$tree/modules"
 cp "$work/bin/busybox" "$tree/bin/"
 cp "$here/init" "$tree/init"
@@ -88,6 +90,7 @@ for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev vir
     cp "$modules/virtio/$module.ko" "$tree/modules/"
 done
 cp "$modules/block/virtio_blk.ko" "$tree/modules/"
+cp "$tree/modules/"*.ko "$out/modules/"
 
 # compile OUTPUT [FLAG...]: the program that init runs, with DWARF that does not say where the sources stand.
 compile() {
