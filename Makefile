@@ -56,8 +56,9 @@ bench: build plugin guests ## speeds, beside C, cmp and QEMU alone
 bench-symbols: build ## symbolizers beside each other on Debian's vmlinux (850 MB to fetch, once)
 	@Benchmarks/symbols/run
 
-fuzz: deps ## the readers of logs, symbol files and code under libFuzzer, a minute each (FUZZ_SECONDS=n)
+fuzz: deps ## the readers of logs, raw branch records, symbol files and code under libFuzzer, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
+	@Tests/Fuzz/rawbts.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/symbolize.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/instructions.sh $(or $(FUZZ_SECONDS),60)
 

@@ -9,30 +9,42 @@ import ToolSupport
 ///     text   1234: 0xffffffff81000010 <foo+0x10> -> 0xffffffff81000400 <bar>  call!  5678
 ///     jsonl  {"vcpu":0,"brctr":"1234","from":"0x…","to":"0x…","label":"call","static":true,"discontinuity":false,
 ///             "icount":"5678","fromPlace":{…},"toPlace":{…}}
-///     csv    vcpu,brctr,from,to,label,static,discontinuity,icount[,from_symbol,from_source,to_symbol,to_source]
+///     csv    [log,]vcpu,brctr,from,to,label,static,discontinuity,icount[,from_symbol,from_source,to_symbol,to_source]
+///
+/// With several inputs, a line `==> FILE <==` stands before the rows of each in text, and csv has the field `log`; jsonl has
+/// an object with the file before the rows of each input.
 ///
 /// In text the class of the branch carries `!` when its static target explains it, and a row ends with `*` when no
 /// branch instruction explains the transition (an interrupt, an exception, a fault).
-public struct BranchRows: ~Copyable {
+public struct BranchRows: BranchView, ~Copyable {
     /// The version of the row formats; goes up when a field changes its meaning or goes away.
     public static let schemaVersion = 1
 
     private let format: RowFormat
-    private let hasIcount: Bool
-    private let showsVCPU: Bool
+    private var input: RowInput
     private var rows = RowBuffer()
     private var places: PlaceCache?
     /// What stands for each label: in text padded, in the other formats the fields themselves.
     private let labels: [[UInt8]]
-    /// Rows printed so far.
-    public private(set) var count: UInt64 = 0
+    private var vcpu: UInt16 = 0
+    /// Inputs begun so far.
+    private var inputCount = 0
+
+    /// What rows need of the input.
+    private struct RowInput {
+        var hasIcount = false
+        var showsVCPU = false
+        /// How wide the counter is in text.
+        var width = 1
+        /// In csv: the field that tells inputs apart, with its comma.
+        var logField: [UInt8] = []
+    }
 
     /// - Parameters:
     ///   - lines: in text, source lines beside the names.
-    public init(_ log: LogFile, format: RowFormat, symbolizer: Symbolizer?, lines: Bool) {
+    public init(format: RowFormat, symbolizer: Symbolizer?, lines: Bool) {
         self.format = format
-        hasIcount = log.header.features.contains(.icount)
-        showsVCPU = log.vcpus.count > 1
+        input = RowInput()
         let style: PlaceStyle =
             switch format {
             case .text: .text(lines: lines)
@@ -44,38 +56,42 @@ public struct BranchRows: ~Copyable {
     }
 
     /// Prints what stands before the first row.
-    public mutating func begin(log: LogFile) {
+    public mutating func begin(_ input: ViewInput) {
+        rows.flush()
+        self.input = RowInput(
+            hasIcount: input.hasIcount, showsVCPU: input.vcpus.count > 1, width: input.counterWidth)
         switch format {
         case .text:
-            break
+            if let heading = input.heading { Output.standard.line(heading) }
         case .jsonl:
-            Output.standard.line(
-                "{\"schema\":\"bts-dump\",\"version\":\(BranchRows.schemaVersion),\"log\":\(RowText.json(log.path))}")
+            Output.standard.line(input.header(schema: "bts-dump", version: BranchRows.schemaVersion))
         case .csv:
+            if input.isOneOfSeveral { self.input.logField = Array((RowText.csv(input.path) + ",").utf8) }
+            guard inputCount == 0 else { break }
             let places = places == nil ? "" : ",from_symbol,from_source,to_symbol,to_source"
-            Output.standard.line("vcpu,brctr,from,to,label,static,discontinuity,icount" + places)
+            Output.standard.line(
+                (input.isOneOfSeveral ? "log," : "") + "vcpu,brctr,from,to,label,static,discontinuity,icount" + places)
         }
+        inputCount += 1
     }
 
-    /// Prints a part of a batch.
-    ///
-    /// - Parameter width: the width of the counter in text.
-    public mutating func write(_ batch: borrowing BranchBatch, _ range: Range<Int>, vcpu: UInt16, width: Int) {
+    public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
+
+    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         let (from, to, icount, label) = (batch.from, batch.to, batch.icount, batch.label)
         let first = batch.clockFirst
         for index in range {
-            // Fixed parts stay below 400 bytes.
-            rows.reserve(400 + 2 * PlaceCache.lengthLimit)
+            // Fixed parts stay below 400 bytes; a path below 4096, its quotes doubled.
+            rows.reserve(400 + 2 * 4096 + 2 * PlaceCache.lengthLimit)
             let row = Row(
                 vcpu: vcpu, clock: first &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
                 label: label[index])
             switch format {
-            case .text: writeText(row, width)
+            case .text: writeText(row)
             case .jsonl: writeJSON(row)
             case .csv: writeCSV(row)
             }
         }
-        count &+= UInt64(range.count)
     }
 
     /// Hands what is left to standard output.
@@ -90,13 +106,13 @@ public struct BranchRows: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func writeText(_ row: Row, _ width: Int) {
-        if showsVCPU {
+    private mutating func writeText(_ row: Row) {
+        if input.showsVCPU {
             rows.text("vcpu ")
             rows.decimal(UInt64(row.vcpu))
             rows.byte(0x20)
         }
-        rows.decimal(row.clock, width: width)
+        rows.decimal(row.clock, width: input.width)
         rows.text(": ")
         rows.fullAddress(row.from)
         if places != nil { places?.append(row.from, to: &rows) }
@@ -105,7 +121,7 @@ public struct BranchRows: ~Copyable {
         if places != nil { places?.append(row.to, to: &rows) }
         rows.text("  ")
         writeLabel(row.label)
-        if hasIcount { rows.decimal(row.icount) }
+        if input.hasIcount { rows.decimal(row.icount) }
         if BranchLabel(rawValue: row.label).isDiscontinuity { rows.text(" *") }
         rows.byte(0x0a)
     }
@@ -121,7 +137,7 @@ public struct BranchRows: ~Copyable {
         rows.text("\",\"to\":\"")
         rows.address(row.to)
         writeLabel(row.label)
-        if hasIcount {
+        if input.hasIcount {
             rows.text(",\"icount\":\"")
             rows.decimal(row.icount)
             rows.byte(0x22)
@@ -139,6 +155,7 @@ public struct BranchRows: ~Copyable {
 
     @inline(__always)
     private mutating func writeCSV(_ row: Row) {
+        if !input.logField.isEmpty { write(input.logField) }
         rows.decimal(UInt64(row.vcpu))
         rows.byte(0x2c)
         rows.decimal(row.clock)
@@ -147,7 +164,7 @@ public struct BranchRows: ~Copyable {
         rows.byte(0x2c)
         rows.address(row.to)
         writeLabel(row.label)
-        if hasIcount { rows.decimal(row.icount) }
+        if input.hasIcount { rows.decimal(row.icount) }
         if places != nil {
             rows.byte(0x2c)
             places?.append(row.from, to: &rows)
@@ -158,8 +175,11 @@ public struct BranchRows: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func writeLabel(_ label: UInt8) {
-        labels[Int(label)].withUnsafeBufferPointer { bytes in
+    private mutating func writeLabel(_ label: UInt8) { write(labels[Int(label)]) }
+
+    @inline(__always)
+    private mutating func write(_ text: [UInt8]) {
+        text.withUnsafeBufferPointer { bytes in
             if let base = bytes.baseAddress { rows.bytes(base, bytes.count) }
         }
     }

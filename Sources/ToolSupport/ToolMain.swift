@@ -55,6 +55,12 @@ public enum ToolMain {
     }
 }
 
+/// A reason to end with status 2 that is neither usage nor a file's fault.
+public struct RuntimeError: Error, CustomStringConvertible {
+    public var description: String
+    public init(_ description: String) { self.description = description }
+}
+
 /// What a tool says beside its data: always on stderr, prefixed by the tool's name.
 public enum Diagnostics {
     /// The name that the tool was called by, without its directory.

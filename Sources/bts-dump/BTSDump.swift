@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
-import BranchAnalysis
+import Glibc
 import LogFormat
 import LogTools
-import Symbolize
 import ToolSupport
 
 @main
@@ -13,11 +12,18 @@ struct BTSDump: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "bts-dump",
-        abstract: "Print the branches of a trace log.",
+        abstract: "Print the branches of trace logs and raw BTS files.",
         discussion: """
             One branch a row: its counter, from and to with full addresses, the class of the instruction at from, the \
             instruction count. With ! behind the class the instruction's own target explains the branch; with * \
             behind the row no branch instruction explains it: an interrupt, an exception or a fault.
+
+            Raw files of 24-byte records (from, to, flags; or with a first record of ones and the branch counter in the \
+            place of the flags) serve as well; --symbols tells the classes of their branches. Several inputs are shown \
+            one after the other.
+
+            A branch comes to a PLACE when it goes there, or when the place lies in the straight run of instructions that \
+            it ends.
 
             A log may have parts that are damaged or that its recorder left out (mode digest). They are passed over, \
             said on standard error and counted.
@@ -27,24 +33,26 @@ struct BTSDump: ParsableCommand {
               bts-dump --symbols vmlinux --symbols init@0x555555554000 --format csv run1
               bts-dump --symbols vmlinux --calls --depth 20 --range 533000000: run1
               bts-dump --symbols vmlinux --folded run1 | flamegraph.pl > run1.svg
-              bts-dump run1 | grep -c 'ret '
+              bts-dump --symbols vmlinux --calls --from do_sys_openat2:533000000 --to fd_install run1
+              bts-dump --symbols vmlinux --function handle_mm_fault --kind ret run1
+              bts-dump --extract part.bts --extended --around 533717582:1000 run1
 
             EXIT STATUS
               0 printed
-              2 trouble: the log cannot be read, is damaged, or holds no branches
+              2 trouble: an input cannot be read, is damaged, or holds no branches
             """,
         version: ToolVersion.current)
 
     @Argument(
-        help: ArgumentHelp("A log, or a state directory that holds ttd.log.", valueName: "log"), completion: .file())
-    var path: String
+        help: ArgumentHelp(
+            "Logs, state directories that hold ttd.log, or raw BTS files.", valueName: "log"),
+        completion: .file())
+    var paths: [String]
 
     @OptionGroup var symbols: SymbolOptions
     @OptionGroup var range: RangeOptions
+    @OptionGroup var selection: SelectionOptions
     @OptionGroup var calls: CallOptions
-
-    @Option(help: ArgumentHelp("Only this vCPU. (default: all, one after the other)", valueName: "n"))
-    var vcpu: UInt16?
 
     @Flag(help: "In text, source lines beside the names.")
     var lines = false
@@ -54,61 +62,69 @@ struct BTSDump: ParsableCommand {
 
     @OptionGroup var instructionOptions: InstructionOptions
 
+    @OptionGroup var extraction: ExtractOptions
+
     @Option(help: "How rows are printed; jsonl and csv keep their fields from version to version.")
     var format = RowFormat.text
 
     func run() throws {
-        var health = LogHealth()
-        let log = try health.open(path)
-        if let vcpu, !log.vcpus.contains(vcpu) {
-            throw RuntimeError(
-                "\(log.path): has no vCPU \(vcpu); it has \(log.vcpus.map(String.init).joined(separator: ", "))")
+        var walk = try BranchWalk(paths: paths)
+        walk.bounds = range.bounds
+        // Made once, for the first log: all inputs are of one machine. The walk says which inputs it does not fit.
+        let symbolizer = try symbols.symbolizer(
+            for: walk.views.lazy.compactMap(\.log).first, from: range.bounds.from, to: range.bounds.to, checks: false)
+        if let symbolizer { try walk.use(symbolizer) }
+        try checkView(walk.views)
+        try selection.apply(to: &walk, symbolizer)
+        if let path = extraction.extract {
+            // A limit on the size of files is an error like a full disk.
+            signal(SIGXFSZ, SIG_IGN)
+            let form: RawBTSFile.Form = extraction.extended ? .extended : .plain
+            let writer = try RawBTSWriter(path: path, form: form, replaces: extraction.force)
+            walk.isQuiet = false
+            return try walk.show(BranchExtract(writer))
         }
-        guard log.header.features.contains(.branches) else {
-            throw RuntimeError(
-                "\(log.path): holds no branches (mode \(log.header.mode)); tt-analyze events prints the rest")
+        if instructions {
+            guard let symbolizer else {
+                throw RuntimeError("--instructions needs --symbols FILE, whose code it disassembles")
+            }
+            // The instructions of a function, and not those that led to it.
+            walk.selection.functions = nil
+            try walk.show(
+                InstructionDump(
+                    symbolizer, machine: walk.machine, isJSON: format == .jsonl, lines: lines,
+                    syntax: instructionOptions.syntax, functions: try selection.functionRanges(symbolizer)))
+        } else if calls.calls {
+            try walk.show(CallTreeDump(format: format, symbolizer: symbolizer, depthLimit: calls.depth))
+        } else if calls.folded {
+            let hasIcount = walk.views.allSatisfy(\.hasIcount)
+            try walk.show(FoldedDump(format: format, symbolizer: symbolizer, hasIcount: hasIcount))
+        } else {
+            try walk.show(BranchRows(format: format, symbolizer: symbolizer, lines: lines))
         }
-        if calls.isChosen { return try dumpCalls(log, &health) }
-        let (from, to) = range.bounds
-        let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, checks: !instructions)
-        if instructions { return try dumpInstructions(log, symbolizer, &health) }
-        var rows = BranchRows(log, format: format, symbolizer: symbolizer, lines: lines)
-        rows.begin(log: log)
-        let width = log.counterWidth
-        for vcpu in vcpu.map({ [$0] }) ?? log.vcpus {
-            var branches = log.branches(vcpu: vcpu, from: from, to: to)
-            while branches.nextBatch({ rows.write($0, $1, vcpu: vcpu, width: width) }) {}
-            health.add(branches.skipped)
-        }
-        rows.finish()
-        try health.finish()
-        if rows.count == 0 && health.elidedRecords > 0 { throw ToolStatus.trouble.exitCode }
     }
 
-    private func dumpInstructions(_ log: LogFile, _ symbolizer: Symbolizer?, _ health: inout LogHealth) throws {
-        guard let symbolizer else {
-            throw RuntimeError("--instructions needs --symbols FILE, whose code it disassembles")
+    func validate() throws {
+        let views = [calls.calls, calls.folded, instructions, extraction.extract != nil]
+        if views.filter({ $0 }).count > 1 {
+            throw ValidationError("--calls, --folded, --instructions and --extract exclude each other.")
         }
-        guard format != .csv else { throw RuntimeError("--instructions has no format csv") }
-        let source = InstructionDump.Source(
-            path: log.path, machine: log.header.machine, vcpuCount: log.vcpus.count,
-            hasIcount: log.header.features.contains(.icount), hasLabels: log.header.features.contains(.labels),
-            counterWidth: log.counterWidth, log: log)
-        var dump = try InstructionDump(
-            source, symbolizer, isJSON: format == .jsonl, lines: lines, syntax: instructionOptions.syntax)
-        for vcpu in vcpu.map({ [$0] }) ?? log.vcpus {
-            dump.begin(vcpu: vcpu)
-            var branches = log.branches(vcpu: vcpu, from: range.bounds.from, to: range.bounds.to)
-            while branches.nextBatch({ dump.add($0, $1) }) {}
-            health.add(branches.skipped)
+    }
+
+    /// Whether the view can be made of these inputs.
+    private func checkView(_ inputs: [ViewInput]) throws {
+        if instructions, format == .csv { throw RuntimeError("--instructions has no format csv") }
+        guard calls.calls || calls.folded else { return }
+        guard format != .csv else { throw RuntimeError("--calls and --folded have no format csv") }
+        for input in inputs where !input.hasLabels {
+            throw RuntimeError("\(input.path): has no classes of branches, which calls are told by")
         }
-        dump.finish()
-        try health.finish()
     }
 }
 
-/// A reason to end with status 2 that is neither usage nor a file's fault.
-struct RuntimeError: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
+extension BranchWalk {
+    /// Runs over everything with a view of its own.
+    fileprivate mutating func show<View: BranchView & ~Copyable>(_ view: consuming View) throws {
+        try run(&view)
+    }
 }

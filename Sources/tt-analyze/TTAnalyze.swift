@@ -23,12 +23,6 @@ struct TTAnalyze: ParsableCommand {
         subcommands: [Diverge.self, Info.self, Events.self, Verify.self, Slice.self, Symbolize.self])
 }
 
-/// A reason to end with status 2 that is neither usage nor a file's fault.
-struct RuntimeError: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
-}
-
 /// How a command prints one document.
 enum DocumentFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json

@@ -44,7 +44,7 @@ struct MutationTests {
     }
 
     /// Bytes of memory that the process has had at most (VmHWM).
-    private static func peakMemory() throws -> Int {
+    static func peakMemory() throws -> Int {
         let status = String(decoding: try readBytes("/proc/self/status"), as: UTF8.self)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
         return try #require(line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }) << 10

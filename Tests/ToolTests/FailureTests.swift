@@ -34,7 +34,7 @@ import Testing
         try expectTrouble(text, "not a trace log", "offset 0")
         let empty = directory.file("empty")
         try Data().write(to: URL(fileURLWithPath: empty))
-        try expectTrouble(empty, "4096 bytes")
+        try expectTrouble(empty, "4096 bytes", "0")
         try expectTrouble("/dev/null", "regular file")
     }
 
@@ -54,7 +54,7 @@ import Testing
         let wrong: [(Tool, [String])] = [
             (.dump, []), (.dump, ["--no-such-option", fixture.log]), (.dump, ["--range", "5", fixture.log]),
             (.dump, ["--range", "9:3", fixture.log]), (.dump, ["--format", "xml", fixture.log]),
-            (.dump, ["--range", "1:2", "--around", "3:4", fixture.log]), (.dump, [fixture.log, fixture.log]),
+            (.dump, ["--range", "1:2", "--around", "3:4", fixture.log]), (.dump, ["--extended", fixture.log]),
             (.analyze, ["no-such-command"]), (.analyze, ["info"]),
             (.analyze, ["events", "--kind", "no-kind", fixture.log]),
             (.analyze, ["slice", fixture.log]),

@@ -60,6 +60,29 @@ public struct CodeMatch: Sendable, Hashable {
         return sample.matches
     }
 
+    /// The same for raw records: any control transfer fits.
+    public static func measure(
+        _ raw: RawBTSFile, _ code: CodeMap, placeCount: Int = 4000
+    ) throws(DisassemblerError) -> [CodeMatch] {
+        var sample = CodeSample(code, try Disassembler(), hasLabels: false)
+        // The extended form can only be read from its beginning on.
+        let isPlain = raw.form == .plain
+        let stretch: UInt64 = isPlain ? 4096 : 1 << 20
+        for index in order(of: Int(clamping: raw.count / stretch &+ 1), limit: isPlain ? 48 : 1) {
+            let from = isPlain ? UInt64(index) &* stretch : 0
+            var branches = raw.branches(from: from, to: isPlain ? from &+ stretch : .max)
+            var left = stretch
+            while left > 0,
+                branches.nextBatch({ batch, range in
+                    for place in range { sample.look(from: batch.from[place], to: batch.to[place], label: 0) }
+                    left -= min(left, UInt64(range.count))
+                })
+            {}
+            if sample.matches.allSatisfy({ $0.places >= placeCount }) { break }
+        }
+        return sample.matches
+    }
+
     /// No more than `limit` of so many chunks, the last one among them, evenly spread: every sixth first.
     static func order(of count: Int, limit: Int) -> [Int] {
         let picked = min(count, limit)

@@ -47,6 +47,8 @@ public enum DamageKind: Sendable, Hashable {
         case openHeader = "open file's header"
         case slotDescriptor = "slot descriptor"
         case slot = "slot"
+        /// A record of a foreign format.
+        case record = "record"
     }
 }
 

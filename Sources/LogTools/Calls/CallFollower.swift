@@ -12,8 +12,8 @@ struct CallFollower: ~Copyable {
     private var depth: UInt32 = 0
 
     /// A vCPU's branches begin.
-    mutating func begin(_ log: LogFile, vcpu: UInt16) {
-        tracker = CallTracker(handlers: HandlerSet(log, vcpu: vcpu))
+    mutating func begin(_ log: LogFile?, vcpu: UInt16) {
+        tracker = CallTracker(handlers: log.map { HandlerSet($0, vcpu: vcpu) } ?? HandlerSet())
         tracker.recordsSteps = true
         (stack, depth) = (0, 0)
     }
@@ -46,7 +46,7 @@ struct CallFollower: ~Copyable {
                 }
                 // A return that many functions share.
                 let isReturn =
-                    index + 1 < range.upperBound && BranchLabel(rawValue: label[index + 1]) == BranchLabel(.ret)
+                    index + 1 < batch.count && BranchLabel(rawValue: label[index + 1]) == BranchLabel(.ret)
                     && from[index + 1] == to[index]
                 if isReturn { continue }
                 let branch = Branch(

@@ -17,18 +17,18 @@ import ToolSupport
 ///
 /// jsonl has the returns too (`leave`; `depth` is how many frames are open after a row, from and to are those of the
 /// outermost frame left), and what was set right afterwards (`reopen`).
-public struct CallTreeDump: CallDump, ~Copyable {
+public struct CallTreeDump: BranchView, ~Copyable {
     /// The version of the jsonl format; goes up when a field changes its meaning or goes away.
     public static let schemaVersion = 1
     /// Deeper calls are not indented further.
     private static let indentLimit: UInt32 = 100
 
+    private let format: RowFormat
     private let depthLimit: UInt32
     private var rows = RowBuffer()
     private var follower = CallFollower()
     private var names = FunctionNames(nil)
     private var log: LogFile?
-    private var format = RowFormat.text
     private var hasIcount = false
     private var width = 1
     private var vcpu: UInt16 = 0
@@ -36,28 +36,31 @@ public struct CallTreeDump: CallDump, ~Copyable {
     /// Frames open on the current stack.
     private var depth: UInt32 = 0
 
-    /// - Parameter depthLimit: calls inside more open calls than this are not printed.
-    public init(depthLimit: Int?) {
+    /// - Parameters:
+    ///   - format: text or jsonl.
+    ///   - depthLimit: calls inside more open calls than this are not printed.
+    public init(format: RowFormat, symbolizer: Symbolizer?, depthLimit: Int?) {
+        self.format = format
         self.depthLimit = depthLimit.map { UInt32(clamping: $0) } ?? .max
+        names = FunctionNames(symbolizer)
     }
 
-    public mutating func begin(_ log: LogFile, _ symbolizer: Symbolizer?, format: RowFormat) {
-        self.log = log
-        self.format = format
-        names = FunctionNames(symbolizer)
-        hasIcount = log.header.features.contains(.icount)
-        width = log.counterWidth
-        showsVCPU = log.vcpus.count > 1
-        guard format == .jsonl else { return }
-        Output.standard.line(
-            "{\"schema\":\"bts-dump-calls\",\"version\":\(CallTreeDump.schemaVersion),"
-                + "\"log\":\(RowText.json(log.path))}")
+    public mutating func begin(_ input: ViewInput) {
+        log = input.log
+        hasIcount = input.hasIcount
+        width = input.counterWidth
+        showsVCPU = input.vcpus.count > 1
+        if format == .jsonl {
+            Output.standard.line(input.header(schema: "bts-dump-calls", version: CallTreeDump.schemaVersion))
+        } else if let heading = input.heading {
+            Output.standard.line(heading)
+        }
     }
 
     public mutating func begin(vcpu: UInt16) {
         self.vcpu = vcpu
         depth = 0
-        if let log { follower.begin(log, vcpu: vcpu) }
+        follower.begin(log, vcpu: vcpu)
         if showsVCPU, format == .text {
             rows.flush()
             Output.standard.line("vcpu \(vcpu):")
@@ -73,6 +76,13 @@ public struct CallTreeDump: CallDump, ~Copyable {
             printer.write(step, from: depth, &names, to: &rows)
             depth = step.depth
         }
+        self.depth = depth
+    }
+
+    /// Follows the calls of branches that are not shown.
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        var depth = depth
+        follower.add(batch, range, names: &names) { step, _ in depth = step.depth }
         self.depth = depth
     }
 

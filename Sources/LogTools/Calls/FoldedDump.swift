@@ -11,32 +11,40 @@ import ToolSupport
 ///     jsonl  {"stack":["main","work","sort"],"count":"1234"}
 ///
 /// Counted are instructions, or branches where a log has no instruction counts. `[unknown]` is what ran outside of all
-/// calls that were seen. All vCPUs are put together.
-public struct FoldedDump: CallDump, ~Copyable {
+/// calls that were seen. All vCPUs and all inputs are put together.
+public struct FoldedDump: BranchView, ~Copyable {
     private var follower = CallFollower()
     private var folded = FoldedStacks()
     private var names = FunctionNames(nil)
+    private let format: RowFormat
+    private let hasIcount: Bool
     private var log: LogFile?
-    private var format = RowFormat.text
-    private var hasIcount = false
     private var end: (clock: UInt64, epoch: UInt32)?
 
-    public init() {}
-
-    public mutating func begin(_ log: LogFile, _ symbolizer: Symbolizer?, format: RowFormat) {
-        self.log = log
+    /// - Parameters:
+    ///   - format: text or jsonl.
+    ///   - hasIcount: whether instructions are counted: all inputs must have them; else branches.
+    public init(format: RowFormat, symbolizer: Symbolizer?, hasIcount: Bool) {
         self.format = format
+        self.hasIcount = hasIcount
         names = FunctionNames(symbolizer)
-        hasIcount = log.header.features.contains(.icount)
     }
 
+    public mutating func begin(_ input: ViewInput) { log = input.log }
+
     public mutating func begin(vcpu: UInt16) {
-        if let log { follower.begin(log, vcpu: vcpu) }
+        follower.begin(log, vcpu: vcpu)
         folded.begin(at: 0)
         end = nil
     }
 
-    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { follow(batch, range, counts: true) }
+
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        follow(batch, range, counts: false)
+    }
+
+    private mutating func follow(_ batch: borrowing BranchBatch, _ range: Range<Int>, counts: Bool) {
         let hasIcount = hasIcount
         let clock = batch.clockFirst &+ UInt64(range.lowerBound)
         if end?.clock != clock || end?.epoch != batch.epoch {
@@ -44,10 +52,12 @@ public struct FoldedDump: CallDump, ~Copyable {
         }
         end = (batch.clockFirst &+ UInt64(range.upperBound), batch.epoch)
         follower.add(batch, range, names: &names) { step, names in
-            folded.take(
-                step, function: names.entry(of: step.frame.target), at: hasIcount ? step.icount : step.clock &+ 1)
+            let position = hasIcount ? step.icount : step.clock &+ 1
+            if !counts { folded.skip(to: position) }
+            folded.take(step, function: names.entry(of: step.frame.target), at: position)
         }
-        folded.end(at: hasIcount ? batch.icount[range.upperBound - 1] : batch.clockFirst &+ UInt64(range.upperBound))
+        let last = hasIcount ? batch.icount[range.upperBound - 1] : batch.clockFirst &+ UInt64(range.upperBound)
+        if counts { folded.end(at: last) } else { folded.skip(to: last) }
     }
 
     public mutating func end(vcpu: UInt16) { Diagnostics.note(follower.statistics.summary) }

@@ -57,7 +57,8 @@ struct SymbolPlacer {
     /// Says what overlaps and what does not belong to the log.
     mutating func finish(checks: Bool) throws {
         for overlap in symbolizer.overlaps { Diagnostics.warning(overlap.description) }
-        if checks, let log { try CodeMatch.warn(log, symbolizer, except: confirmed) }
+        guard checks, let log else { return }
+        try CodeCheck(symbolizer, except: confirmed, machine: log.header.machine).warn(.log(log))
     }
 
     /// The code of all files.

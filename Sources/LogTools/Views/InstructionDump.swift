@@ -5,73 +5,53 @@ import LogFormat
 import Symbolize
 import ToolSupport
 
-/// `bts-dump --instructions` of one input: the instructions between its branches, disassembled from the files of
-/// `--symbols`. Rows are those of ``InstructionRows``.
-public struct InstructionDump: ~Copyable {
+/// `bts-dump --instructions`: the instructions between branches, disassembled from the files of `--symbols`. Rows are those
+/// of ``InstructionRows``.
+public struct InstructionDump: BranchView, ~Copyable {
     /// The version of the row format; goes up when a field changes its meaning or goes away.
     public static let schemaVersion = 1
 
-    /// What branches come from.
-    public struct Source {
-        public var path: String
-        /// ELF `e_machine`; `nil` when it is not known.
-        public var machine: UInt16?
-        public var vcpuCount: Int
-        public var hasIcount: Bool
-        public var hasLabels: Bool
-        /// How many digits the largest branch counter has, and the largest instruction count.
-        public var widths: (brctr: Int, icount: Int)
-        /// `nil` for a foreign format.
-        public var log: LogFile?
-
-        public init(
-            path: String, machine: UInt16?, vcpuCount: Int, hasIcount: Bool, hasLabels: Bool, counterWidth: Int,
-            log: LogFile?
-        ) {
-            self.path = path
-            self.machine = machine
-            self.vcpuCount = vcpuCount
-            self.hasIcount = hasIcount
-            self.hasLabels = hasLabels
-            self.log = log
-            let icount = log?.vcpus.compactMap { vcpu in log?.chunks(.branch, vcpu: vcpu).last?.icountLast }.max()
-            widths = (counterWidth, icount.map(RowBuffer.decimalDigits) ?? 1)
-        }
-    }
-
     private var printer: InstructionPrinter
+    private let code: CodeMap
+    private let disassembler: Disassembler
+    private let isJSON: Bool
 
-    /// Reads the code of the symbolizer's files; warns of those that have none, and of those that do not belong to the log.
+    /// Reads the code of the symbolizer's files; warns of those that have none.
     ///
     /// - Parameters:
+    ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
     ///   - lines: in text, source lines beside the names.
     ///   - functions: only instructions here; all when empty.
     public init(
-        _ source: Source, _ symbolizer: Symbolizer, isJSON: Bool, lines: Bool, syntax: Disassembler.Syntax,
-        functions: [Range<UInt64>] = []
+        _ symbolizer: Symbolizer, machine: UInt16?, isJSON: Bool, lines: Bool, syntax: Disassembler.Syntax,
+        functions: AddressRanges = AddressRanges([])
     ) throws {
         let disassembler = try Disassembler(syntax: syntax)
-        var (code, warnings) = CodeMap.of(symbolizer.modules, machine: source.machine)
+        var (code, warnings) = CodeMap.of(symbolizer.modules, machine: machine)
         for warning in warnings { Diagnostics.warning(warning.description) }
         try code.findPatchSites(disassembler)
-        if let log = source.log { try CodeMatch.warn(log, code) }
-        let style = InstructionRows.Style(
-            isJSON: isJSON, showsVCPU: source.vcpuCount > 1, hasIcount: source.hasIcount, widths: source.widths)
+        let style = InstructionRows.Style(isJSON: isJSON, showsVCPU: false, hasIcount: false, widths: (1, 1))
         let words = InstructionWords(
             code: code, disassembler: disassembler, symbolizer: symbolizer,
             style: isJSON ? .json : .text(lines: lines), isJSON: isJSON)
         printer = InstructionPrinter(
-            InstructionWalk(hasIcount: source.hasIcount, code, disassembler),
-            InstructionRows(style, words, symbolizer, lines: lines), hasLabels: source.hasLabels,
-            functions: functions)
+            InstructionWalk(hasIcount: false, code, disassembler),
+            InstructionRows(style, words, symbolizer, lines: lines), hasLabels: false, functions: functions)
+        self.code = code
+        self.disassembler = disassembler
+        self.isJSON = isJSON
+    }
+
+    public mutating func begin(_ input: ViewInput) {
+        printer.begin(input, InstructionWalk(hasIcount: input.hasIcount, code, disassembler))
         if isJSON {
             Output.standard.line(
-                "{\"schema\":\"bts-dump instructions\",\"version\":\(InstructionDump.schemaVersion),"
-                    + "\"log\":\(RowText.json(source.path))}")
+                input.header(schema: "bts-dump instructions", version: InstructionDump.schemaVersion))
+        } else if let heading = input.heading {
+            Output.standard.line(heading)
         }
     }
 
-    /// The branches of a vCPU begin.
     public mutating func begin(vcpu: UInt16) { printer.begin(vcpu: vcpu) }
 
     /// The stretches that these branches end.
@@ -79,11 +59,10 @@ public struct InstructionDump: ~Copyable {
         for index in range { printer.add(batch, index, isWanted: true) }
     }
 
-    /// The stretch that one branch ends; not shown when it is not wanted.
-    public mutating func add(_ batch: borrowing BranchBatch, _ index: Int, isWanted: Bool) {
-        printer.add(batch, index, isWanted: isWanted)
+    /// The stretches that these branches end, not shown.
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        for index in range { printer.add(batch, index, isWanted: false) }
     }
 
-    /// Hands what is left to standard output.
     public mutating func finish() { printer.finish() }
 }

@@ -10,8 +10,8 @@ struct InstructionPrinter: ~Copyable {
     var walk: InstructionWalk
     var rows: InstructionRows
     /// Only instructions here; all when empty.
-    let functions: [Range<UInt64>]
-    private let hasLabels: Bool
+    let functions: AddressRanges
+    private var hasLabels: Bool
     /// The stretches since the last row that begin where no file has code.
     private var outside = (begin: 0 as UInt64, stretches: 0 as UInt64, instructions: 0 as UInt64)
     /// Stretches that did not decode to their end.
@@ -20,12 +20,20 @@ struct InstructionPrinter: ~Copyable {
 
     init(
         _ walk: consuming InstructionWalk, _ rows: consuming InstructionRows, hasLabels: Bool,
-        functions: [Range<UInt64>] = []
+        functions: AddressRanges = AddressRanges([])
     ) {
         self.hasLabels = hasLabels
         self.walk = walk
         self.rows = rows
         self.functions = functions
+    }
+
+    /// The branches of an input begin.
+    mutating func begin(_ input: ViewInput, _ walk: consuming InstructionWalk) {
+        finish()
+        self.walk = walk
+        hasLabels = input.hasLabels
+        rows.style = InstructionRows.Style(input, isJSON: rows.style.isJSON)
     }
 
     /// The branches of a vCPU begin.
@@ -50,7 +58,7 @@ struct InstructionPrinter: ~Copyable {
 
     @inline(__always)
     private func isShown(_ address: UInt64) -> Bool {
-        functions.isEmpty || functions.contains { $0.contains(address) }
+        functions.isEmpty || functions.contains(address)
     }
 
     @inline(__always)

@@ -26,10 +26,23 @@ struct InstructionRows: ~Copyable {
         var hasIcount: Bool
         /// Widths of the two counters in text.
         var widths: (brctr: Int, icount: Int)
+
+        init(isJSON: Bool, showsVCPU: Bool, hasIcount: Bool, widths: (brctr: Int, icount: Int)) {
+            self.isJSON = isJSON
+            self.showsVCPU = showsVCPU
+            self.hasIcount = hasIcount
+            self.widths = widths
+        }
+
+        init(_ input: ViewInput, isJSON: Bool) {
+            self.init(
+                isJSON: isJSON, showsVCPU: input.vcpus.count > 1, hasIcount: input.hasIcount,
+                widths: (input.counterWidth, input.icountWidth))
+        }
     }
 
     var rows = RowBuffer()
-    let style: Style
+    var style: Style
     /// What stands for an instruction of code as the files mostly have it; others are put into words each time.
     var instructions: PlaceCache
     private let cachedMode: CodeMode

@@ -32,7 +32,7 @@ struct InstructionRowTests {
             style: isJSON ? .json : .text(lines: false), isJSON: isJSON)
         var printer = InstructionPrinter(
             InstructionWalk(log, code, disassembler), InstructionRows(style, words, symbolizer, lines: false),
-            hasLabels: log.header.features.contains(.labels), functions: functions)
+            hasLabels: log.header.features.contains(.labels), functions: AddressRanges(functions))
         printer.begin(vcpu: 0)
         var branches = log.branches(from: from)
         while branches.nextBatch({ batch, range in

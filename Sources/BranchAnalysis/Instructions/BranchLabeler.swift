@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+import Symbolize
+
+/// Tells the labels of branches from the code of files, for inputs that have none: the class of the instruction that was
+/// left, and whether the branch went where that says. What no file has is `unknown`.
+///
+/// Where a kernel changes its code as it starts (``CodeMap/findPatchSites(_:)``) the file's instruction stands for what is
+/// put there: a jump to a return thunk becomes a return, a call another call, and what goes to the beginning of a function is
+/// a call. What else such a place may have is `unknown`.
+///
+///     let labeler = BranchLabeler(code, try Disassembler(), symbolizer)
+///     labeler.label(from: 0xffff_ffff_8100_1234, to: 0xffff_ffff_8100_2000)       // call!
+///
+/// For one thread.
+public final class BranchLabeler {
+    private struct Entry: BitwiseCopyable {
+        var address: UInt64
+        var target: UInt64
+        var branchClass: UInt8
+        var hasTarget: Bool
+        var isKnown: Bool
+        /// A kernel changes it.
+        var isPatched: Bool
+    }
+
+    private static let count = 1 << 16
+
+    private let code: CodeMap
+    private let disassembler: Disassembler
+    private let lookup: SymbolLookup
+    /// Where the kernel's returns go in its file.
+    private let returnThunks: Set<UInt64>
+    /// What was decoded last at the addresses that share a place.
+    private let entries: UnsafeMutablePointer<Entry>
+
+    public init(_ code: CodeMap, _ disassembler: Disassembler, _ symbolizer: Symbolizer) {
+        lookup = symbolizer.lookup
+        returnThunks = Set(symbolizer.resolve(name: "__x86_return_thunk").map(\.lowerBound))
+        self.code = code
+        self.disassembler = disassembler
+        entries = .allocate(capacity: BranchLabeler.count)
+        entries.initialize(
+            repeating: Entry(address: 0, target: 0, branchClass: 0, hasTarget: false, isKnown: false, isPatched: false),
+            count: BranchLabeler.count)
+    }
+
+    deinit { entries.deallocate() }
+
+    /// The label of a branch.
+    @inline(__always)
+    public func label(from: UInt64, to: UInt64) -> BranchLabel {
+        let place = Int(truncatingIfNeeded: (from &* 0x9e37_79b9_7f4a_7c15) >> 48)
+        if !entries[place].isKnown || entries[place].address != from { entries[place] = decode(from) }
+        let entry = entries[place]
+        let isStatic = entry.hasTarget && entry.target == to
+        if entry.isPatched, !isStatic { return patched(entry, to) }
+        return BranchLabel(BranchClass(rawValue: entry.branchClass) ?? .unknown, hasStaticTarget: isStatic)
+    }
+
+    /// What stands at a place that a kernel changed, and that has no branch to where this one went in the file.
+    @inline(never)
+    private func patched(_ entry: Entry, _ to: UInt64) -> BranchLabel {
+        switch BranchClass(rawValue: entry.branchClass) {
+        case .jmp: BranchLabel(returnThunks.contains(entry.target) ? .ret : .unknown)
+        case .call, .callIndirect: BranchLabel(.call, hasStaticTarget: true)
+        default:
+            lookup.symbol(lookup.find(to))?.offset == 0
+                ? BranchLabel(.call, hasStaticTarget: true) : BranchLabel(.unknown)
+        }
+    }
+
+    @inline(never)
+    private func decode(_ address: UInt64) -> Entry {
+        var entry = Entry(
+            address: address, target: 0, branchClass: BranchClass.unknown.rawValue, hasTarget: false, isKnown: true,
+            isPatched: code.patchSite(at: address) != nil)
+        guard let mode = code.mode(at: address) else { return entry }
+        let found = code.withBytes(at: address) { disassembler.decode($0, at: address, mode: mode) }
+        guard let instruction = found ?? nil else { return entry }
+        entry.branchClass = instruction.flow.rawValue
+        entry.hasTarget = instruction.hasTarget
+        entry.target = instruction.target
+        return entry
+    }
+}

@@ -1,0 +1,157 @@
+import CTTLog
+
+/// A file of raw branch records, as a processor's branch trace store fills its buffer: 24 bytes each, little-endian,
+///
+///     u64 from        address of the instruction that was left
+///     u64 to          address of the instruction that began next
+///     u64 flags       the processor's own remarks; not shown
+///
+/// The extended form begins with a record of ones, and has the branch counter in the place of the flags. In the plain form
+/// branches are counted from 0, the first of the file. There is no vCPU, no
+/// instruction count and no label.
+///
+///     let file = try RawBTSFile(path: "branches.bts")
+///     var branches = file.branches(from: 1_000_000, to: 1_000_010)
+///     while branches.nextBatch({ batch, range in … }) {}
+///
+/// Read in blocks: memory does not grow with the file. Sources: Intel SDM volume 3, "Branch Trace Store"; the `-x` form of
+/// XenTT's bts_extract.
+public struct RawBTSFile: Sendable {
+    public enum Form: String, Sendable, Hashable, CaseIterable {
+        case plain, extended
+    }
+
+    /// Bytes of a record.
+    public static let recordSize = 24
+
+    public let path: String
+    public let form: Form
+    /// Bytes of the file when it was opened.
+    public let fileSize: UInt64
+    /// The last record is cut short; `nil` when the file ends with a whole one.
+    public let damage: Damage?
+    let file: InputFile
+
+    /// Opens a file that holds such records as far as its content tells (``isPlausible(_:)``).
+    ///
+    /// Throws when it cannot be read, or when it is something else.
+    public init(path: String) throws(LogError) {
+        try self.init(file: InputFile(path: path))
+    }
+
+    init(file: InputFile) throws(LogError) {
+        let size = file.size
+        var buffer = ReusedBuffer()
+        let room = buffer.room(for: RawBTSFile.sampleCount * RawBTSFile.recordSize)
+        let start = UnsafeRawBufferPointer(room).prefixed(try file.read(room, at: 0))
+        guard let form = RawBTSFile.form(of: start) else {
+            throw LogError(file: file.path, offset: 0, kind: .foreign(RawBTSFile.refusal(start, size: size)))
+        }
+        let rest = size % UInt64(RawBTSFile.recordSize)
+        damage =
+            rest == 0
+            ? nil
+            : Damage(
+                file: file.path, offset: size - rest, length: rest,
+                what: .truncated(structure: .record, expected: UInt64(RawBTSFile.recordSize), present: rest),
+                lostRecords: 1)
+        path = file.path
+        fileSize = size
+        self.form = form
+        self.file = file
+    }
+
+    /// Whole records of branches.
+    public var count: UInt64 {
+        let records = fileSize / UInt64(RawBTSFile.recordSize)
+        return form == .extended ? records - 1 : records
+    }
+
+    /// Where the record of the first branch stands.
+    var firstOffset: UInt64 { form == .extended ? UInt64(RawBTSFile.recordSize) : 0 }
+
+    /// The last branch counter that the file says.
+    public var lastClock: UInt64 {
+        guard count > 0 else { return 0 }
+        guard form == .extended else { return count - 1 }
+        var buffer = ReusedBuffer()
+        let room = buffer.room(for: RawBTSFile.recordSize)
+        let offset = firstOffset &+ (count - 1) &* UInt64(RawBTSFile.recordSize)
+        guard let present = try? file.read(room, at: offset), present == room.count else { return 0 }
+        return room.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+    }
+
+    /// The branches with clocks in `from ..< to` (no end when `to` is `.max`).
+    ///
+    /// - Parameter label: tells the label of a branch by its addresses, `from` and `to`; without it, all are `unknown`.
+    public func branches(
+        from: UInt64 = 0, to: UInt64 = .max, label: ((UInt64, UInt64) -> BranchLabel)? = nil
+    ) -> RawBTSCursor {
+        RawBTSCursor(self, from: from, to: to, label: label)
+    }
+}
+
+// MARK: - Recognition
+extension RawBTSFile {
+    /// Of a file, so many records are looked at.
+    static let sampleCount = 4096
+
+    /// Whether a path leads to a log, or to a directory that should hold one: then it is no matter for this reader.
+    public static func isLog(_ path: String) throws(LogError) -> Bool {
+        if isDirectory(path) { return true }
+        let file = try InputFile(path: path)
+        var buffer = ReusedBuffer()
+        let room = buffer.room(for: 8)
+        guard try file.read(room, at: 0) == 8 else { return false }
+        return room.loadUnaligned(as: UInt64.self) == TTLOG_FILE_MAGIC
+    }
+
+    /// Which form a file has that begins with these bytes; `nil` when it is something else.
+    ///
+    /// The extended form has its record of ones. The plain one has nothing of its own: nine in ten of the first records must
+    /// be plausible, and the file must not begin as another well-known kind does.
+    static func form(of start: UnsafeRawBufferPointer) -> Form? {
+        let count = start.count / recordSize
+        guard count > 0, knownKind(start) == nil else { return nil }
+        if start[..<recordSize].allSatisfy({ $0 == 0xff }) { return .extended }
+        var plausible = 0
+        for index in 0..<count {
+            let offset = index * recordSize
+            func word(_ number: Int) -> UInt64 {
+                start.loadUnaligned(fromByteOffset: offset + number * 8, as: UInt64.self)
+            }
+            plausible += isPlausible(from: word(0), to: word(1), flags: word(2)) ? 1 : 0
+        }
+        return plausible * 10 >= count * 9 ? .plain : nil
+    }
+
+    /// Whether a plain record may be one: both addresses fit in 57 bits with their sign (x86-64 with five levels of pages),
+    /// are not both 0, and the flags fit in 32 bits.
+    static func isPlausible(from: UInt64, to: UInt64, flags: UInt64) -> Bool {
+        func isCanonical(_ address: UInt64) -> Bool {
+            Int64(bitPattern: address) >> 56 == 0 || Int64(bitPattern: address) >> 56 == -1
+        }
+        return isCanonical(from) && isCanonical(to) && from | to != 0 && flags <= UInt64(UInt32.max)
+    }
+
+    /// What else a file is that begins so.
+    private static func knownKind(_ start: UnsafeRawBufferPointer) -> String? {
+        let kinds: [(magic: [UInt8], name: String)] = [
+            ([0x7f, 0x45, 0x4c, 0x46], "an ELF file"), ([0x1f, 0x8b], "a gzip file"),
+            ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "an xz file"),
+            ([0x42, 0x5a, 0x68], "a bzip2 file"), (Array("SQLite format 3".utf8), "an SQLite database"),
+            (Array("QFI".utf8) + [0xfb], "a qcow2 image"),
+        ]
+        return kinds.first { start.starts(with: $0.magic) }?.name
+    }
+
+    private static func refusal(_ start: UnsafeRawBufferPointer, size: UInt64) -> String {
+        let expected =
+            "a log has 0x\(hexadecimal(TTLOG_FILE_MAGIC)) in its first 8 bytes and a header of \(TTLOG_FILE_HEADER_SIZE) bytes, "
+            + "raw records have 24 bytes each: from, to, flags"
+        let neither = "not a trace log and not raw BTS records"
+        if size < UInt64(recordSize) { return "\(neither): the file has \(size) bytes; \(expected)" }
+        if let kind = knownKind(start) { return "\(neither): it is \(kind); give a log or a file of raw records" }
+        return "\(neither): it begins with 0x\(hexadecimal(start.loadUnaligned(as: UInt64.self))); \(expected)"
+    }
+}

@@ -1,0 +1,110 @@
+import Glibc
+
+/// Writes a file of raw branch records (``RawBTSFile``). It has its name only when it is whole: until ``close()`` it stands
+/// beside it as `NAME.PID.part`, and is taken away when something goes wrong.
+///
+///     let writer = try RawBTSWriter(path: "part.bts", form: .extended)
+///     try writer.append(batch, range)
+///     try writer.close()
+public final class RawBTSWriter {
+    public let path: String
+    public let form: RawBTSFile.Form
+    /// Branches written so far.
+    public private(set) var count: UInt64 = 0
+
+    private let temporary: String
+    private let replaces: Bool
+    private var descriptor: Int32
+    private let buffer: UnsafeMutableRawBufferPointer
+    private var used = 0
+
+    /// Records that are put together before they are written.
+    private static let bufferCount = 1 << 15
+
+    /// Throws when the file cannot be made, or is there already and is not to be replaced.
+    public init(path: String, form: RawBTSFile.Form, replaces: Bool = false) throws(LogError) {
+        var status = stat()
+        let isThere = lstat(path, &status) == 0
+        if isThere, stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFREG {
+            throw LogError(file: path, kind: .foreign("is not a regular file; give the name of a file to be made"))
+        }
+        if isThere, !replaces { throw RawBTSWriter.isThereAlready(path) }
+        temporary = "\(path).\(getpid()).part"
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+        guard descriptor >= 0 else { throw RawBTSWriter.failure("cannot make", path, errno) }
+        self.path = path
+        self.form = form
+        self.replaces = replaces
+        buffer = .allocate(byteCount: RawBTSWriter.bufferCount * RawBTSFile.recordSize, alignment: 8)
+        if form == .extended {
+            buffer[..<RawBTSFile.recordSize].initializeMemory(as: UInt8.self, repeating: 0xff)
+            used = RawBTSFile.recordSize
+        }
+    }
+
+    deinit {
+        buffer.deallocate()
+        if descriptor >= 0 {
+            Glibc.close(descriptor)
+            unlink(temporary)
+        }
+    }
+
+    /// Writes some branches of a batch. In the plain form the flags are 0.
+    public func append(_ batch: borrowing BranchBatch, _ range: Range<Int>) throws(LogError) {
+        guard range.lowerBound >= 0, range.upperBound <= batch.count else { return }
+        let (from, to, first) = (batch.from, batch.to, batch.clockFirst)
+        var index = range.lowerBound
+        while index < range.upperBound {
+            if used == buffer.count { try flush() }
+            let count = min(range.upperBound - index, (buffer.count - used) / RawBTSFile.recordSize)
+            let mask: UInt64 = form == .extended ? .max : 0
+            for place in 0..<count {
+                let record = used &+ place &* RawBTSFile.recordSize
+                let clock = (first &+ UInt64(index &+ place)) & mask
+                buffer.storeBytes(of: from[index &+ place], toByteOffset: record, as: UInt64.self)
+                buffer.storeBytes(of: to[index &+ place], toByteOffset: record &+ 8, as: UInt64.self)
+                buffer.storeBytes(of: clock, toByteOffset: record &+ 16, as: UInt64.self)
+            }
+            used += count * RawBTSFile.recordSize
+            index += count
+        }
+        self.count &+= UInt64(range.count)
+    }
+
+    /// Writes what is left and gives the file its name. Nothing may be written afterwards.
+    public func close() throws(LogError) {
+        try flush()
+        guard Glibc.fsync(descriptor) == 0 || errno == EINVAL else {
+            throw RawBTSWriter.failure("cannot write", path, errno)
+        }
+        // A link does not take the place of a file that came into being since; not every file system has them.
+        if !replaces, link(temporary, path) == 0 {
+            unlink(temporary)
+        } else {
+            if !replaces, errno == EEXIST { throw RawBTSWriter.isThereAlready(path) }
+            guard rename(temporary, path) == 0 else { throw RawBTSWriter.failure("cannot make", path, errno) }
+        }
+        Glibc.close(descriptor)
+        descriptor = -1
+    }
+
+    private func flush() throws(LogError) {
+        var done = 0
+        while done < used, let base = buffer.baseAddress {
+            let written = Glibc.write(descriptor, base + done, used - done)
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw RawBTSWriter.failure("cannot write", path, written < 0 ? errno : EIO) }
+            done += written
+        }
+        used = 0
+    }
+
+    private static func isThereAlready(_ path: String) -> LogError {
+        LogError(file: path, kind: .foreign("is there already; --force writes over it"))
+    }
+
+    private static func failure(_ what: String, _ path: String, _ code: Int32) -> LogError {
+        LogError(file: path, kind: .writer(errno: code, message: "\(path): \(what) it: \(errorText(code))"))
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+
+/// One way of showing branches: a ``BranchWalk`` hands it those of each input, vCPU after vCPU, in their order.
+///
+/// Between `begin(vcpu:)` and `end(vcpu:)` each branch of the walk's range comes once, to `add` or to `pass`. Where the
+/// clock steps, something is missing.
+public protocol BranchView: ~Copyable {
+    /// The branches of an input begin.
+    mutating func begin(_ input: ViewInput) throws
+    /// The branches of a vCPU begin.
+    mutating func begin(vcpu: UInt16)
+    /// Branches that are wanted, an unbroken run in the batch; never an empty one.
+    mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>)
+    /// Branches that are not wanted: for views that keep a state between branches.
+    mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>)
+    /// The branches of the vCPU are over.
+    mutating func end(vcpu: UInt16)
+    /// Hands what is left to standard output; once, behind the last input.
+    mutating func finish() throws
+}
+
+extension BranchView where Self: ~Copyable {
+    public mutating func begin(vcpu: UInt16) {}
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {}
+    public mutating func end(vcpu: UInt16) {}
+}
