@@ -20,10 +20,12 @@ public struct BranchRows: BranchView, ~Copyable {
     /// The version of the row formats; goes up when a field changes its meaning or goes away.
     public static let schemaVersion = 1
 
-    private let format: RowFormat
-    private var input: RowInput
-    private var rows = RowBuffer()
-    private var places: PlaceCache?
+    let format: RowFormat
+    private let isPerf: Bool
+    private let hasShortAddresses: Bool
+    var input: RowInput
+    var rows = RowBuffer()
+    var places: PlaceCache?
     /// What stands for each label: in text padded, in the other formats the fields themselves.
     private let labels: [[UInt8]]
     private var vcpu: UInt16 = 0
@@ -31,7 +33,7 @@ public struct BranchRows: BranchView, ~Copyable {
     private var inputCount = 0
 
     /// What rows need of the input.
-    private struct RowInput {
+    struct RowInput {
         var hasIcount = false
         var showsVCPU = false
         /// How wide the counter is in text.
@@ -41,18 +43,20 @@ public struct BranchRows: BranchView, ~Copyable {
     }
 
     /// - Parameters:
-    ///   - lines: in text, source lines beside the names.
-    public init(format: RowFormat, symbolizer: Symbolizer?, lines: Bool) {
+    ///   - style: how rows look in text.
+    ///   - lines: in text, source lines beside the names (not in style perf).
+    public init(format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle = .plain, lines: Bool) {
         self.format = format
+        isPerf = format == .text && style == .perf
+        hasShortAddresses = style == .gdb
         input = RowInput()
-        let style: PlaceStyle =
+        places =
             switch format {
-            case .text: .text(lines: lines)
-            case .jsonl: .json
-            case .csv: .csv
+            case .text: symbolizer.map { style.places($0, lines: lines) }
+            case .jsonl: symbolizer.map { PlaceCache($0, style: .json) }
+            case .csv: symbolizer.map { PlaceCache($0, style: .csv) }
             }
-        places = symbolizer.map { PlaceCache($0, style: style) }
-        labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format) }
+        labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) }
     }
 
     /// Prints what stands before the first row.
@@ -68,12 +72,15 @@ public struct BranchRows: BranchView, ~Copyable {
         case .csv:
             if input.isOneOfSeveral { self.input.logField = Array((RowText.csv(input.path) + ",").utf8) }
             guard inputCount == 0 else { break }
-            let places = places == nil ? "" : ",from_symbol,from_source,to_symbol,to_source"
             Output.standard.line(
-                (input.isOneOfSeveral ? "log," : "") + "vcpu,brctr,from,to,label,static,discontinuity,icount" + places)
+                (input.isOneOfSeveral ? "log," : "") + "vcpu,brctr,from,to,label,static,discontinuity,icount"
+                    + placeFields)
         }
         inputCount += 1
     }
+
+    /// The names of the fields that places have in csv, with a comma before them.
+    var placeFields: String { places == nil ? "" : ",from_symbol,from_source,to_symbol,to_source" }
 
     public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
 
@@ -81,17 +88,23 @@ public struct BranchRows: BranchView, ~Copyable {
         let (from, to, icount, label) = (batch.from, batch.to, batch.icount, batch.label)
         let first = batch.clockFirst
         for index in range {
-            // Fixed parts stay below 400 bytes; a path below 4096, its quotes doubled.
-            rows.reserve(400 + 2 * 4096 + 2 * PlaceCache.lengthLimit)
+            reserve()
             let row = Row(
                 vcpu: vcpu, clock: first &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
                 label: label[index])
             switch format {
-            case .text: writeText(row)
+            case .text: isPerf ? writePerf(row) : writeText(row)
             case .jsonl: writeJSON(row)
             case .csv: writeCSV(row)
             }
         }
+    }
+
+    /// Makes room for a row.
+    @inline(__always)
+    mutating func reserve() {
+        // Fixed parts stay below 400 bytes; a path below 4096, its quotes doubled.
+        rows.reserve(400 + 2 * 4096 + 2 * PlaceCache.lengthLimit)
     }
 
     /// Hands what is left to standard output.
@@ -99,7 +112,7 @@ public struct BranchRows: BranchView, ~Copyable {
         rows.flush()
     }
 
-    private struct Row {
+    struct Row {
         var vcpu: UInt16
         var clock, from, to, icount: UInt64
         var label: UInt8
@@ -114,16 +127,22 @@ public struct BranchRows: BranchView, ~Copyable {
         }
         rows.decimal(row.clock, width: input.width)
         rows.text(": ")
-        rows.fullAddress(row.from)
-        if places != nil { places?.append(row.from, to: &rows) }
-        rows.text(" -> ")
-        rows.fullAddress(row.to)
-        if places != nil { places?.append(row.to, to: &rows) }
-        rows.text("  ")
+        writeTextPath(row.from, row.to)
         writeLabel(row.label)
         if input.hasIcount { rows.decimal(row.icount) }
         if BranchLabel(rawValue: row.label).isDiscontinuity { rows.text(" *") }
         rows.byte(0x0a)
+    }
+
+    /// `0x… <foo> -> 0x… <bar>` and two spaces.
+    @inline(__always)
+    mutating func writeTextPath(_ from: UInt64, _ to: UInt64) {
+        if hasShortAddresses { rows.address(from) } else { rows.fullAddress(from) }
+        if places != nil { places?.append(from, to: &rows) }
+        rows.text(" -> ")
+        if hasShortAddresses { rows.address(to) } else { rows.fullAddress(to) }
+        if places != nil { places?.append(to, to: &rows) }
+        rows.text("  ")
     }
 
     @inline(__always)
@@ -132,10 +151,7 @@ public struct BranchRows: BranchView, ~Copyable {
         rows.decimal(UInt64(row.vcpu))
         rows.text(",\"brctr\":\"")
         rows.decimal(row.clock)
-        rows.text("\",\"from\":\"")
-        rows.address(row.from)
-        rows.text("\",\"to\":\"")
-        rows.address(row.to)
+        writeJSONPath(row.from, row.to)
         writeLabel(row.label)
         if input.hasIcount {
             rows.text(",\"icount\":\"")
@@ -144,11 +160,26 @@ public struct BranchRows: BranchView, ~Copyable {
         } else {
             rows.text(",\"icount\":null")
         }
+        writeJSONPlaces(row.from, row.to)
+    }
+
+    /// Ends a string before it; its own last one is open, for the label.
+    @inline(__always)
+    mutating func writeJSONPath(_ from: UInt64, _ to: UInt64) {
+        rows.text("\",\"from\":\"")
+        rows.address(from)
+        rows.text("\",\"to\":\"")
+        rows.address(to)
+    }
+
+    /// The places, when there are any, and the end of the row.
+    @inline(__always)
+    mutating func writeJSONPlaces(_ from: UInt64, _ to: UInt64) {
         if places != nil {
             rows.text(",\"fromPlace\":")
-            places?.append(row.from, to: &rows)
+            places?.append(from, to: &rows)
             rows.text(",\"toPlace\":")
-            places?.append(row.to, to: &rows)
+            places?.append(to, to: &rows)
         }
         rows.text("}\n")
     }
@@ -159,35 +190,50 @@ public struct BranchRows: BranchView, ~Copyable {
         rows.decimal(UInt64(row.vcpu))
         rows.byte(0x2c)
         rows.decimal(row.clock)
-        rows.byte(0x2c)
-        rows.address(row.from)
-        rows.byte(0x2c)
-        rows.address(row.to)
+        writeCSVPath(row.from, row.to)
         writeLabel(row.label)
+        rows.byte(0x2c)
         if input.hasIcount { rows.decimal(row.icount) }
+        writeCSVPlaces(row.from, row.to)
+    }
+
+    /// Begins with a comma.
+    @inline(__always)
+    mutating func writeCSVPath(_ from: UInt64, _ to: UInt64) {
+        rows.byte(0x2c)
+        rows.address(from)
+        rows.byte(0x2c)
+        rows.address(to)
+    }
+
+    /// The places, when there are any, and the end of the row.
+    @inline(__always)
+    mutating func writeCSVPlaces(_ from: UInt64, _ to: UInt64) {
         if places != nil {
             rows.byte(0x2c)
-            places?.append(row.from, to: &rows)
+            places?.append(from, to: &rows)
             rows.byte(0x2c)
-            places?.append(row.to, to: &rows)
+            places?.append(to, to: &rows)
         }
         rows.byte(0x0a)
     }
 
     @inline(__always)
-    private mutating func writeLabel(_ label: UInt8) { write(labels[Int(label)]) }
+    mutating func writeLabel(_ label: UInt8) { write(labels[Int(label)]) }
 
     @inline(__always)
-    private mutating func write(_ text: [UInt8]) {
+    mutating func write(_ text: [UInt8]) {
         text.withUnsafeBufferPointer { bytes in
             if let base = bytes.baseAddress { rows.bytes(base, bytes.count) }
         }
     }
 
-    private static func label(_ label: BranchLabel, _ format: RowFormat) -> [UInt8] {
+    private static func label(_ label: BranchLabel, _ format: RowFormat, _ style: BranchStyle) -> [UInt8] {
         let name = label.branchClass.name
         let text: String
         switch format {
+        case .text where style == .perf:
+            text = BranchRows.perfLabel(label)
         case .text:
             let words = label.name
             text = words + String(repeating: " ", count: max(1, 15 - words.utf8.count))
@@ -196,7 +242,7 @@ public struct BranchRows: BranchView, ~Copyable {
                 "\",\"label\":\"\(name)\",\"static\":\(label.hasStaticTarget),"
                 + "\"discontinuity\":\(label.isDiscontinuity)"
         case .csv:
-            text = ",\(name),\(label.hasStaticTarget),\(label.isDiscontinuity),"
+            text = ",\(name),\(label.hasStaticTarget),\(label.isDiscontinuity)"
         }
         return Array(text.utf8)
     }

@@ -3,64 +3,6 @@
 import Symbolize
 import ToolSupport
 
-/// How the name of an address stands in a row.
-enum PlaceStyle {
-    /// ` <foo+0x12>`, ` <inlined+0x4 @ foo+0x12>`; with `lines` ` <foo+0x12 file.c:33>`. Nothing where it is unknown.
-    case text(lines: Bool)
-    /// An object, or `null`.
-    case json
-    /// Two fields: the name and the source line.
-    case csv
-
-    /// The words for one address, at most `PlaceCache.lengthLimit` bytes: of what is longer, names and inline chain are
-    /// shortened.
-    func render(_ place: Symbolized?) -> String {
-        let whole = words(place)
-        return whole.utf8.count <= PlaceCache.lengthLimit ? whole : words(place.map(PlaceStyle.shortened))
-    }
-
-    private func words(_ place: Symbolized?) -> String {
-        switch self {
-        case .text(let lines):
-            guard let place, !place.label.isEmpty else { return "" }
-            guard lines, let source = place.sourcePlace else { return " <\(place.label)>" }
-            return " <\(place.label) \(source)>"
-        case .json:
-            return place.map(PlaceStyle.json) ?? "null"
-        case .csv:
-            return "\(RowText.csv(place?.label ?? "")),\(RowText.csv(place?.sourcePlace ?? ""))"
-        }
-    }
-
-    /// At most 24 frames, and at most 160 characters of each name.
-    private static func shortened(_ place: Symbolized) -> Symbolized {
-        func cut(_ text: String) -> String {
-            text.unicodeScalars.count <= 160
-                ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(159))) + "…"
-        }
-        var result = place
-        result.module = cut(place.module)
-        result.symbol = place.symbol.map(cut)
-        result.frames = (place.frames.count <= 24 ? place.frames : place.frames.prefix(23) + place.frames.suffix(1)).map
-        {
-            var frame = $0
-            frame.function = cut(frame.function)
-            frame.file = frame.file.map(cut)
-            return frame
-        }
-        return result
-    }
-
-    private static func json(_ place: Symbolized) -> String {
-        let frames = place.frames.map { frame in
-            "{\"function\":\(RowText.json(frame.function)),\"file\":\(frame.file.map(RowText.json) ?? "null"),"
-                + "\"line\":\(frame.line),\"inlined\":\(frame.isInlined)}"
-        }
-        return "{\"module\":\(RowText.json(place.module)),\"symbol\":\(place.symbol.map(RowText.json) ?? "null"),"
-            + "\"offset\":\"\(place.offset)\",\"frames\":[\(frames.joined(separator: ","))]}"
-    }
-}
-
 /// Names of addresses, each looked up and put into words once: a run has far more branches than places.
 struct PlaceCache: ~Copyable {
     private struct Slot: BitwiseCopyable {

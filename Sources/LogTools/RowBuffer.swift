@@ -81,18 +81,28 @@ struct RowBuffer: ~Copyable {
     /// `0x` and the digits that it needs.
     @inline(__always)
     mutating func address(_ value: UInt64) {
+        text("0x")
+        hexadecimal(value, width: 0)
+    }
+
+    /// Hexadecimal digits, with spaces before them up to `width`.
+    @inline(__always)
+    mutating func hexadecimal(_ value: UInt64, width: Int) {
         let digits = value == 0 ? 1 : (67 - value.leadingZeroBitCount) / 4
-        base[used] = 0x30
-        base[used &+ 1] = 0x78
+        var padding = width &- digits
+        while padding > 0 {
+            byte(0x20)
+            padding &-= 1
+        }
         var rest = value
-        var place = used &+ 1 &+ digits
+        var place = used &+ digits &- 1
         for _ in 0..<digits {
             let nibble = UInt8(truncatingIfNeeded: rest & 15)
             base[place] = nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble
             rest >>= 4
             place &-= 1
         }
-        used &+= 2 &+ digits
+        used &+= digits
     }
 
     /// Decimal, with spaces before it up to `width`.

@@ -36,6 +36,8 @@ struct BTSDump: ParsableCommand {
               bts-dump --symbols vmlinux --calls --from do_sys_openat2:533000000 --to fd_install run1
               bts-dump --symbols vmlinux --function handle_mm_fault --kind ret run1
               bts-dump --extract part.bts --extended --around 533717582:1000 run1
+              bts-dump --edges run1 | head
+              bts-dump --symbols vmlinux --coverage run1 > run1.info && genhtml run1.info
 
             EXIT STATUS
               0 printed
@@ -53,9 +55,9 @@ struct BTSDump: ParsableCommand {
     @OptionGroup var range: RangeOptions
     @OptionGroup var selection: SelectionOptions
     @OptionGroup var calls: CallOptions
+    @OptionGroup var counts: CountOptions
 
-    @Flag(help: "In text, source lines beside the names.")
-    var lines = false
+    @OptionGroup var text: StyleOptions
 
     @Flag(help: "Print the instructions between the branches, from the code of the --symbols files (not as csv).")
     var instructions = false
@@ -64,8 +66,12 @@ struct BTSDump: ParsableCommand {
 
     @OptionGroup var extraction: ExtractOptions
 
-    @Option(help: "How rows are printed; jsonl and csv keep their fields from version to version.")
-    var format = RowFormat.text
+    @Option(
+        name: .customLong("format"),
+        help: "How rows are printed; jsonl and csv keep their fields from version to version. (default: text)")
+    var chosenFormat: RowFormat?
+
+    var format: RowFormat { chosenFormat ?? .text }
 
     func run() throws {
         var walk = try BranchWalk(paths: paths)
@@ -92,22 +98,30 @@ struct BTSDump: ParsableCommand {
             walk.selection.functions = nil
             try walk.show(
                 InstructionDump(
-                    symbolizer, machine: walk.machine, isJSON: format == .jsonl, lines: lines,
+                    symbolizer, machine: walk.machine, isJSON: format == .jsonl, lines: text.lines,
                     syntax: instructionOptions.syntax, functions: try selection.functionRanges(symbolizer)))
         } else if calls.calls {
             try walk.show(CallTreeDump(format: format, symbolizer: symbolizer, depthLimit: calls.depth))
+        } else if counts.isChosen {
+            try showCounts(&walk, symbolizer)
         } else if calls.folded {
             let hasIcount = walk.views.allSatisfy(\.hasIcount)
             try walk.show(FoldedDump(format: format, symbolizer: symbolizer, hasIcount: hasIcount))
         } else {
-            try walk.show(BranchRows(format: format, symbolizer: symbolizer, lines: lines))
+            try walk.show(
+                BranchRows(format: format, symbolizer: symbolizer, style: text.style, lines: text.lines))
         }
     }
 
     func validate() throws {
-        let views = [calls.calls, calls.folded, instructions, extraction.extract != nil]
-        if views.filter({ $0 }).count > 1 {
-            throw ValidationError("--calls, --folded, --instructions and --extract exclude each other.")
+        let views = [
+            ("--calls", calls.calls), ("--folded", calls.folded), ("--instructions", instructions),
+            ("--edges", counts.edges), ("--coverage", counts.coverage), ("--extract", extraction.extract != nil),
+        ].filter(\.1).map(\.0)
+        if views.count > 1 { throw ValidationError("\(views.joined(separator: " and ")) exclude each other.") }
+        let hasStyles = format == .text && (views.isEmpty || (counts.edges && text.style != .perf))
+        if text.style != .plain && !hasStyles {
+            throw ValidationError("--style goes with branches and, but for perf, with --edges, in text.")
         }
     }
 
@@ -124,7 +138,7 @@ struct BTSDump: ParsableCommand {
 
 extension BranchWalk {
     /// Runs over everything with a view of its own.
-    fileprivate mutating func show<View: BranchView & ~Copyable>(_ view: consuming View) throws {
+    mutating func show<View: BranchView & ~Copyable>(_ view: consuming View) throws {
         try run(&view)
     }
 }

@@ -132,12 +132,12 @@ public struct CallTreeDump: BranchView, ~Copyable {
             switch step.action {
             case .enter, .tailCall:
                 indent(place, &rows)
-                append(names.label(step.frame.target), &rows)
+                names.appendLabel(step.frame.target, to: &rows)
                 if step.action == .tailCall { rows.text("  [tail call]") }
                 if step.frame.kind == .start { rows.text("  [start]") }
                 if step.frame.kind != .call, step.frame.kind != .start {
                     append(Array("  [\(step.frame.kind.name) at ".utf8), &rows)
-                    append(names.label(step.frame.callSite), &rows)
+                    names.appendLabel(step.frame.callSite, to: &rows)
                     rows.byte(0x5d)
                 }
             case .switchStack:
@@ -153,8 +153,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
             rows.byte(0x0a)
         }
 
-        private func writeJSON(_ step: CallStep, _ names: FunctionNames, _ rows: inout RowBuffer) {
-            func symbol(_ address: UInt64) -> String { names.name(address).map(RowText.json) ?? "null" }
+        private func writeJSON(_ step: CallStep, _ names: borrowing FunctionNames, _ rows: inout RowBuffer) {
             let frame = step.frame
             var text = "{\"vcpu\":\(vcpu),\"brctr\":\"\(step.clock)\","
             text +=
@@ -170,7 +169,9 @@ public struct CallTreeDump: BranchView, ~Copyable {
                 text +=
                     ",\"from\":\"\(RowText.hex(frame.callSite))\",\"to\":\"\(RowText.hex(frame.target))\""
                 if names.hasSymbols {
-                    text += ",\"fromSymbol\":\(symbol(frame.callSite)),\"toSymbol\":\(symbol(frame.target))"
+                    let from = names.name(frame.callSite).map(RowText.json) ?? "null"
+                    let to = names.name(frame.target).map(RowText.json) ?? "null"
+                    text += ",\"fromSymbol\":\(from),\"toSymbol\":\(to)"
                 }
             }
             append(Array((text + "}\n").utf8), &rows)

@@ -64,7 +64,7 @@ public struct FoldedDump: BranchView, ~Copyable {
 
     public mutating func finish() {
         var texts: [UInt64: String] = [:]
-        let (isText, names) = (format == .text, names)
+        let isText = format == .text
         folded.visit { functions, count in
             let stack =
                 functions.isEmpty

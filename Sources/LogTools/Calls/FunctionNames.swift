@@ -4,7 +4,7 @@ import Symbolize
 import ToolSupport
 
 /// The functions that addresses belong to, each looked up once.
-struct FunctionNames {
+struct FunctionNames: ~Copyable {
     private struct Edge: Hashable {
         var from: UInt64
         var to: UInt64
@@ -17,15 +17,17 @@ struct FunctionNames {
     /// A label is never longer than this, in bytes; nor is it as a JSON string.
     static let lengthLimit = 2048
 
-    private let symbolizer: Symbolizer?
     private let lookup: SymbolLookup?
     private var entries: [UInt64: UInt64] = [:]
-    private var labels: [UInt64: [UInt8]] = [:]
+    private var labels: PlaceCache
     private var jumps: [Edge: Bool] = [:]
 
     init(_ symbolizer: Symbolizer?) {
-        self.symbolizer = symbolizer
-        lookup = symbolizer?.lookup
+        let lookup = symbolizer?.lookup
+        self.lookup = lookup
+        labels = PlaceCache(placeLimit: FunctionNames.limit) { address in
+            FunctionNames.name(address, lookup) ?? RowText.hex(address)
+        }
     }
 
     var hasSymbols: Bool { lookup != nil }
@@ -40,25 +42,20 @@ struct FunctionNames {
         return entry
     }
 
-    /// `foo`, `foo+0x12`, or the address, as UTF-8.
-    mutating func label(_ address: UInt64) -> [UInt8] {
-        if let known = labels[address] { return known }
-        if labels.count >= FunctionNames.limit { labels = [:] }
-        let label = Array(text(address).utf8)
-        labels[address] = label
-        return label
-    }
+    /// Appends `foo`, `foo+0x12` or the address to a row, in which there must be room for `lengthLimit` bytes.
+    @inline(__always)
+    mutating func appendLabel(_ address: UInt64, to rows: inout RowBuffer) { labels.append(address, to: &rows) }
 
     /// The function's name and the offset; nil where no function is known.
-    func name(_ address: UInt64) -> String? {
+    func name(_ address: UInt64) -> String? { FunctionNames.name(address, lookup) }
+
+    private static func name(_ address: UInt64, _ lookup: SymbolLookup?) -> String? {
         guard let lookup, let (name, offset) = lookup.symbol(lookup.find(address)) else { return nil }
         let cut =
-            name.unicodeScalars.count > FunctionNames.scalarLimit
-            ? String(String.UnicodeScalarView(name.unicodeScalars.prefix(FunctionNames.scalarLimit - 1))) + "…" : name
+            name.unicodeScalars.count > scalarLimit
+            ? String(String.UnicodeScalarView(name.unicodeScalars.prefix(scalarLimit - 1))) + "…" : name
         return offset == 0 ? cut : "\(cut)+\(RowText.hex(offset))"
     }
-
-    private func text(_ address: UInt64) -> String { name(address) ?? RowText.hex(address) }
 
     /// Whether a jump goes to the beginning of another function: not of a part that the compiler split off.
     mutating func isTailCall(from: UInt64, to: UInt64) -> Bool {

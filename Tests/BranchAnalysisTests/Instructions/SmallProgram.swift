@@ -48,13 +48,17 @@ struct SmallProgram {
             jmp _start
         """
 
-    init(_ source: String = SmallProgram.source, origin: UInt64 = 0x401000) throws {
+    /// - Parameter flags: more for gcc.
+    init(_ source: String = SmallProgram.source, origin: UInt64 = 0x401000, flags: String...) throws {
         directory = try TemporaryDirectory()
         path = directory.file("small")
         try source.appending("\n").write(toFile: directory.file("small.S"), atomically: true, encoding: .utf8)
         _ = try output(
-            of: "gcc", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x\(String(origin, radix: 16))",
-            "-Wl,--build-id=none", "-o", path, directory.file("small.S"))
+            of: "gcc",
+            [
+                "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext=0x\(String(origin, radix: 16))",
+                "-Wl,--build-id=none", "-o", path, directory.file("small.S"),
+            ] + flags)
         var labels: [String: UInt64] = [:]
         for line in try output(of: "nm", path).split(separator: "\n") {
             let words = line.split(separator: " ")
@@ -95,7 +99,9 @@ struct ToolFailed: Error {
 }
 
 /// What a program prints; its failure is an error.
-func output(of tool: String, _ arguments: String...) throws -> String {
+func output(of tool: String, _ arguments: String...) throws -> String { try output(of: tool, arguments) }
+
+func output(of tool: String, _ arguments: [String]) throws -> String {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [tool] + arguments
