@@ -85,6 +85,16 @@ extension EndToEndTests.QEMU10 {
             #expect(result.err.contains("roam: stood at 10 places, one a run: "), "\(result.err)")
             let called = result.out.split(separator: "\n").compactMap(Row.init).filter { $0.isCall }
             #expect(called.map(\.to) == works)
+
+            // Ten places, one program: 100,000 turns a run, every third of them an addition.
+            let counted = try run(
+                Products.tool("bts-dump"),
+                ["--no-cache", "--user", LinuxGuest.file("roam"), "--coverage", "--format", "text", directory])
+            let rows = counted.out.split(separator: "\n").map { $0.split(separator: " ") }
+            for (name, count) in [("work", "10"), ("add", "333340")] {
+                let named = rows.filter { $0.count == 7 && $0[5] == name }
+                #expect(named.map { $0[0] } == [Substring(count)], "\(named)")
+            }
         }
 
         /// All calls into modules go to beginnings of functions.

@@ -91,7 +91,10 @@ public struct Coverage: Sendable {
             believed.append((low, pair.second, pair.count))
         }
         var builder = CoverageBuilder(symbolizer, ExecutionCounts(believed))
-        for module in symbolizer.modules.indices { builder.add(module: module) }
+        let modules = symbolizer.modules
+        for copies in Dictionary(grouping: modules.indices, by: { modules[$0].path }).values {
+            builder.add(modules: copies.sorted())
+        }
         files = builder.files()
     }
 

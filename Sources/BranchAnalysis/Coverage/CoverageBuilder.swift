@@ -44,10 +44,11 @@ struct CoverageBuilder {
     private let symbolizer: Symbolizer
     private var executed: ExecutionCounts
     private var parts: [String?: FileParts] = [:]
-    // Of the module that is being added.
+    // Of the file that is being added.
     private var entries: [Entry] = []
     private var entryOfName: [Name: UInt32] = [:]
-    /// The entry that a copy belongs to, and the copy's number.
+    private var copyCount: UInt32 = 0
+    /// The entry that a copy belongs to, and the copy's number; of one module.
     private var places: [CodeFunction.ID: (entry: UInt32, copy: UInt32)] = [:]
 
     init(_ symbolizer: Symbolizer, _ executed: ExecutionCounts) {
@@ -55,11 +56,21 @@ struct CoverageBuilder {
         self.executed = executed
     }
 
-    mutating func add(module: Int) {
+    /// Adds a file by its modules: one for each place that it stood at in the run, each with copies of all functions.
+    mutating func add(modules: [Int]) {
+        guard let first = modules.first else { return }
         entries = []
         entryOfName = [:]
-        places = [:]
+        copyCount = 0
         var records: [Record] = []
+        for module in modules { addPieces(of: module, to: &records) }
+        records.sort { $0.key < $1.key }
+        takeLines(records, module: first)
+        takeFunctions(module: first)
+    }
+
+    private mutating func addPieces(of module: Int, to records: inout [Record]) {
+        places = [:]
         var last: (id: CodeFunction.ID, entry: UInt32, copy: UInt32)?
         symbolizer.forEachPiece(module: module) { piece in
             var place = (entry: CoverageBuilder.noFunction, copy: CoverageBuilder.noFunction)
@@ -80,9 +91,6 @@ struct CoverageBuilder {
                     file: piece.file, line: piece.line, function: place.entry, copy: place.copy,
                     count: executed.maximum(piece.low, piece.high)))
         }
-        records.sort { $0.key < $1.key }
-        takeLines(records, module: module)
-        takeFunctions(module: module)
     }
 
     /// The entry of a function or copy; made when it is seen for the first time, with those that it was inlined into.
@@ -100,7 +108,8 @@ struct CoverageBuilder {
             entries.append(Entry(name: function.name, file: file))
         }
         entries[Int(entry)].count &+= executed.count(at: function.entry)
-        let found = (entry: entry, copy: UInt32(places.count))
+        let found = (entry: entry, copy: copyCount)
+        copyCount += 1
         places[id] = found
         if let parent = function.parent {
             let outer = place(of: parent, file: function.callFile, module: module, depth: depth + 1).entry
