@@ -78,7 +78,7 @@ struct BTSDump: ParsableCommand {
         walk.bounds = range.bounds
         // Made once, for the first log: all inputs are of one machine. The walk says which inputs it does not fit.
         let symbolizer = try symbols.symbolizer(
-            for: walk.views.lazy.compactMap(\.log).first, from: range.bounds.from, to: range.bounds.to, checks: false)
+            for: walk.log, from: range.bounds.from, to: range.bounds.to, checks: false)
         if let symbolizer { try walk.use(symbolizer) }
         try checkView(walk.views)
         try selection.apply(to: &walk, symbolizer)

@@ -38,6 +38,9 @@ public struct BranchWalk {
         self.health = health
     }
 
+    /// The first log among the inputs, which tells where the files of `--symbols` stood.
+    public var log: LogFile? { views.lazy.compactMap(\.log).first }
+
     /// The processor that the inputs ran on; `nil` when none says it.
     public var machine: UInt16? { views.lazy.compactMap(\.machine).first }
 
