@@ -76,9 +76,8 @@ struct BTSDump: ParsableCommand {
     func run() throws {
         var walk = try BranchWalk(paths: paths)
         walk.bounds = range.bounds
-        // Made once, for the first log: all inputs are of one machine. The walk says which inputs it does not fit.
-        let symbolizer = try symbols.symbolizer(
-            for: walk.log, from: range.bounds.from, to: range.bounds.to, checks: false)
+        // Made once, for the first log: all inputs are of one machine. The walk says which of the others it does not fit.
+        let symbolizer = try symbols.symbolizer(for: walk.log, from: range.bounds.from, to: range.bounds.to)
         if let symbolizer { try walk.use(symbolizer) }
         try checkView(walk.views)
         try selection.apply(to: &walk, symbolizer)

@@ -39,13 +39,15 @@ public struct BranchWalk {
     }
 
     /// The first log among the inputs, which tells where the files of `--symbols` stood.
-    public var log: LogFile? { views.lazy.compactMap(\.log).first }
+    public var log: LogFile? { firstLog.flatMap { views[$0].log } }
+
+    private var firstLog: Int? { views.firstIndex { $0.log != nil } }
 
     /// The processor that the inputs ran on; `nil` when none says it.
     public var machine: UInt16? { views.lazy.compactMap(\.machine).first }
 
-    /// Names addresses after these files: inputs to which they do not belong are warned of, and raw records get their labels
-    /// from the files' code.
+    /// Names addresses after these files: inputs to which they do not belong are warned of, but for ``log``, of which who
+    /// placed the files knows it; and raw records get their labels from the files' code.
     ///
     /// Throws when the inputs ran on different processors.
     public mutating func use(_ symbolizer: Symbolizer) throws {
@@ -80,7 +82,7 @@ public struct BranchWalk {
         let selectsAll = selection.isEverything
         var selector = BranchSelector(selection)
         for lane in lanes {
-            try check?.warn(inputs[lane.input])
+            if lane.input != firstLog { try check?.warn(inputs[lane.input]) }
             try view.begin(views[lane.input])
             var reached = (from: false, to: false)
             for vcpu in lane.vcpus {
