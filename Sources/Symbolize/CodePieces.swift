@@ -49,7 +49,8 @@ extension Symbolizer {
         try view.forEachSegment { low, high, segment in
             guard segment != .empty, low &+ slide < high &+ slide else { return }
             let part = (low &+ slide..<high &+ slide).clamped(to: info.range)
-            guard !part.isEmpty, part.lowerBound >= reached, lookup.find(part.lowerBound).module == UInt32(module) else {
+            guard !part.isEmpty, part.lowerBound >= reached, lookup.find(part.lowerBound).module == UInt32(module)
+            else {
                 return
             }
             reached = part.upperBound
@@ -77,7 +78,8 @@ extension Symbolizer {
             return CodeFunction(name: node.name, entry: entry &+ slide, parent: nil, callFile: 0, callLine: 0)
         }
         return CodeFunction(
-            name: node.name, entry: (view.lows[checked: id.number] ?? 0) &+ slide, parent: CodeFunction.ID(number: node.parent),
+            name: node.name, entry: (view.lows[checked: id.number] ?? 0) &+ slide,
+            parent: CodeFunction.ID(number: node.parent),
             callFile: node.callFile, callLine: node.callLine)
     }
 

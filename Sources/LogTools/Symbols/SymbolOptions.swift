@@ -62,21 +62,20 @@ public struct SymbolOptions: ParsableArguments {
     ///   - log: The run, whose processor the files must be for; `nil` where there is none: any processor, and only what is
     ///     said counts.
     ///   - from: Where a program stood is taken from branches with clocks in `from ..< to`, if these tell it.
-    ///   - checks: Whether to warn of files whose code is not that of the log's branches.
     public func symbolizer(
-        for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max, checks: Bool = true
+        for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max
     ) throws -> Symbolizer? {
-        try symbolizer(files, for: log, from: from, to: to, checks: checks)
+        try symbolizer(files, for: log, from: from, to: to)
     }
 
     /// The same with other files than those of `--symbols`.
     public func symbolizer(
-        _ files: [String], for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max, checks: Bool = true
+        _ files: [String], for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max
     ) throws -> Symbolizer? {
         guard !files.isEmpty || hasOthers else { return nil }
         var placer = SymbolPlacer(log, kaslr: kaslr, from: from, to: to, cache: noCache ? .off : .standard)
         try add(files, to: &placer)
-        try placer.finish(checks: checks)
+        try placer.finish()
         return placer.symbolizer
     }
 
@@ -99,7 +98,7 @@ public struct SymbolOptions: ParsableArguments {
             + programs.flatMap { ["--user", $0] }
     }
 
-    /// The code of the files, placed as for ``symbolizer(for:from:to:checks:)``. Files without symbols serve as well; of
+    /// The code of the files, placed as for ``symbolizer(for:from:to:)``. Files without symbols serve as well; of
     /// files without code it is said on stderr, unless none has any: that is an error.
     public func code(for log: LogFile) throws -> CodeMap {
         var placer = SymbolPlacer(log, kaslr: kaslr, cache: noCache ? .off : .standard, needsNames: false)

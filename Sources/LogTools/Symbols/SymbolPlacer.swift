@@ -55,9 +55,9 @@ struct SymbolPlacer {
     }
 
     /// Says what overlaps and what does not belong to the log.
-    mutating func finish(checks: Bool) throws {
+    func finish() throws {
         for overlap in symbolizer.overlaps { Diagnostics.warning(overlap.description) }
-        guard checks, let log else { return }
+        guard let log else { return }
         try CodeCheck(symbolizer, except: confirmed, machine: log.header.machine).warn(.log(log))
     }
 

@@ -44,20 +44,7 @@ import Testing
     }
 
     @Test func everyInstructionCountsAsOftenAsItWasRun() throws {
-        let counts = try Counts(
-            """
-            branch 0x9000 -> _start iret +1
-            branch loop+3 -> loop jcc! +4
-            branch loop+3 -> loop jcc! +3
-            branch loop+3 -> loop jcc! +3
-            branch loop+3 -> loop jcc! +3
-            branch call_it -> function call! +5
-            branch function_end -> back ret +3
-            branch fault -> 0x9000 none +104
-            branch 0x9010 -> fault iret +6
-            branch jump -> landing jmp! +3
-            branch end -> _start jmp! +2
-            """)
+        let counts = try Counts(SmallProgram.run)
         counts.expect([
             // Begun by the last branch, too.
             "mov $5, %ecx": 2,

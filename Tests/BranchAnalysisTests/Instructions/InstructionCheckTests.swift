@@ -7,22 +7,6 @@ import TestSupport
 import Testing
 
 struct InstructionCheckTests {
-    /// A run of the small program: five turns of the loop, a call, a copy of 100 bytes, a fault at `fault` whose handler
-    /// stands in no file, and the way back to the start.
-    private static let run = """
-        branch 0x9000 -> _start iret +1
-        branch loop+3 -> loop jcc! +4
-        branch loop+3 -> loop jcc! +3
-        branch loop+3 -> loop jcc! +3
-        branch loop+3 -> loop jcc! +3
-        branch call_it -> function call! +5
-        branch function_end -> back ret +3
-        branch fault -> 0x9000 none +104
-        branch 0x9010 -> fault iret +6
-        branch jump -> landing jmp! +3
-        branch end -> _start jmp! +2
-        """
-
     private func check(
         _ text: String, _ program: SmallProgram, file: String? = nil, options: String = ""
     ) throws -> InstructionCheck {
@@ -34,7 +18,7 @@ struct InstructionCheckTests {
     }
 
     @Test func everyStretchOfARunIsAccountedFor() throws {
-        let check = try check(Self.run, SmallProgram())
+        let check = try check(SmallProgram.run, SmallProgram())
         #expect(check.unexplained == 0, "\(check.contradictions)")
         #expect(check.stretches == 11 && check.withoutBeginning == 1)
         #expect(check.outside == 1 && check.outsideInstructions == 6)
@@ -52,7 +36,7 @@ struct InstructionCheckTests {
             // Fewer than there are: no repetition explains that.
             ("branch fault -> 0x9000 none +104", "branch fault -> 0x9000 none +3"),
         ] {
-            let check = try check(Self.run.replacing(line, with: changed), SmallProgram())
+            let check = try check(SmallProgram.run.replacing(line, with: changed), SmallProgram())
             #expect(check.contradicted == [.count: 1], "\(changed)")
             #expect(check.contradictions.count == 1)
             let found = try #require(check.contradictions.first)
@@ -73,26 +57,26 @@ struct InstructionCheckTests {
         ]
         for (what, offset, bytes, reason, count) in cases {
             let file = try program.changed(at: program["function"] + offset, to: bytes)
-            let check = try check(Self.run, program, file: file)
+            let check = try check(SmallProgram.run, program, file: file)
             #expect(check.contradicted == (count == 0 ? [:] : [reason: count]), "\(what)")
         }
         // The jump to `landing` goes elsewhere.
         let file = try program.changed(at: program["jump"] + 1, to: [0x00])
-        #expect(try check(Self.run, program, file: file).contradicted == [.target: 1])
+        #expect(try check(SmallProgram.run, program, file: file).contradicted == [.target: 1])
         // The direct call to the next instruction goes elsewhere: it cannot be passed.
         let other = try program.changed(at: program["call_it"] - 4, to: [0x01])
-        #expect(try check(Self.run, program, file: other).contradicted == [.decoding(.passesBranch): 1])
+        #expect(try check(SmallProgram.run, program, file: other).contradicted == [.decoding(.passesBranch): 1])
     }
 
     @Test func whatIsMissingIsNoContradiction() throws {
         let program = try SmallProgram()
         // A gap, then a log without counts, then one whose recorder did not see the instruction.
-        let gap = Self.run.replacing("branch function_end", with: "epoch 100\nbranch function_end")
+        let gap = SmallProgram.run.replacing("branch function_end", with: "epoch 100\nbranch function_end")
         let gapped = try check(gap, program)
         #expect(gapped.unexplained == 0 && gapped.withoutBeginning == 2 && gapped.checked == 8)
-        let uncounted = try check(Self.run, program, options: "options features=branches,labels")
+        let uncounted = try check(SmallProgram.run, program, options: "options features=branches,labels")
         #expect(uncounted.unexplained == 0 && uncounted.uncounted == 9 && uncounted.equal == 0)
-        let unseen = Self.run.replacing("function_end -> back ret +3", with: "function_end -> back unknown +2")
+        let unseen = SmallProgram.run.replacing("function_end -> back ret +3", with: "function_end -> back unknown +2")
         let seen = try check(unseen, program)
         #expect(seen.unexplained == 0 && seen.unseen == 1)
     }

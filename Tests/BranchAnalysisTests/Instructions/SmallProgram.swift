@@ -12,6 +12,22 @@ struct SmallProgram {
     /// Where its labels stand.
     let labels: [String: UInt64]
 
+    /// A run of it: five turns of the loop, a call, a copy of 100 bytes, a fault at `fault` whose handler
+    /// stands in no file, and the way back to the start.
+    static let run = """
+        branch 0x9000 -> _start iret +1
+        branch loop+3 -> loop jcc! +4
+        branch loop+3 -> loop jcc! +3
+        branch loop+3 -> loop jcc! +3
+        branch loop+3 -> loop jcc! +3
+        branch call_it -> function call! +5
+        branch function_end -> back ret +3
+        branch fault -> 0x9000 none +104
+        branch 0x9010 -> fault iret +6
+        branch jump -> landing jmp! +3
+        branch end -> _start jmp! +2
+        """
+
     static let source = """
             .globl _start, loop, call_it, back, copy, copied, fault, again, function, function_end, jump, landing, end
             .text
