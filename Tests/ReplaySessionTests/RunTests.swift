@@ -44,7 +44,7 @@ import Testing
 @Suite struct RunMonitorTests {
     /// Watches a program that speaks QEMU's part at descriptor 3. It has answered up to the first query-replay, which it
     /// has heard.
-    private func watch(_ script: String) throws -> RunMonitor.Result {
+    private func watch(_ script: String, hangPatience: Double? = nil) throws -> RunMonitor.Result {
         let (monitor, far) = try QMPClient.pair()
         let start = """
             say() { echo "$1" >&3; }
@@ -62,6 +62,7 @@ import Testing
         close(far)
         let run = RunMonitor(child: child, monitor: monitor)
         run.timeLimit = 20
+        run.hangPatience = hangPatience
         return run.run()
     }
 
@@ -72,6 +73,28 @@ import Testing
         #expect(result.process == .exited(status: 7))
         #expect(result.stop == nil && !result.wasTerminated && !result.wasKilled)
         #expect(result.shutdownReason == "guest-shutdown" && result.instructions == 5)
+    }
+
+    /// A debugger lets it go on between the look at its instructions and the question whether it runs: no hang.
+    @Test func aQEMUThatHasOnlyJustResumedDoesNotHang() throws {
+        let result = try watch(
+            """
+            answer
+            while read -r request <&3; do
+                case $request in *query-status*) say '{"event": "RESUME", "data": {}}'; answer; break ;; esac
+                answer
+            done
+            shutdown
+            exit 3
+            """, hangPatience: 0.2)
+        #expect(result.process == .exited(status: 3))
+        #expect(result.stop == nil && result.shutdownReason == "guest-shutdown")
+    }
+
+    /// The same without having been paused.
+    @Test func aQEMUThatStandsStillHangs() throws {
+        let result = try watch("answer; while read -r request <&3; do answer; done", hangPatience: 0.2)
+        #expect(result.stop == .hung(icount: 5))
     }
 
     /// One that ends by itself is asked nothing more and gets no signal, however long it takes.

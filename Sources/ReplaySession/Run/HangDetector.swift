@@ -21,6 +21,9 @@ struct HangDetector {
 
     init(patience: Double) { self.patience = patience }
 
+    /// What was seen so far says nothing of what comes.
+    mutating func forget() { last = nil }
+
     /// - Parameter now: monotonic seconds.
     /// - Returns: whether it hangs.
     mutating func observe(_ sighting: Sighting, now: Double) -> Bool {

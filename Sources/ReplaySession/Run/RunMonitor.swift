@@ -63,6 +63,8 @@ final class RunMonitor {
     private var shutdownReason: String?
     /// Nothing more is asked then: see ``ask(_:_:)``.
     private var hasShutDown = false
+    /// A paused machine goes on (QEMU's RESUME event): that it stood still before means nothing.
+    private var hasResumed = false
     private var guestPanicked = false
 
     private enum Stage: Int {
@@ -125,6 +127,11 @@ final class RunMonitor {
         takeEvents()
         observe(RunStatus(instructions: instructions, seconds: Clock.now() - start, isEnding: stage != .running))
         guard stage == .running else { return }
+        if hasResumed {
+            hasResumed = false
+            detector?.forget()
+            standstill?.forget()
+        }
         if standstill?.observe(icount: instructions, now: Clock.now()) == true, isRunning(), !isWaitingForDisk() {
             let answer = try? ask("human-monitor-command", ["command-line": .string("info registers")])
             standstill?.note(icount: instructions, registers: answer?.string, now: Clock.now())
@@ -153,8 +160,11 @@ final class RunMonitor {
         }
     }
 
+    /// Whether the machine runs, and did so since the look began.
     private func isRunning() -> Bool {
-        (try? ask("query-status"))?["running"]?.bool == true
+        guard (try? ask("query-status"))?["running"]?.bool == true else { return false }
+        takeEvents()
+        return !hasResumed
     }
 
     /// Sends a request. QEMU 10.0 sometimes does not end when one comes while it shuts down: its main thread waits in
@@ -175,6 +185,7 @@ final class RunMonitor {
             case "SHUTDOWN":
                 shutdownReason = event.data["reason"]?.string
                 hasShutDown = true
+            case "RESUME": hasResumed = true
             case "GUEST_PANICKED": guestPanicked = true
             default: break
             }

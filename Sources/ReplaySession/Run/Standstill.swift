@@ -78,6 +78,8 @@ struct StandstillWatch {
         detector = HangDetector(patience: patience)
     }
 
+    mutating func forget() { detector.forget() }
+
     /// - Parameter now: monotonic seconds.
     /// - Returns: whether it stands still and that has not been told.
     mutating func observe(icount: UInt64, now: Double) -> Bool {
