@@ -94,19 +94,39 @@ struct OpenFile {
         }
         // Slots that overlap would make a small file give back much more than it holds.
         var end = UInt64(OpenFile.headerSize + count * OpenFile.descriptorSize)
-        var inUse: [(slot: Slot, seen: SlotHeader)] = []
+        var streams: [ChunkIndex.RunKey: [Slot]] = [:]
         for slot in slots.sorted(by: { $0.offset < $1.offset }) {
             guard slot.offset >= end else {
                 report(slot.offset, .field(structure: .slotDescriptor, name: "offset", found: slot.offset))
                 continue
             }
             end = slot.offset &+ slot.size
-            if let header = try header(of: slot), header.units > 0 { inUse.append((slot, header)) }
+            streams[ChunkIndex.RunKey(stream: slot.stream, vcpu: slot.vcpu), default: []].append(slot)
         }
-        // A living writer goes on meanwhile. Of two slots of a stream the later one is read first: the other one is full
-        // by then and stays as it is, or is sealed, and then it is in the log, which is read afterwards. A slot that was
-        // free a moment ago is left out, so that there are no gaps.
-        for (slot, seen) in inUse.sorted(by: { $0.seen.firstOrdinal > $1.seen.firstOrdinal }) {
+        for slots in streams.values.sorted(by: { $0[0].offset < $1[0].offset }) {
+            try readSlots(ofOneStream: slots)
+        }
+    }
+
+    /// Reads the slots of a stream that are in use. A living writer goes on meanwhile, and no gaps may come of it.
+    private mutating func readSlots(ofOneStream slots: [Slot]) throws(LogError) {
+        var latest: (slot: Slot, seen: SlotHeader)?
+        for slot in slots {
+            guard let seen = try header(of: slot), seen.units > 0 else { continue }
+            if latest.map({ seen.firstOrdinal >= $0.seen.firstOrdinal }) ?? true { latest = (slot, seen) }
+        }
+        guard let latest else { return }
+        // What was begun before the latest one is full since that one was begun: it stays as it is, or is sealed, and then
+        // it is in the log, which is read afterwards. So the others are looked at once more: one of them may have been free
+        // at the first look, and full when the latest one was seen. What has been begun since is left out.
+        var wanted = [latest]
+        for slot in slots where slot.offset != latest.slot.offset {
+            guard let seen = try header(of: slot), seen.units > 0, seen.firstOrdinal <= latest.seen.firstOrdinal else {
+                continue
+            }
+            wanted.append((slot, seen))
+        }
+        for (slot, seen) in wanted.sorted(by: { $0.seen.firstOrdinal > $1.seen.firstOrdinal }) {
             try readSlot(slot, generation: seen.generation)
         }
     }
