@@ -21,68 +21,172 @@ public struct AddressFormatter: Sendable {
     public var basenames = false
 
     private let lookup: SymbolLookup
-    private let modules: [ModuleInfo]
+    /// The paths of the modules, as they stand in JSON.
+    private let paths: [[UInt8]]
 
     public init(_ symbolizer: Symbolizer) {
         lookup = symbolizer.lookup
-        modules = symbolizer.modules
+        paths = symbolizer.modules.map { module in
+            var text = TextBuffer()
+            text.appendEscaped(module.path)
+            return text.withBytes { [UInt8]($0) }
+        }
     }
 
     /// Appends the answer for one address of the run.
     public func append(_ address: UInt64, to text: inout TextBuffer) {
-        let hit = lookup.find(address)
-        switch style {
-        case .addr2line: appendLines(address, hit, to: &text)
-        case .json: appendObject(address, hit, to: &text)
+        appendAddress(address, to: &text)
+        appendAnswer(lookup.find(address), to: &text)
+    }
+
+    /// Appends the answers for many addresses of the run, each on lines of its own.
+    ///
+    /// All but the address itself follows from the stretch that it lies in, so that an answer given a short while ago
+    /// is copied.
+    public func append(_ list: AddressList, to text: inout TextBuffer) {
+        withUnsafeTemporaryAllocation(of: SymbolHit.self, capacity: SymbolLookup.batchSize) { hits in
+            withUnsafeTemporaryAllocation(of: Answer.self, capacity: Answer.slots) { answers in
+                answers.initialize(repeating: Answer(.unknown, start: 0, length: 0))
+                append(list, to: &text, hits, answers)
+            }
         }
     }
 
-    /// Appends the answers for many addresses of the run, each on lines of its own; `nil` for what is not an address.
-    public func append(_ addresses: [UInt64?], to text: inout TextBuffer) {
-        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: SymbolLookup.batchSize) { asked in
-            withUnsafeTemporaryAllocation(of: SymbolHit.self, capacity: SymbolLookup.batchSize) { hits in
-                for first in stride(from: 0, to: addresses.count, by: SymbolLookup.batchSize) {
-                    let size = min(SymbolLookup.batchSize, addresses.count &- first)
-                    for at in 0..<size { asked[at] = addresses[first &+ at] ?? 0 }
-                    lookup.find(UnsafeBufferPointer(rebasing: asked[..<size]), into: hits)
-                    for at in 0..<size where addresses[first &+ at] == nil { hits[at] = .unknown }
-                    lookup.prefetchChains(UnsafeBufferPointer(rebasing: hits[..<size]), texts: true)
-                    for at in 0..<size {
-                        switch style {
-                        case .addr2line: appendLines(asked[at], hits[at], to: &text)
-                        case .json:
-                            appendObject(asked[at], hits[at], to: &text)
-                            text.append(0x0a)
-                        }
-                    }
+    private func append(
+        _ list: AddressList, to text: inout TextBuffer, _ hits: UnsafeMutableBufferPointer<SymbolHit>,
+        _ answers: UnsafeMutableBufferPointer<Answer>
+    ) {
+        var unknown = list.unknown[...]
+        // How many answers of the batch before were made anew.
+        var made = SymbolLookup.batchSize
+        list.addresses.withUnsafeBufferPointer { addresses in
+            for first in stride(from: 0, to: addresses.count, by: SymbolLookup.batchSize) {
+                let end = min(first &+ SymbolLookup.batchSize, addresses.count)
+                lookup.find(UnsafeBufferPointer(rebasing: addresses[first..<end]), into: hits)
+                while let index = unknown.first, index < end {
+                    hits[index &- first] = .unknown
+                    unknown.removeFirst()
+                }
+                // Addresses of which many share an answer lie close together, and so does what answers are made of.
+                if made > SymbolLookup.batchSize / 2 {
+                    lookup.prefetchTexts(
+                        UnsafeBufferPointer(rebasing: hits[..<(end &- first)]), callers: inlines,
+                        starts: style == .json)
+                }
+                made = 0
+                for index in first..<end {
+                    appendAddress(addresses[index], to: &text)
+                    made &+= append(hits[index &- first], to: &text, answers) ? 1 : 0
                 }
             }
         }
     }
 
-    // MARK: - addr2line
+    /// Where in the text the answer for a stretch of addresses stands.
+    private struct Answer: BitwiseCopyable {
+        // All of a hit but its address.
+        var module: UInt32
+        var symbol: UInt32
+        var node: UInt32
+        var file: UInt32
+        var line: UInt32
+        /// 0 when there is none.
+        var length: UInt32
+        var start: Int
 
-    private func appendLines(_ address: UInt64, _ hit: SymbolHit, to text: inout TextBuffer) {
-        if addresses {
+        /// As many as the first-level cache has room for; a power of two.
+        static let slots = 256
+
+        init(_ hit: SymbolHit, start: Int, length: UInt32) {
+            (module, symbol, node, file, line) = (hit.module, hit.symbol, hit.node, hit.file, hit.line)
+            (self.start, self.length) = (start, length)
+        }
+
+        @inline(__always)
+        static func slot(_ hit: SymbolHit) -> Int {
+            let mixed = hit.node &* 0x9e37_79b1 ^ hit.line &* 0x85eb_ca77 ^ hit.symbol &* 0xc2b2_ae3d
+            return Int(mixed &>> 24)
+        }
+
+        @inline(__always)
+        func holds(for hit: SymbolHit) -> Bool {
+            module == hit.module && symbol == hit.symbol && node == hit.node && file == hit.file && line == hit.line
+                && length > 0
+        }
+    }
+
+    /// Returns whether the answer was made anew.
+    @inline(__always)
+    private func append(
+        _ hit: SymbolHit, to text: inout TextBuffer, _ answers: UnsafeMutableBufferPointer<Answer>
+    ) -> Bool {
+        let slot = Answer.slot(hit)
+        let answer = answers[slot]
+        if answer.holds(for: hit) {
+            text.appendCopy(answer.start..<answer.start &+ Int(answer.length))
+            return false
+        }
+        let start = text.size
+        appendAnswer(hit, to: &text)
+        if style == .json { text.append(0x0a) }
+        answers[slot] = Answer(hit, start: start, length: UInt32(exactly: text.size &- start) ?? 0)
+        return true
+    }
+
+    /// What stands before the answer proper.
+    @inline(__always)
+    private func appendAddress(_ address: UInt64, to text: inout TextBuffer) {
+        switch style {
+        case .addr2line:
+            guard addresses else { return }
             text.append("0x")
             text.appendHexadecimal(address, digits: 16)
             text.append(0x0a)
+        case .json:
+            text.append("{\"Address\":\"0x")
+            text.appendHexadecimal(address, digits: 1)
+            text.append("\",\"ModuleName\":\"")
         }
+    }
+
+    /// The answer, which must not depend on the address of the hit.
+    private func appendAnswer(_ hit: SymbolHit, to text: inout TextBuffer) {
+        switch style {
+        case .addr2line: appendLines(hit, to: &text)
+        case .json: appendObject(hit, to: &text)
+        }
+    }
+
+    // MARK: - addr2line
+
+    private func appendLines(_ hit: SymbolHit, to text: inout TextBuffer) {
         var isFirst = true
         lookup.forEachFrame(hit) { frame in
             guard inlines || isFirst else { return }
             isFirst = false
-            if functions {
-                lookup.withFunctionName(frame) { text.append($0, orElse: "??") }
-                text.append(0x0a)
+            lookup.withFunctionName(frame) { name in
+                lookup.withFile(frame) { path in
+                    appendLines(name, shortened(path), line: frame.line, hasFile: frame.hasFile, to: &text)
+                }
             }
-            lookup.withFile(frame) { text.append(shortened($0), orElse: "??") }
-            text.append(0x3a)
-            // A file whose line is not known has line `?` in addr2line, an unknown file has line 0.
-            if frame.line == 0 && frame.hasFile { text.append("?") } else { text.appendDecimal(UInt64(frame.line)) }
-            text.append(0x0a)
         }
         if isFirst { text.append(functions ? "??\n??:0\n" : "??:0\n") }
+    }
+
+    @inline(__always)
+    private func appendLines(
+        _ name: UnsafeBufferPointer<UInt8>, _ path: UnsafeBufferPointer<UInt8>, line: UInt32, hasFile: Bool,
+        to text: inout TextBuffer
+    ) {
+        if functions {
+            text.append(name, orElse: "??")
+            text.append(0x0a)
+        }
+        text.append(path, orElse: "??")
+        text.append(0x3a)
+        // A file whose line is not known has line `?` in addr2line, an unknown file has line 0.
+        if line == 0 && hasFile { text.append(0x3f) } else { text.appendDecimal(UInt64(line)) }
+        text.append(0x0a)
     }
 
     private func shortened(_ path: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
@@ -92,11 +196,8 @@ public struct AddressFormatter: Sendable {
 
     // MARK: - JSON
 
-    private func appendObject(_ address: UInt64, _ hit: SymbolHit, to text: inout TextBuffer) {
-        text.append("{\"Address\":\"0x")
-        text.appendHexadecimal(address, digits: 1)
-        text.append("\",\"ModuleName\":\"")
-        if hit.isKnown { text.appendEscaped(modules[Int(hit.module)].path) }
+    private func appendObject(_ hit: SymbolHit, to text: inout TextBuffer) {
+        if hit.isKnown { paths[Int(hit.module)].withUnsafeBufferPointer { text.append($0) } }
         text.append("\",\"Symbol\":[")
         var isFirst = true
         lookup.forEachFrame(hit) { frame in
@@ -118,123 +219,11 @@ public struct AddressFormatter: Sendable {
         }
         if isFirst {
             text.append(
-                "{\"Column\":0,\"Discriminator\":0,\"FileName\":\"\",\"FunctionName\":\"\",\"Line\":0,"
-                    + "\"StartAddress\":\"\",\"StartFileName\":\"\",\"StartLine\":0}")
+                """
+                {"Column":0,"Discriminator":0,"FileName":"","FunctionName":"","Line":0,\
+                "StartAddress":"","StartFileName":"","StartLine":0}
+                """)
         }
         text.append("]}")
-    }
-}
-
-/// A growing stretch of bytes, for text that is made millions of lines at a time.
-public struct TextBuffer: ~Copyable {
-    private var start: UnsafeMutablePointer<UInt8>
-    private var capacity: Int
-    private var count = 0
-
-    public init() {
-        capacity = 1 << 16
-        start = .allocate(capacity: capacity)
-    }
-
-    deinit { start.deallocate() }
-
-    /// Forgets the text, keeps the room.
-    public mutating func removeAll() { count = 0 }
-
-    public var size: Int { count }
-
-    public borrowing func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
-        body(UnsafeRawBufferPointer(start: start, count: count))
-    }
-
-    @inline(__always)
-    private mutating func reserve(_ more: Int) {
-        if capacity &- count < more { grow(more) }
-    }
-
-    private mutating func grow(_ more: Int) {
-        capacity = max(capacity &* 2, count &+ more)
-        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
-        larger.update(from: start, count: count)
-        start.deallocate()
-        start = larger
-    }
-
-    @inline(__always)
-    public mutating func append(_ byte: UInt8) {
-        reserve(1)
-        start[count] = byte
-        count &+= 1
-    }
-
-    public mutating func append(_ text: StaticString) {
-        append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    @inline(__always)
-    public mutating func append(_ bytes: UnsafeBufferPointer<UInt8>) {
-        guard let source = bytes.baseAddress else { return }
-        reserve(bytes.count)
-        (start + count).update(from: source, count: bytes.count)
-        count &+= bytes.count
-    }
-
-    @inline(__always)
-    public mutating func append(_ bytes: UnsafeBufferPointer<UInt8>, orElse other: StaticString) {
-        if bytes.isEmpty { append(other) } else { append(bytes) }
-    }
-
-    public mutating func append(_ text: String) {
-        var text = text
-        text.withUTF8 { append($0) }
-    }
-
-    public mutating func appendDecimal(_ value: UInt64) {
-        reserve(20)
-        var value = value
-        var length = 1
-        var rest = value
-        while rest >= 10 {
-            rest /= 10
-            length &+= 1
-        }
-        var at = count &+ length
-        repeat {
-            at &-= 1
-            start[at] = 0x30 &+ UInt8(truncatingIfNeeded: value % 10)
-            value /= 10
-        } while value > 0
-        count &+= length
-    }
-
-    /// Hexadecimal digits, at least so many.
-    public mutating func appendHexadecimal(_ value: UInt64, digits: Int) {
-        reserve(16)
-        let length = max(digits, (64 &- value.leadingZeroBitCount &+ 3) / 4, 1)
-        for index in 0..<length {
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64((length &- 1 &- index) &* 4)) & 15
-            start[count &+ index] = digit < 10 ? 0x30 &+ digit : 0x57 &+ digit
-        }
-        count &+= length
-    }
-
-    /// Text inside of a JSON string; bytes that are not UTF-8 come out repaired.
-    public mutating func appendEscaped(_ bytes: UnsafeBufferPointer<UInt8>) {
-        let isPlain = bytes.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }
-        if isPlain { append(bytes) } else { appendEscaped(String(decoding: bytes, as: UTF8.self)) }
-    }
-
-    public mutating func appendEscaped(_ text: String) {
-        for byte in text.utf8 {
-            switch byte {
-            case 0x22, 0x5c:
-                append(0x5c)
-                append(byte)
-            case 0..<0x20:
-                append("\\u00")
-                appendHexadecimal(UInt64(byte), digits: 2)
-            default: append(byte)
-            }
-        }
     }
 }

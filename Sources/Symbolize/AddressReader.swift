@@ -2,6 +2,14 @@
 
 import Glibc
 
+/// Addresses in the order of the lines that they were read from.
+public struct AddressList: Sendable {
+    /// The addresses; 0 for a line that is neither an address nor a known place.
+    public internal(set) var addresses: [UInt64]
+    /// The indices of such lines, ascending.
+    public internal(set) var unknown: [Int]
+}
+
 /// Reads addresses or places, one a line, from a file or a pipe: hexadecimal, with or without `0x`, or
 /// `SYMBOL[+OFFSET]`.
 public struct AddressReader: ~Copyable {
@@ -11,6 +19,9 @@ public struct AddressReader: ~Copyable {
     private var filled = 0
     private var isAtEnd = false
 
+    /// How much is read at once: what is made of it stays in the second-level cache.
+    private static let pieceSize = 1 << 16
+
     /// - Parameter descriptor: Where to read from; stays open.
     public init(_ descriptor: Int32) {
         self.descriptor = descriptor
@@ -19,12 +30,12 @@ public struct AddressReader: ~Copyable {
 
     deinit { buffer.deallocate() }
 
-    /// The addresses of the lines that have come since, `nil` for those that are none; `nil` at the end of the input.
-    /// Waits only when no whole line is there.
-    public mutating func next(_ symbolizer: Symbolizer) throws(SymbolError) -> [UInt64?]? {
+    /// The addresses of the lines that have come since; `nil` at the end of the input. Waits only when no whole line is
+    /// there.
+    public mutating func next(_ symbolizer: Symbolizer) throws(SymbolError) -> AddressList? {
         guard let start = buffer.baseAddress else { return nil }
         while !isAtEnd {
-            let count = read(descriptor, start + filled, buffer.count - filled)
+            let count = read(descriptor, start + filled, min(AddressReader.pieceSize, buffer.count - filled))
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else {
                 throw SymbolError(file: "standard input", kind: .cannotOpen(errno: errno))
@@ -35,10 +46,10 @@ public struct AddressReader: ~Copyable {
             // A line as long as the buffer is no address.
             if end == 0 && filled == buffer.count { end = filled }
             if end > 0 {
-                let addresses = parse(UnsafeBufferPointer(rebasing: buffer[..<end]), symbolizer)
+                let list = parse(UnsafeBufferPointer(rebasing: buffer[..<end]), symbolizer)
                 start.update(from: start + end, count: filled - end)
                 filled -= end
-                if !addresses.isEmpty { return addresses }
+                if !list.addresses.isEmpty { return list }
             }
         }
         return nil
@@ -50,21 +61,35 @@ public struct AddressReader: ~Copyable {
         return end
     }
 
-    private func parse(_ text: UnsafeBufferPointer<UInt8>, _ symbolizer: Symbolizer) -> [UInt64?] {
-        guard let start = text.baseAddress else { return [] }
-        var addresses: [UInt64?] = []
-        var at = 0
-        while at < text.count {
-            let end = memchr(start + at, 0x0a, text.count &- at).map { UnsafeRawPointer($0) - UnsafeRawPointer(start) }
-            let line = UnsafeBufferPointer(rebasing: text[at..<(end ?? text.count)])
-            at &+= line.count &+ 1
-            if let address = AddressReader.hexadecimal(line) {
-                addresses.append(address)
-            } else if !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) {
-                addresses.append(AddressReader.address(String(decoding: line, as: UTF8.self), symbolizer))
+    private func parse(_ text: UnsafeBufferPointer<UInt8>, _ symbolizer: Symbolizer) -> AddressList {
+        var unknown: [Int] = []
+        // A line that gives an address has a character and its end.
+        let addresses = [UInt64](unsafeUninitializedCapacity: text.count / 2 &+ 1) { addresses, count in
+            guard let start = text.baseAddress else { return }
+            var beginning = Beginning()
+            var at = 0
+            while at < text.count {
+                if at &+ AddressReader.longestPlainLine <= text.count,
+                    let (value, length) = AddressReader.plainLine(start + at, &beginning)
+                {
+                    addresses[count] = value
+                    count &+= 1
+                    at &+= length
+                    continue
+                }
+                let rest = text[at...]
+                let line = UnsafeBufferPointer(rebasing: rest[..<(rest.firstIndex(of: 0x0a) ?? rest.endIndex)])
+                at &+= line.count &+ 1
+                guard !line.allSatisfy(AddressReader.isBlank) else { continue }
+                let address =
+                    AddressReader.hexadecimal(line)
+                    ?? AddressReader.address(String(decoding: line, as: UTF8.self), symbolizer)
+                if address == nil { unknown.append(count) }
+                addresses[count] = address ?? 0
+                count &+= 1
             }
         }
-        return addresses
+        return AddressList(addresses: addresses, unknown: unknown)
     }
 
     /// An address or the beginning of a place; `nil` when the text is neither.
@@ -76,9 +101,10 @@ public struct AddressReader: ~Copyable {
         return symbolizer.resolve(name: plain).first?.lowerBound
     }
 
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
+
     /// Up to 16 digits between blanks.
     private static func hexadecimal(_ text: UnsafeBufferPointer<UInt8>) -> UInt64? {
-        func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
         var at = 0
         while at < text.count, isBlank(text[at]) { at &+= 1 }
         if at &+ 1 < text.count, text[at] == 0x30, text[at &+ 1] | 0x20 == 0x78 { at &+= 2 }
@@ -95,6 +121,62 @@ public struct AddressReader: ~Copyable {
         guard at == text.count, start > 0, hexadecimalDigit(text[start &- 1]) != nil else { return nil }
         return value
     }
+
+    /// `0x`, 16 digits and the end of the line.
+    private static let longestPlainLine = 19
+
+    /// Eight digits that a line began with and their value: those of the next lines are often the same.
+    private struct Beginning {
+        var text: UInt64 = 0x3030_3030_3030_3030
+        var value: UInt64 = 0
+    }
+
+    /// The address and the length of a line without blanks; `nil` when it has to be looked at more closely. Reads as
+    /// many bytes as the longest such line has.
+    @inline(__always)
+    private static func plainLine(
+        _ line: UnsafePointer<UInt8>, _ beginning: inout Beginning
+    ) -> (address: UInt64, length: Int)? {
+        let raw = UnsafeRawPointer(line)
+        var at = line[0] == 0x30 && line[1] | 0x20 == 0x78 ? 2 : 0
+        let text = raw.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+        if text != beginning.text {
+            let (value, digits) = hexadecimalDigits(text)
+            guard digits == 8 else {
+                return digits > 0 && line[at &+ digits] == 0x0a ? (value, at &+ digits &+ 1) : nil
+            }
+            beginning = Beginning(text: text, value: value)
+        }
+        at &+= 8
+        let (rest, count) = hexadecimalDigits(raw.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        at &+= count
+        return line[at] == 0x0a
+            ? (beginning.value &<< UInt64(truncatingIfNeeded: count &* 4) | rest, at &+ 1) : nil
+    }
+}
+
+/// The hexadecimal digits that eight characters begin with, the first one in the lowest byte: their value and number.
+///
+/// All eight at once; sums stay within their bytes as long as the upper bits are off.
+@inline(__always)
+func hexadecimalDigits(_ text: UInt64) -> (value: UInt64, count: Int) {
+    func each(_ byte: UInt64) -> UInt64 { byte &* 0x0101_0101_0101_0101 }
+    let text = UInt64(littleEndian: text)
+    let low = text & each(0x7f)
+    let lowercase = low | each(0x20)
+    // The upper bit of a byte: at least "0" and below ":", at least "a" and below "g".
+    let isDigit = (low &+ each(0x80 - 0x30)) & ~(low &+ each(0x80 - 0x3a))
+    let isLetter = (lowercase &+ each(0x80 - 0x61)) & ~(lowercase &+ each(0x80 - 0x67))
+    let others = ~((isDigit | isLetter) & ~text) & each(0x80)
+    var values = (low & each(0x0f)) &+ ((isLetter & each(0x80)) &>> 7) &* 9
+    var count = 8
+    if others != 0 {
+        count = others.trailingZeroBitCount / 8
+        values = (values &<< UInt64(truncatingIfNeeded: 56 &- count &* 8)) &<< 8
+    }
+    values = (values &<< 4 | values &>> 8) & 0x00ff_00ff_00ff_00ff
+    values = (values &<< 8 | values &>> 16) & 0x0000_ffff_0000_ffff
+    return ((values &<< 16 | values &>> 32) & 0xffff_ffff, count)
 }
 
 /// The value of a hexadecimal digit. Without branches: nothing can foresee which digits are letters.

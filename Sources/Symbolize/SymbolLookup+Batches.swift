@@ -123,17 +123,43 @@ extension SymbolLookup {
         }
     }
 
-    /// Asks for the first two functions of each chain, and for the texts of the first one.
-    func prefetchChains(_ hits: UnsafeBufferPointer<SymbolHit>, texts: Bool = false) {
+    /// Asks for the first two functions of each chain.
+    private func prefetchChains(_ hits: UnsafeBufferPointer<SymbolHit>) {
         for hit in hits where hit.isKnown { tables[Int(hit.module)].nodes.prefetch(hit.node) }
+        for hit in hits where hit.isKnown {
+            let nodes = tables[Int(hit.module)].nodes
+            if let node = nodes[checked: hit.node] { nodes.prefetch(node.parent) }
+        }
+    }
+
+    /// Asks for what the texts of the first function of each chain are made of.
+    ///
+    /// - Parameters:
+    ///   - callers: Also for those of the second one.
+    ///   - starts: Also for where the functions begin.
+    func prefetchTexts(_ hits: UnsafeBufferPointer<SymbolHit>, callers: Bool, starts: Bool) {
+        for hit in hits where hit.isKnown {
+            let table = tables[Int(hit.module)]
+            table.nodes.prefetch(hit.node)
+            table.names.prefetch(hit.file)
+            if starts { table.lows.prefetch(hit.node) }
+        }
         for hit in hits where hit.isKnown {
             let table = tables[Int(hit.module)]
             guard let node = table.nodes[checked: hit.node] else { continue }
+            table.names.prefetch(node.name)
+            guard callers, node.isInlined else { continue }
             table.nodes.prefetch(node.parent)
-            if texts {
-                table.names.prefetch(node.name)
-                table.names.prefetch(hit.file)
+            table.names.prefetch(node.callFile)
+            if starts { table.lows.prefetch(node.parent) }
+        }
+        guard callers else { return }
+        for hit in hits where hit.isKnown {
+            let table = tables[Int(hit.module)]
+            guard let node = table.nodes[checked: hit.node], let caller = table.nodes[checked: node.parent] else {
+                continue
             }
+            table.names.prefetch(caller.name)
         }
     }
 }

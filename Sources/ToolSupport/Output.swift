@@ -36,9 +36,11 @@ public final class Output: @unchecked Sendable {
     }
 
     public func write(_ bytes: UnsafeRawBufferPointer) {
-        if bytes.count > buffer.count - used { flush() }
+        // Much at once is not copied first.
+        let isLarge = bytes.count > buffer.count / 8
+        if isLarge || bytes.count > buffer.count - used { flush() }
         guard let base = bytes.baseAddress, let target = buffer.baseAddress else { return }
-        if bytes.count > buffer.count {
+        if isLarge {
             writeAll(bytes)
         } else {
             (target + used).copyMemory(from: base, byteCount: bytes.count)

@@ -80,10 +80,10 @@ struct Symbolize: ParsableCommand {
         var reader = AddressReader(STDIN_FILENO)
         var text = TextBuffer()
         var unknown = 0
-        while let addresses = try reader.next(symbolizer) {
+        while let list = try reader.next(symbolizer) {
             text.removeAll()
-            formatter.append(addresses, to: &text)
-            unknown += addresses.count { $0 == nil }
+            formatter.append(list, to: &text)
+            unknown += list.unknown.count
             text.withBytes { Output.standard.write($0) }
             Output.standard.flush()
         }

@@ -17,7 +17,10 @@ import Testing
         defer { close(descriptor) }
         var reader = AddressReader(descriptor)
         var found: [UInt64?] = []
-        while let addresses = try reader.next(Symbolizer()) { found += addresses }
+        while let list = try reader.next(Symbolizer()) {
+            #expect(list.unknown.allSatisfy { list.addresses[$0] == 0 })
+            found += list.addresses.indices.map { list.unknown.contains($0) ? nil : list.addresses[$0] }
+        }
         return found
     }
 
@@ -48,6 +51,46 @@ import Testing
         for byte in UInt8.min...UInt8.max {
             let text = String(UnicodeScalar(byte))
             #expect(hexadecimalDigit(byte) == (byte < 0x80 ? UInt8(text, radix: 16) : nil), "\(byte)")
+        }
+    }
+
+    /// Eight characters at once, as one by one: every byte at every place, among digits.
+    @Test func eightDigitsAreReadAtOnce() {
+        func expect(_ bytes: [UInt8]) {
+            let digits = bytes.prefix { hexadecimalDigit($0) != nil }
+            let value = digits.reduce(0) { $0 << 4 | UInt64(hexadecimalDigit($1) ?? 0) }
+            let text = bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+            #expect(hexadecimalDigits(text) == (value, digits.count), "\(bytes)")
+        }
+        for byte in UInt8.min...UInt8.max {
+            for place in 0..<8 {
+                for rest in ["01234567", "89abcdef", "FEDCBA98", "fffff\n0x"] {
+                    var bytes = Array(rest.utf8)
+                    bytes[place] = byte
+                    expect(bytes)
+                }
+            }
+            expect([UInt8](repeating: byte, count: 8))
+        }
+    }
+
+    /// Lines of all lengths, read at once or looked at more closely, beside each other.
+    @Test func plainLinesAndOthersMix() throws {
+        var lines: [(text: String, address: UInt64?)] = []
+        for count in 1...18 {
+            let digits = String("9aBcDeF012345678f0".prefix(count))
+            for prefix in ["", "0x", "0X"] {
+                for end in ["", "\r", " ", "g", "x1"] {
+                    let isPlain = end.allSatisfy(\.isWhitespace)
+                    lines.append((prefix + digits + end, isPlain ? UInt64(digits, radix: 16) : nil))
+                }
+            }
+        }
+        lines.append(("0x0x1", nil))
+        lines.append(("00x1", nil))
+        for _ in 0..<20 {
+            lines.shuffle()
+            #expect(try read(lines.map(\.text).joined(separator: "\n")) == lines.map(\.address))
         }
     }
 }
