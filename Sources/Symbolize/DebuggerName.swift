@@ -80,12 +80,8 @@ extension SymbolTable.View {
 
     /// The best symbol that begins at an address.
     private func symbol(at address: UInt64) -> FunctionSymbol? {
-        var (low, high) = (0, symbols.count)
-        while low < high {
-            let middle = (low &+ high) / 2
-            if symbols[middle].address < address { low = middle &+ 1 } else { high = middle }
-        }
-        return low < symbols.count && symbols[low].address == address ? symbols[low] : nil
+        let index = firstSymbol(from: address)
+        return index < symbols.count && symbols[index].address == address ? symbols[index] : nil
     }
 
     // MARK: - Minimal symbols
@@ -150,12 +146,7 @@ private struct SymbolsDownward {
     init(_ view: SymbolTable.View, from address: UInt64, downTo lowest: UInt64) {
         self.view = view
         self.lowest = lowest
-        var (low, high) = (0, view.symbols.count)
-        while low < high {
-            let middle = (low &+ high) / 2
-            if view.symbols[middle].address <= address { low = middle &+ 1 } else { high = middle }
-        }
-        next = low
+        next = address == .max ? view.symbols.count : view.firstSymbol(from: address &+ 1)
     }
 
     subscript(place: Int) -> FunctionSymbol? {

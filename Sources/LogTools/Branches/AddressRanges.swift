@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Symbolize
+
 /// Addresses, as ranges in ascending order that lie apart.
 public struct AddressRanges: Sendable, Equatable {
     public let ranges: [Range<UInt64>]
 
     /// Sorts the ranges, and joins those that touch or overlap.
     public init(_ ranges: [Range<UInt64>]) {
-        self.ranges = ranges.filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }.reduce(into: []) {
-            if let last = $0.last, $1.lowerBound <= last.upperBound {
-                $0[$0.count - 1] = last.lowerBound..<max(last.upperBound, $1.upperBound)
-            } else {
-                $0.append($1)
-            }
-        }
+        self.ranges = ranges.filter { !$0.isEmpty }.joinedRanges()
     }
 
     public var isEmpty: Bool { ranges.isEmpty }

@@ -56,6 +56,8 @@ public struct BranchWalk {
                 "\(other.path): ran on machine \(other.machine ?? 0), \(views[0].path) on \(machine); --symbols holds for "
                     + "all inputs: give them one at a time")
         }
+        // Code is read for the inputs that nobody has checked.
+        guard inputs.count > 1 || firstLog == nil else { return }
         var (code, _) = CodeMap.of(symbolizer.modules, machine: machine)
         guard !code.isEmpty else { return }
         if inputs.contains(where: { if case .raw = $0 { true } else { false } }) {

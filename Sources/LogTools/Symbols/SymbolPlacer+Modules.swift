@@ -39,8 +39,7 @@ extension SymbolPlacer {
     /// Modules whose functions are not where the log's calls go.
     private mutating func checkModules(from first: Int) {
         guard let log = judge else { return }
-        let targets = kernelTargets ?? CallTargets.sample(log, in: CallTargets.upperHalf)
-        kernelTargets = targets
+        let targets = kernelTargets(of: log)
         for (index, module) in symbolizer.modules.enumerated().dropFirst(first) {
             guard let fit = symbolizer.fit(module: index, targets: targets, slide: module.slide), fit.isWrong else {
                 continue

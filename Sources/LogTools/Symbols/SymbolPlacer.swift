@@ -17,7 +17,7 @@ struct SymbolPlacer {
     /// Modules whose place the log's calls confirm.
     var confirmed: Set<Int> = []
     /// Sorted samples, made when they are needed first.
-    var kernelTargets: [UInt64]?
+    private var kernelTargets: [UInt64]?
     var programTargets: [UInt64]?
     var programTargetsInRange: [UInt64]?
     let range: (from: UInt64, to: UInt64)
@@ -73,6 +73,13 @@ struct SymbolPlacer {
 
     // MARK: - Kernels
 
+    /// Where calls went in the upper half.
+    mutating func kernelTargets(of log: LogFile) -> [UInt64] {
+        let targets = kernelTargets ?? CallTargets.sample(log, in: CallTargets.upperHalf)
+        kernelTargets = targets
+        return targets
+    }
+
     /// A file of `--symbols`.
     mutating func add(_ file: SymbolFile) throws {
         guard let module = try read(file), file.placement == .linked, let own = symbolizer.linkedRange(module: module),
@@ -87,8 +94,7 @@ struct SymbolPlacer {
 
     private mutating func findKernel(_ module: Int, _ file: SymbolFile) {
         guard let log = judge else { return }
-        let targets = kernelTargets ?? CallTargets.sample(log, in: CallTargets.upperHalf)
-        kernelTargets = targets
+        let targets = kernelTargets(of: log)
         guard let linked = symbolizer.fit(module: module, targets: targets, slide: 0) else { return }
         if linked.isReliable {
             confirmed.insert(module)

@@ -218,7 +218,7 @@ extension [Range<UInt64>] {
     }
 
     /// Sorted, with touching and overlapping ranges made one.
-    func joinedRanges() -> [Range<UInt64>] {
+    public func joinedRanges() -> [Range<UInt64>] {
         var joined: [Range<UInt64>] = []
         for range in sorted(by: { $0.lowerBound < $1.lowerBound }) {
             if let last = joined.last, range.lowerBound <= last.upperBound {

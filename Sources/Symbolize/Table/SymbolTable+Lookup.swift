@@ -142,19 +142,25 @@ extension SymbolTable.View {
 
     /// The names of all function symbols at exactly this address, best first.
     func aliases(at address: UInt64) -> [String] {
+        var found: [String] = []
+        var index = firstSymbol(from: address)
+        while index < symbols.count, symbols[index].address == address {
+            let name = name(symbols[index].name)
+            if !found.contains(name) { found.append(name) }
+            index &+= 1
+        }
+        return found
+    }
+
+    /// The index of the first symbol at or behind an address; the number of symbols when there is none.
+    func firstSymbol(from address: UInt64) -> Int {
         var low = 0
         var high = symbols.count
         while low < high {
             let middle = (low &+ high) / 2
             if symbols[middle].address < address { low = middle &+ 1 } else { high = middle }
         }
-        var found: [String] = []
-        while low < symbols.count, symbols[low].address == address {
-            let name = name(symbols[low].name)
-            if !found.contains(name) { found.append(name) }
-            low &+= 1
-        }
-        return found
+        return low
     }
 
     /// Where the symbol that holds at `address` ends.

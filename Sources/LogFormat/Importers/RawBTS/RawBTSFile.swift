@@ -7,8 +7,8 @@ import CTTLog
 ///     u64 flags       the processor's own remarks; not shown
 ///
 /// The extended form begins with a record of ones, and has the branch counter in the place of the flags. In the plain form
-/// branches are counted from 0, the first of the file. There is no vCPU, no
-/// instruction count and no label.
+/// branches are counted from 0, the first of the file. There is no vCPU,
+/// no instruction count and no label.
 ///
 ///     let file = try RawBTSFile(path: "branches.bts")
 ///     var branches = file.branches(from: 1_000_000, to: 1_000_010)
