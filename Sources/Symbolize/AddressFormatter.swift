@@ -20,7 +20,8 @@ public struct AddressFormatter: Sendable {
     /// File names without their directories (`-s`).
     public var basenames = false
 
-    private let lookup: SymbolLookup
+    /// What knows the addresses; ``init(_:)`` takes what the symbolizer knows then.
+    public var lookup: SymbolLookup
     /// The paths of the modules, as they stand in JSON.
     private let paths: [[UInt8]]
 

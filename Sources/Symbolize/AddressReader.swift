@@ -21,11 +21,17 @@ public struct AddressReader: ~Copyable {
 
     /// How much is read at once: what is made of it stays in the second-level cache.
     private static let pieceSize = 1 << 16
+    /// How much at first of a symbolizer that reads as it is asked: the more at once the better.
+    private static let largestPieceSize = 1 << 18
+    private var size: Int
 
-    /// - Parameter descriptor: Where to read from; stays open.
-    public init(_ descriptor: Int32) {
+    /// - Parameters:
+    ///   - descriptor: Where to read from; stays open.
+    ///   - symbolizer: What will be asked.
+    public init(_ descriptor: Int32, for symbolizer: Symbolizer) {
         self.descriptor = descriptor
-        buffer = .allocate(capacity: 1 << 18)
+        buffer = .allocate(capacity: AddressReader.largestPieceSize)
+        size = symbolizer.isWhole ? AddressReader.pieceSize : AddressReader.largestPieceSize
     }
 
     deinit { buffer.deallocate() }
@@ -33,26 +39,48 @@ public struct AddressReader: ~Copyable {
     /// The addresses of the lines that have come since; `nil` at the end of the input. Waits only when no whole line is
     /// there.
     public mutating func next(_ symbolizer: Symbolizer) throws(SymbolError) -> AddressList? {
+        while let lines = try nextLines() {
+            let list = AddressReader.parse(lines, symbolizer)
+            take(lines)
+            if !list.addresses.isEmpty { return list }
+        }
+        return nil
+    }
+
+    /// Puts the lines that have come since in the place of `lines`; `false` at the end of the input. Waits only when no
+    /// whole line is there.
+    mutating func next(into lines: inout [UInt8]) throws(SymbolError) -> Bool {
+        guard let found = try nextLines() else { return false }
+        lines.removeAll(keepingCapacity: true)
+        lines.append(contentsOf: found)
+        take(found)
+        return true
+    }
+
+    /// Lines that stand at the beginning of the buffer until they are taken.
+    private mutating func nextLines() throws(SymbolError) -> UnsafeBufferPointer<UInt8>? {
         guard let start = buffer.baseAddress else { return nil }
         while !isAtEnd {
-            let count = read(descriptor, start + filled, min(AddressReader.pieceSize, buffer.count - filled))
+            let count = read(descriptor, start + filled, min(size, buffer.count - filled))
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else {
                 throw SymbolError(file: "standard input", kind: .cannotOpen(errno: errno))
             }
+            size = AddressReader.pieceSize
             filled += count
             isAtEnd = count == 0
             var end = isAtEnd ? filled : lastLineEnd()
             // A line as long as the buffer is no address.
             if end == 0 && filled == buffer.count { end = filled }
-            if end > 0 {
-                let list = parse(UnsafeBufferPointer(rebasing: buffer[..<end]), symbolizer)
-                start.update(from: start + end, count: filled - end)
-                filled -= end
-                if !list.addresses.isEmpty { return list }
-            }
+            if end > 0 { return UnsafeBufferPointer(start: start, count: end) }
         }
         return nil
+    }
+
+    private mutating func take(_ lines: UnsafeBufferPointer<UInt8>) {
+        guard let start = buffer.baseAddress else { return }
+        start.update(from: start + lines.count, count: filled - lines.count)
+        filled -= lines.count
     }
 
     private func lastLineEnd() -> Int {
@@ -61,7 +89,8 @@ public struct AddressReader: ~Copyable {
         return end
     }
 
-    private func parse(_ text: UnsafeBufferPointer<UInt8>, _ symbolizer: Symbolizer) -> AddressList {
+    /// The addresses of lines.
+    static func parse(_ text: UnsafeBufferPointer<UInt8>, _ symbolizer: Symbolizer) -> AddressList {
         var unknown: [Int] = []
         // A line that gives an address has a character and its end.
         let addresses = [UInt64](unsafeUninitializedCapacity: text.count / 2 &+ 1) { addresses, count in

@@ -21,14 +21,78 @@ struct FunctionSymbol: Sendable, BitwiseCopyable {
 /// the code.
 enum FunctionSymbols {
     /// Reads `.symtab` of the first file that has one, else `.dynsym`.
-    static func read(_ images: [ELFImage], text: [Range<UInt64>], names: inout StringPool) -> [FunctionSymbol] {
+    ///
+    /// - Parameter part: Sorted, apart from each other: only the symbols that decide what holds at these addresses.
+    static func read(
+        _ images: [ELFImage], text: [Range<UInt64>], part: [Range<UInt64>]? = nil, names: inout StringPool
+    ) -> [FunctionSymbol] {
         for type in [UInt32(SHT_SYMTAB), UInt32(SHT_DYNSYM)] {
             for image in images {
-                let symbols = read(image, sectionType: type, text: text, names: &names)
-                if !symbols.isEmpty { return sorted(symbols) }
+                let selection = part.map { part in
+                    var selection = Selection(part)
+                    forEach(image, sectionType: type, text: text) { symbol, _ in selection.note(symbol) }
+                    selection.extend()
+                    return selection
+                }
+                var symbols: [FunctionSymbol] = []
+                var hasAny = false
+                forEach(image, sectionType: type, text: text) { symbol, name in
+                    hasAny = true
+                    if let selection, !selection.contains(symbol) { return }
+                    var symbol = symbol
+                    symbol.name = names.intern(name)
+                    symbols.append(symbol)
+                }
+                if hasAny { return sorted(symbols) }
             }
         }
         return []
+    }
+
+    /// Addresses, and the symbols that decide what holds there: those that reach into them and, since one without a size
+    /// goes on to the next one, the last ones that begin before, with what they lie in.
+    private struct Selection {
+        private var ranges: [Range<UInt64>]
+        /// For each range the last symbol that begins at or before its beginning, behind the beginning before.
+        private var last: [UInt64?]
+
+        init(_ ranges: [Range<UInt64>]) {
+            self.ranges = ranges
+            last = Array(repeating: nil, count: ranges.count)
+        }
+
+        mutating func note(_ symbol: FunctionSymbol) {
+            let index = firstRange { $0.lowerBound >= symbol.address }
+            if index < last.count { last[index] = max(last[index] ?? 0, symbol.address) }
+        }
+
+        mutating func extend() {
+            var latest: UInt64?
+            for index in ranges.indices {
+                latest = last[index] ?? latest
+                if let latest { ranges[index] = latest..<ranges[index].upperBound }
+            }
+            ranges = ranges.joinedRanges()
+        }
+
+        func contains(_ symbol: FunctionSymbol) -> Bool {
+            let index = firstRange { $0.upperBound > symbol.address }
+            guard index < ranges.count else { return false }
+            let reached = ranges[index].lowerBound
+            return reached <= symbol.address || reached &- symbol.address < symbol.size
+        }
+
+        /// The first range of which something is true that is true of all behind it.
+        @inline(__always)
+        private func firstRange(_ isTrue: (Range<UInt64>) -> Bool) -> Int {
+            var low = 0
+            var high = ranges.count
+            while low < high {
+                let middle = (low &+ high) / 2
+                if isTrue(ranges[middle]) { high = middle } else { low = middle &+ 1 }
+            }
+            return low
+        }
     }
 
     /// A symbol that stands in the table twice (local and global view of one function) gives equal neighbours: a pool
@@ -42,12 +106,14 @@ enum FunctionSymbols {
         return order.map { symbols[Int($0)] }
     }
 
-    private static func read(
-        _ image: ELFImage, sectionType: UInt32, text: [Range<UInt64>], names: inout StringPool
-    ) -> [FunctionSymbol] {
-        var symbols: [FunctionSymbol] = []
+    /// Calls `body` with each function symbol of a file, its name not taken up yet.
+    @inline(__always)
+    private static func forEach(
+        _ image: ELFImage, sectionType: UInt32, text: [Range<UInt64>],
+        _ body: (FunctionSymbol, UnsafePointer<CChar>) -> Void
+    ) {
         let size = gelf_fsize(image.handle, ELF_T_SYM, 1, UInt32(EV_CURRENT))
-        guard size > 0 else { return [] }
+        guard size > 0 else { return }
         ELFImage.forEachSection(image.handle) { section in
             guard section.header.sh_type == sectionType, let data = elf_getdata(section.handle, nil) else { return }
             for index in 0..<min(data.pointee.d_size / size, Int(Int32.max)) {
@@ -57,12 +123,9 @@ enum FunctionSymbols {
                     let name = elf_strptr(image.handle, Int(section.header.sh_link), Int(symbol.st_name)),
                     !isLocalLabel(name)
                 else { continue }
-                symbols.append(
-                    FunctionSymbol(
-                        address: symbol.st_value, size: symbol.st_size, name: names.intern(name), rank: rank))
+                body(FunctionSymbol(address: symbol.st_value, size: symbol.st_size, name: 0, rank: rank), name)
             }
         }
-        return symbols
     }
 
     /// `nil` for what does not name code.

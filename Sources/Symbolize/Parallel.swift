@@ -62,12 +62,10 @@ enum Parallel {
 
         func put(_ value: consuming Value, at index: Int) { values[index] = value }
 
+        /// Takes one result out; `nil` where there is none.
+        func take(at index: Int) -> Value? { values[index].take() }
+
         /// Takes the results out, in order.
-        func take() -> [Value] {
-            (0..<count).compactMap { index in
-                defer { values[index] = nil }
-                return values[index]
-            }
-        }
+        func take() -> [Value] { (0..<count).compactMap { take(at: $0) } }
     }
 }

@@ -70,6 +70,14 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case badArgument(String)
     }
 
+    /// Whether it is of the same kind, other numbers aside.
+    func isLike(_ other: SymbolError) -> Bool {
+        switch (kind, other.kind) {
+        case (.damagedDWARF, .damagedDWARF), (.missingSplitUnits, .missingSplitUnits): file == other.file
+        default: self == other
+        }
+    }
+
     public init(file: String, kind: Kind) {
         self.file = file
         self.kind = kind

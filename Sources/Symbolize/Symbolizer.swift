@@ -12,11 +12,13 @@ import Synchronization
 ///     }
 ///
 /// A file is read once, when it is added, into a sorted table (`SymbolTable`), which a cache can keep between runs;
-/// looking up an address touches no DWARF any more. Files are asked in the order in which they were added. All calls are safe from any thread.
+/// looking up an address touches no DWARF any more. For few addresses of a large file see ``Reading/asAsked(smallest:)``. Files are asked in the order in which they were added. All calls are safe from any thread.
 public final class Symbolizer: Sendable {
     private struct Module: Sendable {
         var info: ModuleInfo
         var table: SymbolTable
+        /// What makes more of the table, while it is not whole.
+        var rest: TableOnDemand?
         /// Whether the range was given; else it is where the code is.
         var hasOwnRange: Bool
 
@@ -39,17 +41,62 @@ public final class Symbolizer: Sendable {
         var modules: [Module] = []
         var lookup = SymbolLookup([])
 
+        mutating func prepare(for addresses: [UInt64]) throws(SymbolError) {
+            var isChanged = false
+            for index in modules.indices {
+                guard let rest = modules[index].rest else { continue }
+                let (range, slide) = (modules[index].info.range, UInt64(bitPattern: modules[index].info.slide))
+                let own = addresses.lazy.filter { range.contains($0) }.map { $0 &- slide }
+                isChanged = try rest.extend(to: own) || isChanged
+                update(index)
+            }
+            if isChanged { updateLookup() }
+        }
+
+        /// Reads the rest of a file.
+        mutating func complete(_ index: Int) {
+            guard let rest = modules[index].rest else { return }
+            // What the file has of names serves still.
+            do { try rest.complete() } catch { return }
+            update(index)
+            updateLookup()
+        }
+
+        /// Takes over what has become of a module's table. A file that stood at several places has one.
+        mutating func update(_ index: Int) {
+            guard let rest = modules[index].rest else { return }
+            modules[index].table = rest.table
+            modules[index].info.warnings = rest.warnings
+            if rest.isWhole { modules[index].rest = nil }
+        }
+
         mutating func updateLookup() {
             lookup = SymbolLookup(modules.map { ($0.info.range, $0.info.slide, $0.table) })
         }
     }
 
+    /// How much of a file is read when it is added.
+    public enum Reading: Hashable, Sendable {
+        /// All of it.
+        case whole
+        /// What ``Symbolizer/lookup(for:)`` asks for, when the file has at least `smallest` bytes of debug entries and no
+        /// whole table of it is kept; all of it when more than `largestPart` of the entries are asked for. Other calls
+        /// than that one and those for names read all of it too, and ``Symbolizer/symbolize(_:)`` and
+        /// ``Symbolizer/lookup`` know what was asked for before.
+        case asAsked(smallest: Int = Symbolizer.largeDebugInfo, largestPart: Double = 1.0 / 16)
+    }
+
+    /// So many bytes of debug entries take a tenth of a second to read.
+    public static let largeDebugInfo = 1 << 24
+
     private let state = Mutex(State())
     private let cache: SymbolCache
+    private let reading: Reading
 
     /// - Parameter cache: Where tables are kept between runs.
-    public init(cache: SymbolCache = .off) {
+    public init(cache: SymbolCache = .off, reading: Reading = .whole) {
         self.cache = cache
+        self.reading = reading
     }
 
     /// Reads a linked ELF file (a kernel, a program, a shared library) with its separate debug information, or a text
@@ -72,8 +119,9 @@ public final class Symbolizer: Sendable {
     @discardableResult
     public func add(_ file: SymbolFile, machine: UInt16? = 62) throws(SymbolError) -> ModuleInfo {
         let (path, placement, range) = (file.path, file.placement, file.range)
-        let (table, warnings, isKernelModule) = try SymbolTable.load(
-            path: path, machine: machine, sections: file.moduleSections, cache: cache)
+        let loaded = try SymbolTable.load(
+            path: path, machine: machine, sections: file.moduleSections, cache: cache, reading: reading)
+        let table = loaded.table
         let slide: Int64 =
             switch placement {
             case .linked: 0
@@ -83,11 +131,38 @@ public final class Symbolizer: Sendable {
         let info = ModuleInfo(
             path: path, slide: slide, range: range ?? Symbolizer.range(of: table, slide: slide),
             symbolCount: table.view.symbols.count,
-            functionCount: table.functionCount, isKernelModule: isKernelModule, warnings: warnings)
+            functionCount: table.functionCount, isKernelModule: loaded.isKernelModule, warnings: loaded.warnings)
         return state.withLock { state in
-            state.modules.append(Module(info: info, table: table, hasOwnRange: range != nil))
+            state.modules.append(Module(info: info, table: table, rest: loaded.rest, hasOwnRange: range != nil))
             state.updateLookup()
             return info
+        }
+    }
+
+    /// ``lookup``, after what files say about these addresses of the run was read, where they are read as they are asked.
+    public func lookup(for addresses: [UInt64]) throws(SymbolError) -> SymbolLookup {
+        // A closure of withLock does not throw a typed error.
+        let result: Result<SymbolLookup, SymbolError> = state.withLock { state in
+            do throws(SymbolError) {
+                try state.prepare(for: addresses)
+                return .success(state.lookup)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Whether all files were read whole.
+    var isWhole: Bool { state.withLock { state in state.modules.allSatisfy { $0.rest == nil } } }
+
+    /// Keeps what was read for the next run: call it when no more addresses come.
+    public func keepTables() {
+        state.withLock { state in
+            for index in state.modules.indices {
+                state.modules[index].rest?.keep()
+                state.update(index)
+            }
         }
     }
 
@@ -117,12 +192,12 @@ public final class Symbolizer: Sendable {
     }
 
     /// The addresses that a module's code has in the file, slide not added; `nil` when there is no such module.
-    public func linkedRange(module: Int) -> Range<UInt64>? { table(module).map { $0.low..<$0.high } }
+    public func linkedRange(module: Int) -> Range<UInt64>? { outline(module).map { $0.low..<$0.high } }
 
     /// Whether a module cannot have run where it was linked to: a position-independent program or library, which are
     /// linked to addresses from 0 on, where no system lets a program run.
     public func isPositionIndependent(module: Int) -> Bool {
-        table(module)?.lowestSegment.map { $0 < Symbolizer.lowestAddress } ?? false
+        outline(module)?.lowestSegment.map { $0 < Symbolizer.lowestAddress } ?? false
     }
 
     /// Linux's vm.mmap_min_addr.
@@ -148,7 +223,17 @@ public final class Symbolizer: Sendable {
         return low..<max(low, high)
     }
 
+    /// A module's whole table.
     func table(_ module: Int) -> SymbolTable? {
+        state.withLock { state in
+            guard state.modules.indices.contains(module) else { return nil }
+            state.complete(module)
+            return state.modules[module].table
+        }
+    }
+
+    /// A module's table, whole or not.
+    private func outline(_ module: Int) -> SymbolTable? {
         state.withLock { $0.modules.indices.contains(module) ? $0.modules[module].table : nil }
     }
 
@@ -172,9 +257,9 @@ public final class Symbolizer: Sendable {
     public func resolve(name: String) -> [Range<UInt64>] {
         let (symbol, offset) = Symbolizer.split(name)
         var found: [Range<UInt64>] = []
-        for module in state.withLock({ $0.modules }) {
+        for (module, table) in named {
             let shift = UInt64(bitPattern: module.info.slide)
-            for own in module.table.view.ranges(named: symbol) {
+            for own in table.view.ranges(named: symbol) {
                 let size = own.upperBound - own.lowerBound
                 guard offset < size || (offset == 0 && size == 0) else { continue }
                 let low = own.lowerBound &+ offset &+ shift
@@ -187,11 +272,16 @@ public final class Symbolizer: Sendable {
 
     /// All function symbols that stand at exactly this address of the run, the preferred name first.
     public func aliases(at address: UInt64) -> [String] {
-        for module in state.withLock({ $0.modules }) where module.info.range.contains(address) {
-            let found = module.table.view.aliases(at: address &- UInt64(bitPattern: module.info.slide))
+        for (module, table) in named where module.info.range.contains(address) {
+            let found = table.view.aliases(at: address &- UInt64(bitPattern: module.info.slide))
             if !found.isEmpty { return found }
         }
         return []
+    }
+
+    /// The modules, each with a table that has all symbols.
+    private var named: [(module: Module, table: SymbolTable)] {
+        state.withLock { state in state.modules.map { ($0, $0.rest?.symbolTable ?? $0.table) } }
     }
 
     /// Splits `SYMBOL+OFFSET` (hexadecimal with `0x`, else decimal) at the last plus sign; a text that does not end in
@@ -212,9 +302,9 @@ public struct ModuleInfo: Hashable, Sendable {
     public var slide: Int64
     /// The addresses of the run that the file answers for.
     public var range: Range<UInt64>
-    /// Function symbols of the ELF symbol table.
+    /// Function symbols of the ELF symbol table, as far as they have been read.
     public var symbolCount: Int
-    /// Functions and inlined copies that DWARF describes.
+    /// Functions and inlined copies that DWARF describes, as far as it has been read.
     public var functionCount: Int
     /// Whether it is a Linux kernel module: its names serve, its code does not.
     public var isKernelModule = false

@@ -11,6 +11,7 @@ import ToolSupport
 
 struct Diverge: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "diverge",
         abstract: "Find the first point at which a replay parts from its original.",
         discussion: """
             Both may be logs or state directories; a replay is DIR/replays/NAME. Without --symbols, the kernel that \

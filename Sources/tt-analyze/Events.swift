@@ -7,6 +7,7 @@ import ToolSupport
 
 struct Events: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "events",
         abstract: "Print the events of a log.",
         discussion: """
             One event a row: the branch counter before which it stands, the instruction count, the kind, the \

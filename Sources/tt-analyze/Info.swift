@@ -7,6 +7,7 @@ import ToolSupport
 
 struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "info",
         abstract: "Say what a log is of and what it holds.",
         discussion: """
             Prints the header, what the recorder saw, how many records of which kind there are and what they take, \

@@ -8,6 +8,7 @@ import ToolSupport
 
 struct Slice: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "slice",
         abstract: "Write a part of a log as a log of its own.",
         discussion: """
             The new log has the branches and events of all vCPUs in the range, their positions as they were, and the \

@@ -9,6 +9,7 @@ import ToolSupport
 /// `tt-analyze symbolize`: what addresses are, printed as addr2line does.
 struct Symbolize: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "symbolize",
         abstract: "Say what addresses are: function, file, line, inline chain.",
         discussion: """
             Takes addresses (hexadecimal, with or without 0x) or places SYMBOL[+OFFSET] from the arguments or, without \
@@ -45,29 +46,43 @@ struct Symbolize: ParsableCommand {
     var places: [String] = []
 
     func run() throws {
-        guard let symbolizer = try symbols.symbolizer(for: nil) else {
+        guard let symbolizer = try symbols.symbolizer(for: nil, reading: .asAsked()) else {
             throw ValidationError("Missing expected argument '--symbols <file>'")
         }
+        let said = Set(symbolizer.modules.flatMap(\.warnings))
+        if places.isEmpty {
+            try answerInput(symbolizer)
+        } else {
+            try answer(places, symbolizer)
+        }
+        symbolizer.keepTables()
+        for warning in symbolizer.modules.flatMap(\.warnings) where !said.contains(warning) {
+            Diagnostics.warning(warning.description)
+        }
+    }
+
+    private func formatter(_ symbolizer: Symbolizer) -> AddressFormatter {
         var formatter = AddressFormatter(symbolizer)
         formatter.style = format == .json ? .json : .addr2line
         formatter.functions = functions || format == .json
         formatter.inlines = inlines || format == .json
         formatter.addresses = addresses
         formatter.basenames = basenames
-        if places.isEmpty {
-            try answerInput(formatter, symbolizer)
-        } else {
-            try answer(places, formatter, symbolizer)
-        }
+        return formatter
     }
 
-    private func answer(_ places: [String], _ formatter: AddressFormatter, _ symbolizer: Symbolizer) throws {
-        var text = TextBuffer()
-        if format == .json { text.append("[") }
-        for (index, place) in places.enumerated() {
+    private func answer(_ places: [String], _ symbolizer: Symbolizer) throws {
+        let addresses = try places.map { place in
             guard let address = AddressReader.address(place, symbolizer) else {
                 throw RuntimeError("\"\(place)\" is neither a hexadecimal address nor a known SYMBOL[+OFFSET]")
             }
+            return address
+        }
+        var formatter = formatter(symbolizer)
+        formatter.lookup = try symbolizer.lookup(for: addresses)
+        var text = TextBuffer()
+        if format == .json { text.append("[") }
+        for (index, address) in addresses.enumerated() {
             if format == .json && index > 0 { text.append(",") }
             formatter.append(address, to: &text)
         }
@@ -76,17 +91,12 @@ struct Symbolize: ParsableCommand {
     }
 
     /// Answers as the input comes, so that another program can ask one address at a time.
-    private func answerInput(_ formatter: AddressFormatter, _ symbolizer: Symbolizer) throws {
-        var reader = AddressReader(STDIN_FILENO)
-        var text = TextBuffer()
-        var unknown = 0
-        while let list = try reader.next(symbolizer) {
-            text.removeAll()
-            formatter.append(list, to: &text)
-            unknown += list.unknown.count
-            text.withBytes { Output.standard.write($0) }
+    private func answerInput(_ symbolizer: Symbolizer) throws {
+        let stream = AddressStream(STDIN_FILENO, symbolizer, formatter(symbolizer)) { text in
+            Output.standard.write(text)
             Output.standard.flush()
         }
+        let unknown = try stream.run()
         if unknown > 0 {
             Diagnostics.warning(
                 "\(unknown) line\(unknown == 1 ? "" : "s") of standard input neither a hexadecimal address nor a known "

@@ -9,6 +9,7 @@ import ToolSupport
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "verify",
         abstract: "Check every byte of a log.",
         discussion: """
             Checks the headers against their checksums and against the directory, the bodies against their hashes, \

@@ -15,7 +15,7 @@ import Glibc
 
 private let path = "/tmp/symbolize-fuzz.\(getpid())"
 private let sections = [
-    ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str", ".debug_rnglists", ".debug_info",
+    ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str", ".debug_rnglists", ".debug_aranges", ".debug_info",
 ]
 /// `TT_FUZZ_KIND=n`: all inputs are taken for that kind.
 private let onlyKind = getenv("TT_FUZZ_KIND").map { UInt8(truncatingIfNeeded: atoi($0)) }
@@ -61,6 +61,15 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer, placement: SymbolFile.P
         _ = symbolizer.symbolize(info.range.lowerBound &+ size / 64 &* step)
     }
     _ = symbolizer.resolve(name: "main+4")
+
+    // The same file, read as it is asked.
+    let asked = Symbolizer(reading: .asAsked(smallest: 0, largestPart: 1))
+    guard (try? asked.add(SymbolFile(path: path, placement: placement), machine: nil)) != nil else { return }
+    for step in 0..<UInt64(8) {
+        let address = info.range.lowerBound &+ size / 8 &* step
+        guard let lookup = try? asked.lookup(for: [address]) else { return }
+        lookup.forEachFrame(lookup.find(address)) { _ in }
+    }
 }
 
 private func fuzzSections(_ content: UnsafeRawBufferPointer) {
@@ -121,7 +130,7 @@ private func fuzzTable(_ content: UnsafeRawBufferPointer) {
     func put(_ value: UInt64, _ offset: Int) {
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: value, toByteOffset: offset, as: UInt64.self) }
     }
-    let sizes = [32, 16, 16, 16, 8, 24, 1, 16] as [UInt64]
+    let sizes = [32, 16, 16, 16, 8, 24, 1, 16, 16, 8] as [UInt64]
     put(SymbolTable.magic, 0)
     put(UInt64(SymbolTable.version) | UInt64(SymbolTable.headerSize) << 32, 8)
     put(UInt64(bytes.count), 16)
@@ -149,6 +158,7 @@ private func fuzzTable(_ content: UnsafeRawBufferPointer) {
         for address in addresses { _ = table.view.describe(address, module: "fuzz") }
         _ = table.view.ranges(named: "main")
         _ = table.view.aliases(at: base)
+        precondition(table.covered.allSatisfy { !$0.isEmpty } && table.units.count <= bytes.count)
     }
 }
 

@@ -26,13 +26,13 @@ for version in 2 3 4 5; do
         fi
     done
 done
-if [ ! -e symbolize-seeds/sections-5 ]; then
+if [ ! -e symbolize-seeds/sections7-5 ]; then
     for version in 2 4 5; do
         gcc -g -gdwarf-$version -O2 -no-pie -fno-pie -nostdlib -Wl,-e,main,-Ttext=0x1000 -o small small.c
-        python3 - small symbolize-seeds/sections-$version <<'END'
+        python3 - small symbolize-seeds/sections7-$version <<'END'
 import struct, subprocess, sys
 parts = []
-for name in ["abbrev", "line", "str", "line_str", "rnglists", "info"]:
+for name in ["abbrev", "line", "str", "line_str", "rnglists", "aranges", "info"]:
     subprocess.run(["objcopy", "--dump-section", f".debug_{name}=part", sys.argv[1], "/dev/null"], stderr=subprocess.DEVNULL)
     try:
         parts.append(open("part", "rb").read())

@@ -15,9 +15,10 @@ import Testing
         let path = try scratch.write(text.utf8, to: "addresses")
         let descriptor = open(path, O_RDONLY)
         defer { close(descriptor) }
-        var reader = AddressReader(descriptor)
+        let symbolizer = Symbolizer()
+        var reader = AddressReader(descriptor, for: symbolizer)
         var found: [UInt64?] = []
-        while let list = try reader.next(Symbolizer()) {
+        while let list = try reader.next(symbolizer) {
             #expect(list.unknown.allSatisfy { list.addresses[$0] == 0 })
             found += list.addresses.indices.map { list.unknown.contains($0) ? nil : list.addresses[$0] }
         }

@@ -68,9 +68,9 @@ import Testing
         let path = "\(cache.directory ?? "")/\(try #require(keptFiles.first))"
         let whole = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
         var changes: [[UInt8]] = [[], Array(whole.dropLast(64)), whole + [0], Array("nonsense".utf8)]
-        // The header, and the beginning of each section.
+        // The header, and the beginning of each section; the last one is empty.
         let sections = whole.withUnsafeBytes { bytes in
-            (0..<SymbolTable.sectionCount).map { bytes.loadUnaligned(fromByteOffset: 128 + $0 * 24, as: Int.self) }
+            (0..<SymbolTable.sectionCount - 1).map { bytes.loadUnaligned(fromByteOffset: 128 + $0 * 24, as: Int.self) }
         }
         for place in [0, 8, 16, 24, 40, 130, 150] + sections {
             var bytes = whole

@@ -62,21 +62,24 @@ public struct SymbolOptions: ParsableArguments {
     ///   - log: The run, whose processor the files must be for; `nil` where there is none: any processor, and only what is
     ///     said counts.
     ///   - from: Where a program stood is taken from branches with clocks in `from ..< to`, if these tell it.
+    ///   - reading: How much of a file is read now.
     public func symbolizer(
-        for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max
+        for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max, reading: Symbolizer.Reading = .whole
     ) throws -> Symbolizer? {
-        try symbolizer(files, for: log, from: from, to: to)
+        try symbolizer(files, for: log, from: from, to: to, reading: reading)
     }
 
     /// The same with other files than those of `--symbols`.
     public func symbolizer(
-        _ files: [String], for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max
+        _ files: [String], for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max,
+        reading: Symbolizer.Reading = .whole
     ) throws -> Symbolizer? {
         guard !files.isEmpty || hasOthers else { return nil }
-        var placer = SymbolPlacer(log, kaslr: kaslr, from: from, to: to, cache: noCache ? .off : .standard)
+        let symbolizer = Symbolizer(cache: noCache ? .off : .standard, reading: reading)
+        var placer = SymbolPlacer(log, kaslr: kaslr, from: from, to: to, symbolizer)
         try add(files, to: &placer)
         try placer.finish()
-        return placer.symbolizer
+        return symbolizer
     }
 
     /// Whether the files stood elsewhere in another run than a symbolizer has them: a kernel with another slide, or
@@ -101,7 +104,8 @@ public struct SymbolOptions: ParsableArguments {
     /// The code of the files, placed as for ``symbolizer(for:from:to:)``. Files without symbols serve as well; of
     /// files without code it is said on stderr, unless none has any: that is an error.
     public func code(for log: LogFile) throws -> CodeMap {
-        var placer = SymbolPlacer(log, kaslr: kaslr, cache: noCache ? .off : .standard, needsNames: false)
+        var placer = SymbolPlacer(
+            log, kaslr: kaslr, Symbolizer(cache: noCache ? .off : .standard), needsNames: false)
         try add(files, to: &placer)
         return try placer.code()
     }

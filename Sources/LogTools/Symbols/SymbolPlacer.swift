@@ -23,14 +23,14 @@ struct SymbolPlacer {
     let range: (from: UInt64, to: UInt64)
 
     init(
-        _ log: LogFile?, kaslr: KernelSlide, from: UInt64 = 0, to: UInt64 = .max, cache: SymbolCache,
+        _ log: LogFile?, kaslr: KernelSlide, from: UInt64 = 0, to: UInt64 = .max, _ symbolizer: Symbolizer,
         needsNames: Bool = true
     ) {
         self.log = log
         self.kaslr = kaslr
         range = (from, to)
         self.needsNames = needsNames
-        symbolizer = Symbolizer(cache: cache)
+        self.symbolizer = symbolizer
     }
 
     /// The log, where its branches can tell places.

@@ -9,6 +9,7 @@ import Glibc
 final class DebugInfo: @unchecked Sendable {
     /// Where a unit stands in `.debug_info`.
     struct Unit: BitwiseCopyable {
+        var header: UInt64
         /// Its first entry.
         var entry: UInt64
         /// Bytes, header included.
@@ -60,9 +61,44 @@ final class DebugInfo: @unchecked Sendable {
             var headerSize = 0
             let result = dwarf_next_unit(dwarf, offset, &next, &headerSize, nil, nil, nil, nil, nil, nil)
             guard result == 0, next > offset else { return (units, result <= 0) }
-            units.append(Unit(entry: offset &+ UInt64(headerSize), size: next &- offset))
+            units.append(Unit(header: offset, entry: offset &+ UInt64(headerSize), size: next &- offset))
             offset = next
         }
+    }
+
+    /// The unit whose header stands there; `nil` when none does.
+    func unit(header: UInt64) -> Unit? {
+        guard let dwarf else { return nil }
+        var next: Dwarf_Off = 0
+        var headerSize = 0
+        guard dwarf_next_unit(dwarf, header, &next, &headerSize, nil, nil, nil, nil, nil, nil) == 0, next > header
+        else {
+            return nil
+        }
+        let unit = Unit(header: header, entry: header &+ UInt64(headerSize), size: next &- header)
+        // Not in the middle of a unit, where any bytes could look like a header.
+        guard var entry = firstEntry(of: unit), dwarf_cuoffset(&entry) == UInt64(headerSize) else { return nil }
+        return unit
+    }
+
+    func firstEntry(of unit: Unit) -> Dwarf_Die? {
+        var entry = Dwarf_Die()
+        guard let dwarf, dwarf_offdie(dwarf, unit.entry, &entry) != nil else { return nil }
+        return entry
+    }
+
+    /// The bytes of a little-endian file's section, inflated where libdw has done it; nothing where there are none.
+    func section(_ name: String) -> Bytes {
+        var found = Bytes.empty
+        guard let elf, elf_getident(elf, nil)?[Int(EI_DATA)] == CChar(ELFDATA2LSB) else { return found }
+        ELFImage.forEachSection(elf) { section in
+            guard let text = ELFImage.name(of: section, in: elf), strcmp(text, name) == 0,
+                section.header.sh_type != UInt32(SHT_NOBITS), section.header.sh_flags & UInt64(SHF_COMPRESSED) == 0,
+                let data = elf_getdata(section.handle, nil), let start = data.pointee.d_buf
+            else { return }
+            found = Bytes(start: UnsafeRawPointer(start), count: data.pointee.d_size)
+        }
+        return found
     }
 
     /// Gives back the memory of a unit that has been read: as many pages of the file stay mapped as are looked at. What

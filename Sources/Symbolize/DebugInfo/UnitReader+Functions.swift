@@ -101,17 +101,12 @@ extension UnitReader {
     /// Notes the entry's address ranges as far as they lie in the file's code (what the linker dropped has its
     /// addresses near 0); returns the lowest address.
     private mutating func addRanges(_ entry: inout Dwarf_Die, node: UInt32) -> UInt64? {
-        var (base, low, high) = (Dwarf_Addr(0), Dwarf_Addr(0), Dwarf_Addr(0))
         var lowest: UInt64?
         let depth = UInt32(truncatingIfNeeded: levels.count)
-        var offset = dwarf_ranges(&entry, 0, &base, &low, &high)
-        while offset > 0, rangeBudget > 0 {
-            rangeBudget &-= 1
-            if low < high && text.containsSorted(low) {
-                intervals.append(Interval(low: low, high: high, depth: depth, value: node))
-                lowest = min(lowest ?? .max, low)
-            }
-            offset = dwarf_ranges(&entry, offset, &base, &low, &high)
+        forEachRange(of: &entry, budget: &rangeBudget) { low, high in
+            guard low < high && text.containsSorted(low) else { return }
+            intervals.append(Interval(low: low, high: high, depth: depth, value: node))
+            lowest = min(lowest ?? .max, low)
         }
         return lowest
     }

@@ -7,7 +7,8 @@ import CElfutils
 struct UnitReader {
     /// What one unit gave: parts of the reader's arrays.
     struct Result {
-        var unit: Int
+        /// Where the unit stands in the file.
+        var unit: UInt64
         var intervals: Range<Int>
         var sequences: Range<Int>
     }
@@ -54,17 +55,23 @@ struct UnitReader {
         rowBudget = fileSize &* 2
     }
 
-    /// Reads a unit; `index` is its place in the order of the file.
-    mutating func read(_ unit: DebugInfo.Unit, index: Int) {
-        var entry = Dwarf_Die()
-        guard let dwarf = info.dwarf, dwarf_offdie(dwarf, unit.entry, &entry) != nil else {
+    /// Whether the debug information could be opened.
+    var canRead: Bool { info.dwarf != nil }
+
+    /// Whether a first entry is that of a unit with code; partial units and units of types have none.
+    static func isCompileUnit(_ entry: inout Dwarf_Die) -> Bool {
+        let tag = Int(dwarf_tag(&entry))
+        return tag == DW_TAG_compile_unit || tag == DW_TAG_skeleton_unit
+    }
+
+    mutating func read(_ unit: DebugInfo.Unit) {
+        guard var entry = info.firstEntry(of: unit) else {
             damagedUnits += 1
             return
         }
         let start = entry.addr
         defer { info.release(unit, entry: start) }
-        let tag = Int(dwarf_tag(&entry))
-        guard tag == DW_TAG_compile_unit || tag == DW_TAG_skeleton_unit else { return }
+        guard UnitReader.isCompileUnit(&entry) else { return }
         compileUnits += 1
         directory = UnitReader.string(&entry, DW_AT_comp_dir)
         let (firstInterval, firstSequence) = (intervals.count, sequences.count)
@@ -73,7 +80,8 @@ struct UnitReader {
         if !isWhole { damagedUnits += 1 }
         results.append(
             Result(
-                unit: index, intervals: firstInterval..<intervals.count, sequences: firstSequence..<sequences.count))
+                unit: unit.entry, intervals: firstInterval..<intervals.count, sequences: firstSequence..<sequences.count
+            ))
     }
 
     /// The unit that has the functions: the split unit behind a skeleton; `nil` where that was not found.

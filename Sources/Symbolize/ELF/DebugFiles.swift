@@ -9,7 +9,7 @@ import Glibc
 /// Nothing is fetched from the network.
 enum DebugFiles {
     /// A candidate that was looked at and must not be used, with the reason; warnings for the user.
-    struct Search {
+    struct Search: Sendable {
         var found: ELFImage?
         /// The CRC that the link asks for, when the file was found through it.
         var checksum: UInt32?

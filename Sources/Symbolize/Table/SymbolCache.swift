@@ -77,25 +77,33 @@ public struct SymbolCache: Hashable, Sendable {
 
         private static let otherSeed: UInt64 = 0x9e37_79b9_7f4a_7c15
 
-        var fileName: String {
+        /// - Parameter part: Whether the table does not cover all addresses.
+        func fileName(part: Bool) -> String {
             let digits = String(first, radix: 16)
-            return "\(name)-\(String(repeating: "0", count: 16 - digits.count))\(digits)\(SymbolCache.suffix)"
+            let stem = "\(name)-\(String(repeating: "0", count: 16 - digits.count))\(digits)"
+            return "\(stem)\(part ? SymbolCache.partSuffix : "")\(SymbolCache.suffix)"
         }
     }
 
     private static let suffix = ".ttsym"
+    private static let partSuffix = ".part"
     private static let temporarySuffix = ".tmp"
 
     // MARK: - Reading
 
     /// The table that was kept under this key; `nil` when there is none, or none that can be used.
-    func load(_ key: Key) -> SymbolTable? {
+    ///
+    /// - Parameter part: Whether one that does not cover all addresses is asked for.
+    func load(_ key: Key, part: Bool = false) -> SymbolTable? {
         guard let directory else { return nil }
-        let descriptor = open("\(directory)/\(key.fileName)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        let descriptor = open(
+            "\(directory)/\(key.fileName(part: part))", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         guard let mapping = TableMapping(descriptor) else { return nil }
-        guard let table = SymbolTable(mapping.bytes, key: key, owner: mapping) else { return nil }
+        guard let table = SymbolTable(mapping.bytes, key: key, owner: mapping), table.isWhole != part else {
+            return nil
+        }
         // Its age is the time of its last use.
         futimens(descriptor, nil)
         return table
@@ -103,12 +111,13 @@ public struct SymbolCache: Hashable, Sendable {
 
     // MARK: - Writing
 
-    /// Keeps a table; an `errno` when that is not possible.
-    func store(_ table: SymbolTable, _ key: Key) -> Int32? {
+    /// Keeps a table; an `errno` when that is not possible. A whole one takes the place of a part.
+    func store(_ table: SymbolTable, _ key: Key, part: Bool = false) -> Int32? {
         guard let directory else { return nil }
         if let code = SymbolCache.makeDirectories(directory) { return code }
         let (header, sections) = table.header(key: key)
-        let path = "\(directory)/\(key.fileName)"
+        let name = key.fileName(part: part)
+        let path = "\(directory)/\(name)"
         let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))\(SymbolCache.temporarySuffix)"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { return errno }
@@ -122,8 +131,13 @@ public struct SymbolCache: Hashable, Sendable {
         }
         if close(descriptor) != 0 && code == nil { code = errno }
         if code == nil, rename(temporary, path) != 0 { code = errno }
-        if code != nil { unlink(temporary) } else { evict(keeping: key.fileName) }
-        return code
+        if let code {
+            unlink(temporary)
+            return code
+        }
+        if !part { unlink("\(directory)/\(key.fileName(part: true))") }
+        evict(keeping: name)
+        return nil
     }
 
     private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int) -> Int32? {

@@ -9,7 +9,7 @@ import Glibc
 ///
 ///     offset  size  field
 ///          0     8  magic "TTSYMTB" and a NUL
-///          8     4  version, 2
+///          8     4  version, 3
 ///         12     4  size of this header, 512
 ///         16     8  size of the file
 ///         24     8  XXH3-64 of the header from offset 32 on
@@ -34,6 +34,9 @@ import Glibc
 ///     5  symbols   {address u64, size u64, name u32, rank u32}, by address
 ///     6  names     bytes: NUL-terminated strings, named by their offset; offset 0 is the empty name; ends with a NUL
 ///     7  text      {low u64, high u64}: where code stands
+///     8  covered   {low u64, high u64}: the addresses for which the table is made, by low, apart from each other; one
+///                  range from 0 to all ones when it is whole
+///     9  units     u64: where the headers of the units stand that the table is made of, ascending, when it is not whole
 ///
 /// So the segment of an address is found by counting bits: a lookup touches one block, one segment and, for each frame
 /// of the chain, one node. A region ends where nothing is known for a while, so that empty blocks do not outweigh the
@@ -120,6 +123,8 @@ struct SymbolTable: @unchecked Sendable {
         let symbols: Column<FunctionSymbol>
         let names: Column<UInt8>
         let text: Column<TextRange>
+        let covered: Column<TextRange>
+        let units: Column<UInt64>
     }
 
     let view: View
@@ -136,14 +141,32 @@ struct SymbolTable: @unchecked Sendable {
     struct TextRange: Sendable, BitwiseCopyable {
         var low: UInt64
         var high: UInt64
+
+        init(_ range: Range<UInt64>) { (low, high) = (range.lowerBound, range.upperBound) }
+    }
+
+    /// What a whole table covers.
+    static let everything: [Range<UInt64>] = [0..<UInt64.max]
+
+    var isWhole: Bool { covered == SymbolTable.everything }
+
+    /// Where the headers of the units stand that a table is made of that is not whole.
+    var units: Set<UInt64> { Set((0..<view.units.count).map { view.units[$0] }) }
+
+    /// The addresses of the file that the table is made for; see ``TableOnDemand``.
+    var covered: [Range<UInt64>] {
+        (0..<view.covered.count).compactMap { index in
+            let range = view.covered[index]
+            return range.low < range.high ? range.low..<range.high : nil
+        }.joinedRanges()
     }
 
     // MARK: - Header
 
     static let magic: UInt64 = 0x0042_544d_5953_5454
-    static let version: UInt32 = 2
+    static let version: UInt32 = 3
     static let headerSize = 512
-    static let sectionCount = 8
+    static let sectionCount = 10
 
     /// Makes a table of bytes in its format; `nil` when they are not, or are not for this key.
     init?(_ bytes: Bytes, key: SymbolCache.Key, owner: AnyObject) {
@@ -168,6 +191,7 @@ struct SymbolTable: @unchecked Sendable {
             let segments = section(2, Segment.self), let nodes = section(3, Node.self),
             let lows = section(4, UInt64.self), let symbols = section(5, FunctionSymbol.self),
             let names = section(6, UInt8.self), let text = section(7, TextRange.self),
+            let covered = section(8, TextRange.self), let units = section(9, UInt64.self),
             let low: UInt64 = header.load(48), let high: UInt64 = header.load(56), low <= high,
             let lowestSegment: UInt64 = header.load(64), let functions: UInt32 = header.load(72),
             let hasDWARF: UInt32 = header.load(80)
@@ -175,7 +199,7 @@ struct SymbolTable: @unchecked Sendable {
         self.init(
             View(
                 regions: regions, blocks: blocks, segments: segments, nodes: nodes, lows: lows, symbols: symbols,
-                names: names, text: text),
+                names: names, text: text, covered: covered, units: units),
             low: low, high: high, lowestSegment: lowestSegment == .max ? nil : lowestSegment,
             functionCount: Int(functions),
             hasDWARF: hasDWARF == 1, owner: owner)
@@ -223,6 +247,8 @@ struct SymbolTable: @unchecked Sendable {
         add(view.symbols)
         add(view.names)
         add(view.text)
+        add(view.covered)
+        add(view.units)
         put(SymbolTable.magic, at: 0)
         put(UInt64(SymbolTable.version) | UInt64(SymbolTable.headerSize) << 32, at: 8)
         put(UInt64(at), at: 16)

@@ -6,10 +6,10 @@ private typealias LineBoundary = LineRow
 extension TableBuilder {
     /// Puts what the readers found together to one table.
     static func assemble(
-        _ readers: [UnitReader], _ symbols: [FunctionSymbol], _ symbolNames: StringPool, _ bySymbol: [Boundary],
-        text: [Range<UInt64>], lowestSegment: UInt64?
+        _ readers: [UnitReader], _ symbols: Symbols, text: [Range<UInt64>], lowestSegment: UInt64?,
+        part: Part? = nil
     ) -> SymbolTable? {
-        var names = symbolNames
+        var names = symbols.names
         let maps = readers.map { names.absorb($0.names) }
         let memory = TableMemory()
         let (nodes, lows, firstNode) = joinNodes(readers, maps, memory)
@@ -23,16 +23,19 @@ extension TableBuilder {
         }
         guard let byNode = boundaries.take().first, let byLine = rows.take().first else { return nil }
 
-        var merge = TableMerge(capacity: bySymbol.count + byNode.count + byLine.count, memory: memory)
-        merge.run(bySymbol, byNode, byLine)
+        var merge = TableMerge(capacity: symbols.boundaries.count + byNode.count + byLine.count, memory: memory)
+        merge.run(symbols.boundaries, byNode, byLine)
         let (regions, blocks) = merge.index(memory)
         let view = SymbolTable.View(
             regions: memory.keep(regions), blocks: blocks, segments: merge.segmentColumn, nodes: nodes, lows: lows,
-            symbols: memory.keep(symbols), names: memory.keep(names.bytes),
-            text: memory.keep(text.map { SymbolTable.TextRange(low: $0.lowerBound, high: $0.upperBound) }))
+            symbols: memory.keep(symbols.symbols), names: memory.keep(names.bytes),
+            text: memory.keep(text.map { SymbolTable.TextRange($0) }),
+            covered: memory.keep((part?.covered ?? SymbolTable.everything).map { SymbolTable.TextRange($0) }),
+            units: memory.keep(part?.units ?? []))
         return SymbolTable(
             view, low: text.first?.lowerBound ?? 0, high: text.last?.upperBound ?? 0, lowestSegment: lowestSegment,
-            functionCount: nodes.count, hasDWARF: readers.contains { $0.compileUnits > 0 }, owner: memory)
+            functionCount: nodes.count, hasDWARF: part != nil || readers.contains { $0.compileUnits > 0 }, owner: memory
+        )
     }
 
     /// All nodes, where their code begins, and the number of each reader's first.

@@ -4,21 +4,14 @@ import Synchronization
 
 /// Makes a table of a program and its debug information: one pass over all units on all processors, then the results
 /// are sorted and laid over each other.
-struct TableBuilder {
-    let program: ELFImage
-    /// The separate debug file, where there is one.
-    let debugFile: ELFImage?
-    let alternate: ELFImage?
-    /// What is wrong with the files although they serve.
-    private(set) var warnings: [SymbolError] = []
-
-    init(program: ELFImage, debugFile: ELFImage?, alternate: ELFImage?) {
-        self.program = program
-        self.debugFile = debugFile
-        self.alternate = alternate
+enum TableBuilder {
+    /// What a table covers when it is not whole.
+    struct Part {
+        /// Sorted, apart from each other.
+        var covered: [Range<UInt64>] = []
+        /// The headers of the units that it is made of, ascending.
+        var units: [UInt64] = []
     }
-
-    private var images: [ELFImage] { [program] + (debugFile.map { [$0] } ?? []) }
 
     /// What the threads share.
     private final class Work: Sendable {
@@ -33,79 +26,103 @@ struct TableBuilder {
         }
     }
 
-    private struct Symbols {
+    /// The symbols of the ELF symbol table, and what they own.
+    struct Symbols {
         var symbols: [FunctionSymbol]
         var names: StringPool
         var boundaries: [Boundary]
+
+        /// - Parameter part: Only what decides about these addresses; see ``FunctionSymbols/read(_:text:part:names:)``.
+        init(_ images: [ELFImage], text: [Range<UInt64>], part: [Range<UInt64>]? = nil) {
+            var names = StringPool()
+            let symbols = FunctionSymbols.read(images, text: text, part: part, names: &names)
+            self.init(sorted: symbols, names: names, text: text)
+        }
+
+        init(sorted symbols: [FunctionSymbol], names: StringPool, text: [Range<UInt64>]) {
+            self.symbols = symbols
+            self.names = names
+            boundaries = FunctionSymbols.boundaries(symbols, text: text)
+        }
     }
 
-    mutating func build() -> SymbolTable? {
+    /// The whole table of a program and its debug information, and what is wrong with them although they serve.
+    static func build(_ source: TableSource) -> (table: SymbolTable?, warnings: [SymbolError]) {
+        let images = source.images
         let text = images.flatMap(\.text).joinedRanges()
-        let images = images
-        let source = debugFile ?? program
-        let alternate = alternate
-        let info = DebugInfo(source, alternate: alternate)
+        let info = source.openDebugInfo()
         let (units, isCutShort) = info.units()
-        let work = Work(units)
-        let size = images.reduce(alternate?.file.bytes.count ?? 0) { $0 &+ $1.file.bytes.count } &+ info.size
-
-        let count = max(1, min(Parallel.threadCount, units.count))
-        let readers = Parallel.Results<UnitReader>(count)
+        let size = source.size(info)
         let symbols = Parallel.Results<Symbols>(1)
-        Parallel.run(count) { thread in
+        let count = max(1, min(Parallel.threadCount, units.count))
+        let first = UnitReader(info, text: text, fileSize: size)
+        let taken = read(units, with: [first], threads: count) { thread in
             // The symbol table is one more piece of work.
-            if thread == 0 { symbols.put(TableBuilder.readSymbols(images, text), at: 0) }
-            let own = thread == count - 1 ? info : DebugInfo(source, alternate: alternate)
-            var reader = UnitReader(own, text: text, fileSize: size)
-            while own.dwarf != nil {
+            if thread == 0 { symbols.put(Symbols(images, text: text), at: 0) }
+            return UnitReader(source.openDebugInfo(), text: text, fileSize: size)
+        }
+        let warnings = warnings(taken, info, source, isCutShort: isCutShort, isWhole: true)
+        let all = symbols.take().first ?? Symbols(images, text: text)
+        let table = assemble(taken, all, text: text, lowestSegment: source.program.lowestSegment)
+        return (table, warnings)
+    }
+
+    /// Reads units, each by the reader that has nothing else to do. The last thread, which is this one, has the first
+    /// reader.
+    ///
+    /// - Parameter make: What a thread does that has no reader yet; it gets the thread's number.
+    static func read(
+        _ units: [DebugInfo.Unit], with readers: [UnitReader], threads: Int,
+        make: @escaping @Sendable (Int) -> UnitReader
+    ) -> [UnitReader] {
+        let work = Work(units)
+        let count = max(threads, readers.count)
+        let results = Parallel.Results<UnitReader>(count)
+        for (index, reader) in readers.enumerated() { results.put(reader, at: count - 1 - index) }
+        Parallel.run(threads) { thread in
+            let index = count - threads + thread
+            var reader = results.take(at: index) ?? make(thread)
+            while reader.canRead {
                 let next = work.next.add(1, ordering: .relaxed).oldValue
                 guard next < work.order.count else { break }
-                reader.read(work.units[work.order[next]], index: work.order[next])
+                reader.read(work.units[work.order[next]])
             }
-            readers.put(reader, at: thread)
+            results.put(reader, at: index)
         }
-        let taken = readers.take()
-        noteWarnings(taken, info, isCutShort: isCutShort)
-        guard let symbols = symbols.take().first else { return nil }
-        return TableBuilder.assemble(
-            taken, symbols.symbols, symbols.names, symbols.boundaries, text: text, lowestSegment: program.lowestSegment)
+        return results.take().reversed()
     }
 
     /// A table of symbols alone (System.map, /proc/kallsyms).
     static func build(symbols: [FunctionSymbol], names: StringPool, text: [Range<UInt64>]) -> SymbolTable? {
-        let sorted = FunctionSymbols.sorted(symbols)
-        return assemble(
-            [], sorted, names, FunctionSymbols.boundaries(sorted, text: text), text: text, lowestSegment: nil)
+        let symbols = Symbols(sorted: FunctionSymbols.sorted(symbols), names: names, text: text)
+        return assemble([], symbols, text: text, lowestSegment: nil)
     }
 
-    private static func readSymbols(_ images: [ELFImage], _ text: [Range<UInt64>]) -> Symbols {
-        var names = StringPool()
-        let symbols = FunctionSymbols.read(images, text: text, names: &names)
-        return Symbols(symbols: symbols, names: names, boundaries: FunctionSymbols.boundaries(symbols, text: text))
-    }
-
-    private mutating func noteWarnings(_ readers: [UnitReader], _ info: DebugInfo, isCutShort: Bool) {
-        let source = debugFile ?? program
+    /// What turned out to be wrong when units were read.
+    static func warnings(
+        _ readers: [UnitReader], _ info: DebugInfo, _ source: TableSource, isCutShort: Bool = false,
+        isWhole: Bool = false
+    ) -> [SymbolError] {
+        let path = (source.debugFile ?? source.program).path
+        var warnings: [SymbolError] = []
         if !info.compressedSections.isEmpty {
-            warnings.append(
-                SymbolError(file: source.path, kind: .damagedCompression(sections: info.compressedSections)))
+            warnings.append(SymbolError(file: path, kind: .damagedCompression(sections: info.compressedSections)))
         }
-        let units = readers.reduce(0) { $0 + $1.compileUnits }
         let isRefused = info.failure != nil && info.compressedSections.isEmpty
         let damaged = readers.reduce(isCutShort || isRefused ? 1 : 0) { $0 + $1.damagedUnits }
         if damaged > 0 {
             let message = info.failure ?? "entries that end early or contradict themselves"
-            warnings.append(SymbolError(file: source.path, kind: .damagedDWARF(units: damaged, message: message)))
-        } else if units == 0 {
-            warnings.append(SymbolError(file: program.path, kind: .noDWARF))
+            warnings.append(SymbolError(file: path, kind: .damagedDWARF(units: damaged, message: message)))
+        } else if isWhole, readers.allSatisfy({ $0.compileUnits == 0 }) {
+            warnings.append(SymbolError(file: source.path, kind: .noDWARF))
         }
         let missing = readers.flatMap(\.missing)
         if let first = missing.min() {
-            warnings.append(
-                SymbolError(file: source.path, kind: .missingSplitUnits(count: missing.count, first: first)))
-            if let package = DebugFiles.package(beside: images) {
+            warnings.append(SymbolError(file: path, kind: .missingSplitUnits(count: missing.count, first: first)))
+            if let package = DebugFiles.package(beside: source.images) {
                 warnings.append(SymbolError(file: package, kind: .splitPackage))
             }
         }
+        return warnings
     }
 }
