@@ -2,8 +2,8 @@
 
 import Glibc
 
-/// Names as offsets into one block of NUL-terminated bytes, each distinct name once: small, and fit to be stored as it
-/// is. Id 0 is the empty name.
+/// Names as offsets into one block of bytes, each distinct name once: small, and fit to be stored as it is. A name has
+/// its length before it, in a byte, and a NUL behind it. Id 0 is the empty name.
 struct StringPool: Sendable {
     typealias ID = UInt32
 
@@ -27,7 +27,9 @@ struct StringPool: Sendable {
 
     /// The id of a name without NUL bytes; 0 when it is empty or the pool is full.
     mutating func intern(_ name: UnsafeRawBufferPointer) -> ID {
-        guard let start = name.baseAddress, name.count > 0, name.count < limit &- bytes.count else { return 0 }
+        guard let start = name.baseAddress, name.count > 0, name.count &+ 1 < limit &- bytes.count else {
+            return 0
+        }
         if count &* 2 > slots.count { grow() }
         let mask = slots.count &- 1
         var slot = Int(truncatingIfNeeded: StringPool.hash(start, name.count)) & mask
@@ -37,6 +39,7 @@ struct StringPool: Sendable {
             if matches(id, name) { return id }
             slot = (slot &+ 1) & mask
         }
+        bytes.append(UInt8(clamping: name.count))
         let id = ID(truncatingIfNeeded: bytes.count)
         bytes.append(contentsOf: name)
         bytes.append(0)
@@ -49,14 +52,23 @@ struct StringPool: Sendable {
     mutating func absorb(_ other: StringPool) -> [ID] {
         var map = [ID](repeating: 0, count: other.bytes.count)
         other.bytes.withUnsafeBytes { names in
-            var at = 1
+            var at = 2
             while at < names.count, let start = names.baseAddress {
-                let length = strlen((start + at).assumingMemoryBound(to: CChar.self))
+                let length = StringPool.length(start, at)
                 map[at] = intern(UnsafeRawBufferPointer(start: start + at, count: length))
-                at &+= length &+ 1
+                at &+= length &+ 2
             }
         }
         return map
+    }
+
+    /// The length of the name that stands at an offset other than 0. Behind the longest length that a byte can say, the
+    /// name goes on to its NUL.
+    @inline(__always)
+    static func length(_ names: UnsafeRawPointer, _ offset: Int) -> Int {
+        let length = Int((names + offset - 1).load(as: UInt8.self))
+        guard length == UInt8.max else { return length }
+        return length &+ strlen((names + offset + length).assumingMemoryBound(to: CChar.self))
     }
 
     private mutating func grow() {
@@ -66,7 +78,7 @@ struct StringPool: Sendable {
             guard let start = names.baseAddress else { return }
             for id in slots where id != 0 {
                 let name = start + Int(id)
-                let length = strlen(name.assumingMemoryBound(to: CChar.self))
+                let length = StringPool.length(start, Int(id))
                 var slot = Int(truncatingIfNeeded: StringPool.hash(name, length)) & mask
                 while larger[slot] != 0 { slot = (slot &+ 1) & mask }
                 larger[slot] = id

@@ -203,11 +203,9 @@ public struct SymbolLookup: @unchecked Sendable {
         withText(frame.file, module: frame.module, body)
     }
 
+    @inline(__always)
     private func withText<R>(_ id: UInt32, module: UInt32, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
-        let text = tables[Int(module)].text(id)
-        return UnsafeRawPointer(text).withMemoryRebound(to: UInt8.self, capacity: 1) {
-            body(UnsafeBufferPointer(start: $0, count: strlen(text)))
-        }
+        body(tables[Int(module)].bytes(id))
     }
 
     /// The whole answer with its texts.

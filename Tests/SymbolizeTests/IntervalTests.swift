@@ -51,3 +51,28 @@ import Testing
         #expect(innermost([]).isEmpty)
     }
 }
+
+/// Names in one block of bytes.
+@Suite struct StringPoolTests {
+    @Test func eachNameHasOneNumberAndItsLength() {
+        var pool = StringPool()
+        let names =
+            (0..<3000).map { "name\($0)" } + [1, 254, 255, 256, 300, 5000].map { String(repeating: "x", count: $0) }
+        let ids = names.map { name in name.withCString { pool.intern($0) } }
+        #expect(Set(ids).count == names.count)
+        #expect(names.map { name in name.withCString { pool.intern($0) } } == ids)
+        var other = StringPool()
+        _ = "other".withCString { other.intern($0) }
+        let map = other.absorb(pool)
+        for (name, id) in zip(names, ids) {
+            pool.bytes.withUnsafeBytes { bytes in
+                #expect(StringPool.length(bytes.baseAddress!, Int(id)) == name.utf8.count)
+            }
+            other.bytes.withUnsafeBytes { bytes in
+                let start = bytes.baseAddress! + Int(map[Int(id)])
+                #expect(String(cString: start.assumingMemoryBound(to: CChar.self)) == name)
+            }
+        }
+        #expect("".withCString { pool.intern($0) } == 0)
+    }
+}

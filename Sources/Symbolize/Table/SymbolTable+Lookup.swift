@@ -81,6 +81,17 @@ extension SymbolTable.View {
         return UnsafeRawPointer(names.start + offset).assumingMemoryBound(to: CChar.self)
     }
 
+    /// The bytes of the name behind an id.
+    @inline(__always)
+    func bytes(_ id: StringPool.ID) -> UnsafeBufferPointer<UInt8> {
+        let offset = Int(id)
+        guard offset > 0, offset < names.count else { return UnsafeBufferPointer(start: names.start, count: 0) }
+        // A hostile table's lengths may go beyond its end.
+        var length = Int(names[offset &- 1])
+        if length >= min(Int(UInt8.max), names.count &- offset) { length = strlen(text(id)) }
+        return UnsafeBufferPointer(start: names.start + offset, count: length)
+    }
+
     /// The name behind an id; bytes that are not UTF-8 come out repaired.
     func name(_ id: StringPool.ID) -> String { String(cString: text(id)) }
 

@@ -32,7 +32,8 @@ import Glibc
 ///     3  nodes     {name u32, call file u32, call line u32, parent u32}; parent all ones: a function
 ///     4  lows      u64: the lowest address of the code of the node with the same number
 ///     5  symbols   {address u64, size u64, name u32, rank u32}, by address
-///     6  names     bytes: NUL-terminated strings, named by their offset; offset 0 is the empty name; ends with a NUL
+///     6  names     for each its length in a byte (255: it goes on to the NUL), its bytes and a NUL; named by the offset
+///                  of its first byte; offset 0 is the empty name; ends with a NUL
 ///     7  text      {low u64, high u64}: where code stands
 ///     8  covered   {low u64, high u64}: the addresses for which the table is made, by low, apart from each other; one
 ///                  range from 0 to all ones when it is whole
