@@ -26,24 +26,29 @@ enum FunctionSymbols {
     static func read(
         _ images: [ELFImage], text: [Range<UInt64>], part: [Range<UInt64>]? = nil, names: inout StringPool
     ) -> [FunctionSymbol] {
+        if let part, part.isEmpty { return [] }
         for type in [UInt32(SHT_SYMTAB), UInt32(SHT_DYNSYM)] {
             for image in images {
-                let selection = part.map { part in
-                    var selection = Selection(part)
-                    forEach(image, sectionType: type, text: text) { symbol, _ in selection.note(symbol) }
-                    selection.extend()
-                    return selection
-                }
                 var symbols: [FunctionSymbol] = []
-                var hasAny = false
-                forEach(image, sectionType: type, text: text) { symbol, name in
-                    hasAny = true
-                    if let selection, !selection.contains(symbol) { return }
+                func add(_ symbol: FunctionSymbol, _ name: UnsafePointer<CChar>) {
                     var symbol = symbol
                     symbol.name = names.intern(name)
                     symbols.append(symbol)
                 }
-                if hasAny { return sorted(symbols) }
+                var hasAny = false
+                if let part {
+                    var selection = Selection(part)
+                    func note(_ symbol: FunctionSymbol, _: UnsafePointer<CChar>) {
+                        hasAny = true
+                        selection.note(symbol)
+                    }
+                    forEach(image, type, text, where: { !hasAny || selection.isLater($0) }, note)
+                    selection.extend()
+                    forEach(image, type, text, where: { selection.contains($0) }, add)
+                } else {
+                    forEach(image, type, text, where: { _ in true }, add)
+                }
+                if hasAny || !symbols.isEmpty { return sorted(symbols) }
             }
         }
         return []
@@ -61,9 +66,14 @@ enum FunctionSymbols {
             last = Array(repeating: nil, count: ranges.count)
         }
 
-        mutating func note(_ symbol: FunctionSymbol) {
+        /// Whether a symbol is the last one so far of any range.
+        func isLater(_ symbol: FunctionSymbol) -> Bool {
             let index = firstRange { $0.lowerBound >= symbol.address }
-            if index < last.count { last[index] = max(last[index] ?? 0, symbol.address) }
+            return index < last.count && (last[index] ?? 0) <= symbol.address
+        }
+
+        mutating func note(_ symbol: FunctionSymbol) {
+            if isLater(symbol) { last[firstRange { $0.lowerBound >= symbol.address }] = symbol.address }
         }
 
         mutating func extend() {
@@ -106,10 +116,10 @@ enum FunctionSymbols {
         return order.map { symbols[Int($0)] }
     }
 
-    /// Calls `body` with each function symbol of a file, its name not taken up yet.
+    /// Calls `body` with each function symbol of a file that is wanted, its name not taken up yet.
     @inline(__always)
     private static func forEach(
-        _ image: ELFImage, sectionType: UInt32, text: [Range<UInt64>],
+        _ image: ELFImage, _ sectionType: UInt32, _ text: [Range<UInt64>], where isWanted: (FunctionSymbol) -> Bool,
         _ body: (FunctionSymbol, UnsafePointer<CChar>) -> Void
     ) {
         let size = gelf_fsize(image.handle, ELF_T_SYM, 1, UInt32(EV_CURRENT))
@@ -117,13 +127,14 @@ enum FunctionSymbols {
         ELFImage.forEachSection(image.handle) { section in
             guard section.header.sh_type == sectionType, let data = elf_getdata(section.handle, nil) else { return }
             for index in 0..<min(data.pointee.d_size / size, Int(Int32.max)) {
-                var symbol = GElf_Sym()
-                guard gelf_getsym(data, Int32(index), &symbol) != nil, let rank = rank(symbol),
-                    text.containsSorted(symbol.st_value),
-                    let name = elf_strptr(image.handle, Int(section.header.sh_link), Int(symbol.st_name)),
+                var entry = GElf_Sym()
+                guard gelf_getsym(data, Int32(index), &entry) != nil, let rank = rank(entry) else { continue }
+                let symbol = FunctionSymbol(address: entry.st_value, size: entry.st_size, name: 0, rank: rank)
+                guard isWanted(symbol), text.containsSorted(symbol.address),
+                    let name = elf_strptr(image.handle, Int(section.header.sh_link), Int(entry.st_name)),
                     !isLocalLabel(name)
                 else { continue }
-                body(FunctionSymbol(address: symbol.st_value, size: symbol.st_size, name: 0, rank: rank), name)
+                body(symbol, name)
             }
         }
     }
