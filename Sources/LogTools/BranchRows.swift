@@ -26,6 +26,8 @@ public struct BranchRows: BranchView, ~Copyable {
     var input: RowInput
     var rows = RowBuffer()
     var places: PlaceCache?
+    /// Reads what files say of rows before they are written, while files are read as they are asked.
+    private var reader: AheadReader?
     /// What stands for each label: in text padded, in the other formats the fields themselves.
     private let labels: [[UInt8]]
     private var vcpu: UInt16 = 0
@@ -56,6 +58,7 @@ public struct BranchRows: BranchView, ~Copyable {
             case .jsonl: symbolizer.map { PlaceCache($0, style: .json) }
             case .csv: symbolizer.map { PlaceCache($0, style: .csv) }
             }
+        reader = symbolizer.map { AheadReader($0) }
         labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) }
     }
 
@@ -85,6 +88,17 @@ public struct BranchRows: BranchView, ~Copyable {
     public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
 
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        var rest = range
+        while !rest.isEmpty {
+            var end = rest.upperBound
+            if reader != nil { end = reader?.read(batch, rest) ?? end }
+            if reader?.isDone ?? false { reader = nil }
+            write(batch, rest.lowerBound..<end)
+            rest = end..<rest.upperBound
+        }
+    }
+
+    private mutating func write(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         let (from, to, icount, label) = (batch.from, batch.to, batch.icount, batch.label)
         let first = batch.clockFirst
         for index in range {
@@ -252,5 +266,30 @@ extension LogFile {
     /// How many digits the largest branch counter of the log has.
     public var counterWidth: Int {
         vcpus.compactMap { chunks(.branch, vcpu: $0).last?.clockLast }.max().map(RowBuffer.decimalDigits) ?? 1
+    }
+}
+
+/// Asks a symbolizer that reads files as it is asked for the addresses of few rows, then of more and more: the first rows
+/// come at once, and many do not ask often.
+private struct AheadReader {
+    private let symbolizer: Symbolizer
+    private var rowCount = 64
+    private var addresses: [UInt64] = []
+
+    init(_ symbolizer: Symbolizer) { self.symbolizer = symbolizer }
+
+    /// Whether all files are whole.
+    var isDone: Bool { symbolizer.isWhole }
+
+    /// Asks for the first of these rows; returns up to which one.
+    mutating func read(_ batch: borrowing BranchBatch, _ range: Range<Int>) -> Int {
+        let end = min(range.lowerBound + rowCount, range.upperBound)
+        let (from, to) = (batch.from, batch.to)
+        addresses.removeAll(keepingCapacity: true)
+        for index in range.lowerBound..<end { addresses += [from[index], to[index]] }
+        // What cannot be read gives no names.
+        _ = try? symbolizer.lookup(for: addresses)
+        rowCount = min(rowCount * 4, 1 << 20)
+        return end
     }
 }

@@ -39,6 +39,11 @@ public struct DivergenceReport {
         self.stateDirectory = stateDirectory
     }
 
+    /// What names addresses, each once.
+    public var symbolizers: [Symbolizer] {
+        [places.original, places.replay === places.original ? nil : places.replay].compactMap { $0 }
+    }
+
     func log(_ side: Side) -> LogFile { side == .original ? original : replay }
 
     /// Commands that look closer, each with what it is for.

@@ -19,6 +19,7 @@ public final class Symbolizer: Sendable {
         var table: SymbolTable
         /// What makes more of the table, while it is not whole.
         var rest: TableOnDemand?
+        var warningsWhenAdded: Int
         /// Whether the range was given; else it is where the code is.
         var hasOwnRange: Bool
 
@@ -40,8 +41,11 @@ public final class Symbolizer: Sendable {
     private struct State: Sendable {
         var modules: [Module] = []
         var lookup = SymbolLookup([])
+        /// Whether any file was not read whole.
+        var isGrowing = false
 
-        mutating func prepare(for addresses: [UInt64]) throws(SymbolError) {
+        mutating func prepare(for addresses: some Collection<UInt64>) throws(SymbolError) {
+            guard isGrowing else { return }
             var isChanged = false
             for index in modules.indices {
                 guard let rest = modules[index].rest else { continue }
@@ -72,6 +76,7 @@ public final class Symbolizer: Sendable {
 
         mutating func updateLookup() {
             lookup = SymbolLookup(modules.map { ($0.info.range, $0.info.slide, $0.table) })
+            isGrowing = modules.contains { $0.rest != nil }
         }
     }
 
@@ -80,9 +85,9 @@ public final class Symbolizer: Sendable {
         /// All of it.
         case whole
         /// What ``Symbolizer/lookup(for:)`` asks for, when the file has at least `smallest` bytes of debug entries and no
-        /// whole table of it is kept; all of it when more than `largestPart` of the entries are asked for. Other calls
-        /// than that one and those for names read all of it too, and ``Symbolizer/symbolize(_:)`` and
-        /// ``Symbolizer/lookup`` know what was asked for before.
+        /// whole table of it is kept; all of it when more than `largestPart` of the entries are asked for, or when one
+        /// question after the other asks for more. ``Symbolizer/symbolize(_:)`` asks for one address; names and slides
+        /// need no entries; ``Symbolizer/lookup`` and what it is made from know what was asked for before.
         case asAsked(smallest: Int = Symbolizer.largeDebugInfo, largestPart: Double = 1.0 / 16)
     }
 
@@ -133,14 +138,17 @@ public final class Symbolizer: Sendable {
             symbolCount: table.view.symbols.count,
             functionCount: table.functionCount, isKernelModule: loaded.isKernelModule, warnings: loaded.warnings)
         return state.withLock { state in
-            state.modules.append(Module(info: info, table: table, rest: loaded.rest, hasOwnRange: range != nil))
+            state.modules.append(
+                Module(
+                    info: info, table: table, rest: loaded.rest, warningsWhenAdded: loaded.warnings.count,
+                    hasOwnRange: range != nil))
             state.updateLookup()
             return info
         }
     }
 
     /// ``lookup``, after what files say about these addresses of the run was read, where they are read as they are asked.
-    public func lookup(for addresses: [UInt64]) throws(SymbolError) -> SymbolLookup {
+    public func lookup(for addresses: some Collection<UInt64>) throws(SymbolError) -> SymbolLookup {
         // A closure of withLock does not throw a typed error.
         let result: Result<SymbolLookup, SymbolError> = state.withLock { state in
             do throws(SymbolError) {
@@ -153,16 +161,22 @@ public final class Symbolizer: Sendable {
         return try result.get()
     }
 
-    /// Whether all files were read whole.
-    var isWhole: Bool { state.withLock { state in state.modules.allSatisfy { $0.rest == nil } } }
+    /// Whether all files were read whole, at once or in the end.
+    public var isWhole: Bool { state.withLock { !$0.isGrowing } }
 
-    /// Keeps what was read for the next run: call it when no more addresses come.
-    public func keepTables() {
+    /// Keeps what was read as it was asked for the next run: call it when no more is asked.
+    ///
+    /// - Returns: What turned out to be wrong with the files since they were added.
+    public func finish() -> [SymbolError] {
         state.withLock { state in
+            var found: [SymbolError] = []
             for index in state.modules.indices {
                 state.modules[index].rest?.keep()
                 state.update(index)
+                let module = state.modules[index]
+                found += module.info.warnings.dropFirst(module.warningsWhenAdded)
             }
+            return found
         }
     }
 
@@ -232,6 +246,12 @@ public final class Symbolizer: Sendable {
         }
     }
 
+    /// A module's table, in which symbols stand, but perhaps nothing of DWARF.
+    func symbolTable(_ module: Int) -> SymbolTable? {
+        let named = named
+        return named.indices.contains(module) ? named[module].table : nil
+    }
+
     /// A module's table, whole or not.
     private func outline(_ module: Int) -> SymbolTable? {
         state.withLock { $0.modules.indices.contains(module) ? $0.modules[module].table : nil }
@@ -245,7 +265,7 @@ public final class Symbolizer: Sendable {
 
     /// What stands at an address of the run; `nil` when no file knows it.
     public func symbolize(_ address: UInt64) -> Symbolized? {
-        let lookup = lookup
+        let lookup = (try? lookup(for: CollectionOfOne(address))) ?? lookup
         let hit = lookup.find(address)
         guard hit.isKnown else { return nil }
         return lookup.describe(hit, module: state.withLock { $0.modules[Int(hit.module)].info.path })

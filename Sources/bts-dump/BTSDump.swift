@@ -77,7 +77,11 @@ struct BTSDump: ParsableCommand {
         var walk = try BranchWalk(paths: paths)
         walk.bounds = range.bounds
         // Made once, for the first log: all inputs are of one machine. The walk says which of the others it does not fit.
-        let symbolizer = try symbols.symbolizer(for: walk.log, from: range.bounds.from, to: range.bounds.to)
+        // Rows name one address after the other, and may be few.
+        let isRows = !(instructions || calls.calls || calls.folded || counts.isChosen || extraction.extract != nil)
+        let symbolizer = try symbols.symbolizer(
+            for: walk.log, from: range.bounds.from, to: range.bounds.to, reading: isRows ? .asAsked() : .whole)
+        defer { SymbolOptions.finish(symbolizer) }
         if let symbolizer { try walk.use(symbolizer) }
         try checkView(walk.views)
         try selection.apply(to: &walk, symbolizer)

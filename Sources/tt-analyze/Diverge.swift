@@ -80,6 +80,7 @@ struct Diverge: ParsableCommand {
         case .text: Output.standard.write(report.text(color: color.isOn))
         case .json: Output.standard.line(try report.json())
         }
+        report.symbolizers.forEach(SymbolOptions.finish)
         let status = alignment.verdict.exitStatus
         if status != 0 { throw ExitCode(status) }
     }
@@ -104,8 +105,8 @@ struct Diverge: ParsableCommand {
 
     /// Reads symbol files; files that only a manifest names may lack names, or be no ELF files at all.
     private func symbolizer(_ files: [String], _ log: LogFile, isGiven: Bool) throws -> Symbolizer? {
-        if isGiven { return try symbols.symbolizer(files, for: log) }
-        return try? symbols.symbolizer(files, for: log)
+        if isGiven { return try symbols.symbolizer(files, for: log, reading: .asAsked()) }
+        return try? symbols.symbolizer(files, for: log, reading: .asAsked())
     }
 
     /// The kernel that the manifest beside a log names.

@@ -67,7 +67,9 @@ struct Events: ParsableCommand {
         let wanted = Set(kinds)
         let chosen = chosenStreams
         let (from, to) = range.bounds
-        var rows = EventRows(log, format: format, symbolizer: try symbols.symbolizer(for: log, from: from, to: to))
+        let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, reading: .asAsked())
+        defer { SymbolOptions.finish(symbolizer) }
+        var rows = EventRows(log, format: format, symbolizer: symbolizer)
         rows.begin(log: log)
         func print(_ streams: [LogStream], vcpu: UInt16) {
             var events = log.events(streams, vcpu: vcpu, from: from, to: to)

@@ -49,16 +49,12 @@ struct Symbolize: ParsableCommand {
         guard let symbolizer = try symbols.symbolizer(for: nil, reading: .asAsked()) else {
             throw ValidationError("Missing expected argument '--symbols <file>'")
         }
-        let said = Set(symbolizer.modules.flatMap(\.warnings))
         if places.isEmpty {
             try answerInput(symbolizer)
         } else {
             try answer(places, symbolizer)
         }
-        symbolizer.keepTables()
-        for warning in symbolizer.modules.flatMap(\.warnings) where !said.contains(warning) {
-            Diagnostics.warning(warning.description)
-        }
+        SymbolOptions.finish(symbolizer)
     }
 
     private func formatter(_ symbolizer: Symbolizer) -> AddressFormatter {

@@ -92,13 +92,42 @@ import Testing
         let place = try #require(symbolizer.resolve(name: "unit7+2").first?.lowerBound)
         #expect(try answers(symbolizer, [place])[0]?.frames.last?.function == "unit7")
         let other = try #require(symbolizer.resolve(name: "unit8").first?.lowerBound)
-        #expect(symbolizer.symbolize(other)?.frames.isEmpty ?? true)
-        #expect(try answers(symbolizer, [other])[0]?.frames.last?.function == "unit8")
+        #expect(symbolizer.lookup.describe(symbolizer.lookup.find(other), module: "")?.frames.first?.file == nil)
+        #expect(symbolizer.symbolize(other)?.frames.last?.function == "unit8")
         #expect(symbolizer.aliases(at: other) == ["unit8"])
         // What needs all of the file reads it.
         #expect(symbolizer.functionRanges(named: "unit9").isEmpty == false)
         let last = try #require(symbolizer.resolve(name: "unit9").first?.lowerBound)
         #expect(symbolizer.symbolize(last)?.frames.last?.function == "unit9")
+    }
+
+    /// Where a file stood is told by its symbols; nothing else of it is read for that.
+    @Test func slidesNeedNoUnits() throws {
+        let program = try build()
+        let (whole, asked) = (Symbolizer(), Symbolizer(reading: Self.always))
+        try whole.add(program)
+        try asked.add(program)
+        let targets = try (0..<24).map { try #require(whole.resolve(name: "unit\($0)").first?.lowerBound) &+ 0x20_0000 }
+        let found = try #require(asked.estimateSlide(module: 0, targets: targets.sorted()))
+        #expect(found == whole.estimateSlide(module: 0, targets: targets.sorted()))
+        #expect(found.slide == 0x20_0000)
+        #expect(!asked.isWhole)
+        asked.move(module: 0, slide: found.slide)
+        whole.move(module: 0, slide: found.slide)
+        #expect(asked.symbolize(targets[5] &+ 3) == whole.symbolize(targets[5] &+ 3))
+        #expect(!asked.isWhole)
+    }
+
+    /// Question after question would read the same over and over.
+    @Test func manyQuestionsReadAllOfIt() throws {
+        let program = try build(["-ffunction-sections"])
+        let (whole, asked) = (Symbolizer(), Symbolizer(reading: Self.always))
+        let code = try whole.add(program).range
+        try asked.add(program)
+        for address in stride(from: code.lowerBound, to: code.upperBound, by: 5) {
+            #expect(asked.symbolize(address) == whole.symbolize(address))
+        }
+        #expect(asked.isWhole)
     }
 
     private var keptFiles: [String] {
@@ -121,8 +150,7 @@ import Testing
             let addresses = try names.map { try #require(whole.resolve(name: $0).first?.lowerBound) }
             let found = try answers(symbolizer, addresses)
             #expect(found == addresses.map { whole.symbolize($0) })
-            symbolizer.keepTables()
-            #expect(symbolizer.modules[0].warnings.isEmpty)
+            #expect(symbolizer.finish().isEmpty)
         }
         func content() throws -> Data {
             try Data(contentsOf: URL(fileURLWithPath: "\(cache.directory ?? "")/\(try #require(keptFiles.first))"))
@@ -152,7 +180,7 @@ import Testing
             let symbolizer = Symbolizer(cache: cache, reading: Self.always)
             try symbolizer.add(program)
             let address = try #require(symbolizer.resolve(name: "unit5+1").first?.lowerBound)
-            defer { symbolizer.keepTables() }
+            defer { _ = symbolizer.finish() }
             return try answers(symbolizer, [address])[0]
         }
         let fresh = try ask()

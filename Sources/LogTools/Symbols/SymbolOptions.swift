@@ -82,6 +82,11 @@ public struct SymbolOptions: ParsableArguments {
         return symbolizer
     }
 
+    /// Says what turned out to be wrong with files that were read as they were asked, and keeps what was read of them.
+    public static func finish(_ symbolizer: Symbolizer?) {
+        for warning in symbolizer?.finish() ?? [] { Diagnostics.warning(warning.description) }
+    }
+
     /// Whether the files stood elsewhere in another run than a symbolizer has them: a kernel with another slide, or
     /// programs whose places the log tells.
     public func isPlacedElsewhere(_ symbolizer: Symbolizer, in log: LogFile) -> Bool {

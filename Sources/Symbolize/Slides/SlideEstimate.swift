@@ -34,7 +34,7 @@ extension Symbolizer {
     ///   - targets: Where calls of a log went, addresses of the run, ascending, each once.
     /// - Returns: `nil` when there is no such module.
     public func fit(module: Int, targets: [UInt64], slide: Int64) -> SlideEstimate? {
-        table(module).map { FunctionEntries($0).fit(targets, slide: UInt64(bitPattern: slide)) }
+        symbolTable(module).map { FunctionEntries($0).fit(targets, slide: UInt64(bitPattern: slide)) }
     }
 
     /// The slide with which most call targets of a log are beginnings of functions.
@@ -49,7 +49,7 @@ extension Symbolizer {
     ///   - alignment: What slides are multiples of, a power of two; Linux on x86-64: 2 MiB.
     /// - Returns: `nil` when no call target could be a function of the file.
     public func estimateSlide(module: Int, targets: [UInt64], alignment: UInt64 = 0x20_0000) -> SlideEstimate? {
-        guard let table = table(module), alignment.nonzeroBitCount == 1 else { return nil }
+        guard let table = symbolTable(module), alignment.nonzeroBitCount == 1 else { return nil }
         let entries = FunctionEntries(table)
         let votes = SlideVotes(entries, targets, alignment: alignment)
         guard let best = votes.ranked.first else { return nil }
@@ -70,7 +70,7 @@ extension Symbolizer {
     public func estimateSlides(
         module: Int, targets: [UInt64], alignment: UInt64 = 0x1000, limit: Int = 64
     ) -> (reliable: [SlideEstimate], best: SlideEstimate?) {
-        guard let table = table(module), alignment.nonzeroBitCount == 1 else { return ([], nil) }
+        guard let table = symbolTable(module), alignment.nonzeroBitCount == 1 else { return ([], nil) }
         let entries = FunctionEntries(table)
         let votes = SlideVotes(entries, targets, alignment: alignment).ranked.prefix(SlideVotes.examined)
         let size = table.high &- table.low

@@ -10,6 +10,8 @@
 /// these again in each run could cost more in the end: what was read is kept, and grows from run to run until it is a
 /// certain part of all; then all is read.
 final class TableOnDemand: @unchecked Sendable {
+    /// So often the table is made anew before all units are read: each time costs a few milliseconds.
+    private static let growthLimit = 32
     /// For fewer units another thread does not pay.
     private static let fewestUnitsForThreads = 8
 
@@ -28,6 +30,7 @@ final class TableOnDemand: @unchecked Sendable {
     private var readUnits: Set<UInt64> = []
     private var readSize: UInt64 = 0
     private var covered: [Range<UInt64>]
+    private var growths = 0
 
     private(set) var table: SymbolTable
     /// What is wrong with the file although it serves.
@@ -98,6 +101,8 @@ final class TableOnDemand: @unchecked Sendable {
             more.append(last)
         }
         guard !more.isEmpty else { return .enough }
+        growths += 1
+        guard growths <= TableOnDemand.growthLimit else { return .tooMuch }
         // Those of a table that was kept have to be read again.
         guard want(units.sorted(), &wanted, info), let table = read(wanted, covering: more, info) else {
             return .tooMuch
