@@ -9,21 +9,20 @@ public struct BranchExtract: BranchView, ~Copyable {
     /// vCPUs that branches came from.
     private var laneCount = 0
     private var isNewLane = true
-    /// The first error; what comes behind it is not written.
+    /// What went wrong: then it is over.
     private var failure: LogError?
 
     public init(_ writer: RawBTSWriter) {
         self.writer = writer
     }
 
-    public mutating func begin(_ input: ViewInput) throws {
-        if let failure { throw failure }
-    }
+    public var isOver: Bool { failure != nil }
+
+    public mutating func begin(_ input: ViewInput) {}
 
     public mutating func begin(vcpu: UInt16) { isNewLane = true }
 
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
-        guard failure == nil else { return }
         if isNewLane { laneCount += 1 }
         isNewLane = false
         do throws(LogError) { try writer.append(batch, range) } catch { failure = error }

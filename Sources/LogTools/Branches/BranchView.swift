@@ -17,7 +17,9 @@ public protocol BranchView: ~Copyable {
     mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>)
     /// The branches of the vCPU are over.
     mutating func end(vcpu: UInt16)
-    /// Hands what is left to standard output; once, behind the last input.
+    /// Whether nothing that comes any more would change what is shown.
+    var isOver: Bool { get }
+    /// Hands what is left to standard output; once, behind the last input, or when it is over.
     mutating func finish() throws
 }
 
@@ -25,4 +27,5 @@ extension BranchView where Self: ~Copyable {
     public mutating func begin(vcpu: UInt16) {}
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {}
     public mutating func end(vcpu: UInt16) {}
+    public var isOver: Bool { false }
 }

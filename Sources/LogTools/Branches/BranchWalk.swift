@@ -83,7 +83,7 @@ public struct BranchWalk {
         var done: UInt64 = 0
         let selectsAll = selection.isEverything
         var selector = BranchSelector(selection)
-        for lane in lanes {
+        for lane in lanes where !view.isOver {
             if lane.input != firstLog { try check?.warn(inputs[lane.input]) }
             try view.begin(views[lane.input])
             var reached = (from: false, to: false)
@@ -97,14 +97,15 @@ public struct BranchWalk {
                         progress.update(done)
                         guard !selectsAll else {
                             view.add(batch, range)
-                            return true
+                            return !view.isOver
                         }
-                        return selector.feed(batch, range, to: &view)
+                        return selector.feed(batch, range, to: &view) && !view.isOver
                     })
+                guard !view.isOver else { break }
                 view.end(vcpu: vcpu)
                 reached = (reached.from || selector.hasBegun, reached.to || selector.hasEnded)
             }
-            say(reached, of: views[lane.input])
+            if !view.isOver { say(reached, of: views[lane.input]) }
         }
         progress.finish()
         try view.finish()

@@ -171,6 +171,12 @@ import Testing
         }
         #expect(try readBytes(other) == [4])
         let writer = try RawBTSWriter(path: path, form: .extended, replaces: true)
+        // Until then it has no name, where the file system knows such files (O_TMPFILE).
+        let nameless = Glibc.open(scratch.path, 0o20_000_000 | O_DIRECTORY | O_WRONLY, 0o600)
+        if nameless >= 0 {
+            Glibc.close(nameless)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).sorted() == ["other", "out"])
+        }
         try writer.close()
         #expect(try readBytes(path) == [UInt8](repeating: 0xff, count: 24))
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).sorted() == ["other", "out"])

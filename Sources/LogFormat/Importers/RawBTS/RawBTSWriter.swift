@@ -1,7 +1,8 @@
 import Glibc
 
-/// Writes a file of raw branch records (``RawBTSFile``). It has its name only when it is whole: until ``close()`` it stands
-/// beside it as `NAME.PID.part`, and is taken away when something goes wrong.
+/// Writes a file of raw branch records (``RawBTSFile``). It has its name only when it is whole: until ``close()`` it has none,
+/// so that nothing is left when something goes wrong or the process is killed. Where the file system knows no files without
+/// a name, it is `NAME.PID.part` until then.
 ///
 ///     let writer = try RawBTSWriter(path: "part.bts", form: .extended)
 ///     try writer.append(batch, range)
@@ -13,6 +14,8 @@ public final class RawBTSWriter {
     public private(set) var count: UInt64 = 0
 
     private let temporary: String
+    /// Whether the file stands under the temporary name.
+    private var isNamed: Bool
     private let replaces: Bool
     private var descriptor: Int32
     private let buffer: UnsafeMutableRawBufferPointer
@@ -20,6 +23,8 @@ public final class RawBTSWriter {
 
     /// Records that are put together before they are written.
     private static let bufferCount = 1 << 15
+    /// O_TMPFILE, a macro that Swift does not see.
+    private static let withoutName = 0o20_000_000 | O_DIRECTORY
 
     /// Throws when the file cannot be made, or is there already and is not to be replaced.
     public init(path: String, form: RawBTSFile.Form, replaces: Bool = false) throws(LogError) {
@@ -30,7 +35,15 @@ public final class RawBTSWriter {
         }
         if isThere, !replaces { throw RawBTSWriter.isThereAlready(path) }
         temporary = "\(path).\(getpid()).part"
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        // What has no name gets one through /proc.
+        let hasProc = access("/proc/self/fd", X_OK) == 0
+        descriptor = hasProc ? open(directory, O_WRONLY | O_CLOEXEC | RawBTSWriter.withoutName, 0o666) : -1
+        isNamed = descriptor < 0
+        if isNamed {
+            descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+        }
         guard descriptor >= 0 else { throw RawBTSWriter.failure("cannot make", path, errno) }
         self.path = path
         self.form = form
@@ -46,7 +59,7 @@ public final class RawBTSWriter {
         buffer.deallocate()
         if descriptor >= 0 {
             Glibc.close(descriptor)
-            unlink(temporary)
+            if isNamed { unlink(temporary) }
         }
     }
 
@@ -78,15 +91,34 @@ public final class RawBTSWriter {
         guard Glibc.fsync(descriptor) == 0 || errno == EINVAL else {
             throw RawBTSWriter.failure("cannot write", path, errno)
         }
-        // A link does not take the place of a file that came into being since; not every file system has them.
-        if !replaces, link(temporary, path) == 0 {
-            unlink(temporary)
-        } else {
-            if !replaces, errno == EEXIST { throw RawBTSWriter.isThereAlready(path) }
-            guard rename(temporary, path) == 0 else { throw RawBTSWriter.failure("cannot make", path, errno) }
-        }
+        try name()
         Glibc.close(descriptor)
         descriptor = -1
+    }
+
+    private func name() throws(LogError) {
+        // A link does not take the place of a file that came into being since; not every file system has them.
+        if !replaces {
+            if link(to: path) { return }
+            if errno == EEXIST { throw RawBTSWriter.isThereAlready(path) }
+        }
+        if !isNamed {
+            guard link(to: temporary) else { throw RawBTSWriter.failure("cannot make", path, errno) }
+            isNamed = true
+        }
+        guard rename(temporary, path) == 0 else { throw RawBTSWriter.failure("cannot make", path, errno) }
+        isNamed = false
+    }
+
+    /// Gives the file a name, and takes the temporary one away.
+    private func link(to name: String) -> Bool {
+        guard isNamed else {
+            return linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0
+        }
+        guard Glibc.link(temporary, name) == 0 else { return false }
+        unlink(temporary)
+        isNamed = false
+        return true
     }
 
     private func flush() throws(LogError) {
