@@ -263,6 +263,13 @@ public final class Symbolizer: Sendable {
     /// The modules added so far, for hot loops.
     public var lookup: SymbolLookup { state.withLock { $0.lookup } }
 
+    /// The same for who asks for symbols alone (``SymbolLookup/symbol(_:)``): of files that are read as they are asked, all
+    /// symbols and nothing else.
+    public var symbolLookup: SymbolLookup {
+        if isWhole { return lookup }
+        return SymbolLookup(named.map { ($0.module.info.range, $0.module.info.slide, $0.table) })
+    }
+
     /// What stands at an address of the run; `nil` when no file knows it.
     public func symbolize(_ address: UInt64) -> Symbolized? {
         let lookup = (try? lookup(for: CollectionOfOne(address))) ?? lookup

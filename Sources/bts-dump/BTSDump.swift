@@ -77,10 +77,10 @@ struct BTSDump: ParsableCommand {
         var walk = try BranchWalk(paths: paths)
         walk.bounds = range.bounds
         // Made once, for the first log: all inputs are of one machine. The walk says which of the others it does not fit.
-        // Rows name one address after the other, and may be few.
-        let isRows = !(instructions || calls.calls || calls.folded || counts.isChosen || extraction.extract != nil)
+        // Rows name one address after the other, and may be few; calls have the names of symbols.
+        let namesMany = instructions || counts.isChosen
         let symbolizer = try symbols.symbolizer(
-            for: walk.log, from: range.bounds.from, to: range.bounds.to, reading: isRows ? .asAsked() : .whole)
+            for: walk.log, from: range.bounds.from, to: range.bounds.to, reading: namesMany ? .whole : .asAsked())
         defer { SymbolOptions.finish(symbolizer) }
         if let symbolizer { try walk.use(symbolizer) }
         try checkView(walk.views)

@@ -118,6 +118,22 @@ import Testing
         #expect(!asked.isWhole)
     }
 
+    @Test func symbolsNeedNoUnits() throws {
+        let program = try build()
+        let (whole, asked) = (Symbolizer(), Symbolizer(reading: Self.always))
+        let code = try whole.add(program).range
+        try asked.add(program)
+        let (all, symbols) = (whole.lookup, asked.symbolLookup)
+        var named = 0
+        for address in code {
+            let (expected, found) = (all.symbol(all.find(address)), symbols.symbol(symbols.find(address)))
+            #expect(found?.name == expected?.name && found?.offset == expected?.offset)
+            named += found == nil ? 0 : 1
+        }
+        #expect(named > 1000)
+        #expect(!asked.isWhole)
+    }
+
     /// Question after question would read the same over and over.
     @Test func manyQuestionsReadAllOfIt() throws {
         let program = try build(["-ffunction-sections"])

@@ -36,7 +36,7 @@ public final class BranchLabeler {
     private let entries: UnsafeMutablePointer<Entry>
 
     public init(_ code: CodeMap, _ disassembler: Disassembler, _ symbolizer: Symbolizer) {
-        lookup = symbolizer.lookup
+        lookup = symbolizer.symbolLookup
         returnThunks = Set(symbolizer.resolve(name: "__x86_return_thunk").map(\.lowerBound))
         self.code = code
         self.disassembler = disassembler

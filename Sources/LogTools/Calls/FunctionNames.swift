@@ -23,7 +23,7 @@ struct FunctionNames: ~Copyable {
     private var jumps: [Edge: Bool] = [:]
 
     init(_ symbolizer: Symbolizer?) {
-        let lookup = symbolizer?.lookup
+        let lookup = symbolizer?.symbolLookup
         self.lookup = lookup
         labels = PlaceCache(placeLimit: FunctionNames.limit) { address in
             FunctionNames.name(address, lookup) ?? RowText.hex(address)
