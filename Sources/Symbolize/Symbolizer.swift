@@ -174,7 +174,10 @@ public final class Symbolizer: Sendable {
                 state.modules[index].rest?.keep()
                 state.update(index)
                 let module = state.modules[index]
-                found += module.info.warnings.dropFirst(module.warningsWhenAdded)
+                // A file that stood at several places is several modules.
+                for warning in module.info.warnings.dropFirst(module.warningsWhenAdded) where !found.contains(warning) {
+                    found.append(warning)
+                }
             }
             return found
         }
