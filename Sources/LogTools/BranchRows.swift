@@ -58,7 +58,7 @@ public struct BranchRows: BranchView, ~Copyable {
             case .jsonl: symbolizer.map { PlaceCache($0, style: .json) }
             case .csv: symbolizer.map { PlaceCache($0, style: .csv) }
             }
-        reader = symbolizer.map { AheadReader($0) }
+        reader = symbolizer.flatMap { $0.isWhole ? nil : AheadReader($0) }
         labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) }
     }
 
@@ -90,9 +90,8 @@ public struct BranchRows: BranchView, ~Copyable {
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         var rest = range
         while !rest.isEmpty {
-            var end = rest.upperBound
-            if reader != nil { end = reader?.read(batch, rest) ?? end }
-            if reader?.isDone ?? false { reader = nil }
+            let end = reader?.read(batch, rest) ?? rest.upperBound
+            if reader?.isDone == true { reader = nil }
             write(batch, rest.lowerBound..<end)
             rest = end..<rest.upperBound
         }

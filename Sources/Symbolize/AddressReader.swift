@@ -28,7 +28,7 @@ public struct AddressReader: ~Copyable {
     /// - Parameters:
     ///   - descriptor: Where to read from; stays open.
     ///   - symbolizer: What will be asked.
-    public init(_ descriptor: Int32, for symbolizer: Symbolizer) {
+    init(_ descriptor: Int32, for symbolizer: Symbolizer) {
         self.descriptor = descriptor
         buffer = .allocate(capacity: AddressReader.largestPieceSize)
         size = symbolizer.isWhole ? AddressReader.pieceSize : AddressReader.largestPieceSize
@@ -36,30 +36,10 @@ public struct AddressReader: ~Copyable {
 
     deinit { buffer.deallocate() }
 
-    /// The addresses of the lines that have come since; `nil` at the end of the input. Waits only when no whole line is
-    /// there.
-    public mutating func next(_ symbolizer: Symbolizer) throws(SymbolError) -> AddressList? {
-        while let lines = try nextLines() {
-            let list = AddressReader.parse(lines, symbolizer)
-            take(lines)
-            if !list.addresses.isEmpty { return list }
-        }
-        return nil
-    }
-
     /// Puts the lines that have come since in the place of `lines`; `false` at the end of the input. Waits only when no
     /// whole line is there.
     mutating func next(into lines: inout [UInt8]) throws(SymbolError) -> Bool {
-        guard let found = try nextLines() else { return false }
-        lines.removeAll(keepingCapacity: true)
-        lines.append(contentsOf: found)
-        take(found)
-        return true
-    }
-
-    /// Lines that stand at the beginning of the buffer until they are taken.
-    private mutating func nextLines() throws(SymbolError) -> UnsafeBufferPointer<UInt8>? {
-        guard let start = buffer.baseAddress else { return nil }
+        guard let start = buffer.baseAddress else { return false }
         while !isAtEnd {
             let count = read(descriptor, start + filled, min(size, buffer.count - filled))
             if count < 0 && errno == EINTR { continue }
@@ -72,15 +52,14 @@ public struct AddressReader: ~Copyable {
             var end = isAtEnd ? filled : lastLineEnd()
             // A line as long as the buffer is no address.
             if end == 0 && filled == buffer.count { end = filled }
-            if end > 0 { return UnsafeBufferPointer(start: start, count: end) }
+            guard end > 0 else { continue }
+            lines.removeAll(keepingCapacity: true)
+            lines.append(contentsOf: buffer[..<end])
+            start.update(from: start + end, count: filled - end)
+            filled -= end
+            return true
         }
-        return nil
-    }
-
-    private mutating func take(_ lines: UnsafeBufferPointer<UInt8>) {
-        guard let start = buffer.baseAddress else { return }
-        start.update(from: start + lines.count, count: filled - lines.count)
-        filled -= lines.count
+        return false
     }
 
     private func lastLineEnd() -> Int {

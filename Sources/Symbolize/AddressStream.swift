@@ -79,23 +79,18 @@ public final class AddressStream: @unchecked Sendable {
     private func nextPiece(into lines: inout [UInt8]) -> Int? {
         readLock.lock()
         defer { readLock.unlock() }
-        var failure: SymbolError?
         do throws(SymbolError) {
-            if try reader.next(into: &lines) {
-                piecesRead += 1
-                return piecesRead - 1
-            }
-        } catch {
-            failure = error
-        }
-        // Nobody reads any more; what was read before is written before it is said.
-        if let failure {
+            guard try reader.next(into: &lines) else { return nil }
             piecesRead += 1
+            return piecesRead - 1
+        } catch {
+            // What was read before is written before it is said.
             let answers = Answers()
-            answers.error = failure
+            answers.error = error
+            piecesRead += 1
             _ = finish(piecesRead - 1, answers)
+            return nil
         }
-        return nil
     }
 
     /// The answers for a piece.

@@ -68,12 +68,17 @@ enum FunctionSymbols {
 
         /// Whether a symbol is the last one so far of any range.
         func isLater(_ symbol: FunctionSymbol) -> Bool {
-            let index = firstRange { $0.lowerBound >= symbol.address }
+            let index = place(of: symbol)
             return index < last.count && (last[index] ?? 0) <= symbol.address
         }
 
         mutating func note(_ symbol: FunctionSymbol) {
-            if isLater(symbol) { last[firstRange { $0.lowerBound >= symbol.address }] = symbol.address }
+            if isLater(symbol) { last[place(of: symbol)] = symbol.address }
+        }
+
+        /// The first range that begins at the symbol or behind it.
+        private func place(of symbol: FunctionSymbol) -> Int {
+            ranges.partitioningIndex { $0.lowerBound >= symbol.address }
         }
 
         mutating func extend() {
@@ -86,22 +91,10 @@ enum FunctionSymbols {
         }
 
         func contains(_ symbol: FunctionSymbol) -> Bool {
-            let index = firstRange { $0.upperBound > symbol.address }
+            let index = ranges.partitioningIndex { $0.upperBound > symbol.address }
             guard index < ranges.count else { return false }
             let reached = ranges[index].lowerBound
             return reached <= symbol.address || reached &- symbol.address < symbol.size
-        }
-
-        /// The first range of which something is true that is true of all behind it.
-        @inline(__always)
-        private func firstRange(_ isTrue: (Range<UInt64>) -> Bool) -> Int {
-            var low = 0
-            var high = ranges.count
-            while low < high {
-                let middle = (low &+ high) / 2
-                if isTrue(ranges[middle]) { high = middle } else { low = middle &+ 1 }
-            }
-            return low
         }
     }
 

@@ -12,7 +12,9 @@ import Synchronization
 ///     }
 ///
 /// A file is read once, when it is added, into a sorted table (`SymbolTable`), which a cache can keep between runs;
-/// looking up an address touches no DWARF any more. For few addresses of a large file see ``Reading/asAsked(smallest:)``. Files are asked in the order in which they were added. All calls are safe from any thread.
+/// looking up an address touches no DWARF any more. For few addresses of a large file see
+/// ``Reading/asAsked(smallest:largestPart:)``. Files are asked in the order in which they were added. All calls are safe
+/// from any thread.
 public final class Symbolizer: Sendable {
     private struct Module: Sendable {
         var info: ModuleInfo

@@ -18,7 +18,9 @@ import Testing
         let symbolizer = Symbolizer()
         var reader = AddressReader(descriptor, for: symbolizer)
         var found: [UInt64?] = []
-        while let list = try reader.next(symbolizer) {
+        var lines: [UInt8] = []
+        while try reader.next(into: &lines) {
+            let list = lines.withUnsafeBufferPointer { AddressReader.parse($0, symbolizer) }
             #expect(list.unknown.allSatisfy { list.addresses[$0] == 0 })
             found += list.addresses.indices.map { list.unknown.contains($0) ? nil : list.addresses[$0] }
         }

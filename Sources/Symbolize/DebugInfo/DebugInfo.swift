@@ -89,16 +89,12 @@ final class DebugInfo: @unchecked Sendable {
 
     /// The bytes of a little-endian file's section, inflated where libdw has done it; nothing where there are none.
     func section(_ name: String) -> Bytes {
-        var found = Bytes.empty
-        guard let elf, elf_getident(elf, nil)?[Int(EI_DATA)] == CChar(ELFDATA2LSB) else { return found }
-        ELFImage.forEachSection(elf) { section in
-            guard let text = ELFImage.name(of: section, in: elf), strcmp(text, name) == 0,
-                section.header.sh_type != UInt32(SHT_NOBITS), section.header.sh_flags & UInt64(SHF_COMPRESSED) == 0,
-                let data = elf_getdata(section.handle, nil), let start = data.pointee.d_buf
-            else { return }
-            found = Bytes(start: UnsafeRawPointer(start), count: data.pointee.d_size)
-        }
-        return found
+        guard let elf, elf_getident(elf, nil)?[Int(EI_DATA)] == CChar(ELFDATA2LSB),
+            let section = ELFImage.section(named: name, in: elf), section.header.sh_type != UInt32(SHT_NOBITS),
+            section.header.sh_flags & UInt64(SHF_COMPRESSED) == 0,
+            let data = elf_getdata(section.handle, nil), let start = data.pointee.d_buf
+        else { return .empty }
+        return Bytes(start: UnsafeRawPointer(start), count: data.pointee.d_size)
     }
 
     /// Gives back the memory of a unit that has been read: as many pages of the file stay mapped as are looked at. What

@@ -19,8 +19,6 @@ struct UnitMap {
 
     /// By their lowest address.
     private var stretches: [Stretch] = []
-    /// The units of `.debug_aranges`, then all.
-    private var mentioned: Set<UInt64> = []
     /// Units of code whose first entry has no addresses: they may describe any.
     private var unbounded: [UInt64] = []
     /// Whether all units were looked at.
@@ -28,7 +26,6 @@ struct UnitMap {
 
     init(_ info: DebugInfo) {
         stretches = UnitMap.readTable(info.section(".debug_aranges")) ?? []
-        mentioned = Set(stretches.map(\.unit))
         sort()
     }
 
@@ -58,12 +55,7 @@ struct UnitMap {
 
     private func search(_ address: UInt64) -> Found? {
         // The first stretch that begins behind the address.
-        var first = 0
-        var end = stretches.count
-        while first < end {
-            let middle = (first &+ end) / 2
-            if stretches[middle].low <= address { first = middle &+ 1 } else { end = middle }
-        }
+        var first = stretches.partitioningIndex { $0.low > address }
         var (low, high) = (UInt64.min, first < stretches.count ? stretches[first].low : .max)
         var units: [UInt64] = []
         var steps = 0
@@ -109,6 +101,7 @@ struct UnitMap {
     /// Adds what the units say that were not mentioned so far.
     private mutating func complete(_ info: DebugInfo) {
         isComplete = true
+        let mentioned = Set(stretches.map(\.unit))
         // Damaged units could share long lists of ranges.
         var budget = info.size
         for unit in info.units().units where !mentioned.contains(unit.header) {

@@ -121,9 +121,11 @@ final class ELFImage: @unchecked Sendable {
     }
 
     /// The first section of that name.
-    func section(named name: String) -> Section? {
+    func section(named name: String) -> Section? { ELFImage.section(named: name, in: handle) }
+
+    static func section(named name: String, in handle: OpaquePointer) -> Section? {
         var found: Section?
-        ELFImage.forEachSection(handle) { section in
+        forEachSection(handle) { section in
             if found == nil, let text = ELFImage.name(of: section, in: handle), strcmp(text, name) == 0 {
                 found = section
             }
@@ -197,13 +199,8 @@ final class ELFImage: @unchecked Sendable {
 extension [Range<UInt64>] {
     /// Whether one of these sorted ranges contains the address.
     func containsSorted(_ address: UInt64) -> Bool {
-        var low = 0
-        var high = count
-        while low < high {
-            let middle = (low &+ high) / 2
-            if self[middle].upperBound <= address { low = middle &+ 1 } else { high = middle }
-        }
-        return low < count && self[low].contains(address)
+        let index = partitioningIndex { $0.upperBound > address }
+        return index < count && self[index].contains(address)
     }
 
     /// The first addresses that both sorted lists of ranges contain.

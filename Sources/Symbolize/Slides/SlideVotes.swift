@@ -44,12 +44,7 @@ struct FunctionEntries {
 extension [UInt64] {
     /// In an ascending array, the first element that is not smaller.
     fileprivate func firstIndex(notBelow value: UInt64) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low &+ high) / 2
-            if self[middle] < value { low = middle &+ 1 } else { high = middle }
-        }
-        return low
+        partitioningIndex { $0 >= value }
     }
 }
 

@@ -48,8 +48,7 @@ enum TableBuilder {
 
     /// The whole table of a program and its debug information, and what is wrong with them although they serve.
     static func build(_ source: TableSource) -> (table: SymbolTable?, warnings: [SymbolError]) {
-        let images = source.images
-        let text = images.flatMap(\.text).joinedRanges()
+        let (images, text) = (source.images, source.text)
         let info = source.openDebugInfo()
         let (units, isCutShort) = info.units()
         let size = source.size(info)
@@ -76,11 +75,10 @@ enum TableBuilder {
         make: @escaping @Sendable (Int) -> UnitReader
     ) -> [UnitReader] {
         let work = Work(units)
-        let count = max(threads, readers.count)
-        let results = Parallel.Results<UnitReader>(count)
-        for (index, reader) in readers.enumerated() { results.put(reader, at: count - 1 - index) }
+        let results = Parallel.Results<UnitReader>(max(threads, readers.count))
+        for (index, reader) in readers.enumerated() { results.put(reader, at: index) }
         Parallel.run(threads) { thread in
-            let index = count - threads + thread
+            let index = threads - 1 - thread
             var reader = results.take(at: index) ?? make(thread)
             while reader.canRead {
                 let next = work.next.add(1, ordering: .relaxed).oldValue
@@ -89,7 +87,7 @@ enum TableBuilder {
             }
             results.put(reader, at: index)
         }
-        return results.take().reversed()
+        return results.take()
     }
 
     /// A table of symbols alone (System.map, /proc/kallsyms).
@@ -103,7 +101,7 @@ enum TableBuilder {
         _ readers: [UnitReader], _ info: DebugInfo, _ source: TableSource, isCutShort: Bool = false,
         isWhole: Bool = false
     ) -> [SymbolError] {
-        let path = (source.debugFile ?? source.program).path
+        let path = source.debugImage.path
         var warnings: [SymbolError] = []
         if !info.compressedSections.isEmpty {
             warnings.append(SymbolError(file: path, kind: .damagedCompression(sections: info.compressedSections)))

@@ -15,10 +15,9 @@ final class TableOnDemand: @unchecked Sendable {
     /// For fewer units another thread does not pay.
     private static let fewestUnitsForThreads = 8
 
-    private var source: TableSource
+    private let source: TableSource
     /// `nil` when the table is whole.
     private var info: DebugInfo?
-    private let images: [ELFImage]
     private let text: [Range<UInt64>]
     private var map: UnitMap
     /// Bytes of units that may be read before all are.
@@ -44,25 +43,24 @@ final class TableOnDemand: @unchecked Sendable {
     /// - Parameter largestPart: Which part of the units, by bytes, is read on demand before all are.
     init?(_ source: TableSource, smallest: Int, largestPart: Double) {
         var source = source
-        let image = source.debugFile ?? source.program
-        let info = DebugInfo(image, alternate: source.alternate)
+        let image = source.debugImage
+        let info = source.openDebugInfo()
         let size = info.section(".debug_info").count
         guard info.dwarf != nil, size >= smallest, size > 0 else { return nil }
         var kept = source.kept(part: true)
         if kept == nil {
             source.verify()
-            guard (source.debugFile ?? source.program) === image else { return nil }
+            guard source.debugImage === image else { return nil }
         }
-        let images = source.images
-        text = images.flatMap(\.text).joinedRanges()
+        text = source.text
         if kept == nil {
             kept = TableBuilder.assemble(
-                [], TableBuilder.Symbols(images, text: text, part: []), text: text,
+                [], TableBuilder.Symbols(source.images, text: text, part: []), text: text,
                 lowestSegment: source.program.lowestSegment, part: TableBuilder.Part())
         }
         guard let table = kept else { return nil }
         self.table = table
-        (self.source, self.info, self.images, map) = (source, info, images, UnitMap(info))
+        (self.source, self.info, map) = (source, info, UnitMap(info))
         limit = UInt64(Double(size) * min(max(largestPart, 0), 1))
         warnings = source.warnings
         covered = table.covered
@@ -71,7 +69,7 @@ final class TableOnDemand: @unchecked Sendable {
 
     /// Every symbol of the file, and nothing of its units.
     private(set) lazy var symbolTable: SymbolTable? = TableBuilder.assemble(
-        [], TableBuilder.Symbols(images, text: text), text: text, lowestSegment: source.program.lowestSegment)
+        [], TableBuilder.Symbols(source.images, text: text), text: text, lowestSegment: source.program.lowestSegment)
 
     /// Makes the table cover addresses of the file; those outside of its code are covered always.
     ///
@@ -130,7 +128,7 @@ final class TableOnDemand: @unchecked Sendable {
         units = readUnits
         covered = (covered + more + map.stretches(of: Set(new.map(\.header)))).joinedRanges()
         return TableBuilder.assemble(
-            readers, TableBuilder.Symbols(images, text: text, part: covered), text: text,
+            readers, TableBuilder.Symbols(source.images, text: text, part: covered), text: text,
             lowestSegment: source.program.lowestSegment,
             part: TableBuilder.Part(covered: covered, units: units.sorted()))
     }

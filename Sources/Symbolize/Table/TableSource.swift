@@ -32,8 +32,14 @@ struct TableSource: Sendable {
 
     var images: [ELFImage] { [program] + (debugFile.map { [$0] } ?? []) }
 
+    /// The file that has the debug information.
+    var debugImage: ELFImage { debugFile ?? program }
+
+    /// Where code stands; sorted, apart from each other.
+    var text: [Range<UInt64>] { images.flatMap(\.text).joinedRanges() }
+
     /// Opens the debug information; each thread needs its own.
-    func openDebugInfo() -> DebugInfo { DebugInfo(debugFile ?? program, alternate: alternate) }
+    func openDebugInfo() -> DebugInfo { DebugInfo(debugImage, alternate: alternate) }
 
     /// Bytes of all files, inflated: a bound for what they can describe.
     func size(_ info: DebugInfo) -> Int {
