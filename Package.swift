@@ -7,10 +7,13 @@ let package = Package(
         .library(name: "CTTLog", targets: ["CTTLog"]),
         .library(name: "LogFormat", targets: ["LogFormat"]),
         .library(name: "TestSupport", targets: ["TestSupport"]),
+        .library(name: "Formatting", targets: ["Formatting"]),
         .library(name: "Symbolize", targets: ["Symbolize"]),
+        .library(name: "MachineCode", targets: ["MachineCode"]),
         .library(name: "BranchAnalysis", targets: ["BranchAnalysis"]),
         .library(name: "CallTree", targets: ["CallTree"]),
         .library(name: "Alignment", targets: ["Alignment"]),
+        .library(name: "LogViews", targets: ["LogViews"]),
         .library(name: "Reporting", targets: ["Reporting"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
         .executable(name: "tt-analyze", targets: ["tt-analyze"]),
@@ -22,12 +25,15 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
     targets: [
+        // Text out.
+        .target(name: "Formatting"),
+
         // The log: layout, writer (C), reader (Swift).
         .target(
             name: "CTTLog",
             cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [.linkedLibrary("zstd"), .linkedLibrary("pthread")]),
-        .target(name: "LogFormat", dependencies: ["CTTLog"]),
+        .target(name: "LogFormat", dependencies: ["CTTLog", "Formatting"]),
 
         // Addresses to names.
         .systemLibrary(
@@ -35,10 +41,14 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
         .systemLibrary(name: "CPrefetch"),
-        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CCapstone", "CPrefetch", "CZlib"]),
+        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CPrefetch", "CZlib", "Formatting"]),
+
+        // Instructions.
+        .target(name: "MachineCode", dependencies: ["CElfutils", "CCapstone", "LogFormat", "Symbolize", "Formatting"]),
 
         // What branches tell about the code that ran.
-        .target(name: "BranchAnalysis", dependencies: ["LogFormat", "Symbolize"]),
+        .target(
+            name: "BranchAnalysis", dependencies: ["LogFormat", "Symbolize", "MachineCode", "Formatting"]),
 
         // Branches to open calls.
         .target(name: "CallTree", dependencies: ["LogFormat"]),
@@ -47,7 +57,7 @@ let package = Package(
         .target(name: "Alignment", dependencies: ["LogFormat", "CallTree"]),
         .target(
             name: "Reporting",
-            dependencies: ["ToolSupport", "LogTools", "Alignment", "CallTree", "LogFormat", "Symbolize"]),
+            dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "Symbolize"]),
 
         // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
         .target(
@@ -56,25 +66,35 @@ let package = Package(
             cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])]),
 
         // Guests, recorded and replayed.
-        .target(name: "ReplaySession", dependencies: ["LogFormat"]),
+        .target(name: "ReplaySession", dependencies: ["LogFormat", "Formatting"]),
+
+        // Rows of branches, calls and events.
+        .target(
+            name: "LogViews",
+            dependencies: ["Formatting", "LogFormat", "CallTree", "Symbolize", "MachineCode", "BranchAnalysis"]),
 
         // Executables, and what their command lines have in common.
         .target(
             name: "ToolSupport",
-            dependencies: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
-        // Reading logs on a command line: options, rows of branches and events, names of addresses.
-        .target(
-            name: "LogTools", dependencies: ["ToolSupport", "LogFormat", "CallTree", "Symbolize", "BranchAnalysis"]),
+            dependencies: [
+                "Formatting", "LogFormat", "Symbolize", "MachineCode", "BranchAnalysis", "LogViews",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         .executableTarget(
             name: "tt-analyze",
             dependencies: [
-                "ToolSupport", "LogTools", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
-                "ReplaySession",
+                "ToolSupport", "LogViews", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
+                "ReplaySession", "MachineCode", "Formatting", "CallTree",
             ]),
         .executableTarget(
-            name: "bts-dump", dependencies: ["ToolSupport", "LogTools", "LogFormat", "Symbolize", "BranchAnalysis"]),
-        .executableTarget(name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
-        .executableTarget(name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "LogFormat"]),
+            name: "bts-dump",
+            dependencies: [
+                "ToolSupport", "LogViews", "LogFormat", "Symbolize", "BranchAnalysis", "MachineCode", "Formatting",
+            ]),
+        .executableTarget(
+            name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat", "Formatting"]),
+        .executableTarget(
+            name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "LogFormat", "Formatting"]),
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["LogFormat", "CTTLog"], path: "Tests/Support"),
@@ -84,25 +104,29 @@ let package = Package(
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog", "TestSupport"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
-        .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "CTTLog"]),
+        .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "MachineCode", "Formatting", "CTTLog"]),
         .testTarget(
             name: "BranchAnalysisTests",
             dependencies: [
-                "BranchAnalysis", "LogFormat", "LogTools", "Symbolize", "CQEMUPlugin", "CTTLog", "TestSupport",
+                "BranchAnalysis", "LogFormat", "LogViews", "Symbolize", "MachineCode", "Formatting", "CQEMUPlugin",
+                "CTTLog", "TestSupport",
             ]),
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
             exclude: ["Snapshots"]),
-        .testTarget(name: "ReplaySessionTests", dependencies: ["ReplaySession", "LogFormat", "TestSupport"]),
         .testTarget(
-            name: "ToolTests", dependencies: ["TestSupport", "LogFormat", "LogTools", "Symbolize", "ToolSupport"],
+            name: "ReplaySessionTests", dependencies: ["Formatting", "ReplaySession", "LogFormat", "TestSupport"]),
+        .testTarget(
+            name: "ToolTests",
+            dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "ToolSupport", "Formatting"],
             exclude: ["Snapshots"]),
         .testTarget(
             name: "EndToEnd",
             dependencies: [
                 "TestSupport", "LogFormat", "ReplaySession", "Alignment", "BranchAnalysis", "CallTree", "Symbolize",
+                "MachineCode",
             ]),
     ],
     swiftLanguageModes: [.v6]

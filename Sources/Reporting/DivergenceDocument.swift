@@ -2,8 +2,6 @@
 
 import Alignment
 import LogFormat
-import LogTools
-import ToolSupport
 
 /// The report as a document for programs (docs/divergence.md describes it). 64-bit counters are decimal strings,
 /// addresses and words hexadecimal ones; what is not there is left out.

@@ -2,10 +2,9 @@
 
 import Alignment
 import CallTree
+import Formatting
 import FoundationEssentials
 import LogFormat
-import LogTools
-import ToolSupport
 
 extension DivergenceReport {
     /// The report as a JSON document, keys sorted.

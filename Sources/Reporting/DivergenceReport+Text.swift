@@ -2,9 +2,8 @@
 
 import Alignment
 import CallTree
+import Formatting
 import LogFormat
-import LogTools
-import ToolSupport
 
 extension DivergenceReport {
     /// The report as text for a terminal or a bug report.

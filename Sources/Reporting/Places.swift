@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Alignment
+import Formatting
 import LogFormat
-import LogTools
 import Symbolize
-import ToolSupport
 
 /// Puts the addresses of both sides into words.
 struct Places {

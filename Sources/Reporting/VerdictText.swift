@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Alignment
+import Formatting
 import LogFormat
-import LogTools
-import ToolSupport
 
 extension Verdict {
     /// The verdict in a few words: what stands at the head of a report.

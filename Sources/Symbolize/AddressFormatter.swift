@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Glibc
 
 /// Writes what addresses are as `addr2line` and `llvm-symbolizer` do, so that scripts can swap this in.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CElfutils
+import Formatting
 
 /// A function symbol of the ELF symbol table.
 struct FunctionSymbol: Sendable, BitwiseCopyable {

@@ -102,19 +102,6 @@ func sortedOrder(
     return pairs.map(\.index)
 }
 
-extension RandomAccessCollection where Index == Int {
-    /// The first index at which something is true that is true at all behind it; `endIndex` where there is none.
-    @inline(__always)
-    func partitioningIndex(where isTrue: (Element) -> Bool) -> Int {
-        var (low, high) = (startIndex, endIndex)
-        while low < high {
-            let middle = low &+ (high &- low) / 2
-            if isTrue(self[middle]) { high = middle } else { low = middle &+ 1 }
-        }
-        return low
-    }
-}
-
 @inline(__always)
 private func radixPass<Element: BitwiseCopyable>(
     _ from: inout [Element], _ to: inout [Element], _ digit: (Element) -> Int

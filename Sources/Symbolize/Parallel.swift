@@ -3,9 +3,9 @@
 import Glibc
 
 /// Work spread over threads.
-enum Parallel {
+package enum Parallel {
     /// How many threads there should be: one a processor that this process may use.
-    static var threadCount: Int { min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 16) }
+    package static var threadCount: Int { min(max(sysconf(Int32(_SC_NPROCESSORS_ONLN)), 1), 16) }
 
     private final class Job: @unchecked Sendable {
         let index: Int
@@ -19,7 +19,7 @@ enum Parallel {
 
     /// Calls `body` with 0..<count, each on a thread of its own, and waits for all; the last one runs on this thread.
     /// Where a thread cannot be made, its part runs here too.
-    static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    package static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
         var threads: [pthread_t] = []
         for index in 0..<max(count - 1, 0) {
             let job = Unmanaged.passRetained(Job(index: index, body: body))
@@ -45,7 +45,7 @@ enum Parallel {
     }
 
     /// A place for the result of each thread: each writes its own, and they are read when all are done.
-    final class Results<Value>: @unchecked Sendable {
+    package final class Results<Value>: @unchecked Sendable {
         private let values: UnsafeMutablePointer<Value?>
         let count: Int
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import Formatting
 @preconcurrency import Glibc
 
 /// A 64-bit number on the command line: decimal, or hexadecimal with `0x`; `_` may group digits.

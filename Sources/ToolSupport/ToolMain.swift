@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import Formatting
 @preconcurrency import Glibc
-
-/// The exit statuses that every tool of this project shares, after `diff` and `cmp`.
-public enum ToolStatus: Int32, Sendable {
-    /// The runs are the same, or the work is done.
-    case done = 0
-    /// The runs differ.
-    case different = 1
-    /// Something went wrong: usage, files, damage, nothing to compare.
-    case trouble = 2
-
-    /// The error that ends a command with this status and without a message.
-    public var exitCode: ExitCode { ExitCode(rawValue) }
-}
 
 /// Runs a root command and ends the process with one of ``ToolStatus``.
 ///
@@ -35,6 +23,7 @@ public enum ToolMain {
     }
 
     private static func end<Root: ParsableCommand>(_ root: Root.Type, _ error: any Error) -> Never {
+        if let status = error as? ToolStatus { exit(status.rawValue) }
         if let code = error as? ExitCode {
             exit(code.rawValue)
         }
@@ -55,29 +44,7 @@ public enum ToolMain {
     }
 }
 
-/// A reason to end with status 2 that is neither usage nor a file's fault.
-public struct RuntimeError: Error, CustomStringConvertible {
-    public var description: String
-    public init(_ description: String) { self.description = description }
-}
-
-/// What a tool says beside its data: always on stderr, prefixed by the tool's name.
-public enum Diagnostics {
-    /// The name that the tool was called by, without its directory.
-    public static let toolName: String = {
-        let path = CommandLine.arguments.first ?? "tool"
-        return path.split(separator: "/").last.map(String.init) ?? path
-    }()
-
-    public static func error(_ message: String) { raw("\(toolName): error: \(message)") }
-    public static func warning(_ message: String) { raw("\(toolName): warning: \(message)") }
-    public static func note(_ message: String) { raw("\(toolName): \(message)") }
-
-    /// One line, as it is. Written whole, so that lines of two processes do not mix.
-    public static func raw(_ line: String) {
-        Progress.clearLine()
-        var bytes = Array(line.utf8)
-        bytes.append(UInt8(ascii: "\n"))
-        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
+extension ToolStatus {
+    /// The error that ends a command with this status and without a message.
+    public var exitCode: ExitCode { ExitCode(rawValue) }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
-import LogTools
+import Formatting
+import LogViews
 import Symbolize
 import ToolSupport
 

@@ -2,7 +2,7 @@
 
 import ArgumentParser
 import LogFormat
-import LogTools
+import LogViews
 
 /// `--extract`.
 struct ExtractOptions: ParsableArguments {

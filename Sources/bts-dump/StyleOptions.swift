@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
-import LogTools
+import LogViews
 
 /// `--style`, `--lines`.
 struct StyleOptions: ParsableArguments {

@@ -2,8 +2,9 @@
 
 import Alignment
 import ArgumentParser
+import Formatting
 import LogFormat
-import LogTools
+import LogViews
 import ReplaySession
 import Reporting
 import Symbolize

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import Formatting
 import LogFormat
-import LogTools
+import LogViews
 import ToolSupport
 
 struct Events: ParsableCommand {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Glibc
 import LogFormat
-import LogTools
+import LogViews
 import ToolSupport
 
 /// What `tt-analyze info` prints for people.

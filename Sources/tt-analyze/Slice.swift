@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import Formatting
 import Glibc
 import LogFormat
-import LogTools
+import LogViews
 import ToolSupport
 
 struct Slice: ParsableCommand {

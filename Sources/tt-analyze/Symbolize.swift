@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import Formatting
 @preconcurrency import Glibc
-import LogTools
+import LogViews
 import Symbolize
 import ToolSupport
 

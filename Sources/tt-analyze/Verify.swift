@@ -2,8 +2,10 @@
 
 import ArgumentParser
 import BranchAnalysis
+import Formatting
 import LogFormat
-import LogTools
+import LogViews
+import MachineCode
 import Symbolize
 import ToolSupport
 

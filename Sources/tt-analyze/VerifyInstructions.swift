@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import BranchAnalysis
+import Formatting
 import LogFormat
+import MachineCode
 import Symbolize
 import ToolSupport
 

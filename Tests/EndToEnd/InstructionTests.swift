@@ -3,6 +3,7 @@
 import BranchAnalysis
 @preconcurrency import Glibc
 import LogFormat
+import MachineCode
 import Symbolize
 import TestSupport
 import Testing

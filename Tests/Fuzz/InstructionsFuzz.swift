@@ -6,6 +6,7 @@
 
 import CTTLog
 import Glibc
+import MachineCode
 
 private let path = "/tmp/instructions-fuzz.\(getpid())"
 nonisolated(unsafe) private let disassembler: Disassembler = {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Foundation
 import Symbolize
 import TestSupport
 import Testing
 
-@testable import LogTools
+@testable import LogViews
 
 /// The pieces that rows are made of.
 @Suite struct RowTests {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import MachineCode
 import Symbolize
 
 /// Which functions and source lines of some files a run reached, and how often.

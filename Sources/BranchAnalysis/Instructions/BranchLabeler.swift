@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import LogFormat
+import MachineCode
 import Symbolize
 
 /// Tells the labels of branches from the code of files, for inputs that have none: the class of the instruction that was

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import LogFormat
+import MachineCode
 import Symbolize
 
 /// Whether a file belongs to a log: how many of the places that branches left have, in the file's code, the instruction

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import LogFormat
+import MachineCode
 import Symbolize
 
 /// Checks a log against the files whose code ran: every stretch between two branches must decode to its end, the number

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import LogFormat
+import MachineCode
 import Symbolize
 
 /// Walks through the branches of one vCPU, stretch by stretch, as they come out of a cursor.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import MachineCode
 import Symbolize
 
 /// The instructions between two branches: from the target of one to the source of the next, both included, without a

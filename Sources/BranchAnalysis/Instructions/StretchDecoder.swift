@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import MachineCode
 import Symbolize
 
 /// Decodes stretches from the code of ELF files and remembers what it decoded: a run has far more branches than

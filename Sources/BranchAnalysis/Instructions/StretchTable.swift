@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import MachineCode
 import Symbolize
 
 /// A table of bounded size with open addressing, that begins anew when it is full: memory stays bounded whatever a log

@@ -1,3 +1,5 @@
+import Formatting
+
 /// The branches of one chunk, decoded into columns. Memory is used again by the next decode.
 public struct BranchBatch: ~Copyable {
     /// Branches in the batch.

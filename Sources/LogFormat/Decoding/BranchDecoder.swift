@@ -1,4 +1,5 @@
 import CTTLog
+import Formatting
 
 /// Decodes the columns of a branch body.
 ///

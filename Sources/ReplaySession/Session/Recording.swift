@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 /// Records a guest into a state directory.
 ///
 ///     var guest = GuestConfiguration()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CElfutils
+import Formatting
 
 /// Which units describe an address, without reading these units: by `.debug_aranges` (DWARF 5, 6.1.2), and for units
 /// that it does not mention by the ranges that their first entry has.

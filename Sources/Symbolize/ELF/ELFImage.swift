@@ -2,42 +2,43 @@
 
 import CElfutils
 import CTTLog
+import Formatting
 import Glibc
 
 /// An ELF file, opened by libelf and checked: its code, its identity. Addresses are the file's own (link-time) ones.
 ///
 /// libelf works on the mapped file, and remembers what it read without any lock: one thread at a time may use it.
-final class ELFImage: @unchecked Sendable {
-    struct Section {
-        var header: GElf_Shdr
+package final class ELFImage: @unchecked Sendable {
+    package struct Section {
+        package var header: GElf_Shdr
         /// `Elf_Scn *`
-        var handle: OpaquePointer
+        package var handle: OpaquePointer
 
         var size: UInt64 { header.sh_size }
     }
 
     /// What is read; of a kernel module a linked copy.
-    let file: MappedFile
+    package let file: MappedFile
     /// The file as it stands on the disk.
-    let original: MappedFile
+    package let original: MappedFile
     /// Whether it is a Linux kernel module, linked in memory.
-    var isKernelModule: Bool { file !== original }
+    package var isKernelModule: Bool { file !== original }
     /// For a kernel module, where its sections stand, as far as that was given.
-    let sections: [String: UInt64]?
-    let path: String
-    let machine: UInt16
+    package let sections: [String: UInt64]?
+    package let path: String
+    package let machine: UInt16
     /// `Elf *`
-    let handle: OpaquePointer
+    package let handle: OpaquePointer
     /// Where code stands: sections flagged executable or, in a file without sections, executable segments. Sorted,
     /// joined, never empty ranges.
-    let text: [Range<UInt64>]
+    package let text: [Range<UInt64>]
     /// The lowest address of a loaded segment; `nil` without any.
-    let lowestSegment: UInt64?
+    package let lowestSegment: UInt64?
     /// The GNU build ID; empty when the file has none.
-    let buildID: [UInt8]
+    package let buildID: [UInt8]
     /// A hash over the file header and the section headers: tells a stripped file from its unstripped original, which
     /// share a build ID.
-    let shape: UInt64
+    package let shape: UInt64
 
     private static let isReady: Bool = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
 
@@ -48,7 +49,7 @@ final class ELFImage: @unchecked Sendable {
     ///     common debug information to is one.
     ///   - sections: Opens a kernel module too, and links it (``ModuleLinker``): with its sections at these addresses, or
     ///     laid out when there are none.
-    init(
+    package init(
         path: String, machine expected: UInt16?, mustBeLinked: Bool = true, sections: [String: UInt64]? = nil
     ) throws(SymbolError) {
         func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
@@ -104,7 +105,7 @@ final class ELFImage: @unchecked Sendable {
     // MARK: - Sections
 
     /// Calls `body` with each section of a file.
-    static func forEachSection(_ handle: OpaquePointer, _ body: (Section) -> Void) {
+    package static func forEachSection(_ handle: OpaquePointer, _ body: (Section) -> Void) {
         var section = elf_nextscn(handle, nil)
         while let current = section {
             section = elf_nextscn(handle, current)
@@ -114,16 +115,16 @@ final class ELFImage: @unchecked Sendable {
     }
 
     /// A section's name; `nil` where there is none.
-    static func name(of section: Section, in handle: OpaquePointer) -> UnsafePointer<CChar>? {
+    package static func name(of section: Section, in handle: OpaquePointer) -> UnsafePointer<CChar>? {
         var names = 0
         guard elf_getshdrstrndx(handle, &names) == 0 else { return nil }
         return elf_strptr(handle, names, Int(section.header.sh_name)).map { UnsafePointer($0) }
     }
 
     /// The first section of that name.
-    func section(named name: String) -> Section? { ELFImage.section(named: name, in: handle) }
+    package func section(named name: String) -> Section? { ELFImage.section(named: name, in: handle) }
 
-    static func section(named name: String, in handle: OpaquePointer) -> Section? {
+    package static func section(named name: String, in handle: OpaquePointer) -> Section? {
         var found: Section?
         forEachSection(handle) { section in
             if found == nil, let text = ELFImage.name(of: section, in: handle), strcmp(text, name) == 0 {
@@ -134,7 +135,7 @@ final class ELFImage: @unchecked Sendable {
     }
 
     /// The bytes of a section as they stand in the file; nothing where there are none.
-    func rawSection(_ name: String) -> Bytes {
+    package func rawSection(_ name: String) -> Bytes {
         guard let section = section(named: name), section.header.sh_type != UInt32(SHT_NOBITS),
             let data = elf_rawdata(section.handle, nil), let start = data.pointee.d_buf
         else { return .empty }
@@ -142,13 +143,13 @@ final class ELFImage: @unchecked Sendable {
     }
 
     /// Whether there are units of DWARF in the file.
-    var hasDebugInfo: Bool {
+    package var hasDebugInfo: Bool {
         [".debug_info", ".zdebug_info"].contains { rawSection($0).count > 0 }
     }
 
     // MARK: - Text, identity
 
-    static func segments(_ handle: OpaquePointer) -> [GElf_Phdr] {
+    package static func segments(_ handle: OpaquePointer) -> [GElf_Phdr] {
         var count = 0
         guard elf_getphdrnum(handle, &count) == 0 else { return [] }
         var segments: [GElf_Phdr] = []
@@ -198,13 +199,13 @@ final class ELFImage: @unchecked Sendable {
 
 extension [Range<UInt64>] {
     /// Whether one of these sorted ranges contains the address.
-    func containsSorted(_ address: UInt64) -> Bool {
+    package func containsSorted(_ address: UInt64) -> Bool {
         let index = partitioningIndex { $0.upperBound > address }
         return index < count && self[index].contains(address)
     }
 
     /// The first addresses that both sorted lists of ranges contain.
-    func firstCommonRange(_ other: [Range<UInt64>]) -> Range<UInt64>? {
+    package func firstCommonRange(_ other: [Range<UInt64>]) -> Range<UInt64>? {
         var (one, two) = (startIndex, other.startIndex)
         while one < endIndex, two < other.endIndex {
             let common = self[one].clamped(to: other[two])

@@ -4,16 +4,16 @@ import CElfutils
 import Glibc
 
 /// A regular file, mapped for reading as long as this object lives.
-final class MappedFile: @unchecked Sendable {
-    let path: String
-    let bytes: Bytes
+package final class MappedFile: @unchecked Sendable {
+    package let path: String
+    package let bytes: Bytes
     /// Stays open: libdw finds split units beside the file that stands behind it.
-    let descriptor: Int32
+    package let descriptor: Int32
     private let device: dev_t
     private let inode: ino_t
 
     /// Opens and maps a regular file; an empty one has no bytes.
-    init(path: String) throws(SymbolError) {
+    package init(path: String) throws(SymbolError) {
         func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
 
         // Non-blocking: a FIFO must not make us wait.
@@ -43,7 +43,7 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// A copy in memory that was made of a file; `isSame` goes by the file. Takes the descriptor over.
-    init(linked descriptor: Int32, original: MappedFile) throws(SymbolError) {
+    package init(linked descriptor: Int32, original: MappedFile) throws(SymbolError) {
         let size = original.bytes.count
         let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
         guard let address, address != MAP_FAILED else {
@@ -61,16 +61,16 @@ final class MappedFile: @unchecked Sendable {
     }
 
     /// Whether both are the same file.
-    func isSame(as other: MappedFile) -> Bool { device == other.device && inode == other.inode }
+    package func isSame(as other: MappedFile) -> Bool { device == other.device && inode == other.inode }
 
     /// The mapped bytes as libelf's `Elf *`, to be read only, which must not outlive this object; `nil` when they are no
     /// ELF file.
-    func openInMemory() -> OpaquePointer? {
+    package func openInMemory() -> OpaquePointer? {
         elf_memory(UnsafeMutablePointer(mutating: bytes.start.assumingMemoryBound(to: CChar.self)), bytes.count)
     }
 
     /// Whether a regular file stands there.
-    static func exists(_ path: String) -> Bool {
+    package static func exists(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 /// Where the functions of a file begin.
 struct FunctionEntries {
     /// Ascending, each once; the file's own addresses.

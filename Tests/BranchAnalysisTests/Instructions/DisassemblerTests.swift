@@ -2,6 +2,7 @@
 
 import CQEMUPlugin
 import Foundation
+import MachineCode
 import Symbolize
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@
 
 import BranchAnalysis
 import LogFormat
+import MachineCode
 import Symbolize
 import TestSupport
 import Testing

@@ -3,11 +3,12 @@
 import BranchAnalysis
 import Foundation
 import LogFormat
+import MachineCode
 import Symbolize
 import TestSupport
 import Testing
 
-@testable import LogTools
+@testable import LogViews
 
 /// The rows of `bts-dump --instructions`.
 struct InstructionRowTests {

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+import LogFormat
+
+/// What a view is told of the input whose branches follow.
+public struct ViewInput {
+    /// The file, as it was resolved.
+    public var path: String
+    /// ELF `e_machine`; `nil` when it is not known.
+    public var machine: UInt16?
+    /// The vCPUs of the input, whether they are selected or not.
+    public var vcpus: [UInt16]
+    /// Whether branches have instruction counts; else these are 0.
+    public var hasIcount: Bool
+    /// Whether branches have classes; else these are `unknown`.
+    public var hasLabels: Bool
+    /// How many digits the largest branch counter has.
+    public var counterWidth: Int
+    /// How many digits the largest instruction count has.
+    public var icountWidth: Int
+    /// `nil` for a foreign format.
+    public var log: LogFile?
+    /// Whether it is one of several inputs: then rows must tell it from the others.
+    public var isOneOfSeveral: Bool
+
+    /// A log.
+    public init(_ log: LogFile, isOneOfSeveral: Bool = false) {
+        path = log.path
+        machine = log.header.machine
+        vcpus = log.vcpus
+        hasIcount = log.header.features.contains(.icount)
+        hasLabels = log.header.features.contains(.labels)
+        counterWidth = log.counterWidth
+        let icount = log.vcpus.compactMap { log.chunks(.branch, vcpu: $0).last?.icountLast }.max()
+        icountWidth = icount.map(RowBuffer.decimalDigits) ?? 1
+        self.log = log
+        self.isOneOfSeveral = isOneOfSeveral
+    }
+
+    /// Raw branch records.
+    public init(_ raw: RawBTSFile, isOneOfSeveral: Bool = false) {
+        path = raw.path
+        vcpus = [0]
+        hasIcount = false
+        hasLabels = false
+        counterWidth = RowBuffer.decimalDigits(raw.lastClock)
+        icountWidth = 1
+        self.isOneOfSeveral = isOneOfSeveral
+    }
+
+    /// The line of text that stands before the rows of an input, when there are several; `nil` else.
+    public var heading: String? { isOneOfSeveral ? "==> \(path.onOneLine) <==" : nil }
+
+    /// The object that stands before the rows of an input in jsonl.
+    public func header(schema: String, version: Int) -> String {
+        "{\"schema\":\"\(schema)\",\"version\":\(version),\"log\":\(RowText.json(path))}"
+    }
+}

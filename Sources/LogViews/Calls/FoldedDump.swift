@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CallTree
+import Formatting
+import LogFormat
+import Symbolize
+
+/// Prints what was spent in each stack of calls, as flamegraph.pl, inferno and speedscope read it:
+///
+///     text   main;work;sort 1234
+///     jsonl  {"stack":["main","work","sort"],"count":"1234"}
+///
+/// Counted are instructions, or branches where a log has no instruction counts. `[unknown]` is what ran outside of all
+/// calls that were seen. All vCPUs and all inputs are put together.
+public struct FoldedDump: BranchView, ~Copyable {
+    private var follower = CallFollower()
+    private var folded = FoldedStacks()
+    private var names = FunctionNames(nil)
+    private let format: RowFormat
+    private let hasIcount: Bool
+    private var log: LogFile?
+    private var end: (clock: UInt64, epoch: UInt32)?
+
+    /// - Parameters:
+    ///   - format: text or jsonl.
+    ///   - hasIcount: whether instructions are counted: all inputs must have them; else branches.
+    public init(format: RowFormat, symbolizer: Symbolizer?, hasIcount: Bool) {
+        self.format = format
+        self.hasIcount = hasIcount
+        names = FunctionNames(symbolizer)
+    }
+
+    public mutating func begin(_ input: ViewInput) { log = input.log }
+
+    public mutating func begin(vcpu: UInt16) {
+        follower.begin(log, vcpu: vcpu)
+        folded.begin(at: 0)
+        end = nil
+    }
+
+    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { follow(batch, range, counts: true) }
+
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        follow(batch, range, counts: false)
+    }
+
+    private mutating func follow(_ batch: borrowing BranchBatch, _ range: Range<Int>, counts: Bool) {
+        let hasIcount = hasIcount
+        let clock = batch.clockFirst &+ UInt64(range.lowerBound)
+        if end?.clock != clock || end?.epoch != batch.epoch {
+            folded.skip(to: hasIcount ? batch.icount[range.lowerBound] : clock)
+        }
+        end = (batch.clockFirst &+ UInt64(range.upperBound), batch.epoch)
+        follower.add(batch, range, names: &names) { step, names in
+            let position = hasIcount ? step.icount : step.clock &+ 1
+            if !counts { folded.skip(to: position) }
+            folded.take(step, function: names.entry(of: step.frame.target), at: position)
+        }
+        let last = hasIcount ? batch.icount[range.upperBound - 1] : batch.clockFirst &+ UInt64(range.upperBound)
+        if counts { folded.end(at: last) } else { folded.skip(to: last) }
+    }
+
+    public mutating func end(vcpu: UInt16) { Diagnostics.note(follower.statistics.summary) }
+
+    public mutating func finish() {
+        var texts: [UInt64: String] = [:]
+        let isText = format == .text
+        folded.visit { functions, count in
+            let stack =
+                functions.isEmpty
+                ? ["[unknown]"]
+                : functions.map { function in
+                    if let known = texts[function] { return known }
+                    let name = names.name(function) ?? RowText.hex(function)
+                    let text = isText ? FoldedDump.plain(name) : name
+                    texts[function] = text
+                    return text
+                }
+            if isText {
+                Output.standard.line("\(stack.joined(separator: ";")) \(count)")
+            } else {
+                Output.standard.line(
+                    "{\"stack\":[\(stack.map(RowText.json).joined(separator: ","))],\"count\":\"\(count)\"}")
+            }
+        }
+    }
+
+    /// Separators of the format cannot stand in names.
+    private static func plain(_ name: String) -> String {
+        String(name.map { $0 == ";" || $0.isNewline ? ":" : $0 })
+    }
+}

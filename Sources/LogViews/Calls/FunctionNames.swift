@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+import Symbolize
+
+/// The functions that addresses belong to, each looked up once.
+struct FunctionNames: ~Copyable {
+    private struct Edge: Hashable {
+        var from: UInt64
+        var to: UInt64
+    }
+
+    /// Beyond so many of each the caches begin anew: memory stays bounded whatever a log holds.
+    private static let limit = 1 << 18
+    /// Longer names are cut.
+    private static let scalarLimit = 256
+    /// A label is never longer than this, in bytes; nor is it as a JSON string.
+    static let lengthLimit = 2048
+
+    private let lookup: SymbolLookup?
+    private var entries: [UInt64: UInt64] = [:]
+    private var labels: PlaceCache
+    private var jumps: [Edge: Bool] = [:]
+
+    init(_ symbolizer: Symbolizer?) {
+        let lookup = symbolizer?.symbolLookup
+        self.lookup = lookup
+        labels = PlaceCache(placeLimit: FunctionNames.limit) { address in
+            FunctionNames.name(address, lookup) ?? RowText.hex(address)
+        }
+    }
+
+    var hasSymbols: Bool { lookup != nil }
+
+    /// Where the function that an address is in begins; the address itself where that is not known.
+    mutating func entry(of address: UInt64) -> UInt64 {
+        guard let lookup else { return address }
+        if let known = entries[address] { return known }
+        if entries.count >= FunctionNames.limit { entries = [:] }
+        let entry = lookup.symbol(lookup.find(address)).map { address &- $0.offset } ?? address
+        entries[address] = entry
+        return entry
+    }
+
+    /// Appends `foo`, `foo+0x12` or the address to a row, in which there must be room for `lengthLimit` bytes.
+    @inline(__always)
+    mutating func appendLabel(_ address: UInt64, to rows: inout RowBuffer) { labels.append(address, to: &rows) }
+
+    /// The function's name and the offset; nil where no function is known.
+    func name(_ address: UInt64) -> String? { FunctionNames.name(address, lookup) }
+
+    private static func name(_ address: UInt64, _ lookup: SymbolLookup?) -> String? {
+        guard let lookup, let (name, offset) = lookup.symbol(lookup.find(address)) else { return nil }
+        let cut =
+            name.unicodeScalars.count > scalarLimit
+            ? String(String.UnicodeScalarView(name.unicodeScalars.prefix(scalarLimit - 1))) + "…" : name
+        return offset == 0 ? cut : "\(cut)+\(RowText.hex(offset))"
+    }
+
+    /// Whether a jump goes to the beginning of another function: not of a part that the compiler split off.
+    mutating func isTailCall(from: UInt64, to: UInt64) -> Bool {
+        guard hasSymbols else { return false }
+        let edge = Edge(from: from, to: to)
+        if let known = jumps[edge] { return known }
+        if jumps.count >= FunctionNames.limit { jumps = [:] }
+        let result = isOtherFunction(from: from, to: to)
+        jumps[edge] = result
+        return result
+    }
+
+    private mutating func isOtherFunction(from: UInt64, to: UInt64) -> Bool {
+        guard entry(of: to) == to, entry(of: from) != to, let target = name(to) else { return false }
+        let source = name(entry(of: from)) ?? ""
+        return FunctionNames.whole(source) != FunctionNames.whole(target)
+    }
+
+    /// `foo` of `foo.cold`, `foo.part.0`.
+    private static func whole(_ name: String) -> Substring { name.prefix { $0 != "." } }
+}

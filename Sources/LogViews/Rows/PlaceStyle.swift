@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+import Symbolize
+
+/// How the name of an address stands in a row.
+enum PlaceStyle {
+    /// ` <foo+0x12>`, ` <inlined+0x4 @ foo+0x12>`; with `lines` ` <foo+0x12 file.c:33>`. Nothing where it is unknown.
+    case text(lines: Bool)
+    /// ` <foo+18>`, ` <inlined+4 @ foo+18>`: the innermost inlined function, and the one whose code it stands in.
+    case inline(lines: Bool)
+    /// ` foo+0x12 (file)`, as perf script prints it; ` [unknown] ([unknown])` where nothing is known.
+    case perf
+    /// An object, or `null`.
+    case json
+    /// Two fields: the name and the source line.
+    case csv
+
+    /// The words for one address, at most `PlaceCache.lengthLimit` bytes: of what is longer, names and inline chain are
+    /// shortened.
+    func render(_ place: Symbolized?) -> String {
+        let whole = words(place)
+        return whole.utf8.count <= PlaceCache.lengthLimit ? whole : words(place.map(PlaceStyle.shortened))
+    }
+
+    private func words(_ place: Symbolized?) -> String {
+        switch self {
+        case .text(let lines):
+            guard let place, !place.label.isEmpty else { return "" }
+            guard lines, let source = place.sourcePlace else { return " <\(place.label)>" }
+            return " <\(place.label) \(source)>"
+        case .inline(let lines):
+            guard let place, !place.label.isEmpty else { return "" }
+            let source = lines ? place.sourcePlace.map { " \($0)" } ?? "" : ""
+            return " <\(PlaceStyle.innermostAndOutermost(place))\(source)>"
+        case .perf:
+            guard let place else { return " [unknown] ([unknown])" }
+            return " \(place.symbol.map { "\($0)+\(RowText.hex(place.offset))" } ?? "[unknown]") (\(place.module))"
+        case .json:
+            return place.map(PlaceStyle.json) ?? "null"
+        case .csv:
+            return "\(RowText.csv(place?.label ?? "")),\(RowText.csv(place?.sourcePlace ?? ""))"
+        }
+    }
+
+    /// `inlined+4 @ foo+18`, decimal as in gdb.
+    private static func innermostAndOutermost(_ place: Symbolized) -> String {
+        func name(_ name: String, _ offset: UInt64) -> String { offset == 0 ? name : "\(name)+\(offset)" }
+        var parts: [String] = []
+        if let inner = place.frames.first, inner.isInlined { parts.append(name(inner.function, inner.offset ?? 0)) }
+        if let symbol = place.symbol {
+            parts.append(name(symbol, place.offset))
+        } else if let function = place.frames.last, !function.isInlined {
+            parts.append(name(function.function, function.offset ?? 0))
+        }
+        return parts.joined(separator: " @ ")
+    }
+
+    /// ` <foo+18>` as gdb names an address; with `lines` ` <foo+18 at file.c:33>`, its `set print symbol-filename on`.
+    static func gdb(_ symbolizer: Symbolizer, _ address: UInt64, lines: Bool) -> String {
+        guard var name = symbolizer.debuggerName(address) else { return "" }
+        if name.name.utf8.count > PlaceCache.lengthLimit / 2 { name.name = cut(name.name) }
+        guard lines, let place = symbolizer.symbolize(address).map(shortened), let source = place.sourcePlace else {
+            return " <\(name)>"
+        }
+        return " <\(name) at \(source)>"
+    }
+
+    /// At most 24 frames, and at most 160 characters of each name.
+    private static func shortened(_ place: Symbolized) -> Symbolized {
+        var result = place
+        result.module = cut(place.module)
+        result.symbol = place.symbol.map(cut)
+        result.frames = (place.frames.count <= 24 ? place.frames : place.frames.prefix(23) + place.frames.suffix(1)).map
+        {
+            var frame = $0
+            frame.function = cut(frame.function)
+            frame.file = frame.file.map(cut)
+            return frame
+        }
+        return result
+    }
+
+    private static func cut(_ text: String) -> String {
+        text.unicodeScalars.count <= 160
+            ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(159))) + "…"
+    }
+
+    private static func json(_ place: Symbolized) -> String {
+        let frames = place.frames.map { frame in
+            "{\"function\":\(RowText.json(frame.function)),\"file\":\(frame.file.map(RowText.json) ?? "null"),"
+                + "\"line\":\(frame.line),\"inlined\":\(frame.isInlined)}"
+        }
+        return "{\"module\":\(RowText.json(place.module)),\"symbol\":\(place.symbol.map(RowText.json) ?? "null"),"
+            + "\"offset\":\"\(place.offset)\",\"frames\":[\(frames.joined(separator: ","))]}"
+    }
+}

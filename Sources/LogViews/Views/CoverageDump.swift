@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import BranchAnalysis
+import Formatting
+import LogFormat
+import Symbolize
+
+/// `bts-dump --coverage`: functions and lines that were reached and how often, all vCPUs and all inputs together.
+///
+///     lcov   a tracefile, as `lcov` and `genhtml` read it
+///     text   a table of functions: how often entered, lines with code, lines reached, share, name, place
+///     jsonl  {"kind":"function","name":"foo","file":"a.c","line":12,"count":"40","lines":5,"reached":4}
+///            {"kind":"line","file":"a.c","line":13,"count":"1000"}
+///     csv    kind,file,line,name,count,lines,reached
+public struct CoverageDump: BranchView, ~Copyable {
+    /// The version of the row formats; goes up when a field changes its meaning or goes away.
+    public static let schemaVersion = 1
+
+    public enum Form: Sendable {
+        case lcov
+        case rows(RowFormat)
+    }
+
+    private var stretches: StretchCounts
+    private var paths: [String] = []
+    private let symbolizer: Symbolizer
+    private let machine: UInt16?
+    private let form: Form
+    private let order: CountOrder
+
+    /// - Parameters:
+    ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
+    ///   - order: of the functions in the table and the other rows.
+    ///   - limit: more distinct stretches than this are not counted.
+    public init(
+        _ symbolizer: Symbolizer, machine: UInt16?, form: Form, order: CountOrder, limit: Int = 1 << 22
+    ) {
+        self.symbolizer = symbolizer
+        self.machine = machine
+        self.form = form
+        self.order = order
+        stretches = StretchCounts(limit: limit)
+    }
+
+    public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
+
+    public mutating func begin(vcpu: UInt16) { stretches.begin() }
+
+    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { stretches.add(batch, range) }
+
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        stretches.add(batch, range, counts: false)
+    }
+
+    public mutating func end(vcpu: UInt16) { stretches.end() }
+
+    /// Prints everything. Throws the exit status 2 behind it when there was more than can be counted.
+    public mutating func finish() throws {
+        let coverage = try Coverage(stretches, symbolizer, machine: machine)
+        switch form {
+        case .lcov: LcovWriter.write(coverage)
+        case .rows(let format): CoverageRows(format: format, order: order).write(coverage, paths: paths)
+        }
+        let (lines, functions) = (coverage.lineTotals, coverage.functionTotals)
+        Diagnostics.note(
+            "\(functions.reached) of \(functions.all) functions and \(lines.reached) of \(lines.all) lines were reached"
+        )
+        if coverage.outside > 0 {
+            Diagnostics.note(
+                "\(coverage.outside) of \(coverage.outside + coverage.counted + coverage.contradicted) stretches between "
+                    + "branches ran where no --symbols file has code")
+        }
+        if coverage.contradicted > 0 {
+            Diagnostics.warning(
+                "\(coverage.contradicted) stretches between branches cannot have been run as the files' code stands, and are "
+                    + "not counted")
+        }
+        guard stretches.leftOut > 0 else { return }
+        Diagnostics.error(
+            "there are more than \(stretches.limit) distinct stretches; \(stretches.leftOut) that came when these were full "
+                + "are not counted: choose a part with --range")
+        throw ToolStatus.trouble
+    }
+}

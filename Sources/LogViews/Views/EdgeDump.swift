@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import BranchAnalysis
+import Formatting
+import LogFormat
+import Symbolize
+
+/// `--sort`: the order of rows with counts.
+public enum CountOrder: String, CaseIterable, Sendable {
+    /// The highest count first.
+    case count
+    /// By address; by file and line.
+    case address
+}
+
+/// `bts-dump --edges`: the distinct branches and how often each was taken, all vCPUs and all inputs together.
+///
+///     text   1234  0xffffffff81000010 <foo+0x10> -> 0xffffffff81000400 <bar>  call!
+///     jsonl  {"count":"1234","from":"0x…","to":"0x…","label":"call","static":true,"discontinuity":false,
+///             "fromPlace":{…},"toPlace":{…}}
+///     csv    count,from,to,label,static,discontinuity[,from_symbol,from_source,to_symbol,to_source]
+///
+/// Branches are distinct when they differ in from, to or class, `!` included.
+public struct EdgeDump: BranchView, ~Copyable {
+    /// The version of the row formats; goes up when a field changes its meaning or goes away.
+    public static let schemaVersion = 1
+
+    private var edges: PairCounts
+    private var paths: [String] = []
+    private var rows: BranchRows
+    private let format: RowFormat
+    private let order: CountOrder
+
+    /// - Parameters:
+    ///   - lines: in text, source lines beside the names.
+    ///   - limit: more distinct branches than this are not counted.
+    public init(
+        format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle, lines: Bool, order: CountOrder,
+        limit: Int = 1 << 22
+    ) {
+        self.format = format
+        self.order = order
+        edges = PairCounts(limit: limit)
+        rows = BranchRows(format: format, symbolizer: symbolizer, style: style, lines: lines)
+    }
+
+    public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
+
+    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        let first = range.lowerBound
+        edges.add(
+            first: batch.from + first, second: batch.to + first, tags: batch.label + first, count: range.count)
+    }
+
+    /// Prints the rows. Throws the exit status 2 behind them when there were more distinct branches than can be counted.
+    public mutating func finish() throws {
+        var pairs = edges.pairs()
+        if order == .count {
+            pairs.sort {
+                $0.count != $1.count
+                    ? $0.count > $1.count : ($0.first, $0.second, $0.tag) < ($1.first, $1.second, $1.tag)
+            }
+        }
+        if format == .jsonl {
+            let logs = paths.map(RowText.json).joined(separator: ",")
+            Output.standard.line(
+                "{\"schema\":\"bts-dump edges\",\"version\":\(EdgeDump.schemaVersion),\"logs\":[\(logs)]}")
+        }
+        rows.writeEdges(pairs)
+        rows.finish()
+        guard edges.leftOut > 0 else { return }
+        Diagnostics.error(
+            "there are more than \(edges.limit) distinct branches; \(edges.leftOut) branches, of those that came first when "
+                + "these were full, are not among the rows (whose counts are right): choose a part with --range")
+        throw ToolStatus.trouble
+    }
+}

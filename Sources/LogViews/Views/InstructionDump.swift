@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import BranchAnalysis
+import Formatting
+import LogFormat
+import MachineCode
+import Symbolize
+
+/// `bts-dump --instructions`: the instructions between branches, disassembled from the files of `--symbols`. Rows are those
+/// of ``InstructionRows``.
+public struct InstructionDump: BranchView, ~Copyable {
+    /// The version of the row format; goes up when a field changes its meaning or goes away.
+    public static let schemaVersion = 1
+
+    private var printer: InstructionPrinter
+    private let code: CodeMap
+    private let disassembler: Disassembler
+    private let isJSON: Bool
+
+    /// Reads the code of the symbolizer's files; warns of those that have none.
+    ///
+    /// - Parameters:
+    ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
+    ///   - lines: in text, source lines beside the names.
+    ///   - functions: only instructions here; all when empty.
+    public init(
+        _ symbolizer: Symbolizer, machine: UInt16?, isJSON: Bool, lines: Bool, syntax: Disassembler.Syntax,
+        functions: AddressRanges = AddressRanges([])
+    ) throws {
+        let disassembler = try Disassembler(syntax: syntax)
+        var (code, warnings) = CodeMap.of(symbolizer.modules, machine: machine)
+        for warning in warnings { Diagnostics.warning(warning.description) }
+        try code.findPatchSites(disassembler)
+        let style = InstructionRows.Style(isJSON: isJSON, showsVCPU: false, hasIcount: false, widths: (1, 1))
+        let words = InstructionWords(
+            code: code, disassembler: disassembler, symbolizer: symbolizer,
+            style: isJSON ? .json : .text(lines: lines), isJSON: isJSON)
+        printer = InstructionPrinter(
+            InstructionWalk(hasIcount: false, code, disassembler),
+            InstructionRows(style, words, symbolizer, lines: lines), hasLabels: false, functions: functions)
+        self.code = code
+        self.disassembler = disassembler
+        self.isJSON = isJSON
+    }
+
+    public mutating func begin(_ input: ViewInput) {
+        printer.begin(input, InstructionWalk(hasIcount: input.hasIcount, code, disassembler))
+        if isJSON {
+            Output.standard.line(
+                input.header(schema: "bts-dump instructions", version: InstructionDump.schemaVersion))
+        } else if let heading = input.heading {
+            Output.standard.line(heading)
+        }
+    }
+
+    public mutating func begin(vcpu: UInt16) { printer.begin(vcpu: vcpu) }
+
+    /// The stretches that these branches end.
+    public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        for index in range { printer.add(batch, index, isWanted: true) }
+    }
+
+    /// The stretches that these branches end, not shown.
+    public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        for index in range { printer.add(batch, index, isWanted: false) }
+    }
+
+    public mutating func finish() { printer.finish() }
+}

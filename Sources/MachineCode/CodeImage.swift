@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CElfutils
+import Symbolize
+
+/// The code of one ELF file as it stands in the file, mapped. Addresses are the file's own.
+final class CodeImage: Sendable {
+    /// A stretch of code whose bytes are in the file.
+    struct Part {
+        var range: Range<UInt64>
+        /// As many bytes as the range has addresses.
+        var bytes: Bytes
+    }
+
+    let path: String
+    /// Ascending, none in another.
+    let parts: [Part]
+    /// ELF class: how the file's code runs, but for stretches that bring the processor there.
+    let mode: CodeMode
+    /// The lowest address of a loaded segment; of the code in a file without segments.
+    let lowestSegment: UInt64
+    private let file: MappedFile
+
+    /// Opens a linked file. Throws `.noCode` for a file that has none: a separate debug file.
+    init(path: String, machine: UInt16?) throws(SymbolError) {
+        let image = try ELFImage(path: path, machine: machine)
+        guard image.machine == UInt16(EM_X86_64) || image.machine == UInt16(EM_386) else {
+            throw SymbolError(file: path, kind: .wrongMachine(expected: UInt16(EM_X86_64), found: image.machine))
+        }
+        let parts = CodeImage.disjoint(CodeImage.sections(image) ?? CodeImage.segments(image))
+        guard !parts.isEmpty else { throw SymbolError(file: path, kind: .noCode) }
+        self.path = path
+        self.parts = parts
+        lowestSegment = image.lowestSegment ?? parts[0].range.lowerBound
+        mode = gelf_getclass(image.handle) == Int32(ELFCLASS32) ? .bits32 : .bits64
+        file = image.file
+    }
+
+    /// The code from an address of the file's on; nothing where it has none.
+    func bytes(at address: UInt64) -> Bytes {
+        var (low, high) = (0, parts.count)
+        while low < high {
+            let middle = (low &+ high) / 2
+            if parts[middle].range.upperBound <= address { low = middle &+ 1 } else { high = middle }
+        }
+        guard low < parts.count, parts[low].range.contains(address) else { return .empty }
+        return parts[low].bytes.from(address &- parts[low].range.lowerBound)
+    }
+
+    /// Executable sections; `nil` when the file has no executable sections at all.
+    private static func sections(_ image: ELFImage) -> [Part]? {
+        let wanted = UInt64(SHF_ALLOC | SHF_EXECINSTR)
+        var parts: [Part] = []
+        var isThere = false
+        ELFImage.forEachSection(image.handle) { section in
+            let header = section.header
+            guard header.sh_flags & wanted == wanted else { return }
+            isThere = true
+            // Compressed sections are never loaded, whatever their flags say.
+            guard header.sh_type != UInt32(SHT_NOBITS), header.sh_flags & UInt64(SHF_COMPRESSED) == 0 else { return }
+            if let part = part(header.sh_addr, header.sh_offset, header.sh_size, image.file) { parts.append(part) }
+        }
+        return isThere ? parts : nil
+    }
+
+    /// Executable segments of a file without section headers.
+    private static func segments(_ image: ELFImage) -> [Part] {
+        ELFImage.segments(image.handle).filter { $0.p_type == UInt32(PT_LOAD) && $0.p_flags & UInt32(PF_X) != 0 }
+            .compactMap { part($0.p_vaddr, $0.p_offset, min($0.p_filesz, $0.p_memsz), image.file) }
+    }
+
+    private static func part(_ address: UInt64, _ offset: UInt64, _ size: UInt64, _ file: MappedFile) -> Part? {
+        let (end, overflow) = address.addingReportingOverflow(size)
+        guard size > 0, !overflow, let bytes = file.bytes.slice(offset, size) else { return nil }
+        return Part(range: address..<end, bytes: bytes)
+    }
+
+    /// In ascending order; of parts that overlap (damaged files) the earlier one holds.
+    private static func disjoint(_ parts: [Part]) -> [Part] {
+        var result: [Part] = []
+        var end: UInt64 = 0
+        for part in parts.sorted(by: {
+            ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
+        }) {
+            let low = max(part.range.lowerBound, end)
+            guard low < part.range.upperBound else { continue }
+            result.append(
+                Part(range: low..<part.range.upperBound, bytes: part.bytes.from(low &- part.range.lowerBound)))
+            end = part.range.upperBound
+        }
+        return result
+    }
+}
