@@ -28,6 +28,15 @@ public enum Diagnostics {
 
     public static func error(_ message: String) { raw("\(toolName): error: \(message)") }
     public static func warning(_ message: String) { raw("\(toolName): warning: \(message)") }
+    /// Prints a notice of a library.
+    public static func report(_ notice: Notice) {
+        switch notice.severity {
+        case .note: note(notice.text)
+        case .warning: warning(notice.text)
+        case .error: error(notice.text)
+        }
+    }
+
     public static func note(_ message: String) { raw("\(toolName): \(message)") }
 
     /// One line, as it is. Written whole, so that lines of two processes do not mix.

@@ -6,7 +6,7 @@
 ///
 /// A reader that went away (`| head`) ends the tool quietly with status 0; any other failure to write (a full disk)
 /// is an error with status 2, never silence. Not for use from two threads at once.
-public final class Output: @unchecked Sendable {
+public final class Output: TextSink, @unchecked Sendable {
     /// The process's standard output.
     public static let standard = Output(descriptor: STDOUT_FILENO)
 
@@ -23,17 +23,6 @@ public final class Output: @unchecked Sendable {
 
     /// Whether somebody looks at the output as it comes.
     public var isTerminal: Bool { isatty(descriptor) == 1 }
-
-    public func write(_ text: String) {
-        var text = text
-        text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
-    }
-
-    /// The text and a newline.
-    public func line(_ text: String) {
-        write(text)
-        write("\n")
-    }
 
     public func write(_ bytes: UnsafeRawBufferPointer) {
         // Much at once is not copied first.
