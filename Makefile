@@ -47,8 +47,9 @@ test-qemu: deps ## the tests that record and replay real guests under QEMU
 test-qemu10: deps ## the tests with QEMU 10.0 (make qemu10)
 	@scripts/test qemu10
 
-lint: ## formatting of the Swift sources
+lint: ## formatting of the Swift sources; C files that use each other in a circle
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+	@scripts/c-layers
 
 bench: build plugin guests ## speeds, beside C, cmp and QEMU alone
 	@Benchmarks/run

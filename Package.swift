@@ -1,6 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+let warningsAsErrors: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
+
 let package = Package(
     name: "tt-analyze",
     products: [
@@ -31,7 +33,7 @@ let package = Package(
         // The log: layout, writer (C), reader (Swift).
         .target(
             name: "CTTLog",
-            cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])],
+            cSettings: warningsAsErrors,
             linkerSettings: [.linkedLibrary("zstd"), .linkedLibrary("pthread")]),
         .target(name: "LogFormat", dependencies: ["CTTLog", "Formatting"]),
 
@@ -63,7 +65,7 @@ let package = Package(
         .target(
             name: "CQEMUPlugin", dependencies: ["CTTLog"], path: "hypervisor/qemu/plugin",
             sources: ["decode.c", "transitions.c", "options.c"], publicHeadersPath: ".",
-            cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])]),
+            cSettings: warningsAsErrors),
 
         // Guests, recorded and replayed.
         .target(name: "ReplaySession", dependencies: ["LogFormat", "Formatting"]),
@@ -100,7 +102,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["LogFormat", "CTTLog"], path: "Tests/Support"),
         .executableTarget(
             name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
-            cSettings: [.unsafeFlags(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"])]),
+            cSettings: warningsAsErrors),
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog", "TestSupport"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
@@ -129,5 +131,6 @@ let package = Package(
                 "MachineCode",
             ]),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
 )

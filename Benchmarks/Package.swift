@@ -5,7 +5,9 @@ let package = Package(
     name: "Benchmarks",
     dependencies: [.package(name: "tt-analyze", path: "..")],
     targets: [
-        .target(name: "CDecodePeer", cSettings: [.unsafeFlags(["-std=c11", "-O2"])]),
+        .target(
+            name: "CDecodePeer",
+            cSettings: [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]),
         .executableTarget(
             name: "decode-bench",
             dependencies: [
@@ -23,5 +25,6 @@ let package = Package(
                 .product(name: "TestSupport", package: "tt-analyze"),
             ]),
     ],
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
 )

@@ -139,15 +139,3 @@ ttlog_writer *ttlog_writer_append(const char *path, ttlog_error *error) {
     ttlog_writer_free(writer);
     return NULL;
 }
-
-int ttlog_close_appended(ttlog_writer *writer, ttlog_error *error) {
-    ttlog_track_finish(&writer->tracks[0], 0);
-    int code = ttlog_queue_drain(writer);
-    if (code == 0 && writer->sink.offset != writer->append_begin)
-        code = ttlog_sink_directory(&writer->sink, ttlog_writer_lost(writer), 0);
-    if (code == 0)
-        return 0;
-    while (ftruncate(writer->sink.fd, (off_t)writer->append_begin) != 0 && errno == EINTR)
-        ;
-    return ttlog_fail(error, code, "%s: cannot append to the log; it is as it was", writer->path);
-}

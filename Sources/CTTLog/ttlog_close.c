@@ -18,19 +18,6 @@ static void use_reserve(ttlog_writer *writer) {
     writer->error = 0;
 }
 
-void ttlog_write_lost(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, uint64_t records, uint64_t clock) {
-    const uint64_t words[3] = {stream, records, clock};
-    const ttlog_event event = {
-        .kind = TTLOG_EVENT_LOST,
-        .validity = TTLOG_VALID_VALUE,
-        .info = vcpu,
-        .clock = clock,
-        .payload_length = sizeof(words),
-        .payload = words,
-    };
-    (void)ttlog_write_meta(writer, &event);
-}
-
 static void write_losses(ttlog_writer *writer) {
     for (uint32_t i = 1; i < writer->track_count; i++) {
         const struct ttlog_track *track = &writer->tracks[i];
@@ -81,12 +68,25 @@ static int close_created(ttlog_writer *writer, ttlog_error *error) {
     return 0;
 }
 
+/* Appended chunks, and a directory of them. A failure leaves the log as it was. */
+static int close_appended(ttlog_writer *writer, ttlog_error *error) {
+    ttlog_track_finish(&writer->tracks[0], 0);
+    int code = ttlog_queue_drain(writer);
+    if (code == 0 && writer->sink.offset != writer->append_begin)
+        code = ttlog_sink_directory(&writer->sink, ttlog_writer_lost(writer), 0);
+    if (code == 0)
+        return 0;
+    while (ftruncate(writer->sink.fd, (off_t)writer->append_begin) != 0 && errno == EINTR)
+        ;
+    return ttlog_fail(error, code, "%s: cannot append to the log; it is as it was", writer->path);
+}
+
 int ttlog_writer_close(ttlog_writer *writer, ttlog_error *error) {
     if (error != NULL)
         *error = (ttlog_error){0};
     int result = 0;
     if (getpid() == writer->owner)
-        result = writer->appending ? ttlog_close_appended(writer, error) : close_created(writer, error);
+        result = writer->appending ? close_appended(writer, error) : close_created(writer, error);
     ttlog_writer_free(writer);
     return result;
 }

@@ -130,14 +130,21 @@ struct ttlog_writer {
     uint64_t synced_ns;
 };
 
-/* ttlog_encode_*.c */
+/* Each file calls only files that are declared above it (scripts/c-layers checks this). */
+
+/* ttlog_status.c: ttlog_writer.h */
+
+/* ttlog_columns.c */
 size_t ttlog_gather_columns(uint8_t *body, uint8_t *const *regions, const size_t *sizes, int columns);
+
+/* ttlog_encode_*.c */
 size_t ttlog_event_units(size_t payload_length, size_t private_length);
 
 /* ttlog_file.c: files, locks, errors. */
 int ttlog_fail(ttlog_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int ttlog_lock_file(int fd);
 void ttlog_unlock_file(int fd);
+int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset);
 int ttlog_write_all(int fd, const void *bytes, size_t size, uint64_t offset);
 int ttlog_preallocate(int fd, uint64_t size);
 uint64_t ttlog_monotonic_ns(void);
@@ -164,14 +171,29 @@ int ttlog_queue_drain(ttlog_writer *writer);
 int ttlog_wait_free(ttlog_writer *writer, struct ttlog_slot *slot);
 int ttlog_write_kept(ttlog_writer *writer);
 
-/* ttlog_create.c */
+/* ttlog_setup.c: what creating and appending share. */
 ttlog_writer *ttlog_writer_allocate(const char *path);
 void ttlog_writer_free(ttlog_writer *writer);
 int ttlog_open_log(ttlog_writer *writer, int create, ttlog_error *error);
 int ttlog_set_up_tracks(ttlog_writer *writer);
 size_t ttlog_largest_body(const ttlog_writer *writer);
 
-/* ttlog_scan.c: what stands in a log that was written before. */
+/* ttlog_track.c: records to slots. */
+struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_t vcpu);
+int ttlog_track_open_slot(struct ttlog_track *track, uint64_t clock);
+void ttlog_track_close_slot(struct ttlog_track *track, uint32_t tail_flags);
+void ttlog_track_count_lost(struct ttlog_track *track, uint64_t records);
+int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event);
+void ttlog_track_finish(struct ttlog_track *track, uint64_t end_clock);
+
+/* ttlog_lane.c: branches to slots. */
+void ttlog_lane_close_slot(ttlog_lane *lane, uint32_t tail_flags);
+
+/* ttlog_writer.c: events, meta records, epochs. */
+void ttlog_write_lost(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, uint64_t records, uint64_t clock);
+void ttlog_vcpu_finish(ttlog_writer *writer, uint16_t vcpu);
+
+/* ttlog_scan.c: the contents of an existing log. */
 struct ttlog_scan_entry {
     uint64_t offset;
     uint64_t cell;
@@ -186,32 +208,45 @@ struct ttlog_scan {
     uint64_t size; /* of the file */
     struct ttlog_scan_entry *entries; /* chunks, without directories, in file order */
     size_t count, capacity;
-    uint64_t end;          /* behind the last intact chunk or trailer */
+    uint64_t end;          /* after the last intact chunk or trailer */
     uint64_t last_trailer; /* 0: none */
     uint32_t trailer_flags;
-    uint64_t lost;         /* as the last trailer has it */
+    uint64_t lost;         /* in the last trailer */
     uint64_t records;      /* events, accesses and meta records in all chunks */
-    uint64_t ticket_end;   /* as far as chunk headers say, no ticket is as large */
+    uint64_t ticket_end;   /* according to the chunk headers, every ticket is smaller */
     uint32_t directories;
     uint8_t uses_zstd;
 };
 
 int ttlog_scan_log(struct ttlog_scan *scan);
 int ttlog_scan_header(const struct ttlog_scan *scan, size_t index, struct ttlog_chunk_header *header);
-int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset);
+
+/* ttlog_left_open.c: the open file that a dead writer left. */
+struct ttlog_found_slot {
+    struct ttlog_slot_descriptor descriptor;
+    struct ttlog_slot_header header;
+    uint32_t units;     /* of whole records, never 0 */
+    uint64_t end_clock; /* branches: one past the last record's clock; events: the last record's clock */
+};
+
+struct ttlog_left_open {
+    const struct ttlog_file_header *log;
+    int fd;                          /* -1: there is no open file of this log */
+    struct ttlog_open_header header; /* zeros without an open file */
+    struct ttlog_found_slot *slots;  /* those in use, by stream and vCPU in the order of their records */
+    size_t slot_count;
+    void *units; /* the records of one slot */
+};
+
+int ttlog_left_open_read(struct ttlog_left_open *left_open, const char *path);
+int ttlog_left_read_units(struct ttlog_left_open *left_open, const struct ttlog_found_slot *slot);
+void ttlog_left_open_free(struct ttlog_left_open *left_open);
+int ttlog_has_open_file(const ttlog_writer *writer);
+unsigned ttlog_cell_shift(const struct ttlog_file_header *log, uint8_t stream);
 
 /* ttlog_recover.c */
-int ttlog_has_open_file(const ttlog_writer *writer);
 int ttlog_recover(ttlog_writer *writer, struct ttlog_scan *scan, ttlog_error *error);
 
-/* ttlog_close.c, ttlog_append.c */
-void ttlog_write_lost(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, uint64_t records, uint64_t clock);
-int ttlog_close_appended(ttlog_writer *writer, ttlog_error *error);
-
-/* ttlog_writer.c */
-void ttlog_vcpu_finish(ttlog_writer *writer, uint16_t vcpu);
-struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_t vcpu);
-int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event);
-void ttlog_track_finish(struct ttlog_track *track, uint64_t end_clock);
+/* Above them: ttlog_create.c, ttlog_append.c, ttlog_close.c (ttlog_writer.h). */
 
 #endif

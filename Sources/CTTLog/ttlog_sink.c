@@ -16,18 +16,6 @@ static size_t align_chunk(size_t size) {
     return (size + TTLOG_CHUNK_ALIGNMENT - 1) / TTLOG_CHUNK_ALIGNMENT * TTLOG_CHUNK_ALIGNMENT;
 }
 
-size_t ttlog_gather_columns(uint8_t *body, uint8_t *const *regions, const size_t *sizes, int columns) {
-    uint8_t *place = body + (size_t)columns * sizeof(uint32_t);
-    for (int column = 0; column < columns; column++) {
-        uint32_t size = (uint32_t)sizes[column];
-        memcpy(body + (size_t)column * sizeof(size), &size, sizeof(size));
-        if (place != regions[column])
-            memmove(place, regions[column], size);
-        place += size;
-    }
-    return (size_t)(place - body);
-}
-
 /* Returns errno. */
 int ttlog_sink_prepare(struct ttlog_sink *sink, size_t body_bound, int level) {
     sink->image_size = align_chunk(TTLOG_CHUNK_HEADER_SIZE + body_bound);

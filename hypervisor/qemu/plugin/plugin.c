@@ -6,11 +6,13 @@
 
 #include "accesses.h"
 #include "api.h"
+#include "blocks.h"
 #include "causes.h"
 #include "check.h"
 #include "decode.h"
 #include "options.h"
 #include "recorder.h"
+#include "session.h"
 
 /* What is asked of every block; set once at installation. */
 static struct {
@@ -24,32 +26,32 @@ static struct {
 
 static void on_block_branches(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_BRANCHES);
+    ttd_blocks_enter(&ttd_recorder, userdata, TTD_VARIANT_BRANCHES);
 }
 
 static void on_block_clock(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_CLOCK);
+    ttd_blocks_enter(&ttd_recorder, userdata, TTD_VARIANT_CLOCK);
 }
 
 static void on_block_oracle(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    ttd_recorder_enter(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
+    ttd_blocks_enter(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
 }
 
 static void on_shared_block_branches(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_BRANCHES);
+    ttd_blocks_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_BRANCHES);
 }
 
 static void on_shared_block_clock(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_CLOCK);
+    ttd_blocks_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_CLOCK);
 }
 
 static void on_shared_block_oracle(unsigned vcpu, void *userdata) {
     (void)vcpu;
-    ttd_recorder_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
+    ttd_blocks_enter_shared(&ttd_recorder, userdata, TTD_VARIANT_ORACLE);
 }
 
 static void describe_end(struct ttd_block *block, uint64_t address, uint64_t size,
@@ -100,7 +102,7 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
             describe_end(block, address, size, &decoded);
             if (decoded.reads_target && ttd_recorder.corrects) {
                 block->reads_target = 1;
-                ttd_recorder_watch_target(insn);
+                ttd_blocks_watch_target(insn);
             }
         }
         bool accesses = wanted.access && decoded.access_kind != 0;
@@ -148,13 +150,13 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
 static void on_vcpu_start(qemu_plugin_id_t id, unsigned vcpu) {
     (void)id;
     if (vcpu == 0) {
-        ttd_recorder_start_vcpu();
+        ttd_session_start_vcpu();
     }
 }
 
 static void on_flush(qemu_plugin_id_t id) {
     (void)id;
-    ttd_recorder_flush();
+    ttd_session_flush();
     ttd_check_flush();
 }
 
@@ -164,7 +166,7 @@ static void on_exit(qemu_plugin_id_t id, void *userdata) {
     if (wanted.check) {
         ttd_check_report();
     }
-    ttd_recorder_finish();
+    ttd_session_finish();
 }
 
 static uint64_t features(const struct ttd_options *options) {
@@ -223,7 +225,7 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
     if (!options.writer.recorder_name) {
         options.writer.recorder_name = "qemu, ttd plugin 0.1";
     }
-    ttd_recorder_start(&options);
+    ttd_session_start(&options);
 
     wanted.access = options.access;
     wanted.mmio = options.mmio;

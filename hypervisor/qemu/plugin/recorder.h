@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * recorder.h - the state of the one recording in this process, and how records leave it. The functions that run at
- * every block stand here, inline; the rest in recorder.c.
+ * every block are inline here; the others are in recorder.c.
  *
- * Threads: everything but ttd_recorder_finish is called by the vCPU's thread (or while it is stopped). Finish comes
- * from whichever thread ends the process, possibly while the guest still runs: it first makes sure that the vCPU's
- * thread is outside of the writer and stays outside.
+ * Threads: the vCPU's thread calls everything here (another thread does so only while the vCPU is stopped). The thread
+ * that ends the process closes the log (session.h), possibly while the guest still runs: it first makes sure that the
+ * vCPU's thread is outside of the writer and stays outside.
  */
 #ifndef TTD_RECORDER_H
 #define TTD_RECORDER_H
@@ -14,11 +14,7 @@
 #include <stdint.h>
 
 #include "ttlog_writer.h"
-#include "accesses.h"
 #include "arena.h"
-#include "options.h"
-#include "qemu_plugin_api.h"
-#include "state.h"
 #include "transitions.h"
 
 #define TTD_BLOCK_INSTRUCTIONS_MAX 512 /* QEMU's TCG_MAX_INSNS */
@@ -74,23 +70,10 @@ static inline uint64_t ttd_recorder_icount(void) {
     return *ttd_recorder.counter;
 }
 
-/* The vCPU starts: from here on counters and registers are there. Called where blocks are shared. */
-void ttd_recorder_start_vcpu(void);
-
-/* Watches a near branch that reads its target from memory: see `promised`. */
-void ttd_recorder_watch_target(struct qemu_plugin_insn *insn);
-
-/* Where a shared block really stands; called at its start. */
+/* The address at which a shared block is executed. Call it at the block's start. */
 uint64_t ttd_recorder_true_address(const struct ttd_block *block);
 
-/* Creates the log. A failure is told on stderr and leaves a recorder that only counts. */
-void ttd_recorder_start(const struct ttd_options *options);
-void ttd_recorder_finish(void);
-
-/* Forgets all blocks: QEMU has dropped its translations. */
-void ttd_recorder_flush(void);
-
-/* Ends the logging because of something that makes positions unsure; the guest runs on. */
+/* Ends the logging because positions are no longer certain. The guest runs on. */
 void ttd_recorder_abandon_positions(const char *why);
 
 /* Writes an access or event record at the current clock. `payload`: the address word, if `validity` has one, then the
@@ -98,7 +81,10 @@ void ttd_recorder_abandon_positions(const char *why);
 void ttd_recorder_event(uint8_t stream, uint16_t kind, uint16_t validity, uint32_t info, uint64_t ip, uint64_t icount,
                         const uint64_t *payload, uint16_t words);
 
-/* Tells people something, on stderr. */
+/* Updates the live counters of the open file now and then, and reports the first error of the writer. */
+void ttd_recorder_publish(struct ttd_recorder *recorder, uint64_t icount);
+
+/* Prints a message for people on stderr. */
 void ttd_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Which work a block's callback has: constant in each of its variants. */
@@ -131,10 +117,6 @@ static inline void ttd_recorder_end(struct ttd_recorder *recorder) {
 /* Writes a branch that needs a new slot first. The door is open and stays so. */
 void ttd_recorder_roll(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount, uint8_t label);
 
-/* Enters a block whose address neither fall-through nor branch explains at once. */
-void ttd_recorder_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
-                               const struct ttd_block *block, enum ttd_variant variant);
-
 TTD_INLINE void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount,
                                     uint8_t label, enum ttd_variant variant) {
     if (!ttd_recorder_begin(recorder)) {
@@ -153,70 +135,6 @@ TTD_INLINE void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t from
         }
     }
     ttd_recorder_end(recorder);
-}
-
-/* A block is entered. */
-TTD_INLINE void ttd_recorder_enter(struct ttd_recorder *recorder, const struct ttd_block *block,
-                                   enum ttd_variant variant) {
-    const struct ttd_block *previous = recorder->previous;
-    uint64_t icount = recorder->icount;
-    uint64_t done = icount - recorder->entered_at;
-    recorder->previous = block;
-    recorder->entered_at = icount;
-    if (__builtin_expect(done == previous->count, 1)) {
-        if (block->address == previous->fall_through) {
-            return;
-        }
-        if (__builtin_expect(block->address == previous->target || previous->is_indirect, 1)) {
-            ttd_recorder_branch(recorder, previous->last, block->address, icount, previous->label, variant);
-            return;
-        }
-    }
-    ttd_recorder_enter_slowly(recorder, previous, done, block, variant);
-}
-
-/* Behind a branch: looks at the registers when that is due. */
-TTD_INLINE void ttd_recorder_state(struct ttd_recorder *recorder, uint64_t ip, uint64_t icount) {
-    if (__builtin_expect(recorder->lane->clock % TTD_STATE_SAMPLE == 0, 0) && recorder->digests) {
-        ttd_state_look(ip, icount);
-    }
-}
-
-/* A block is entered that QEMU may share between virtual addresses: its description holds the addresses of its first
- * execution. Fall-through and static targets are relative to the block, so they hold wherever it stands. A branch that
- * has read its target from memory was seen to do so: where the description has the same address, the block stands
- * there. Else rip tells, which takes much longer. */
-TTD_INLINE void ttd_recorder_enter_shared(struct ttd_recorder *recorder, const struct ttd_block *block,
-                                          enum ttd_variant variant) {
-    if (__builtin_expect(recorder->unsettled, 0)) {
-        ttd_accesses_settle_behind(block);
-    }
-    const struct ttd_block *previous = recorder->previous;
-    uint64_t icount = *recorder->counter;
-    uint64_t done = icount - recorder->entered_at;
-    recorder->previous = block;
-    recorder->entered_at = icount;
-    if (__builtin_expect(done == previous->count, 1)) {
-        if (block->address == previous->fall_through) {
-            return;
-        }
-        if (__builtin_expect(block->address == previous->target, 1)) {
-            uint64_t delta = recorder->delta;
-            ttd_recorder_branch(recorder, previous->last + delta, block->address + delta, icount, previous->label,
-                                variant);
-            ttd_recorder_state(recorder, block->address + delta, icount);
-            return;
-        }
-        if (previous->reads_target && block->address == recorder->promised) {
-            uint64_t from = previous->last + recorder->delta;
-            recorder->delta = 0;
-            recorder->promised = UINT64_MAX;
-            ttd_recorder_branch(recorder, from, block->address, icount, previous->label, variant);
-            ttd_recorder_state(recorder, block->address, icount);
-            return;
-        }
-    }
-    ttd_recorder_enter_slowly(recorder, previous, done, block, variant);
 }
 
 #endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Records to the slots of one stream. The guest's threads run this code.
+ */
+#include <string.h>
+
+#include "ttlog_internal.h"
+
+static uint64_t *lost_counter(ttlog_writer *writer, uint8_t stream) {
+    return &writer->open_header->lost[stream];
+}
+
+void ttlog_track_count_lost(struct ttlog_track *track, uint64_t records) {
+    track->ended = 1;
+    track->lost += records;
+    __atomic_fetch_add(lost_counter(track->writer, track->stream), records, __ATOMIC_RELAXED);
+}
+
+struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_t vcpu) {
+    if (stream == TTLOG_STREAM_META)
+        return &writer->tracks[0];
+    if (stream < TTLOG_STREAM_BRANCH || stream > TTLOG_STREAM_ACCESS || vcpu >= writer->header.vcpu_count ||
+        writer->lanes == NULL)
+        return NULL;
+    return &writer->tracks[1 + vcpu * TTLOG_TRACKS_PER_VCPU + stream - TTLOG_STREAM_BRANCH];
+}
+
+/* Hands the open slot to the sealer. */
+void ttlog_track_close_slot(struct ttlog_track *track, uint32_t tail_flags) {
+    struct ttlog_slot *slot = &track->slot[track->current];
+    track->is_open = 0;
+    track->ordinal += track->records;
+    slot->header->flags |= tail_flags;
+    ttlog_queue_slot(track->writer, slot);
+}
+
+/* Opens the other slot for records of the cell at clock. Returns -1 when the logging has ended. */
+int ttlog_track_open_slot(struct ttlog_track *track, uint64_t clock) {
+    uint8_t next = track->current ^ 1;
+    struct ttlog_slot *slot = &track->slot[next];
+    if (track->ended || ttlog_wait_free(track->writer, slot) != 0)
+        return -1;
+    int is_meta = track->stream == TTLOG_STREAM_META;
+    uint64_t cell = is_meta ? 0 : clock >> track->cell_shift;
+    int first_of_epoch = !track->has_cell;
+    track->part = track->has_cell && track->cell == cell ? track->part + 1 : 0;
+    track->cell = cell;
+    track->has_cell = 1;
+
+    uint32_t flags = 0;
+    if (!is_meta && track->epoch_clock >> track->cell_shift == cell && track->epoch_clock != cell << track->cell_shift)
+        flags |= TTLOG_CHUNK_PARTIAL_HEAD;
+    if (first_of_epoch && track->epoch > 0)
+        flags |= TTLOG_CHUNK_GAP_BEFORE;
+    struct ttlog_slot_header *header = slot->header;
+    header->cell = cell;
+    header->epoch = track->epoch;
+    header->part = track->part;
+    header->flags = flags;
+    header->first_ordinal = track->ordinal;
+    header->clock_first = clock;
+    track->current = next;
+    track->is_open = 1;
+    track->records = track->units = track->payload = 0;
+    return 0;
+}
+
+/* Stores how many units of the open slot count. Everything stored before is seen by whoever sees this. */
+static void commit_units(struct ttlog_track *track) {
+    uint64_t *commit = &track->slot[track->current].header->commit;
+    uint64_t generation = *commit >> 32;
+    __atomic_store_n(commit, generation << 32 | track->units, __ATOMIC_RELEASE);
+}
+
+/* Does the record still belong into the open slot's chunk? */
+static int fits(const struct ttlog_track *track, const ttlog_event *event) {
+    return (track->stream == TTLOG_STREAM_META || event->clock >> track->cell_shift == track->cell) &&
+           track->records < track->record_max &&
+           track->payload + event->payload_length <= TTLOG_EVENT_CHUNK_PAYLOAD_MAX;
+}
+
+static void store_event(struct ttlog_track *track, const ttlog_event *event, uint16_t validity, uint64_t ticket) {
+    struct ttlog_raw_event *raw = (struct ttlog_raw_event *)track->slot[track->current].units + track->units;
+    *raw = (struct ttlog_raw_event){
+        .kind = event->kind,
+        .validity = validity,
+        .payload_length = event->payload_length,
+        .private_length = event->private_length,
+        .info = event->info,
+        .clock = event->clock,
+        .icount = event->icount,
+        .ip = event->ip,
+        .aux = event->aux,
+        .ticket = ticket,
+        .tsc = event->tsc,
+    };
+    uint8_t *payload = (uint8_t *)(raw + 1);
+    if (event->payload_length > 0)
+        memcpy(payload, event->payload, event->payload_length);
+    if (event->private_length > 0)
+        memcpy(payload + (event->payload_length + 63u) / 64 * 64, event->private_payload, event->private_length);
+    track->units += (uint32_t)ttlog_event_units(event->payload_length, event->private_length);
+    track->payload += event->payload_length;
+    track->records++;
+    track->clock = event->clock;
+}
+
+int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event) {
+    ttlog_writer *writer = track->writer;
+    int is_meta = track->stream == TTLOG_STREAM_META;
+    int falls = !is_meta && (event->clock < track->clock || event->clock < track->epoch_clock);
+    if (falls || event->private_length > TTLOG_PRIVATE_MAX) {
+        track->lost++;
+        __atomic_fetch_add(lost_counter(writer, track->stream), 1, __ATOMIC_RELAXED);
+        return -1;
+    }
+    if (track->is_open && !fits(track, event))
+        ttlog_track_close_slot(track, 0);
+    if (!track->is_open && ttlog_track_open_slot(track, event->clock) != 0) {
+        ttlog_track_count_lost(track, 1);
+        return -1;
+    }
+    uint16_t validity = event->validity;
+    if (!(writer->header.features & TTLOG_FEATURE_ICOUNT))
+        validity &= (uint16_t)~TTLOG_VALID_ICOUNT;
+    store_event(track, event, validity, __atomic_fetch_add(&writer->ticket, 1, __ATOMIC_RELAXED));
+    commit_units(track);
+    __atomic_fetch_add(&writer->open_header->committed_events, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* The track's epoch ends at end_clock (exclusive): its open slot becomes a chunk. */
+void ttlog_track_finish(struct ttlog_track *track, uint64_t end_clock) {
+    if (!track->is_open)
+        return;
+    int is_partial = track->stream != TTLOG_STREAM_META && end_clock >> track->cell_shift == track->cell;
+    ttlog_track_close_slot(track, is_partial ? TTLOG_CHUNK_PARTIAL_TAIL : 0);
+}
