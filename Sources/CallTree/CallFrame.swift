@@ -6,13 +6,16 @@ import LogFormat
 public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
     /// How a frame was entered.
     public enum Kind: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
+        /// By a call.
         case call
-        /// An interrupt, an exception or a fault: the return goes to the instruction that was left, or behind it.
+        /// An interrupt, an exception or a fault. It returns to the instruction that was left, or to the one after it.
         case interruption
+        /// By syscall or sysenter.
         case systemCall
-        /// `int n`.
+        /// By `int n`.
         case softwareInterrupt
-        /// A return from the kernel to a place that nothing open explains: a new task, a new program, a signal handler.
+        /// A return from the kernel to a place that no open frame explains: a new task, a new program, a signal
+        /// handler.
         case start
 
         /// The kind's name as the tools print it.
@@ -29,21 +32,22 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
 
     /// The instruction that called, or that was interrupted.
     public var callSite: UInt64
-    /// Where it went.
+    /// The address that was called.
     public var target: UInt64
     /// Clock of the branch.
     public var clock: UInt64
     /// Instructions begun before the one at `target`; 0 in a log without counts.
     public var icount: UInt64
-    /// Of the branch.
+    /// The label of the branch.
     public var label: BranchLabel
+    /// How the frame was entered.
     public var kind: Kind
-    /// Its function is known to return on other stacks than its own: a scheduler's switch.
+    /// Whether the function is known to return on stacks other than its own: a scheduler's switch.
     var isSwitch = false
-    /// A start in the place of what was interrupted: a signal handler, a new program.
+    /// Whether the frame replaces the code that was interrupted: a signal handler, a new program.
     var isRedirection = false
 
-    /// Frame for a branch that calls or interrupts.
+    /// A frame for a branch that calls or interrupts.
     public init(_ kind: Kind, _ branch: Branch) {
         callSite = branch.from
         target = branch.to
@@ -53,11 +57,11 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
         self.kind = kind
     }
 
-    /// Call instructions have 2 to 9 bytes (two prefixes); with prefixes that mean nothing, 15.
+    /// The longest call instruction, in bytes. Usual ones have 2 to 9; redundant prefixes extend one to 15.
     private static let longestCall: UInt64 = 15
 
-    /// Whether a return to `address` returns from the call beyond reasonable doubt: a direct call has 5 bytes in 64- and
-    /// 32-bit code, an indirect one 2 to 9.
+    /// Whether a return to `address` certainly returns from the call. In 64- and 32-bit code a direct call has 5 bytes
+    /// and an indirect call has 2 to 9.
     @inline(__always)
     func fits(_ address: UInt64) -> Bool {
         let distance = address &- callSite
@@ -65,13 +69,13 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
         return label.classNumber == BranchClass.call.rawValue ? distance == 5 : distance &- 2 <= 7
     }
 
-    /// Whether a return to `address` may return from the call: 16-bit code, unusual prefixes.
+    /// Whether a return to `address` can return from the call, if 16-bit code and unusual prefixes are included.
     func mayFit(_ address: UInt64) -> Bool {
         kind == .call && address &- callSite &- 2 <= CallFrame.longestCall - 2
     }
 
-    /// Whether an iret or sysret to `address` goes back to where this interruption or system call came from. One that came
-    /// behind a branch, whose target had not begun, may go back anywhere.
+    /// Whether an iret or sysret to `address` resumes the code that this interruption or system call left. After a
+    /// branch whose target had not begun, the code can resume at any address.
     func resumes(_ address: UInt64) -> Bool {
         switch kind {
         case .call, .start: false
@@ -80,7 +84,7 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
         }
     }
 
-    /// The interruption came behind a branch instruction, or the instruction faulted.
+    /// Whether the interruption came after a branch instruction, or the branch instruction faulted.
     var isBehindBranch: Bool {
         guard kind == .interruption else { return false }
         switch label.branchClass {
@@ -89,7 +93,7 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
         }
     }
 
-    /// The interruption came behind an iret, sysret, sysexit or rsm.
+    /// Whether the interruption came after an iret, sysret, sysexit or rsm.
     var isBehindReturn: Bool {
         guard kind == .interruption else { return false }
         switch label.branchClass {
@@ -98,6 +102,7 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
         }
     }
 
-    /// A call over a few bytes: retpolines and the stuffing of return predictors, whose return is never meant to come.
+    /// Whether the call skips only a few bytes. Retpolines and the filling of return predictors do so; no return
+    /// follows.
     var isShortHop: Bool { kind == .call && target &- callSite <= 48 }
 }

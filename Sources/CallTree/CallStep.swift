@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a branch did to the open calls. One branch makes none, one, or a few.
+/// A change that a branch makes to the open calls. One branch makes zero, one or a few steps.
 public struct CallStep: Sendable, Hashable, BitwiseCopyable {
+    /// The change.
     public enum Action: UInt8, Sendable, Hashable, BitwiseCopyable {
         /// `frame` was pushed.
         case enter
         /// Frames were popped down to `depth`; `frame` is the outermost of them.
         case leave
-        /// Another stack goes on; `stack` and `depth` are its own. `frame` means nothing.
+        /// Execution continues on another stack; `stack` and `depth` are those of that stack. `frame` is unused.
         case switchStack
-        /// `frame` stands again on stack `stack`: it had been popped in the belief that the stack was another.
+        /// `frame` is open again on stack `stack`. It had been popped under the assumption that the stack was another.
         case reopen
-        /// The outermost frames were forgotten: the stack is too deep. `depth` is the new one.
+        /// The outermost frames were dropped because the stack is too deep. `depth` is the new depth.
         case forget
-        /// A jump to another function stands for the innermost frame from here on; `frame` is the jump. A tracker makes
-        /// this step of a return used as a jump (a retpoline); of other jumps only those who know functions can.
+        /// A jump to another function replaces the innermost frame; `frame` is the jump. A tracker makes this step for
+        /// a return that is used as a jump (a retpoline). For other jumps, the caller makes it, if it knows functions.
         case tailCall
 
         /// The action's name as the tools print it.
@@ -30,19 +31,22 @@ public struct CallStep: Sendable, Hashable, BitwiseCopyable {
         }
     }
 
+    /// The change.
     public var action: Action
-    /// Why a guess was needed; nil in a step that the branch explains.
+    /// Why the tracker had to guess; nil if the branch explains the step.
     public var mark: Resynchronisation?
-    /// Stack that is current after the step.
+    /// The stack that is current after the step.
     public var stack: UInt32
-    /// Frames open on it after the step.
+    /// The number of frames that are open on it after the step.
     public var depth: UInt32
+    /// The frame that the step is about.
     public var frame: CallFrame
-    /// Clock of the branch.
+    /// The clock of the branch.
     public var clock: UInt64
-    /// Instructions begun before the one that the branch went to.
+    /// Instructions begun before the target of the branch.
     public var icount: UInt64
 
+    /// Makes a step.
     public init(
         action: Action, mark: Resynchronisation? = nil, stack: UInt32, depth: UInt32, frame: CallFrame, clock: UInt64,
         icount: UInt64
@@ -57,21 +61,21 @@ public struct CallStep: Sendable, Hashable, BitwiseCopyable {
     }
 }
 
-/// Why the open calls had to be found again.
+/// Why the tracker had to find the open calls again.
 public enum Resynchronisation: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
-    /// A return went to a caller further out: longjmp, an unwound exception, or returns that the log lacks.
+    /// A return went to an outer caller: longjmp, an unwound exception, or returns that the log lacks.
     case unwound
-    /// A return went to where nothing open called from, and a stack of its own begins there: a new task, a coroutine.
+    /// A return went to a place that no open frame called from, and a new stack begins there: a new task, a coroutine.
     case newStack
-    /// A return went beyond the outermost call that the log shows.
+    /// A return left the outermost call that the log shows.
     case beneath
     /// An iret or sysret came while calls of its interruption were open.
     case leftOpen
     /// The guest came from user code while an earlier entry into the kernel was still open.
     case missedReturn
-    /// Records are missing; everything begins anew.
+    /// Records are missing; the tracker starts without open calls.
     case gap
-    /// The stack was deeper than is kept; its outermost half was forgotten.
+    /// The stack was deeper than the limit; its outermost half was dropped.
     case tooDeep
 
     /// The reason's name as the tools print it.
@@ -88,33 +92,38 @@ public enum Resynchronisation: UInt8, Sendable, Hashable, CaseIterable, BitwiseC
     }
 }
 
-/// What a tracker has seen.
+/// Counts of what a tracker has seen.
 public struct CallStatistics: Sendable, Hashable {
+    /// Branches.
     public var branches: UInt64 = 0
+    /// Calls.
     public var calls: UInt64 = 0
+    /// Interrupts, exceptions and faults.
     public var interruptions: UInt64 = 0
+    /// System calls and software interrupts.
     public var systemCalls: UInt64 = 0
-    /// Changes from one stack to another that is known.
+    /// Changes from one stack to another known stack.
     public var switches: UInt64 = 0
-    /// Returns used as jumps: retpolines and `push`, `ret`.
+    /// Returns that are used as jumps: retpolines and `push`, `ret`.
     public var returnsAsJumps: UInt64 = 0
-    /// iret and sysret that went elsewhere than where their entry came from: signals, new programs, repaired faults.
+    /// iret and sysret that do not resume the code that was left: signals, new programs, repaired faults.
     public var redirections: UInt64 = 0
-    /// Returns from the kernel to user code, told by the halves of the address space.
+    /// Returns from the kernel to user code, recognised by the halves of the address space.
     public var userReturns: UInt64 = 0
-    /// Of these, the ones at which exactly the entry from user code was open, before anything was repaired.
+    /// The `userReturns` at which only the entry from user code was open, before any repair.
     public var levelUserReturns: UInt64 = 0
-    /// Frames open at most at once.
+    /// The largest number of frames that were open at once.
     public var deepest = 0
 
     private var counts = [UInt64](repeating: 0, count: Resynchronisation.allCases.count)
 
+    /// All counts are zero.
     public init() {}
 
-    /// How often the calls had to be found again for a reason.
+    /// How often the tracker had to find the open calls again for a reason.
     public subscript(reason: Resynchronisation) -> UInt64 { counts[Int(reason.rawValue)] }
 
-    /// How often in all.
+    /// How often the tracker had to find the open calls again.
     public var resynchronisations: UInt64 { counts.reduce(0, &+) }
 
     mutating func add(_ reason: Resynchronisation) { counts[Int(reason.rawValue)] &+= 1 }

@@ -4,9 +4,9 @@ import LogFormat
 
 // MARK: - Interrupts, exceptions, system calls
 extension CallTracker {
-    /// Addresses from here on are the kernel's, where a guest divides its address space so.
+    /// The first address of the upper half, which most guests reserve for the kernel.
     private static let upperHalf: UInt64 = 1 << 63
-    /// Frames that are searched for an entry further out.
+    /// The number of frames that are searched for an outer entry.
     private static let entrySearchLimit = 1024
 
     mutating func interrupt(_ branch: Branch) {
@@ -16,7 +16,7 @@ extension CallTracker {
         push(CallFrame(.interruption, branch))
     }
 
-    /// User code comes into the kernel: no entry from user code can still be open.
+    /// Handles an entry from user code into the kernel: no earlier entry from user code can still be open.
     mutating func enterKernel(_ branch: Branch) {
         guard branch.from < CallTracker.upperHalf, branch.to >= CallTracker.upperHalf,
             let index = innermostEntry(), CallTracker.isFromUser(frames[index])
@@ -28,7 +28,7 @@ extension CallTracker {
         frame.kind != .start && frame.callSite < upperHalf && frame.target >= upperHalf
     }
 
-    /// The innermost frame that is no call.
+    /// The innermost frame that is not a call.
     private func innermostEntry() -> Int? {
         var index = count - 1
         while index >= 0, frames[index].kind == .call { index -= 1 }
@@ -38,7 +38,7 @@ extension CallTracker {
     /// iret, sysret, sysexit, rsm.
     mutating func takeInterruptReturn(_ branch: Branch) {
         if handlers.contains(branch.to) {
-            // The instruction that it returns to could not be fetched.
+            // The fetch of the instruction that it returns to faulted.
             interrupt(branch)
             return
         }
@@ -46,8 +46,8 @@ extension CallTracker {
         while let branch = next { next = resume(branch) }
     }
 
-    /// Goes back to where an entry came from. Returns what the branch that it had cut off would do, if that is a return
-    /// from an interruption too.
+    /// Resumes the code that an entry left. If the entry came after a branch that is itself a return from an
+    /// interruption, returns that branch with its real target.
     private mutating func resume(_ branch: Branch) -> Branch? {
         let address = branch.to
         let isToUser = branch.from >= CallTracker.upperHalf && address < CallTracker.upperHalf
@@ -55,7 +55,7 @@ extension CallTracker {
         if !(index.map { frames[$0].resumes(address) } ?? false), takeSwitch(branch) || resumeByTop(branch) {
             index = innermostEntry()
         }
-        // Behind an iret whose target could not be fetched the real return is still to come.
+        // After an iret whose target could not be fetched, the real return is still to come.
         let isDeferred = index.map { $0 == count - 1 && frames[$0].isBehindReturn && frames[$0].callSite != address }
         if isToUser, isDeferred != true {
             let isLevel = index.map { $0 == count - 1 && CallTracker.isFromUser(frames[$0]) } ?? (count == 0)
@@ -70,7 +70,7 @@ extension CallTracker {
         }
         let frame = frames[index]
         if !frame.resumes(address), let outer = outerEntry(address, below: index) {
-            // A signal handler's frame ends as it should; others are left behind.
+            // A signal handler's frame ends here; other frames are abandoned.
             pop(to: outer, branch, frames[outer].kind == .start ? nil : .unwound)
             return nil
         }
@@ -87,7 +87,7 @@ extension CallTracker {
         return nil
     }
 
-    /// A task, a program or a signal handler begins; the frames above a depth are left behind.
+    /// Begins a task, a program or a signal handler. The frames above a depth are abandoned.
     private mutating func start(_ branch: Branch, over depth: Int, insteadOf interrupted: CallFrame? = nil) {
         pop(to: depth, branch, .leftOpen)
         var frame = CallFrame(.start, branch)
@@ -98,7 +98,7 @@ extension CallTracker {
         push(frame)
     }
 
-    /// An entry, or the beginning of a signal handler, further out that surely came from there.
+    /// An outer entry, or the start of a signal handler, that certainly left the code at an address.
     private func outerEntry(_ address: UInt64, below index: Int) -> Int? {
         let end = Swift.max(0, index - CallTracker.entrySearchLimit)
         for outer in stride(from: index - 1, through: end, by: -1) {
@@ -111,7 +111,7 @@ extension CallTracker {
         return nil
     }
 
-    /// Does what the branch before an interruption would have done: its target is where the interruption returned to.
+    /// Applies the branch that an interruption cut off. Its target is the address that the interruption returns to.
     private mutating func complete(_ frame: CallFrame, _ branch: Branch) -> Branch? {
         guard frame.isBehindBranch else { return nil }
         let cut = Branch(

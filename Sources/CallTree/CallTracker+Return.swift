@@ -4,12 +4,12 @@ import LogFormat
 
 // MARK: - Returns
 extension CallTracker {
-    /// Frames of a stack that are searched for a caller further out.
+    /// The number of frames of a stack that are searched for an outer caller.
     private static let searchLimit = 1024
-    /// A `ret` to so near is a jump, when nothing called from there.
+    /// The largest distance, in bytes, of a `ret` that is taken for a jump if no open frame called from its target.
     private static let nearJump: UInt64 = 64
 
-    /// A return that the innermost frame does not explain at once.
+    /// Takes a return that the innermost frame does not explain directly.
     mutating func takeReturn(_ branch: Branch) {
         let address = branch.to
         if let frame = top, frame.fits(address) {
@@ -51,7 +51,7 @@ extension CallTracker {
         if let frame = top, frame.kind != .start {
             beginStack(branch)
         } else if let frame = top, frame.isRedirection {
-            // A signal handler returns to code that nothing called from.
+            // A signal handler returns to code that no open frame called from.
             note { $0.returnsAsJumps &+= 1 }
         } else if !resumeBefore(branch) {
             note { $0.add(.beneath) }
@@ -59,21 +59,22 @@ extension CallTracker {
         }
     }
 
-    /// Whether a return that goes elsewhere is the end of a retpoline: `call` over a few bytes, `mov [rsp]`, `ret`.
+    /// Whether an unexplained return is the end of a retpoline: a `call` over a few bytes, `mov [rsp]`, `ret`.
     private func isJump(_ branch: Branch) -> Bool {
         guard let frame = top, frame.kind == .call, !frame.mayFit(branch.to) else { return false }
         let distance = branch.clock &- frame.clock
         if distance == 1, branch.from &- frame.target <= 8 { return true }
-        // Behind a jump to the return that all functions share.
+        // After a jump to the return that all functions share.
         if distance <= 2, frame.isShortHop { return true }
-        // The same with an interrupt between; what fills the return predictor comes in numbers.
+        // The same after an interrupt. Code that fills the return predictor makes many such calls.
         guard frame.isShortHop else { return false }
         guard count > 1 else { return true }
         let caller = frames[count - 2]
         return !caller.isShortHop && !caller.isSwitch && !caller.mayFit(branch.to)
     }
 
-    /// A far branch that goes behind the innermost frame returns; others are jumps. (The label does not tell.)
+    /// Takes a far branch. One that goes to the instruction after the innermost call is a return; others are jumps. The
+    /// label does not distinguish them.
     mutating func takeFar(_ branch: Branch) {
         if handlers.contains(branch.to) {
             interrupt(branch)
@@ -87,7 +88,7 @@ extension CallTracker {
         }
     }
 
-    /// Pops the frame at `index`, which the return fits; behind a function that switches, the stack may be another now.
+    /// Pops the frame at `index`, which the return fits. After a function that switches, the stack can be another one.
     private mutating func takeReturn(from index: Int, _ branch: Branch) {
         let isSwitch = frames[index].isSwitch
         if isSwitch {
@@ -97,7 +98,7 @@ extension CallTracker {
         pop(to: index, branch)
     }
 
-    /// Calls over a few bytes that nothing returned from lie above the caller.
+    /// Whether all frames above the caller are calls over a few bytes that nothing returned from.
     private mutating func takeStuffedReturn(_ branch: Branch) -> Bool {
         var index = count
         while index > 0, frames[index - 1].isShortHop { index -= 1 }
@@ -109,9 +110,11 @@ extension CallTracker {
         return true
     }
 
-    /// The frame that a return to `address` returns from; the innermost one that fits for sure, else one that may.
+    /// The frame that a return to `address` returns from: the innermost one that fits, else the innermost one that may
+    /// fit.
     ///
-    /// - Parameter within: only this interruption's or system call's frames; else the frames further out.
+    /// - Parameter within: whether to search only the frames of this interruption or system call, or else the outer
+    ///   frames.
     private func caller(_ address: UInt64, within: Bool) -> Int? {
         let end = Swift.max(0, count - CallTracker.searchLimit)
         var possible: Int?

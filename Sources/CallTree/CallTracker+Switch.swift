@@ -5,11 +5,11 @@ import LogFormat
 // MARK: - Other stacks
 extension CallTracker {
     private static let switchLimit = 32
-    /// Frames of the stack before that are searched.
+    /// The number of frames of the previous stack that are searched.
     private static let searchBefore = 64
 
-    /// Since the last switch the current stack was one guess among several; looks for the stack whose frames fit all that
-    /// was returned from since, and this return. The frame that the return fits is then innermost.
+    /// Corrects the guess that was made at the last switch. Finds the stack whose frames fit all returns since then,
+    /// and this one. The frame that the return fits becomes the innermost.
     mutating func takeSwitch(_ branch: Branch) -> Bool {
         guard lowWater >= 0, count == lowWater, !undone.isEmpty else { return false }
         for index in suspended.slots.indices.reversed() where fits(suspended.slots[index], branch) {
@@ -23,7 +23,8 @@ extension CallTracker {
         return false
     }
 
-    /// A stack left by a switch, or by a jump that looked like one, whose innermost frame the return fits.
+    /// Finds a stack that was left by a switch, or by a jump that looked like one, and whose innermost frame the return
+    /// fits.
     mutating func resumeByTop(_ branch: Branch) -> Bool {
         for index in suspended.slots.indices.reversed() {
             let slot = suspended.slots[index]
@@ -37,8 +38,8 @@ extension CallTracker {
         return false
     }
 
-    /// A return beyond the beginning of the stack that began last, to a caller on the stack before it: the return that
-    /// began it was a jump after all.
+    /// Takes a return that leaves the newest stack for a caller on the stack before it: the return that began the
+    /// newest stack was a jump.
     mutating func resumeBefore(_ branch: Branch) -> Bool {
         let last = suspended.slots.count - 1
         guard last >= 0, count == 0, stack == lastBegun else { return false }
@@ -54,14 +55,15 @@ extension CallTracker {
         return false
     }
 
-    /// Nothing was called on the stack that began last: it was a jump, and what it left does not switch stacks.
+    /// Drops the newest stack if nothing was called on it: its beginning was a jump, and the function that jumped does
+    /// not switch stacks.
     private mutating func forgetSwitch() {
         guard frames[count - 1].isSwitch, switches.last == frames[count - 1].target else { return }
         switches.removeLast()
         frames[count - 1].isSwitch = false
     }
 
-    /// Whether a return leaves a frame.
+    /// Whether a return fits a frame.
     private static func fits(_ frame: CallFrame, _ branch: Branch) -> Bool {
         branch.label.branchClass == .ret
             ? frame.fits(branch.to) : frame.resumes(branch.to) && !frame.isBehindBranch
@@ -77,7 +79,7 @@ extension CallTracker {
         return true
     }
 
-    /// The frames popped since the switch belong to another stack: they stand again.
+    /// Opens the frames that were popped since the switch again: they belong to another stack.
     private mutating func putBack(_ branch: Branch) {
         guard undone.count <= capacity - count else { return settle() }
         for frame in undone.reversed() {
@@ -88,7 +90,7 @@ extension CallTracker {
         settle()
     }
 
-    /// Suspends the current stack and goes on with a suspended one.
+    /// Suspends the current stack and continues on a suspended one.
     private mutating func change(to index: Int, _ branch: Branch) {
         let slot = suspended.take(at: index)
         suspend()
@@ -97,7 +99,7 @@ extension CallTracker {
         step(.switchStack, .none, clock: branch.clock, icount: branch.icount)
     }
 
-    /// Puts the current stack aside; one without frames is forgotten. The caller gives the tracker new memory.
+    /// Suspends the current stack, or drops it if it has no frames. The caller gives the tracker new memory.
     private mutating func suspend() {
         if count == 0 {
             frames.deallocate()
@@ -106,7 +108,7 @@ extension CallTracker {
         }
     }
 
-    /// A return to where nothing called from. Whatever returns so once may switch stacks at other times too.
+    /// Takes a return to a place that no open frame called from. A function that does so once can switch stacks again.
     mutating func beginStack(_ branch: Branch) {
         while count > 0, frames[count - 1].isShortHop { pop(to: count - 1, branch) }
         if count > 0, frames[count - 1].kind == .call {

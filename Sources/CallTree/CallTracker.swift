@@ -8,24 +8,26 @@ import LogFormat
 ///     while branches.nextBatch({ tracker.append($0, $1) }) {}
 ///     print(tracker.depth, tracker.statistics.resynchronisations)
 ///
-/// A call pushes a frame, a return that goes behind the call's instruction pops it; interrupts, exceptions and system
-/// calls push, and their iret, sysret, sysexit or rsm pops. What no frame explains is looked for in this order, so that
-/// a mistake is repaired at the next return and never adds up:
+/// A call pushes a frame, and a return to the instruction after the call pops it. Interrupts, exceptions and system
+/// calls push a frame, and their iret, sysret, sysexit or rsm pops it. For other returns the tracker tries these
+/// explanations in order. It corrects a wrong guess at the next return, so errors do not accumulate:
 ///
-/// 1. A jump to a handler: an interrupt behind a return or indirect branch whose target had not begun. What the branch
-///    would have done is done when the handler returns, and tells where the target was.
-/// 2. A return as a jump: `call`, `mov [rsp]`, `ret` (retpolines); calls that only fill the return predictor.
-/// 3. The stack is another: a scheduler switched. Its switching function returns to the same place on every stack, so the
-///    difference shows only when a caller further out differs. From the switch on, frames that are popped are kept
-///    (`undone`), to be put back, and the stack is the one whose outer frames fit all returns since. Which functions
-///    switch is learned: they are the ones that return to nowhere when a new task begins.
-/// 4. A caller further out: longjmp.
-/// 5. A stack that was not seen yet.
+/// 1. A jump to a handler: an interrupt after a return or indirect branch whose target had not begun. The tracker
+///    applies that branch when the handler returns; the address that the handler returns to is its target.
+/// 2. A return that is used as a jump: `call`, `mov [rsp]`, `ret` (retpolines); calls that only fill the return
+///    predictor.
+/// 3. A switch to another stack by a scheduler. The switching function returns to the same place on every stack, so the
+///    switch shows only when an outer caller differs. The tracker keeps the frames that are popped after a possible
+///    switch (`undone`) and can restore them. The right stack is the one whose outer frames fit all returns since the
+///    switch. The tracker learns which functions switch: they return to an unknown place when a new task begins.
+/// 4. An outer caller: longjmp.
+/// 5. A new stack.
 ///
-/// Everything but 1 to 3 is marked and counted as a ``Resynchronisation``. Memory is bounded whatever the branches are.
+/// Explanations 4 and 5 are marked and counted as a ``Resynchronisation``. Memory is bounded for all inputs.
 public struct CallTracker: ~Copyable {
+    /// Counts of what was seen so far.
     public private(set) var statistics = CallStatistics()
-    /// What the branches of the last call of ``append(_:_:)`` did, when ``recordsSteps``.
+    /// The steps that the last call of ``append(_:_:)`` made, if ``recordsSteps`` is set.
     public internal(set) var steps: [CallStep] = []
     /// Whether ``steps`` is filled.
     public var recordsSteps = false
@@ -36,27 +38,30 @@ public struct CallTracker: ~Copyable {
     var capacity = 64
     var stack: UInt32 = 0
     var nextStack: UInt32 = 1
-    /// The stack that began last.
+    /// The newest stack.
     var lastBegun: UInt32 = 0
     var suspended = StackTable()
 
-    /// Frames popped since the last possible switch, the first popped first; only while `lowWater` is not -1.
+    /// Frames popped since the last possible switch, in the order of popping; used only while `lowWater` is not -1.
     var undone: [CallFrame] = []
-    /// Depth below which popped frames are kept in `undone`.
+    /// The depth below which popped frames are kept in `undone`.
     var lowWater = -1
-    /// Functions that return on other stacks than their own.
+    /// Functions that return on stacks other than their own.
     var switches: [UInt64] = []
-    /// A bit for each of `switches`.
+    /// A bit for each function in `switches`.
     var switchFilter: UInt64 = 0
 
     private var epoch: UInt32?
     private var nextClock: UInt64 = 0
 
-    /// Stacks deeper than this lose their outermost half.
+    /// The number of frames beyond which a stack loses its outermost half.
     public static let depthLimit = 1 << 19
-    /// Popped frames that are kept behind a switch.
+    /// The number of popped frames that are kept after a switch.
     static let undoLimit = 512
 
+    /// A tracker without open calls.
+    ///
+    /// - Parameter handlers: known targets of interrupts and exceptions.
     public init(handlers: HandlerSet = HandlerSet()) {
         self.handlers = handlers
         frames = .allocate(capacity: capacity)
@@ -64,19 +69,19 @@ public struct CallTracker: ~Copyable {
 
     deinit { frames.deallocate() }
 
-    /// Frames open on the current stack.
+    /// The number of frames that are open on the current stack.
     public var depth: Int { count }
-    /// The current stack's number; 0 is the one that the log began on.
+    /// The number of the current stack; 0 is the stack on which the log begins.
     public var currentStack: UInt32 { stack }
-    /// Stacks that are known and not current.
+    /// The number of known stacks that are not current.
     public var suspendedStacks: Int { suspended.slots.count }
     /// The open frames of the current stack, the innermost last.
     public var openFrames: [CallFrame] { Array(UnsafeBufferPointer(start: frames, count: count)) }
     /// The innermost open frame.
     public var top: CallFrame? { count > 0 ? frames[count - 1] : nil }
 
-    /// Takes some branches of a batch into account. A batch that does not follow the one before (another epoch, records
-    /// missing) begins anew, marked.
+    /// Takes the branches of a batch that have these indexes. If the batch does not continue the previous one (another
+    /// epoch, missing records), the tracker starts without open calls and marks the step.
     public mutating func append(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         steps.removeAll(keepingCapacity: true)
         guard let first = range.first, first >= 0, range.upperBound <= batch.count else { return }
@@ -111,7 +116,7 @@ public struct CallTracker: ~Copyable {
         }
     }
 
-    /// Takes the next branch into account.
+    /// Takes the next branch.
     public mutating func append(_ branch: Branch) {
         steps.removeAll(keepingCapacity: true)
         statistics.branches &+= 1
@@ -119,7 +124,7 @@ public struct CallTracker: ~Copyable {
         if effect != .nothing { take(branch, effect) }
     }
 
-    /// Begins anew: what follows does not continue what was seen.
+    /// Starts without open calls, because what follows does not continue what was seen.
     mutating func beginAnew(clock: UInt64, icount: UInt64) {
         suspended.removeAll()
         count = 0
@@ -132,13 +137,13 @@ public struct CallTracker: ~Copyable {
 
     // MARK: Effects
 
-    /// What branches of a label may do.
+    /// What a branch can do, by its label.
     enum Effect: UInt8 {
         case nothing, call, indirectCall, ret, indirectJump, far, systemCall, softwareInterrupt, interruptReturn,
             interruption
     }
 
-    /// The effect of each label, by its number: hot loops ask it once a branch.
+    /// The effect of each label, by its number; hot loops read it once for each branch.
     private static let effects = (0...255).map { effect(BranchLabel(rawValue: UInt8($0))) }
 
     private static func effect(_ label: BranchLabel) -> Effect {
@@ -226,7 +231,7 @@ public struct CallTracker: ~Copyable {
         if recordsSteps { step(.leave, frames[depth], mark, clock: branch.clock, icount: branch.icount) }
     }
 
-    /// The current stack is taken for what it seems to be.
+    /// Accepts the current guess about the stack.
     mutating func settle() {
         lowWater = -1
         undone.removeAll(keepingCapacity: true)
@@ -242,12 +247,12 @@ public struct CallTracker: ~Copyable {
                 clock: clock, icount: icount))
     }
 
-    /// Counts something.
+    /// Changes the counts.
     mutating func note(_ change: (inout CallStatistics) -> Void) { change(&statistics) }
 }
 
 extension CallFrame {
-    /// Stands in a step that has no frame.
+    /// The frame of a step that has none.
     static let none = CallFrame(
         .start, Branch(clock: 0, from: 0, to: 0, icount: 0, label: BranchLabel(rawValue: 0)))
 }

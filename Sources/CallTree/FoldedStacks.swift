@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Counts what was spent with which calls open: the input of flame graphs, made from a tracker's steps.
+/// Sums up a cost by open calls: the input of flame graphs, made from a tracker's steps.
 ///
 ///     var folded = FoldedStacks()
 ///     folded.begin(at: 0)
@@ -8,11 +8,13 @@
 ///     folded.end(at: last)
 ///     folded.visit { functions, count in … }
 ///
-/// Memory is bounded: beyond ``depthLimit`` frames and ``nodeLimit`` different stacks the count goes to the caller.
+/// Memory is bounded: beyond ``depthLimit`` frames and ``nodeLimit`` different stacks, the cost goes to the caller.
 public struct FoldedStacks {
+    /// The number of frames of a stack that are kept apart.
     public static let depthLimit = 512
+    /// The number of different stacks that are kept apart.
     public static let nodeLimit = 1 << 20
-    /// Stacks of the guest whose open frames are known; the one used longest ago goes first.
+    /// The number of guest stacks whose open frames are known. The least recently used one is dropped first.
     private static let stackLimit = 1024
 
     /// A function with its callers.
@@ -33,7 +35,7 @@ public struct FoldedStacks {
         var lastUsed: UInt64 = 0
     }
 
-    /// Node 0 is what runs outside of all calls that were seen.
+    /// Node 0 is the code outside all calls that were seen.
     private var nodes = [Node(parent: 0, depth: 0, function: 0, count: 0)]
     private var children: [Edge: UInt32] = [:]
     private var suspended: [UInt32: OpenStack] = [:]
@@ -42,9 +44,10 @@ public struct FoldedStacks {
     private var uses: UInt64 = 0
     private var position: UInt64 = 0
 
+    /// No cost and no open calls.
     public init() {}
 
-    /// A vCPU or a log begins: nothing is open.
+    /// Begins a vCPU or a log: no call is open.
     public mutating func begin(at position: UInt64) {
         suspended = [:]
         open = []
@@ -52,21 +55,21 @@ public struct FoldedStacks {
         self.position = position
     }
 
-    /// What was spent up to a position belongs to what is open now.
+    /// Adds the cost up to a position to the calls that are open now.
     public mutating func end(at position: UInt64) {
         let spent = position > self.position ? position - self.position : 0
         nodes[Int(open.last ?? 0)].count &+= spent
         self.position = position
     }
 
-    /// What was spent up to a position is not known, and not counted.
+    /// Skips to a position without counting the cost up to there, because it is unknown.
     public mutating func skip(to position: UInt64) { self.position = position }
 
     /// Takes a step.
     ///
     /// - Parameters:
-    ///   - function: what the step's frame is counted as: the entry of its function.
-    ///   - position: where in the run, in what is to be counted.
+    ///   - function: the entry address of the function to which the step's frame belongs.
+    ///   - position: the position in the run, in the unit of the cost.
     public mutating func take(_ step: CallStep, function: UInt64, at position: UInt64) {
         end(at: position)
         switch step.action {
@@ -84,8 +87,8 @@ public struct FoldedStacks {
         }
     }
 
-    /// Calls `body` with the functions of each stack, the outermost first, and what was spent there; in no order that means
-    /// anything. Without functions: outside of all calls that were seen.
+    /// Calls `body` with the functions of each stack, the outermost first, and the cost there, in arbitrary order. An
+    /// empty list is the code outside all calls that were seen.
     public func visit(_ body: (_ functions: [UInt64], _ count: UInt64) throws -> Void) rethrows {
         for node in nodes where node.count > 0 {
             var functions: [UInt64] = []
@@ -110,7 +113,7 @@ public struct FoldedStacks {
         return index
     }
 
-    /// Makes the open frames as many as they are; frames of a stack that was forgotten are unknown.
+    /// Adjusts the number of open frames. Frames of a stack that was dropped are unknown.
     private mutating func align(to depth: Int) {
         if open.count > depth { open.removeLast(open.count - max(0, depth)) }
         while open.count < depth { open.append(0) }

@@ -2,17 +2,18 @@
 
 import LogFormat
 
-/// Where interrupts and exceptions go: learned from the transitions that no branch explains, and from events.
+/// The handlers of interrupts and exceptions, learned from the transitions that no branch explains and from events.
 ///
-/// An interrupt whose predecessor is an indirect branch or a return shows as one transition from that to the handler;
-/// only the handler's address tells that it is one.
+/// An interrupt after an indirect branch or a return appears as one transition from that branch to the handler. Only
+/// the handler's address identifies it as an interrupt.
 public struct HandlerSet: Sendable {
     private static let limit = 1024
 
     private var addresses: Set<UInt64> = []
-    /// A bit for each address: most branches go elsewhere.
+    /// A bit for each address, because most branches have other targets.
     private var filter: [UInt64] = Array(repeating: 0, count: 64)
 
+    /// No handlers are known.
     public init() {}
 
     @inline(__always)
@@ -20,12 +21,14 @@ public struct HandlerSet: Sendable {
         Int(truncatingIfNeeded: (address &* 0x9e37_79b9_7f4a_7c15) >> 52)
     }
 
+    /// Adds a handler. Handlers beyond a fixed number are ignored.
     public mutating func insert(_ address: UInt64) {
         guard addresses.count < HandlerSet.limit, addresses.insert(address).inserted else { return }
         let bit = HandlerSet.bit(address)
         filter[bit >> 6] |= 1 << UInt64(bit & 63)
     }
 
+    /// Whether a handler begins at an address.
     @inline(__always)
     public func contains(_ address: UInt64) -> Bool {
         let bit = HandlerSet.bit(address)
@@ -33,9 +36,9 @@ public struct HandlerSet: Sendable {
             && addresses.contains(address)
     }
 
-    /// The handlers that the events of a vCPU name. A log's event stream is short beside its branches.
+    /// The handlers that the events of a vCPU name. The event stream of a log is short in comparison to its branches.
     ///
-    /// - Parameter clocks: only of chunks that have events there.
+    /// - Parameter clocks: reads only the chunks that have events in this range.
     public init(_ log: LogFile, vcpu: UInt16, clocks: Range<UInt64> = 0..<UInt64.max) {
         var batch = EventBatch()
         let chunks = log.chunks(.event, vcpu: vcpu).filter {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// The stacks that are not current: frames in memory of their own, the one used last is found first.
+/// The stacks that are not current, each with its frames in its own memory. The most recently used one is found first.
 ///
-/// Bounded: `stackLimit` stacks and `frameLimit` frames in all; the one that was left longest ago goes first.
+/// Bounded: `stackLimit` stacks and `frameLimit` frames in total. The least recently used stack is dropped first.
 struct StackTable: ~Copyable {
     struct Slot {
         var id: UInt32
@@ -12,10 +12,10 @@ struct StackTable: ~Copyable {
     }
 
     static let stackLimit = 512
-    /// 48 bytes each.
+    /// A frame has 48 bytes.
     static let frameLimit = 1 << 20
 
-    /// The one left last stands at the end.
+    /// The most recently used stack is the last one.
     private(set) var slots: [Slot] = []
     private var frameCount = 0
 

@@ -13,10 +13,10 @@ import ToolSupport
 struct Diverge: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "diverge",
-        abstract: "Find the first point at which a replay parts from its original.",
+        abstract: "Find the first point at which a replay differs from its original.",
         discussion: """
-            Both may be logs or state directories; a replay is DIR/replays/NAME. Without --symbols, the kernel that \
-            a state directory's manifest names gives the names, each side its own.
+            ORIGINAL and REPLAY are logs or run directories. A replay is DIR/replays/NAME. Without --symbols, each \
+            side takes its symbols from the kernel that its manifest names.
 
             EXAMPLES
               tt-analyze diverge run run/replays/1
@@ -29,7 +29,7 @@ struct Diverge: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("The recording: a log or a state directory.", valueName: "original"), completion: .file())
+        help: ArgumentHelp("The recording: a log or a run directory.", valueName: "original"), completion: .file())
     var original: String
 
     @Argument(
@@ -42,24 +42,24 @@ struct Diverge: ParsableCommand {
     @Option(
         name: .customLong("replay-symbols"),
         help: ArgumentHelp(
-            "Name the replay's addresses after this file, when it ran another binary; may be repeated.",
+            "Take the replay's symbols from this file, if the replay ran another binary; may be repeated.",
             valueName: "file[@address|+slide][,from:to]"),
         completion: .file())
     var replaySymbols: [String] = []
 
-    @Option(help: ArgumentHelp("Branches and events that are shown on each side.", valueName: "n"))
+    @Option(help: ArgumentHelp("Number of branches and events to show on each side.", valueName: "n"))
     var context = 8
 
-    @Flag(help: "Decode everything; trust no digest of a body that can be read.")
+    @Flag(help: "Decode everything. Use digests only for bodies that cannot be read.")
     var noDigests = false
 
-    @Flag(help: "Refuse logs of different or unknown recordings.")
+    @Flag(help: "Refuse logs that belong to different or unknown recordings.")
     var sameRecording = false
 
-    @Option(help: "How the report is printed; json keeps its fields from version to version.")
+    @Option(help: "Format of the report. The JSON schema is stable.")
     var format = DocumentFormat.text
 
-    @Option(help: "Whether text is coloured.")
+    @Option(help: "Whether to color the text.")
     var color = ColorMode.auto
 
     func validate() throws {
@@ -76,18 +76,25 @@ struct Diverge: ParsableCommand {
         let alignment = try align(first, second, options: options) { progress.update(fraction: $0) }
         progress.finish()
 
-        let report = try report(alignment, first, second)
+        let runs = try runs(first, second, isNeeded: alignment.divergence != nil)
+        var document = DivergenceDocument(alignment, original: runs.original, replay: runs.replay)
+        let commands = DivergeCommands(document: document, symbols: symbols)
+        document.spellCommands(commands.spell)
         switch format {
-        case .text: Output.standard.write(report.text(color: color.isOn))
-        case .json: Output.standard.line(try report.json())
+        case .text: Output.standard.write(document.text(TextStyle(width: 80, isColored: color.isOn)))
+        case .json: Output.standard.line(try document.json())
         }
-        report.symbolizers.forEach(SymbolOptions.finish)
-        let status = alignment.verdict.exitStatus
+        SymbolOptions.finish(runs.original.symbolizer)
+        if runs.replay.symbolizer !== runs.original.symbolizer { SymbolOptions.finish(runs.replay.symbolizer) }
+        let status = document.exitStatus
         if status != 0 { throw ExitCode(status) }
     }
 
-    private func report(_ alignment: Alignment, _ first: LogFile, _ second: LogFile) throws -> DivergenceReport {
-        let isNeeded = alignment.divergence != nil
+    /// Describes the two runs, with symbols if they are needed: a run's own files if the user names them, otherwise the
+    /// kernel that its manifest names.
+    private func runs(
+        _ first: LogFile, _ second: LogFile, isNeeded: Bool
+    ) throws -> (original: ReportedRun, replay: ReportedRun) {
         let isGiven = symbols.isGiven || !replaySymbols.isEmpty
         let originalFiles = isGiven ? symbols.files : Diverge.kernel(of: original).map { [$0] } ?? []
         var replayFiles = replaySymbols
@@ -98,13 +105,18 @@ struct Diverge: ParsableCommand {
         let isOther =
             replayFiles != originalFiles || symbolizer.map { symbols.isPlacedElsewhere($0, in: second) } ?? false
         let other = isNeeded && isOther ? try self.symbolizer(replayFiles, second, isGiven: isGiven) : nil
-        return DivergenceReport(
-            alignment: alignment, original: first, replay: second, symbolizer: symbolizer, replaySymbolizer: other,
-            symbolArguments: symbolizer == nil ? [] : symbols.arguments(originalFiles),
-            stateDirectory: Diverge.manifest(of: original) == nil ? nil : original)
+        let directory = Diverge.manifest(of: original) == nil ? nil : original
+        return (
+            ReportedRun(
+                first, symbolizer: symbolizer, symbolFiles: symbolizer == nil ? [] : originalFiles,
+                directory: directory),
+            ReportedRun(
+                second, symbolizer: other ?? symbolizer,
+                symbolFiles: other != nil ? replayFiles : symbolizer == nil ? [] : originalFiles)
+        )
     }
 
-    /// Reads symbol files; files that only a manifest names may lack names, or be no ELF files at all.
+    /// Reads symbol files. A file that only a manifest names is optional: it may lack symbols or be no ELF file.
     private func symbolizer(_ files: [String], _ log: LogFile, isGiven: Bool) throws -> Symbolizer? {
         if isGiven { return try symbols.symbolizer(files, for: log, reading: .asAsked()) }
         return try? symbols.symbolizer(files, for: log, reading: .asAsked())

@@ -14,7 +14,7 @@ struct ComparabilityTests {
 
     func compare(
         _ original: String, _ replay: String, _ options: AlignmentOptions = AlignmentOptions()
-    ) throws -> Alignment {
+    ) throws -> AlignmentResult {
         try Pair(original + "\n" + ComparabilityTests.records, replay + "\n" + ComparabilityTests.records)
             .compareBothWays(options)
     }
@@ -37,7 +37,7 @@ struct ComparabilityTests {
         #expect(alignment.verdict.exitStatus == 2)
     }
 
-    @Test("different recordings are a caveat or, if one recording is asked for, a reason")
+    @Test("different recordings are a caveat, or a reason if one recording is required")
     func recordings() throws {
         let uuids = [
             "options uuid=00112233445566778899aabbccddeeff", "options uuid=ffeeddccbbaa99887766554433221100", "",
@@ -66,7 +66,7 @@ struct ComparabilityTests {
         #expect(alignment.verdict.exitStatus == 2)
     }
 
-    @Test("what only one recorder saw is not compared")
+    @Test("what only one recorder records is not compared")
     func projection() throws {
         let full = """
             options features=branches,icount,labels,accesses,access-values,causes
@@ -103,7 +103,7 @@ struct ComparabilityTests {
         #expect(try Pair(log("events", "1"), log("events", "2")).compareBothWays().verdict == .payload)
     }
 
-    @Test("logs cut into other cells are compared all the same")
+    @Test("logs that are cut into different cells are compared")
     func otherGrid() throws {
         let run = PlantedDifferenceTests.run(seed: 3)
         var other = run
@@ -122,7 +122,7 @@ struct ComparabilityTests {
         #expect(different.divergence?.difference?.clock == 2500)
     }
 
-    @Test("several vCPUs: the order tickets tell which parted first")
+    @Test("several vCPUs: the order tickets show which vCPU diverged first")
     func order() throws {
         func log(_ first: String, _ second: String) -> String {
             """
@@ -148,7 +148,7 @@ struct ComparabilityTests {
         #expect(one.vcpu == 0)
     }
 
-    @Test("without events between them nobody knows which vCPU parted first")
+    @Test("without events between the divergences, their order is unknown")
     func noOrder() throws {
         func log(_ first: String, _ second: String) -> String {
             """

@@ -6,13 +6,13 @@ import LogFormat
 import TestSupport
 import Testing
 
-@Suite("Logs that are cut, damaged, elided, or begin elsewhere")
+@Suite("Logs that are truncated, damaged, elided, or begin later")
 struct OddLogTests {
     static func write(_ pair: Pair, _ run: SyntheticRun, _ difference: PlantedDifference) throws {
         _ = try SyntheticPair(run: run, difference: difference).write(original: pair.original, replay: pair.replay)
     }
 
-    @Test("a replay that was cut anywhere is the beginning of the original, or too short to tell")
+    @Test("a truncated replay is the beginning of the original, or too short to compare")
     func truncated() throws {
         var verdicts: Set<String> = []
         for seed in 1...4 as ClosedRange<UInt64> {
@@ -28,12 +28,12 @@ struct OddLogTests {
                 #expect(alignment.caveatKinds.contains(.notClosed))
             }
         }
-        // Where the cut takes the trailer only, everything is there.
+        // If only the trailer is cut off, the log is complete.
         #expect(verdicts.isSubset(of: ["replay-ended-early", "not-comparable", "identical"]))
         #expect(verdicts.contains("replay-ended-early"))
     }
 
-    @Test("damage in one log: what can be read is compared, and the verdict is that of the rest")
+    @Test("damage in one log: the intact part is compared and gives the verdict")
     func damaged() throws {
         var seen: Set<String> = []
         for seed in 1...6 as ClosedRange<UInt64> {
@@ -54,7 +54,7 @@ struct OddLogTests {
                 let alignment = try pair.compareBothWays()
                 seen.insert(alignment.verdict.name)
                 if case .controlFlow = alignment.verdict, let difference = alignment.divergence?.difference {
-                    // Exact, or within its cell where the cell is damaged.
+                    // Exact, or known to the cell if the cell is damaged.
                     #expect(difference.clocks.contains(place) || difference.clock > place)
                 }
             }
@@ -64,7 +64,7 @@ struct OddLogTests {
         #expect(seen.contains("control-flow"))
     }
 
-    @Test("a chunk whose body is damaged is judged by its digests, which are intact")
+    @Test("a chunk with a damaged body is compared by its intact digests")
     func damagedBody() throws {
         let pair = try Pair()
         var run = PlantedDifferenceTests.run(seed: 1)
@@ -81,7 +81,7 @@ struct OddLogTests {
         #expect(alignment.divergence?.difference?.isExact == false)
     }
 
-    @Test("bodies left out: the difference is known to its cell, and events narrow it")
+    @Test("elided bodies: the difference is known to its cell, and events narrow it")
     func elided() throws {
         let pair = try Pair()
         var run = PlantedDifferenceTests.run(seed: 5)
@@ -95,7 +95,7 @@ struct OddLogTests {
         #expect(path.clocks.contains(1100))
         #expect(!path.isExact)
         #expect(path.clocks.lowerBound == 1024)
-        // Everything behind the extra branches comes two transitions late: the first event there bounds the cell.
+        // Everything after the extra branches comes two transitions late. The first event there bounds the range.
         let event = try #require(vcpu[.event])
         #expect(path.clocks.upperBound == event.clock + 1)
         #expect(path.clocks.upperBound < 1280)
@@ -105,7 +105,7 @@ struct OddLogTests {
         #expect(try pair.compareBothWays().verdict == .identical)
     }
 
-    @Test("a full log against one of digests")
+    @Test("a full log against a log of digests")
     func elidedOnOneSide() throws {
         let pair = try Pair()
         let run = PlantedDifferenceTests.run(seed: 5)
@@ -119,7 +119,7 @@ struct OddLogTests {
         #expect(path?.clocks == 1024..<1280)
     }
 
-    @Test("a recorder that was killed")
+    @Test("a killed recorder")
     func unclosed() throws {
         func log(_ end: String) -> String {
             """
@@ -142,7 +142,7 @@ struct OddLogTests {
         #expect(more.divergence?.endReason?.contains("killed") == true)
     }
 
-    @Test("a log that is being written is compared as far as it goes")
+    @Test("a log that is being written is compared up to its current end")
     func beingWritten() throws {
         let pair = try Pair()
         let text = "repeat 50 {\nbranch 0x1020 -> 0x1000 jcc! +7\n}"
@@ -153,7 +153,7 @@ struct OddLogTests {
         for index in 1...20 as ClosedRange<UInt64> {
             writer.branch(from: 0x1020, to: 0x1000, icount: index * 7, label: BranchLabel(.jcc, hasStaticTarget: true))
         }
-        // The writer's lock is seen by other processes and by other descriptions of the file.
+        // Other descriptions of the file see the writer's lock, as other processes do.
         let alignment = try pair.compareBothWays()
         try writer.close()
         #expect(alignment.verdict == .identical)
@@ -161,7 +161,7 @@ struct OddLogTests {
         #expect(alignment.vcpus.first?.branchesCompared == 20)
     }
 
-    @Test("a replay that starts from a checkpoint, its counters kept")
+    @Test("a replay that starts from a checkpoint and keeps the counters")
     func startsLater() throws {
         let tail = """
             event interrupt ip=0x1000 info=32
@@ -182,13 +182,13 @@ struct OddLogTests {
         #expect(alignment.divergence?.original.clock == 61)
     }
 
-    /// Forty branches that no other place has.
+    /// Branches that occur only once.
     static func distinct(_ first: Int, _ count: Int = 100) -> String {
         (first..<(first + count)).map { "branch \(0x10000 + $0 * 64) -> \(0x10000 + $0 * 64 + 64) jmp! +2" }
             .joined(separator: "\n")
     }
 
-    @Test("a replay that counts from nought is aligned by what it did")
+    @Test("a replay with other counter bases is aligned by content")
     func otherBase() throws {
         let original = "options clock-base=1000 icount-base=5000\n" + OddLogTests.distinct(0)
         let replay = "options clock-base=1007 icount-base=70\n" + OddLogTests.distinct(3)
@@ -198,7 +198,7 @@ struct OddLogTests {
         #expect(alignment.vcpus.first?.branchesCompared == 97)
     }
 
-    @Test("behind a gap the counters may be off: alignment by content, with or without a difference there")
+    @Test("counters that differ after a gap: alignment by content, with and without a difference there")
     func gap() throws {
         func log(_ clock: Int, _ count: Int, _ end: String) -> String {
             """
@@ -223,7 +223,7 @@ struct OddLogTests {
         #expect(try Pair(log(1000, 4000, end), missing).compareBothWays().verdict == .missingEvent)
     }
 
-    @Test("a gap in one log only: what it leaves out is not compared")
+    @Test("a gap in one log only: the gap is not compared")
     func gapOnOneSide() throws {
         let original =
             "options features=branches,icount,labels,causes\n" + OddLogTests.distinct(0, 40)
@@ -237,7 +237,7 @@ struct OddLogTests {
         #expect(alignment.caveatKinds.contains(.notCompared))
     }
 
-    @Test("the runs meet again after a detour")
+    @Test("the runs take the same path again after a detour")
     func convergence() throws {
         let pair = try Pair()
         var run = SyntheticRun(seed: 9, branches: 4000)
@@ -255,7 +255,7 @@ struct OddLogTests {
         #expect(single?.agreed == 2765)
     }
 
-    @Test("identical logs cost their directories only")
+    @Test("of identical logs only the directories are read")
     func bytesRead() throws {
         let pair = try Pair()
         try OddLogTests.write(pair, SyntheticRun(seed: 2, branches: 500_000), .none)

@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// Two logs in a directory of their own.
+/// Two logs in their own directory.
 struct Pair {
     let directory: TemporaryDirectory
 
@@ -21,12 +21,12 @@ struct Pair {
         try assemble(replay, to: self.replay)
     }
 
-    func compare(_ options: AlignmentOptions = AlignmentOptions()) throws -> Alignment {
+    func compare(_ options: AlignmentOptions = AlignmentOptions()) throws -> AlignmentResult {
         try align(LogFile(path: original), LogFile(path: replay), options: options)
     }
 
     /// Aligns with digests and by decoding everything, and checks that both give the same answer.
-    func compareBothWays(_ options: AlignmentOptions = AlignmentOptions()) throws -> Alignment {
+    func compareBothWays(_ options: AlignmentOptions = AlignmentOptions()) throws -> AlignmentResult {
         let quick = try compare(options)
         var full = options
         full.useDigests = false
@@ -39,7 +39,7 @@ struct Pair {
     }
 }
 
-extension Alignment {
-    /// Kinds of all caveats.
+extension AlignmentResult {
+    /// The kinds of all caveats.
     var caveatKinds: Set<Caveat.Kind> { Set(caveats.map(\.kind)) }
 }

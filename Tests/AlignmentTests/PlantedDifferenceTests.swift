@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-@Suite("One planted difference is found where it stands")
+@Suite("One planted difference is found at its place")
 struct PlantedDifferenceTests {
     /// Small cells, so that a few thousand branches have many boundaries.
     static let cell: UInt64 = 1 << 8
@@ -49,7 +49,7 @@ struct PlantedDifferenceTests {
         ]
     }
 
-    @Test("every class at every sort of place", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test("every class at every kind of place", arguments: 1...8 as ClosedRange<UInt64>)
     func everyClassEverywhere(seed: UInt64) throws {
         let run = PlantedDifferenceTests.run(seed: seed)
         var tried = 0
@@ -65,7 +65,7 @@ struct PlantedDifferenceTests {
                     continue
                 }
                 tried += 1
-                // A log without any record shows nothing, not even that a run ended.
+                // A log without records shows nothing, not even that a run ended.
                 if expected.stream == nil, clock == run.options.clockBase, run.tail == 0 {
                     #expect(try pair.compareBothWays().verdict.exitStatus == 2)
                     continue
@@ -77,7 +77,7 @@ struct PlantedDifferenceTests {
         #expect(tried > 80)
     }
 
-    private func check(_ alignment: Alignment, _ expected: ExpectedAlignment, _ what: String) {
+    private func check(_ alignment: AlignmentResult, _ expected: ExpectedAlignment, _ what: String) {
         #expect(alignment.verdict.name == expected.verdict.rawValue, "\(what)")
         if let clock = expected.clock {
             let found = alignment.divergence.map { $0.difference?.clock ?? $0.original.clock }
@@ -91,7 +91,7 @@ struct PlantedDifferenceTests {
         }
     }
 
-    @Test("runs that are alike, or differ only in what means nothing", arguments: 1...8 as ClosedRange<UInt64>)
+    @Test("runs without a difference, or with benign differences only", arguments: 1...8 as ClosedRange<UInt64>)
     func alike(seed: UInt64) throws {
         for difference in [PlantedDifference.none, .benign] {
             let pair = try Pair()

@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// Small logs that a reader can follow by eye.
+/// Verdicts on small logs that a reader can check by hand.
 @Suite("Verdicts")
 struct VerdictTests {
     static let start = """
@@ -30,7 +30,7 @@ struct VerdictTests {
 
     static var whole: String { log(start, middle, end) }
 
-    func compare(_ original: String, _ replay: String) throws -> Alignment {
+    func compare(_ original: String, _ replay: String) throws -> AlignmentResult {
         try Pair(original, replay).compareBothWays()
     }
 
@@ -66,7 +66,7 @@ struct VerdictTests {
         #expect(try compare(VerdictTests.whole, other).verdict == .controlFlow(.instruction))
     }
 
-    @Test("a label that a recorder could not tell means nothing")
+    @Test("a label that a recorder does not know is benign")
     func unknownLabel() throws {
         let other = VerdictTests.whole.replacingLine("branch 0x1110", with: "branch 0x1110 -> 0x1120 unknown +2")
         let alignment = try compare(VerdictTests.whole, other)
@@ -74,7 +74,7 @@ struct VerdictTests {
         #expect(alignment.statistics.benign == ["unseen-instruction": 1])
     }
 
-    @Test("without rules the same is a difference")
+    @Test("without rules, the same label is a difference")
     func noRules() throws {
         let other = VerdictTests.whole.replacingLine("branch 0x1110", with: "branch 0x1110 -> 0x1120 unknown +2")
         var options = AlignmentOptions()
@@ -90,7 +90,7 @@ struct VerdictTests {
         #expect(alignment.divergence?.difference?.clock == 1)
     }
 
-    @Test("an interrupt that never comes: the event is named, not the branch that it would have made")
+    @Test("a missing interrupt: the verdict names the event, not the branch that it causes")
     func missingInterrupt() throws {
         let alignment = try compare(VerdictTests.whole, VerdictTests.log(VerdictTests.start, VerdictTests.end))
         #expect(alignment.verdict == .missingEvent)
@@ -111,7 +111,7 @@ struct VerdictTests {
         #expect(alignment.divergence?.difference?.clock == 2)
     }
 
-    @Test("an interrupt comes two branches late, and what it does comes late with it")
+    @Test("an interrupt comes two branches late, and its effects come late too")
     func lateInterrupt() throws {
         let before = "repeat 6 {\nbranch 0x1130 -> 0x1120 jcc! +5\n}"
         let late = VerdictTests.log(
@@ -123,7 +123,7 @@ struct VerdictTests {
         #expect(alignment.divergence?.difference?.clock == 2)
     }
 
-    @Test("an instruction that faults one loop turn later: the loop's branch is the cause, not the fault")
+    @Test("an instruction that faults one iteration later: the loop's branch is the divergence, not the fault")
     func lateFault() throws {
         func log(_ turns: Int, _ fault: String) -> String {
             """
@@ -144,12 +144,12 @@ struct VerdictTests {
         #expect(fault.divergence?.context.lastEvents == [])
         #expect(fault.divergence?.context.original.nextEvents.map(\.clock) == [5])
         #expect(fault.divergence?.context.replay.nextEvents.map(\.clock) == [6])
-        // At another instruction it came from outside.
+        // A discontinuity at another instruction is an interrupt.
         let interrupt = try compare(log(5, "0x1014"), log(6, "0x1012"))
         #expect(interrupt.verdict == .movedEvent(transitions: 1, instructions: 4))
     }
 
-    @Test("a replay that stops where the original goes on with an event has ended early")
+    @Test("a replay that stops where the original continues with an event has ended early")
     func endsBeforeEvent() throws {
         for end in ["run-end hung", "comparable-end +1 cut"] {
             let short = VerdictTests.log(VerdictTests.start, end)
@@ -169,7 +169,7 @@ struct VerdictTests {
         #expect(alignment.divergence?.context.lastInput?.kind == .interrupt)
     }
 
-    @Test("a state digest differs: it stands before everything else at its clock")
+    @Test("a state digest that differs comes before everything else at its clock")
     func otherState() throws {
         func log(_ registers: String, _ memory: String, _ target: String) -> String {
             """
@@ -185,7 +185,7 @@ struct VerdictTests {
         #expect(alignment.vcpus[0][.path]?.clock == 1)
     }
 
-    @Test("of two state digests only the words that both logs have are compared")
+    @Test("two state digests are compared by the words that both have")
     func stateProjection() throws {
         func log(_ line: String) -> String {
             """
@@ -211,7 +211,7 @@ struct VerdictTests {
         #expect(try compare(short, VerdictTests.whole).verdict == .originalEndedEarly)
     }
 
-    @Test("what stands behind a comparable end is not compared")
+    @Test("what comes after a comparable end is not compared")
     func comparableEnd() throws {
         func log(_ tail: String) -> String { VerdictTests.log(VerdictTests.whole, "comparable-end shutdown", tail) }
         let first = log("branch 0x1 -> 0x2\nbranch 0x3 -> 0x4")
@@ -222,7 +222,7 @@ struct VerdictTests {
         #expect(try compare(first, early).verdict == .replayEndedEarly)
     }
 
-    @Test("events at the comparable end's clock count as far as they begin before it")
+    @Test("events at the comparable end's clock count if they begin before it")
     func eventsAtComparableEnd() throws {
         func log(_ info: String) -> String {
             VerdictTests.log(
@@ -235,7 +235,7 @@ struct VerdictTests {
 }
 
 extension String {
-    /// The text with the one line that begins so replaced.
+    /// The text in which each line with a beginning is replaced.
     func replacingLine(_ beginning: String, with line: String) -> String {
         split(separator: "\n", omittingEmptySubsequences: false)
             .map { $0.hasPrefix(beginning) ? Substring(line) : $0 }.joined(separator: "\n")

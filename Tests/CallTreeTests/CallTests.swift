@@ -19,7 +19,7 @@ import Testing
         #expect(result.marks == [] && result.statistics.calls == 2)
     }
 
-    /// The function that was jumped to returns for both.
+    /// The function that is jumped to returns for both functions.
     @Test func tailCallsReturnToTheFirstCaller() throws {
         let result = try Tracking.of(
             """
@@ -51,7 +51,7 @@ import Testing
         #expect(result.marks == [.unwound])
     }
 
-    /// ackermann(m - 1, ackermann(m, n - 1)): two call sites that the same return address may stand behind.
+    /// ackermann(m - 1, ackermann(m, n - 1)): two call sites that fit the same return address.
     @Test func theExactCallSiteIsPreferred() throws {
         let result = try Tracking.of(
             """
@@ -70,7 +70,7 @@ import Testing
         #expect(result.marks == [.unwound])
     }
 
-    /// 16-bit code: calls of three bytes; and far branches, whose label does not tell calls from returns.
+    /// 16-bit code: calls of three bytes, and far branches, whose label does not distinguish calls from returns.
     @Test func shortCallsAndFarReturns() throws {
         let result = try Tracking.of(
             """
@@ -103,8 +103,8 @@ import Testing
         }
     }
 
-    /// Deeper than is kept: the outermost half is forgotten and said so; what is kept stays right.
-    @Test func aStackThatIsTooDeepForgetsItsOutermostFrames() throws {
+    /// A stack beyond the limit loses its outermost half, with a mark. The rest stays right.
+    @Test func aStackThatIsTooDeepLosesItsOutermostFrames() throws {
         let calls = CallTracker.depthLimit + 10
         let result = try Tracking.of(
             """
@@ -129,9 +129,9 @@ import Testing
     }
 }
 
-/// Returns that are not returns.
+/// Return instructions that do not return.
 @Suite struct ReturnTrickTests {
-    /// call over a trap, the address overwritten, ret: an indirect call by retpoline.
+    /// A retpoline: call over a trap, overwrite the return address, ret.
     @Test func aRetpolineIsAJump() throws {
         let result = try Tracking.of(
             """
@@ -161,7 +161,7 @@ import Testing
         #expect(result.marks == [])
     }
 
-    /// Linux fills the return predictor at a switch: calls over a byte, their frames dropped.
+    /// Linux fills the return predictor at a switch by calls over a byte and drops their frames.
     @Test func stuffedCallsAreDropped() throws {
         let result = try Tracking.of(
             """
@@ -175,7 +175,7 @@ import Testing
         #expect(result.open == [] && result.marks == [])
     }
 
-    /// push, ret to the next lines: SeaBIOS's way to switch threads.
+    /// SeaBIOS switches threads by push and ret to the next lines.
     @Test func aNearReturnIsAJump() throws {
         let result = try Tracking.of(
             """

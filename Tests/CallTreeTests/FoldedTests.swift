@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// What was spent where, counted in instructions.
+/// Costs by call stack, counted in instructions.
 @Suite struct FoldedTests {
     private func folded(_ text: String) throws -> [[UInt64]: UInt64] {
         let scratch = try temporaryDirectory()
@@ -40,7 +40,7 @@ import Testing
         #expect(result == [[]: 7, [0x2000]: 8, [0x2000, 0x3000]: 14])
     }
 
-    /// The instructions of a task that waits do not grow, and its frames are there when it goes on.
+    /// A waiting task gains no instructions, and it continues with its frames.
     @Test func switchesKeepTheFramesOfBothStacks() throws {
         let result = try folded(
             """

@@ -37,7 +37,7 @@ import Testing
         #expect(result.depths == [1, 0, 1, 0, 1, 0] && result.marks == [])
     }
 
-    /// The stack has no page: the call did not happen, and comes again.
+    /// The stack has no page, so the call faults and is repeated.
     @Test func aCallThatFaultsIsRepeated() throws {
         let result = try Tracking.of(
             """
@@ -49,8 +49,8 @@ import Testing
         #expect(result.depths == [1, 0, 1, 0] && result.marks == [])
     }
 
-    /// The call happened; its target had not begun.
-    @Test func anInterruptBehindACall() throws {
+    /// The interrupt comes after the call and before its target begins.
+    @Test func anInterruptAfterACall() throws {
         let result = try Tracking.of(
             """
             branch 0x1000 -> 0x9000 call
@@ -64,8 +64,8 @@ import Testing
         #expect(result.marks == [])
     }
 
-    /// One transition from the return to the handler; the handler is known from another interrupt.
-    @Test(arguments: [true, false]) func anInterruptBehindAReturn(knowsHandlers: Bool) throws {
+    /// The log has one transition from the return to the handler, which another interrupt makes known.
+    @Test(arguments: [true, false]) func anInterruptAfterAReturn(knowsHandlers: Bool) throws {
         let result = try Tracking.of(
             """
             event interrupt ip=0x1000 info=32 value=0x9000
@@ -83,8 +83,8 @@ import Testing
         #expect(result.marks == [])
     }
 
-    /// The instruction that an iret returns to cannot be fetched; many times in a row.
-    @Test func aFaultBehindAnInterruptReturn() throws {
+    /// The fetch of the instruction that an iret returns to faults many times in a row.
+    @Test func aFaultAfterAnInterruptReturn() throws {
         let result = try Tracking.of(
             """
             branch 0x1000 -> 0x9000 none
@@ -96,8 +96,8 @@ import Testing
         #expect(result.open == [] && result.marks == [])
     }
 
-    /// A handler that goes on elsewhere: ud2 skipped, a repaired fault.
-    @Test func aHandlerMayGoOnElsewhere() throws {
+    /// A handler that resumes at another place: a skipped ud2, a repaired fault.
+    @Test func aHandlerMayResumeElsewhere() throws {
         let result = try Tracking.of(
             """
             branch 0x1000 -> 0x2000 call!
@@ -109,7 +109,7 @@ import Testing
         #expect(result.marks == [] && result.statistics.redirections == 1)
     }
 
-    @Test func systemCallsComeBack() throws {
+    @Test func systemCallsReturn() throws {
         let user = "0x400000"
         let kernel = "0xffffffff81000000"
         let result = try Tracking.of(
@@ -131,7 +131,7 @@ import Testing
     }
 
     /// The kernel starts a handler, which returns to code that calls sigreturn.
-    @Test func aSignalComesBackToWhatItInterrupted() throws {
+    @Test func aSignalHandlerReturnsToTheInterruptedCode() throws {
         let result = try Tracking.of(
             """
             let u = 0x400000
@@ -151,8 +151,8 @@ import Testing
         #expect(result.statistics.userReturns == 2 && result.statistics.levelUserReturns == 2)
     }
 
-    /// From user code into the kernel, though the last way into the kernel has no end: it must have ended.
-    @Test func aReturnThatTheLogLacksIsNoticedAtTheNextEntry() throws {
+    /// An entry from user code while an earlier entry is open: the earlier one has returned.
+    @Test func aMissingReturnIsDetectedAtTheNextEntry() throws {
         let result = try Tracking.of(
             """
             let u = 0x400000

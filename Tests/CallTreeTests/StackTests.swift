@@ -5,10 +5,10 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// Several stacks, and logs that lack something.
+/// Several stacks, and logs with missing records.
 @Suite struct StackTests {
-    /// A scheduler as Linux has it: `switch` (0x8000) returns to the same place in `schedule` (0x7000) on every stack, and
-    /// to a place of its own on the stack of a new task.
+    /// A scheduler like that of Linux: `switch` (0x8000) returns to the same place in `schedule` (0x7000) on every stack,
+    /// and to a different place on the stack of a new task.
     private static let twoTasks = """
         # Task A: main 0x1000 calls wait 0x2000, which calls schedule, which calls switch.
         branch 0x1000 -> 0x2000 call!
@@ -26,15 +26,15 @@ import Testing
 
         """
 
-    @Test func aSwitchIsRepairedWhenItShows() throws {
+    @Test func aSwitchIsCorrectedWhenItShows() throws {
         let result = try Tracking.of(Self.twoTasks)
         #expect(result.depths == [1, 2, 3, 0, 1, 2, 3, 2, 3, 2, 1, 0])
         #expect(result.open == [] && result.stack == 0 && result.suspended == 1)
         #expect(result.marks == [.newStack] && result.statistics.switches == 1)
     }
 
-    /// B's frames that were taken for returned from stand again when B goes on.
-    @Test func whatWasPoppedByMistakeStandsAgain() throws {
+    /// The frames of B that were popped by mistake are open again when B continues.
+    @Test func framesPoppedByMistakeAreOpenAgain() throws {
         let result = try Tracking.of(
             Self.twoTasks + """
                 branch 0x1010 -> 0x2000 call!
@@ -49,7 +49,7 @@ import Testing
         #expect(result.marks == [.newStack] && result.statistics.switches == 2)
     }
 
-    /// Both wait in the same function, called from different system calls: only the return to user code differs.
+    /// Both tasks wait in the same function, called by different system calls. Only the return to user code differs.
     @Test func tasksThatWaitAtTheSamePlace() throws {
         let result = try Tracking.of(
             """
@@ -83,7 +83,7 @@ import Testing
         #expect(result.frames.map(\.kind) == [.start])
     }
 
-    /// A jump by push and ret over a long way is no switch: the stack goes on, and its next switches are not confused.
+    /// A far jump by push and ret is no switch: the stack continues, and later switches are recognised.
     @Test func aJumpThatLooksLikeANewStack() throws {
         let result = try Tracking.of(
             """
@@ -99,8 +99,8 @@ import Testing
         #expect(result.marks == [.newStack])
     }
 
-    /// The same, and the code that was jumped to returns for its caller's caller.
-    @Test func aJumpThatReturnsFurtherOut() throws {
+    /// The code that such a jump reaches returns to the caller's caller.
+    @Test func aJumpThatReturnsToAnOuterCaller() throws {
         let result = try Tracking.of(
             """
             branch 0x1000 -> 0x2000 call!
@@ -114,7 +114,7 @@ import Testing
         #expect(result.marks == [.newStack, .unwound])
     }
 
-    @Test func aGapBeginsAnew() throws {
+    @Test func aGapStartsWithoutOpenCalls() throws {
         let result = try Tracking.of(
             """
             branch 0x1000 -> 0x2000 call!
@@ -128,7 +128,7 @@ import Testing
         #expect(result.marks == [.gap, .beneath])
     }
 
-    /// Records missing without a gap: the tracker is fed what is left.
+    /// Records are missing without a gap; the tracker takes the rest.
     @Test func missingReturnsAreFoundAtTheNextOne() throws {
         let result = try Tracking.of(
             """
@@ -143,7 +143,7 @@ import Testing
         #expect(result.marks == [.unwound])
     }
 
-    /// A cursor that passes over a damaged chunk leaves a hole in the clock.
+    /// A cursor that skips a damaged chunk leaves a hole in the clock.
     @Test func aHoleInTheClockIsAGap() throws {
         let scratch = try temporaryDirectory()
         try assemble("repeat 10 {\nbranch 0x1000 -> 0x2000 call!\n}", to: scratch.file("log"))
@@ -160,10 +160,10 @@ import Testing
     }
 }
 
-/// Logs that no guest would write.
+/// Logs that no guest writes.
 @Suite struct HostileTests {
-    /// Random branches among few addresses, so that everything fits something now and then.
-    @Test(arguments: 1...8) func randomBranchesAreTaken(seed: Int) throws {
+    /// Random branches among few addresses, so that every explanation fits at times.
+    @Test(arguments: 1...8) func randomBranchesAreAccepted(seed: Int) throws {
         var random = RandomNumbers(seed: UInt64(seed))
         var tracker = CallTracker()
         tracker.recordsSteps = true
@@ -183,8 +183,8 @@ import Testing
         #expect(tracker.suspendedStacks <= 512)
     }
 
-    /// Each call left by a return to nowhere: stacks without end, each of them bounded, as is their number.
-    @Test func stacksAreForgotten() {
+    /// Each call ends with a return to an unknown place. The number of stacks is bounded, and each stack is.
+    @Test func stacksAreDropped() {
         var tracker = CallTracker()
         for clock in 0..<100_000 as Range<UInt64> {
             tracker.append(

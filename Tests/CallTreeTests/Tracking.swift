@@ -5,12 +5,12 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// Open frames as the steps of a tracker tell them: what a view sees.
+/// The open frames, rebuilt from the steps of a tracker as a view does.
 struct StepReader {
     private(set) var stacks: [UInt32: [CallFrame]] = [0: []]
     private(set) var current: UInt32 = 0
     private(set) var marks: [Resynchronisation] = []
-    /// Where returns used as jumps went.
+    /// The targets of returns that are used as jumps.
     private(set) var jumps: [UInt64] = []
 
     var frames: [CallFrame] { stacks[current] ?? [] }
@@ -32,10 +32,10 @@ struct StepReader {
     }
 }
 
-/// What a tracker knows after a log, and what its steps told on the way.
+/// The state of a tracker after a log, and what its steps reported.
 struct Tracking {
     var statistics: CallStatistics
-    /// Targets of the open frames, the outermost first.
+    /// The targets of the open frames, the outermost first.
     var open: [UInt64]
     var frames: [CallFrame]
     var depths: [Int] = []
@@ -44,7 +44,7 @@ struct Tracking {
     var suspended: Int
     var jumps: [UInt64]
 
-    /// Follows the calls of a log given as text; the log knows its handlers beforehand, as the tools do.
+    /// Follows the calls of a log that is given as text. The tracker knows the log's handlers, as in the tools.
     static func of(_ text: String, knowsHandlers: Bool = true) throws -> Tracking {
         let scratch = try temporaryDirectory()
         let path = scratch.file("log")
@@ -69,7 +69,7 @@ struct Tracking {
         let statistics = tracker.statistics
         #expect(statistics.resynchronisations == UInt64(reader.marks.count))
         #expect(statistics.branches == UInt64(depths.count))
-        // The same without steps, all at once.
+        // Follows the same log without steps, in whole batches.
         var quick = CallTracker(handlers: knowsHandlers ? HandlerSet(log, vcpu: 0) : HandlerSet())
         var whole = log.branches()
         while whole.nextBatch({ quick.append($0, $1) }) {}

@@ -23,7 +23,7 @@ extension EndToEndTests {
         try run(Products.tool("tt-analyze"), ["diverge", directory, "\(directory)/replays/\(name)"] + more)
     }
 
-    private func aligned(_ directory: String, _ name: String) throws -> Alignment {
+    private func aligned(_ directory: String, _ name: String) throws -> AlignmentResult {
         try align(LogFile(path: directory), LogFile(path: "\(directory)/replays/\(name)"))
     }
 

@@ -36,10 +36,11 @@ struct ReportTests {
         branch 0x1250 -> 0x1127 ret +5
         """
 
-    /// Aligns two logs and checks both forms of the report. Paths and byte counts are not part of it.
+    /// Aligns two logs and checks the text and the JSON form of the document. The text is made from the document alone:
+    /// a document that was decoded from JSON gives the same text.
     private func check(
         _ original: String, _ replay: String, name: String = #function, symbolizer: Symbolizer? = nil,
-        stateDirectory: String? = nil
+        runDirectory: String? = nil
     ) throws -> String {
         let directory = try temporaryDirectory()
         let paths = (directory.file("original.log"), directory.file("replay.log"))
@@ -48,18 +49,26 @@ struct ReportTests {
         let logs = (try LogFile(path: paths.0), try LogFile(path: paths.1))
         var options = AlignmentOptions()
         options.contextCount = 4
-        let report = DivergenceReport(
-            alignment: try align(logs.0, logs.1, options: options), original: logs.0, replay: logs.1,
-            symbolizer: symbolizer, symbolArguments: symbolizer == nil ? [] : ["--symbols", "vm linux"],
-            stateDirectory: stateDirectory)
+        var document = DivergenceDocument(
+            try align(logs.0, logs.1, options: options),
+            original: ReportedRun(
+                logs.0, symbolizer: symbolizer, symbolFiles: symbolizer == nil ? [] : ["vm linux"],
+                directory: runDirectory),
+            replay: ReportedRun(
+                logs.1, symbolizer: symbolizer, symbolFiles: symbolizer == nil ? [] : ["vm linux"]))
         let title = String(name.prefix { $0 != "(" })
-        let text = report.text(color: false).replacingOccurrences(of: directory.path, with: "DIR")
-        expectSnapshot(text, "\(title).txt")
-        let json = try report.json().replacingOccurrences(of: directory.path, with: "DIR")
-        expectSnapshot(json + "\n", "\(title).json")
-        for line in text.split(separator: "\n") where !line.contains("bts-dump") {
-            #expect(line.count <= 100, "\(line)")
+        let text = document.text()
+        #expect(try DivergenceDocument(json: document.json()).text() == text)
+        expectSnapshot(text.replacingOccurrences(of: directory.path, with: "DIR"), "\(title).txt")
+        // Lines with the directory's name are as long as that name requires.
+        for line in text.split(separator: "\n") where !line.contains(directory.path) {
+            #expect(line.count <= 80, "\(line)")
         }
+        document.spellCommands { "\($0.action.rawValue) \($0.path)" }
+        let spelled = document.text()
+        for step in document.commands { #expect(spelled.contains("\(step.action.rawValue) \(step.path)")) }
+        expectSnapshot(
+            try document.json().replacingOccurrences(of: directory.path, with: "DIR") + "\n", "\(title).json")
         return text
     }
 
@@ -75,14 +84,14 @@ struct ReportTests {
 
     @Test func controlFlow() throws {
         let text = try check(whole, replay(ReportTests.code, ReportTests.otherEnd))
-        // What a user looks for first.
+        // The verdict comes first.
         #expect(text.hasPrefix("control flow differs\n"))
     }
 
     @Test func movedInterrupt() throws {
         let late = whole.replacingOccurrences(
             of: "event interrupt ip=0x1200", with: "branch 0x1208 -> 0x1200 jcc! +4\nevent interrupt ip=0x1200")
-        _ = try check(whole, replay(late), stateDirectory: "my run")
+        _ = try check(whole, replay(late), runDirectory: "my run")
     }
 
     @Test func missingEvent() throws {
@@ -118,7 +127,7 @@ struct ReportTests {
         _ = try check(log(20), log(21))
     }
 
-    @Test("text from a log cannot steer a terminal")
+    @Test("control characters from a log do not reach a terminal")
     func hostileText() throws {
         let directory = try temporaryDirectory()
         let path = directory.file("log")
@@ -133,10 +142,11 @@ struct ReportTests {
         second.comparableEnd(clock: 2, icount: 2, reason: "end")
         try second.close()
         let logs = (try LogFile(path: other), try LogFile(path: path))
-        let report = DivergenceReport(
-            alignment: try align(logs.0, logs.1), original: logs.0, replay: logs.1, symbolizer: nil)
-        #expect(report.alignment.verdict == .replayEndedEarly)
-        #expect(!report.text(color: false).unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
-        #expect(report.text(color: true).contains("\u{1B}[31mreplay ended early\u{1B}[0m"))
+        let alignment = try align(logs.0, logs.1)
+        #expect(alignment.verdict == .replayEndedEarly)
+        let document = DivergenceDocument(alignment, original: ReportedRun(logs.0), replay: ReportedRun(logs.1))
+        #expect(!document.text().unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" })
+        let colored = document.text(TextStyle(isColored: true))
+        #expect(colored.contains("\u{1B}[31mreplay ended early\u{1B}[0m"))
     }
 }

@@ -3,8 +3,8 @@
 import Foundation
 import Testing
 
-/// Compares a text with the golden file of that name. `TT_RECORD_SNAPSHOTS=1` writes the files anew, and fails the test,
-/// so that nobody leaves it on.
+/// Compares a text with the golden file of a name. With `TT_RECORD_SNAPSHOTS=1` it writes the file instead and fails the
+/// test, so that the variable is not left set.
 func expectSnapshot(_ text: String, _ name: String, sourceLocation: SourceLocation = #_sourceLocation) {
     let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Snapshots/\(name)"
     if ProcessInfo.processInfo.environment["TT_RECORD_SNAPSHOTS"] != nil {
@@ -12,7 +12,7 @@ func expectSnapshot(_ text: String, _ name: String, sourceLocation: SourceLocati
         try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         do {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))
-            Issue.record("\(name) was recorded anew", sourceLocation: sourceLocation)
+            Issue.record("\(name) was recorded", sourceLocation: sourceLocation)
         } catch {
             Issue.record("\(name) cannot be written: \(error)", sourceLocation: sourceLocation)
         }

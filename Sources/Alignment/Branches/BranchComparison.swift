@@ -2,9 +2,9 @@
 
 import LogFormat
 
-/// The branch streams of one vCPU, segment by segment.
+/// Compares the branch streams of one vCPU, segment by segment.
 struct BranchComparison {
-    /// A stretch of the original that was compared, and how the replay's counters stand to it there.
+    /// A stretch of the original that was compared, and the offset of the replay's counters there.
     struct Stretch: Sendable {
         var clocks: Range<UInt64>
         var skew: Skew
@@ -27,7 +27,7 @@ struct BranchComparison {
         scan = BranchScan(settings, rules: rules)
     }
 
-    /// Compares up to the two ends, each in its own log's clock.
+    /// Compares up to the two ends, each of them in the clock of its own log.
     mutating func run(
         start: UInt64, originalEnd: UInt64, replayEnd: UInt64, progress: (UInt64) -> Void
     ) throws(LogError) {
@@ -54,7 +54,7 @@ struct BranchComparison {
         noteHoles(start: start, end: min(originalEnd, replayEnd))
     }
 
-    /// Clocks of the original that both segments have, up to the ends.
+    /// The clocks of the original that both segments have, up to the ends.
     private static func common(
         _ pair: SegmentPair, _ skew: UInt64, _ originalEnd: UInt64, _ replayEnd: UInt64
     ) -> Range<UInt64> {
@@ -65,7 +65,7 @@ struct BranchComparison {
         return low..<max(low, high)
     }
 
-    /// A clock of the replay in the original's count; not below 0 and not beyond the largest number.
+    /// Converts a clock of the replay to the original's count. Clamps the result to 64 bits.
     static func shift(_ clock: UInt64, by skew: UInt64) -> UInt64 {
         let distance = Int64(bitPattern: skew)
         let (result, overflows) =
@@ -104,7 +104,7 @@ struct BranchComparison {
         return skew
     }
 
-    /// Says what of the range was not compared.
+    /// Adds caveats for the parts of the range that were not compared.
     private mutating func noteHoles(start: UInt64, end: UInt64) {
         let end = min(end, scan.path?.clocks.upperBound ?? end)
         for hole in scan.holes {

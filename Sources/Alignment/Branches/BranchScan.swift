@@ -4,20 +4,20 @@ import LogFormat
 
 /// Finds the first differences in path, instruction and instruction count between two branch streams.
 ///
-/// Where both logs stand at the beginning of chunks of the same cell whose digests agree, the chunks are passed over;
-/// otherwise both are decoded and compared column by column. A body that was left out or is damaged is judged by its
-/// header's digests, which hold in either case.
+/// If both sides are at the beginning of chunks of the same cell and the digests agree, the scan skips the chunks.
+/// Otherwise it decodes both chunks and compares them column by column. If a body is elided or damaged, the scan
+/// compares the digests in the chunk headers instead.
 struct BranchScan {
-    /// What is compared and how.
+    /// What to compare, and how.
     struct Settings: Sendable {
         var useDigests: Bool
-        /// The logs are cut into the same chunks.
+        /// Whether both logs are cut into the same chunks.
         var isSameGrid: Bool
         var comparesLabels: Bool
         var comparesIcounts: Bool
     }
 
-    /// Clocks of the original that could not be compared, and why.
+    /// A range of clocks of the original that could not be compared.
     struct Hole: Sendable {
         var clocks: Range<UInt64>
         var side: Side
@@ -32,7 +32,7 @@ struct BranchScan {
     private(set) var holes: [Hole] = []
     private(set) var compared: UInt64 = 0
     private(set) var statistics = AlignmentStatistics()
-    /// Pairs of chunks that differ and whose bodies were left out in a log.
+    /// The number of differing pairs of chunks of which a body is elided.
     private(set) var elidedPairs = 0
 
     init(_ settings: Settings, rules: BenignRules) {
@@ -40,8 +40,8 @@ struct BranchScan {
         self.rules = rules
     }
 
-    /// Compares the branches with clocks `range` of the original, all of which are in both segments. Stops at the first
-    /// difference of the path.
+    /// Compares the branches with clocks `range` of the original. Both segments must have all of them. Stops at the
+    /// first difference of the path.
     mutating func scan(
         _ original: LogFile, _ replay: LogFile, _ pair: SegmentPair, range: Range<UInt64>, skew: Skew,
         progress: (UInt64) -> Void
@@ -66,7 +66,7 @@ struct BranchScan {
 
     // MARK: By digest
 
-    /// What the headers of two chunks of the same branches say of their difference.
+    /// Which digests of two chunks agree.
     private struct ChunkDigests {
         var path: Bool
         var label: Bool
@@ -74,7 +74,7 @@ struct BranchScan {
         var isEqual: Bool { path && label && icount }
     }
 
-    /// Compares the chunks that both sides stand at; nil when they do not hold the same branches.
+    /// Compares the digests of the two current chunks; nil if the chunks do not cover the same branches.
     private func chunkDigests(
         _ a: borrowing BranchSide, _ b: borrowing BranchSide, range: Range<UInt64>, skew: Skew
     ) -> ChunkDigests? {
@@ -91,8 +91,8 @@ struct BranchScan {
     private var wantsLabels: Bool { settings.comparesLabels && instruction == nil }
     private var wantsIcounts: Bool { settings.comparesIcounts && instructionCount == nil }
 
-    /// Decodes both chunks. Where that cannot be done, lets the digests judge or notes a hole, goes on behind, and
-    /// returns false.
+    /// Decodes both chunks. If one cannot be decoded, uses the digests or notes a hole, skips the chunks, and returns
+    /// false.
     private mutating func decode(
         _ a: inout BranchSide, _ b: inout BranchSide, _ digests: ChunkDigests?, range: Range<UInt64>, skew: Skew
     ) throws(LogError) -> Bool {
@@ -100,7 +100,7 @@ struct BranchScan {
         guard let problem else { return true }
         if let digests {
             compared += UInt64(a.chunk.count)
-            judge(digests, a.chunk, b.chunk, isElided: problem.kind == .elidedBody)
+            compareDigests(digests, a.chunk, b.chunk, isElided: problem.kind == .elidedBody)
             a.skipChunk()
             b.skipChunk()
             return false
@@ -131,7 +131,7 @@ struct BranchScan {
     }
 
     /// Notes differences that are known to the chunk only.
-    private mutating func judge(_ digests: ChunkDigests, _ a: Chunk, _ b: Chunk, isElided: Bool) {
+    private mutating func compareDigests(_ digests: ChunkDigests, _ a: Chunk, _ b: Chunk, isElided: Bool) {
         let clocks = a.clockFirst..<(a.clockLast + 1)
         func first(_ differenceClass: FirstDifference.Class) -> FirstDifference {
             FirstDifference(differenceClass: differenceClass, clocks: clocks, fields: [], stream: .branch)
@@ -153,7 +153,7 @@ struct BranchScan {
             if index < equal { instruction = difference(.instruction, x.branch(index), y.branch(index), skew) }
         }
         if wantsIcounts {
-            // A branch that goes elsewhere may do so after another number of instructions: the path says more.
+            // A branch with another path can have another instruction count too. The path is the better evidence.
             let index = BranchColumns.firstIcountDifference(x, y, skew: skew.icount, count: equal)
             if index < equal {
                 instructionCount = difference(.instructionCount, x.branch(index), y.branch(index), skew)
@@ -184,15 +184,15 @@ struct BranchScan {
 }
 
 extension LogError {
-    /// The machine failed to read, which says nothing about the log.
+    /// Whether reading failed, which is no statement about the log.
     var isTrouble: Bool {
         if case .cannotRead = kind { true } else { false }
     }
 
-    /// Why a chunk could not be used, in one clause.
+    /// The reason why a chunk could not be used, as one clause.
     var shortReason: String {
         switch kind {
-        case .elidedBody: "the branches were left out (mode digest)"
+        case .elidedBody: "the branches are elided (mode digest)"
         case .damaged(let what): "damaged at offset \(offset ?? 0): \(what)"
         default: description
         }

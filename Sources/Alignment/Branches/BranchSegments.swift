@@ -2,16 +2,16 @@
 
 import LogFormat
 
-/// A stretch of one vCPU's branches without a hole: chunks of one epoch whose clocks follow one another.
+/// A stretch of one vCPU's branches without a hole: chunks of one epoch with consecutive clocks.
 struct BranchSegment: Sendable {
     var chunks: ArraySlice<Chunk>
     var epoch: UInt32
-    /// Clocks of the branches.
+    /// The clocks of the branches.
     var clocks: Range<UInt64>
-    /// The counters may have lost their meaning before it: it begins an epoch, not just follows damage.
+    /// Whether the segment begins an epoch, so that its counters may have another base. A segment after damage has not.
     var beginsAfterGap: Bool
 
-    /// Index of the chunk that holds the clock, which lies in the segment.
+    /// The index of the chunk that contains a clock of the segment.
     func chunkIndex(at clock: UInt64) -> Int {
         var (low, high) = (chunks.startIndex, chunks.endIndex - 1)
         while low < high {
@@ -21,8 +21,8 @@ struct BranchSegment: Sendable {
         return low
     }
 
-    /// The segments of a vCPU's branch stream, in the log's order. Chunks whose headers contradict themselves belong to
-    /// none.
+    /// The segments of a vCPU's branch stream, in the log's order. Chunks with inconsistent headers belong to no
+    /// segment.
     static func all(_ chunks: ArraySlice<Chunk>) -> [BranchSegment] {
         var segments: [BranchSegment] = []
         var start = chunks.startIndex
@@ -60,8 +60,7 @@ struct SegmentPair: Sendable {
     var original: BranchSegment
     var replay: BranchSegment
 
-    /// Pairs the segments of two logs. Where no log's clock ever steps back, those that share clocks; otherwise those
-    /// of equal epochs.
+    /// Pairs the segments of two logs: those that share clocks, or, if a clock steps back, those of equal epochs.
     static func all(_ original: [BranchSegment], _ replay: [BranchSegment]) -> [SegmentPair] {
         guard isAscending(original), isAscending(replay) else {
             return original.flatMap { a in
@@ -73,7 +72,7 @@ struct SegmentPair: Sendable {
         var (i, j) = (0, 0)
         while i < original.count, j < replay.count {
             let (a, b) = (original[i], replay[j])
-            // Segments after a gap in both logs may be off by a constant that only their contents tell.
+            // After a gap in both logs, the clocks can differ by a constant. ContentSearch finds it.
             let isSameEpoch = a.epoch == b.epoch && a.beginsAfterGap && b.beginsAfterGap
             if a.clocks.overlaps(b.clocks) || isSameEpoch { pairs.append(SegmentPair(original: a, replay: b)) }
             if isSameEpoch {
@@ -92,7 +91,7 @@ struct SegmentPair: Sendable {
     }
 }
 
-/// By what a stretch of the replay's counters is off the original's: replay minus original, modulo 2^64.
+/// The offset of the replay's counters in a stretch: replay minus original, modulo 2^64.
 struct Skew: Sendable, Hashable {
     var clock: UInt64 = 0
     var icount: UInt64 = 0

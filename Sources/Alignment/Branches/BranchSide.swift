@@ -3,18 +3,18 @@
 import Glibc
 import LogFormat
 
-/// Reads a segment's branches chunk by chunk, decoding a chunk only when it is asked to.
+/// Reads the branches of a segment chunk by chunk. Decodes a chunk on demand.
 struct BranchSide: ~Copyable {
     let log: LogFile
     private let segment: BranchSegment
     private var index: Int
     private var batch = BranchBatch()
-    /// The chunk in `batch`.
+    /// The index of the chunk in `batch`.
     private var decodedIndex: Int?
-    /// Clock of the next branch.
+    /// The clock of the next branch.
     private(set) var clock: UInt64
 
-    /// Stands before the branch with that clock, which lies in the segment or just behind it.
+    /// Begins before the branch with a clock, which is in the segment or is its end.
     init(_ log: LogFile, _ segment: BranchSegment, at clock: UInt64) {
         self.log = log
         self.segment = segment
@@ -22,12 +22,12 @@ struct BranchSide: ~Copyable {
         index = segment.clocks.contains(clock) ? segment.chunkIndex(at: clock) : segment.chunks.endIndex
     }
 
-    /// The chunk that holds the next branch; not to be asked for at the segment's end.
+    /// The chunk that contains the next branch. Must not be read at the segment's end.
     var chunk: Chunk { segment.chunks[index] }
     var isAtEnd: Bool { index >= segment.chunks.endIndex }
     var isAtChunkStart: Bool { !isAtEnd && chunk.clockFirst == clock }
 
-    /// Goes to the next chunk.
+    /// Skips the rest of the current chunk.
     mutating func skipChunk() {
         clock = chunk.clockLast + 1
         index += 1
@@ -38,7 +38,7 @@ struct BranchSide: ~Copyable {
         if !isAtEnd, clock > chunk.clockLast { index += 1 }
     }
 
-    /// Decodes the chunk that holds the next branch.
+    /// Decodes the current chunk.
     mutating func decode() throws(LogError) {
         guard decodedIndex != index else { return }
         decodedIndex = nil
@@ -51,7 +51,7 @@ struct BranchSide: ~Copyable {
         decodedIndex = index
     }
 
-    /// Columns of what is left of the decoded chunk.
+    /// The columns of the rest of the decoded chunk.
     var columns: BranchColumns {
         let offset = Int(clock - batch.clockFirst)
         return BranchColumns(
@@ -60,14 +60,14 @@ struct BranchSide: ~Copyable {
     }
 }
 
-/// A run of decoded branches; valid until the next chunk is decoded.
+/// Consecutive decoded branches. Valid until the next chunk is decoded.
 struct BranchColumns {
     var count: Int
     var from: UnsafePointer<UInt64>
     var to: UnsafePointer<UInt64>
     var icount: UnsafePointer<UInt64>
     var label: UnsafePointer<UInt8>
-    /// Clock of the first.
+    /// The clock of the first branch.
     var clock: UInt64
 
     func branch(_ index: Int) -> Branch {
@@ -76,19 +76,21 @@ struct BranchColumns {
             label: BranchLabel(rawValue: label[index]))
     }
 
-    /// Index of the first of `count` branches whose path differs; `count` when none does.
+    /// The index of the first of `count` branches whose path differs; `count` if none differs.
     static func firstPathDifference(_ a: BranchColumns, _ b: BranchColumns, count: Int) -> Int {
         if isEqual(a.from, b.from, count * 8), isEqual(a.to, b.to, count * 8) { return count }
         return (0..<count).first { a.from[$0] != b.from[$0] || a.to[$0] != b.to[$0] } ?? count
     }
 
-    /// Index of the first of `count` branches whose instruction count differs by more than the skew.
+    /// The index of the first of `count` branches whose instruction counts do not differ by exactly the skew; `count`
+    /// if there is none.
     static func firstIcountDifference(_ a: BranchColumns, _ b: BranchColumns, skew: UInt64, count: Int) -> Int {
         if skew == 0, isEqual(a.icount, b.icount, count * 8) { return count }
         return (0..<count).first { a.icount[$0] &+ skew != b.icount[$0] } ?? count
     }
 
-    /// Index of the first of `count` branches whose label differs and no rule allows it.
+    /// The index of the first of `count` branches whose labels differ and whose difference no rule allows; `count` if
+    /// there is none.
     static func firstLabelDifference(
         _ a: BranchColumns, _ b: BranchColumns, count: Int, rules: inout BenignRules
     ) -> Int {

@@ -2,11 +2,11 @@
 
 import LogFormat
 
-/// Finds out by what they hold where two stretches of branches run alike.
+/// Finds where two stretches of branches take the same path, by the addresses of the branches.
 enum ContentSearch {
-    /// So many branches in a row must be equal before two places are taken for the same.
+    /// The number of consecutive equal branches that identifies a place.
     static let proof = 32
-    /// So far a search looks, in branches.
+    /// The number of branches that a search covers.
     static let reach: UInt64 = 65_536
 
     /// The branches of a segment with clocks in a range, up to the first that cannot be read.
@@ -30,7 +30,8 @@ enum ContentSearch {
         return branches
     }
 
-    /// The least number of branches `a` and `b` to pass over so that both go the same way for `length` branches.
+    /// The smallest numbers of branches to skip in `a` and `b` after which both take the same path for `length`
+    /// branches.
     static func meeting(_ a: [Branch], _ b: [Branch], length: Int = proof) -> (a: Int, b: Int)? {
         guard a.count >= length, b.count >= length else { return nil }
         let (hashes, others) = (windowHashes(a, length), windowHashes(b, length))
@@ -45,8 +46,8 @@ enum ContentSearch {
         return best
     }
 
-    /// By what the replay's clock is off in a pair of segments of which one begins after a gap: zero when the branches
-    /// at equal clocks are the same, otherwise as the contents say. nil when nothing of both fits together.
+    /// The offset of the replay's clock in a pair of segments of which one begins after a gap. 0 if the branches at
+    /// equal clocks are the same; nil if no part of one segment is found in the other.
     static func clockSkew(
         _ original: LogFile, _ replay: LogFile, _ pair: SegmentPair
     ) throws(LogError) -> UInt64? {
@@ -60,7 +61,7 @@ enum ContentSearch {
         return try find(replay, b, in: original, a, window).map { 0 &- $0 }
     }
 
-    /// Where a segment's first branches stand in another log: the clock there minus the clock here.
+    /// Searches another log for the first branches of a segment. Returns the clock there minus the clock here.
     private static func find(
         _ log: LogFile, _ segment: BranchSegment, in other: LogFile, _ otherSegment: BranchSegment,
         _ window: Range<UInt64>
@@ -86,7 +87,7 @@ enum ContentSearch {
         a.count == b.count && zip(a, b).allSatisfy { $0.from == $1.from && $0.to == $1.to }
     }
 
-    /// A hash of each run of `length` branches (a polynomial modulo 2^64, rolled along).
+    /// A rolling hash of each sequence of `length` branches (a polynomial modulo 2^64).
     private static func windowHashes(_ branches: [Branch], _ length: Int) -> [UInt64] {
         let factor: UInt64 = 0x9e37_79b9_7f4a_7c15
         var power: UInt64 = 1

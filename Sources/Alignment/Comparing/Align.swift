@@ -2,23 +2,28 @@
 
 import LogFormat
 
-/// Compares two runs and finds the first place at which they part.
+/// Compares two runs and finds the first place at which they differ.
 ///
 ///     let alignment = try align(LogFile(path: "run"), LogFile(path: "run/replays/1"))
 ///     print(alignment.verdict)
 ///
-/// The logs are compared directory against directory, class by class, then in the cell that differs, then in the
-/// record: two logs without a difference cost their directories only. Damaged, cut and unclosed logs are compared as
-/// far as they go; what was not compared stands in ``Alignment/caveats``.
+/// The comparison reads the chunk directories, then decodes the first cell that differs. If two logs do not differ,
+/// only their directories are read. Damaged, truncated and unclosed logs are compared as far as possible;
+/// ``AlignmentResult/caveats`` names the parts that were not compared.
 ///
-/// - Parameter progress: called with the share of the work that is done, 0 to 1.
-/// - Throws: when reading fails (not when a log is damaged).
+/// - Parameters:
+///   - original: The log of the recording.
+///   - replay: The log of the run that is compared with it.
+///   - options: How to compare.
+///   - progress: Receives the fraction of the work that is done, 0 to 1.
+/// - Returns: The verdict, the evidence for it, and caveats.
+/// - Throws: `LogError` if reading fails. Damage in a log is no error but a caveat.
 public func align(
     _ original: LogFile, _ replay: LogFile, options: AlignmentOptions = AlignmentOptions(),
     progress: (Double) -> Void = { _ in }
-) throws(LogError) -> Alignment {
+) throws(LogError) -> AlignmentResult {
     let comparability = Comparability(original, replay, requireSameRecording: options.requireSameRecording)
-    var alignment = Alignment(
+    var alignment = AlignmentResult(
         comparability: comparability, verdict: .notComparable(comparability.reasons), vcpu: nil, vcpus: [],
         caveats: comparability.caveats, statistics: AlignmentStatistics())
     guard comparability.isComparable else { return alignment }
@@ -52,8 +57,8 @@ public func align(
     return alignment
 }
 
-extension Alignment {
-    /// What the verdict does not cover, and which differences were passed over as benign.
+extension AlignmentResult {
+    /// Adds the caveats about what the verdict does not cover and about the use of benign rules.
     fileprivate mutating func addClosingCaveats(_ options: AlignmentOptions, _ original: LogFile) {
         let isNothing = vcpus.allSatisfy { $0.branchesCompared == 0 && $0.eventsCompared == 0 }
         if verdict == .identical, isNothing {

@@ -2,29 +2,36 @@
 
 import LogFormat
 
-/// What of two logs can be compared: the features that both have, the range that both cover, and why not more.
+/// The parts of two logs that can be compared: the common features, the common range, and the reasons for the limits.
 ///
-/// Everything that puts two logs side by side asks this, and nothing else.
+/// Everything that compares two logs must use this type.
 public struct Comparability: Sendable {
-    /// Why the logs cannot be compared; empty when they can.
+    /// Why the logs cannot be compared; empty if they can.
     public var reasons: [String] = []
-    /// What both recorders saw.
+    /// The features that both recorders have.
     public var features: FileHeader.Features
-    /// vCPUs that both logs have.
+    /// The vCPUs that both logs have.
     public var vcpus: [UInt16] = []
-    /// What of each vCPU both logs cover: from the later start to the earlier comparable end, in clocks.
+    /// The clocks that both logs cover, for each vCPU: from the later start to the earlier comparable end.
     public var ranges: [UInt16: Range<UInt64>] = [:]
+    /// What a reader of a comparison must know.
+    /// What a reader of a comparison must know.
     public var caveats: [Caveat] = []
-    /// The logs are cut into the same cells and chunks, so that their digests can be compared.
+    /// Whether both logs are cut into the same cells and chunks. If so, their digests can be compared.
     public var isSameGrid: Bool
-    /// Both logs name the same recording.
+    /// Whether both logs name the same recording.
     public var isSameRecording: Bool
 
+    /// Whether the logs can be compared.
+    /// Whether the logs can be compared.
     public var isComparable: Bool { reasons.isEmpty }
 
-    /// Compares what two logs say of themselves; reads headers and meta records only.
+    /// Compares the headers and meta records of two logs.
     ///
-    /// - Parameter requireSameRecording: different or unknown recordings are a reason, not a caveat.
+    /// - Parameters:
+    ///   - original: The log of the recording.
+    ///   - replay: The log of the run that is compared with it.
+    ///   - requireSameRecording: Treats different or unknown recordings as a reason instead of a caveat.
     public init(_ original: LogFile, _ replay: LogFile, requireSameRecording: Bool = false) {
         let (a, b) = (original.header, replay.header)
         features = a.features.intersection(b.features)
@@ -173,7 +180,7 @@ public struct Comparability: Sendable {
 }
 
 extension FileHeader {
-    /// Recorder and generation, as a reason names them.
+    /// The recorder and its generation, for reasons.
     var recorderText: String {
         let name = recorderName.isEmpty ? "\(recorder)" : recorderName
         return recorderGeneration == 0 ? name : "\(name) (generation \(recorderGeneration))"
@@ -181,7 +188,7 @@ extension FileHeader {
 }
 
 extension FileHeader.Clock {
-    /// What the clock counts, in words.
+    /// The name of what the clock counts.
     public var name: String {
         switch self {
         case .unknown: "something unknown"

@@ -2,10 +2,10 @@
 
 import LogFormat
 
-/// Which clocks two logs with gaps both cover.
+/// Finds the clocks that two logs with gaps both cover.
 enum Coverage {
-    /// The common stretches in the original's clock, sorted; nil when neither log has a gap, or when a clock steps back
-    /// (the guest was rewound): then everything counts.
+    /// The common stretches in the original's clock, sorted. nil if neither log has a gap, or if a clock steps back
+    /// because the guest was rewound; then all clocks count as covered.
     static func common(
         _ original: LogFile, _ replay: LogFile, vcpu: UInt16, skews: [UInt32: Skew]
     ) -> [Range<UInt64>]? {
@@ -24,7 +24,7 @@ enum Coverage {
         return common
     }
 
-    /// First and last clock of each epoch's records, over all streams.
+    /// The first and last clock of each epoch's records, over all streams.
     private static func epochs(_ log: LogFile, vcpu: UInt16) -> [(epoch: UInt32, first: UInt64, last: UInt64)] {
         var found: [UInt32: (first: UInt64, last: UInt64)] = [:]
         for stream in [LogStream.branch, .event, .access] {
@@ -36,8 +36,8 @@ enum Coverage {
         return found.map { ($0.key, $0.value.first, $0.value.last) }.sorted { $0.epoch < $1.epoch }
     }
 
-    /// The epochs as stretches in the original's clock: the first has no beginning, the last no end. nil when they do
-    /// not follow one another.
+    /// The epochs as stretches in the original's clock. The first stretch begins at 0, and the last has no end. nil if
+    /// the stretches overlap.
     private static func stretches(
         _ epochs: [(epoch: UInt32, first: UInt64, last: UInt64)], _ skews: [UInt32: Skew]
     ) -> [Range<UInt64>]? {

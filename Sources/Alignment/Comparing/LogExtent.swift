@@ -2,16 +2,16 @@
 
 import LogFormat
 
-/// From where to where one log knows the run of one vCPU.
+/// The part of one vCPU's run that a log covers.
 struct LogExtent: Sendable {
     /// The clock at which the log begins.
     var start: UInt64
-    /// The clock behind the last branch; without branches, that of the last event. Records of the run stand before it,
-    /// events also at it.
+    /// The clock after the last branch, or the clock of the last event in a log without branches. Branches come before
+    /// it; events can be at it.
     var naturalEnd: UInt64
-    /// The first position that is not compared, if the log names one.
+    /// The first position that is not compared; nil if the log names none.
     var comparableEnd: (clock: UInt64, icount: UInt64?, reason: String)?
-    /// The log holds records of the vCPU.
+    /// Whether the log has records of the vCPU.
     var hasRecords: Bool
 
     init(_ log: LogFile, vcpu: UInt16) {
@@ -21,7 +21,7 @@ struct LogExtent: Sendable {
         let all = [branches] + others
         hasRecords = all.contains { !$0.isEmpty }
         let first = all.compactMap { $0.first?.clockFirst }.min()
-        // A log of branches begins with its first one; one that has lost its first chunk began where its header says.
+        // The log begins with its first branch. If its first chunk is lost, the header has the clock of the beginning.
         if let head = branches.first, head.firstOrdinal == 0 {
             start = min(head.clockFirst, first ?? head.clockFirst)
         } else {
@@ -34,20 +34,20 @@ struct LogExtent: Sendable {
         comparableEnd = log.comparableEnd(vcpu: vcpu)
     }
 
-    /// The clock at which what is compared of the log ends.
+    /// The clock at which the comparable part of the log ends.
     var endClock: UInt64 { comparableEnd?.clock ?? naturalEnd }
 
-    /// Whether the log ends as a run ends: not only because its writer still lives.
+    /// Whether the end of the log is final: no writer can extend it.
     static func isFinal(_ log: LogFile) -> Bool { log.completeness != .beingWritten }
 }
 
-/// Where comparing stops.
+/// The end of a comparison.
 struct RangeEnd: Sendable, Hashable {
     var clock: UInt64
-    /// Events at `clock` count as far as they begin before this many instructions; nil: all of them, the log simply
+    /// Events at `clock` count if they begin before this many instructions. nil: all of them count, because the log
     /// ends there.
     var icount: UInt64?
-    /// The end was named by a comparable end.
+    /// Whether a comparable end names it.
     var isNamed: Bool
 
     init(_ extent: LogExtent) {
@@ -56,14 +56,14 @@ struct RangeEnd: Sendable, Hashable {
         isNamed = extent.comparableEnd != nil
     }
 
-    /// Whether this end comes before another one.
+    /// Whether this end is before another one.
     func precedes(_ other: RangeEnd) -> Bool {
         if clock != other.clock { return clock < other.clock }
         guard isNamed, other.isNamed else { return isNamed }
         return (icount ?? 0) < (other.icount ?? 0)
     }
 
-    /// Whether an event stands before the end. `icount` is nil for one without.
+    /// Whether an event is before the end. `icount` is nil for an event without one.
     func includes(clock: UInt64, icount: UInt64?) -> Bool {
         if clock != self.clock { return clock < self.clock }
         guard isNamed else { return true }

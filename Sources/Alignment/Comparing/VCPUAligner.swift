@@ -169,8 +169,9 @@ struct VCPUAligner {
             replay: RunPosition(first.replay, at: first.clock &+ skew), clockSkew: skew)
     }
 
-    /// The first difference, but for a discontinuity that comes at another time at the same instruction: that is a fault
-    /// of the instruction, and what brought the run to it earlier or later is the branch that differs at that clock.
+    /// The first difference, but for a discontinuity that comes at another time at the same instruction: that is a
+    /// fault of the instruction, and what brought the run to it earlier or later is the branch that differs at that
+    /// clock.
     private func cause(_ firsts: [FirstDifference]) -> FirstDifference? {
         guard let first = firsts.min(by: { $0.precedes($1) }) else { return nil }
         guard first.differenceClass == .event, case .event(let a) = first.original, case .event(let b) = first.replay,

@@ -2,21 +2,21 @@
 
 import LogFormat
 
-/// Decides which vCPU parted first.
+/// Decides which vCPU diverged first.
 ///
-/// Order tickets number the events of all vCPUs of a log in the order in which they were written. A divergence lies
-/// between two events of its vCPU, so between two tickets; one vCPU parted before another where its divergence lies
-/// wholly before the other's, in both logs.
+/// Order tickets number the events of all vCPUs of a log in the order of writing. A divergence is between two events of
+/// its vCPU, hence between two tickets. One vCPU diverged before another if its interval of tickets ends before the
+/// other's begins, in both logs.
 enum VCPUOrder {
-    /// Tickets between which a divergence lies in one log.
+    /// The tickets between which a divergence is in one log.
     private struct Interval {
-        /// Of the last event before it; 0 without one.
+        /// The ticket of the last event before it; 0 without one.
         var low: UInt64
-        /// Of the first event at or behind it; the largest number without one.
+        /// The ticket of the first event at or after it; the largest number without one.
         var high: UInt64
     }
 
-    static func decide(_ alignment: inout Alignment, _ original: LogFile, _ replay: LogFile) throws(LogError) {
+    static func decide(_ alignment: inout AlignmentResult, _ original: LogFile, _ replay: LogFile) throws(LogError) {
         let parted = alignment.vcpus.compactMap(\.divergence)
         guard let only = parted.first else {
             alignment.verdict = .identical
@@ -41,7 +41,7 @@ enum VCPUOrder {
         }
         let list = parted.map { "\($0.vcpu)" }.joined(separator: ", ")
         alignment.caveats.append(
-            Caveat(.noOrder, "vCPUs \(list) diverge; the order tickets do not tell which of them did so first"))
+            Caveat(.noOrder, "vCPUs \(list) diverge; the order tickets do not show which of them diverged first"))
     }
 
     private static func interval(_ log: LogFile, _ vcpu: UInt16, _ clock: UInt64) throws(LogError) -> Interval {

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// One of the two runs that are compared.
-public enum Side: String, Sendable, Hashable, CaseIterable {
-    case original, replay
+public enum Side: String, Sendable, Hashable, CaseIterable, Codable {
+    /// The recording.
+    case original
+    /// The run that is compared with it.
+    case replay
 
-    public var other: Side { self == .original ? .replay : .original }
+    /// The other side.
+    public var other: Side {
+        switch self {
+        case .original: .replay
+        case .replay: .original
+        }
+    }
 }
 
-/// What an alignment comes to.
+/// How two runs relate.
 public enum Verdict: Sendable, Hashable {
     /// No difference in all that was compared.
     case identical
@@ -17,8 +26,8 @@ public enum Verdict: Sendable, Hashable {
     case missingEvent
     /// The replay has an event that the original lacks.
     case extraEvent
-    /// The event is there in both, elsewhere: so many transitions later in the replay (negative: earlier); instructions
-    /// likewise, nil in logs without instruction counts.
+    /// Both runs have the event, at different positions: so many transitions later in the replay (negative: earlier).
+    /// Instructions likewise; nil in logs without instruction counts.
     case movedEvent(transitions: Int64, instructions: Int64?)
     /// The same event at the same place with other contents.
     case payload
@@ -28,41 +37,70 @@ public enum Verdict: Sendable, Hashable {
     case replayEndedEarly
     /// The original is the beginning of the replay.
     case originalEndedEarly
-    /// Nothing can be said, for these reasons.
+    /// The logs cannot be compared, for these reasons.
     case notComparable([String])
 
-    /// The verdict's name in JSON documents; never changed.
-    public var name: String {
+    /// A verdict without its evidence. The names are part of JSON documents and never change.
+    public enum Kind: String, Sendable, Hashable, CaseIterable, Codable {
+        /// No difference in all that was compared.
+        case identical
+        /// The runs executed different code, or different amounts of it.
+        case controlFlow = "control-flow"
+        /// The replay lacks an event.
+        case missingEvent = "missing-event"
+        /// The replay has one event more.
+        case extraEvent = "extra-event"
+        /// The same event is at another position.
+        case movedEvent = "moved-event"
+        /// The same event has other contents.
+        case payload
+        /// Registers or memory differ.
+        case state
+        /// The replay is the beginning of the original.
+        case replayEndedEarly = "replay-ended-early"
+        /// The original is the beginning of the replay.
+        case originalEndedEarly = "original-ended-early"
+        /// The logs cannot be compared.
+        case notComparable = "not-comparable"
+    }
+
+    /// The verdict without its evidence.
+    public var kind: Kind {
         switch self {
-        case .identical: "identical"
-        case .controlFlow: "control-flow"
-        case .missingEvent: "missing-event"
-        case .extraEvent: "extra-event"
-        case .movedEvent: "moved-event"
-        case .payload: "payload"
-        case .state: "state"
-        case .replayEndedEarly: "replay-ended-early"
-        case .originalEndedEarly: "original-ended-early"
-        case .notComparable: "not-comparable"
+        case .identical: .identical
+        case .controlFlow: .controlFlow
+        case .missingEvent: .missingEvent
+        case .extraEvent: .extraEvent
+        case .movedEvent: .movedEvent
+        case .payload: .payload
+        case .state: .state
+        case .replayEndedEarly: .replayEndedEarly
+        case .originalEndedEarly: .originalEndedEarly
+        case .notComparable: .notComparable
         }
     }
 
-    /// Exit status of a tool that reports the verdict: 0 the same, 1 different, 2 nothing to compare.
+    /// The verdict's name in JSON documents; never changed.
+    public var name: String { kind.rawValue }
+
+    /// Exit status of a tool that reports the verdict: 0 the same, 1 different, 2 not comparable.
     public var exitStatus: Int32 {
-        switch self {
+        switch kind {
         case .identical: 0
+        case .controlFlow, .missingEvent, .extraEvent, .movedEvent, .payload, .state, .replayEndedEarly,
+            .originalEndedEarly:
+            1
         case .notComparable: 2
-        default: 1
         }
     }
 }
 
-/// In what two branches at the same place differ.
-public enum ControlFlowDifference: String, Sendable, Hashable {
+/// In what two branches at the same clock differ.
+public enum ControlFlowDifference: String, Sendable, Hashable, Codable {
     /// They left from elsewhere or went elsewhere.
     case path
-    /// The same addresses, but another instruction stands at `from`.
+    /// The same addresses, but another instruction is at `from`.
     case instruction
-    /// The same branch after another number of instructions (a string instruction that turned more often).
+    /// The same branch after another number of instructions (a string instruction that repeats more often).
     case instructionCount = "instruction-count"
 }

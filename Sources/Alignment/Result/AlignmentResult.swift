@@ -3,14 +3,18 @@
 import LogFormat
 
 /// How two runs relate: the answer of ``align(_:_:options:progress:)``.
-public struct Alignment: Sendable {
+public struct AlignmentResult: Sendable {
+    /// What could be compared.
     public var comparability: Comparability
-    /// Of the vCPU that parted first, where the order of the vCPUs' events is known; otherwise of one that parted.
+    /// The verdict on the vCPU that diverged first. If the order of the vCPUs is unknown, on one that diverged.
     public var verdict: Verdict
-    /// The vCPU that the verdict is about; nil when it is about all.
+    /// The vCPU that the verdict is about; nil if it is about all.
     public var vcpu: UInt16?
+    /// The result for each vCPU that both logs have.
     public var vcpus: [VCPUAlignment]
+    /// What a reader of the verdict must know about the comparison.
     public var caveats: [Caveat]
+    /// The cost of the comparison.
     public var statistics: AlignmentStatistics
 
     /// The divergence that the verdict is about.
@@ -21,16 +25,19 @@ public struct Alignment: Sendable {
 
 /// How the runs of one vCPU relate.
 public struct VCPUAlignment: Sendable {
+    /// The vCPU's number.
     public var vcpu: UInt16
+    /// How its runs relate.
     public var verdict: Verdict
-    /// The first difference of each class that differs, in no order that means anything.
+    /// The first difference of each class that differs, in arbitrary order.
     public var firsts: [FirstDifference] = []
+    /// The first place at which the runs differ; nil if they do not.
     public var divergence: Divergence?
     /// Clocks of the original that were compared.
     public var compared: Range<UInt64>
     /// Branches that were compared, by digest or one by one.
     public var branchesCompared: UInt64 = 0
-    /// Events and accesses likewise.
+    /// Events and accesses that were compared, by digest or one by one.
     public var eventsCompared: UInt64 = 0
 
     /// The first difference of a class.
@@ -39,19 +46,23 @@ public struct VCPUAlignment: Sendable {
     }
 }
 
-/// The first place at which two runs differ, and what stands around it.
+/// The first place at which two runs differ, and what happened around it.
 public struct Divergence: Sendable {
+    /// The vCPU that diverges.
     public var vcpu: UInt16
+    /// How its runs relate.
     public var verdict: Verdict
-    /// What differs; nil when a log ended early.
+    /// What differs; nil if a log ended early.
     public var difference: FirstDifference?
-    /// The clock in the original's count, and where the replay stands then.
+    /// The position of the original.
     public var original: RunPosition
+    /// The position of the replay, in the clock of its own log.
     public var replay: RunPosition
-    /// Replay's clock minus original's, of this stretch of the logs; modulo 2^64.
+    /// The replay's clock minus the original's in this stretch of the logs, modulo 2^64.
     public var clockSkew: UInt64
+    /// What happened around the divergence.
     public var context = DivergenceContext()
-    /// How an ended log ended, as far as it says: `guest-shutdown`, `the log was not closed`.
+    /// How the log that ended early ended, as far as it is known: `guest-shutdown`, `the log was not closed`.
     public var endReason: String?
 }
 
@@ -59,11 +70,13 @@ public struct Divergence: Sendable {
 public struct RunPosition: Sendable, Hashable {
     /// Transitions made.
     public var clock: UInt64
-    /// Instructions begun; nil in logs without counts, or where nothing is known.
+    /// Instructions begun; nil if the log counts none, or if the count is unknown.
     public var icount: UInt64?
-    /// The instruction that the place is at: that of the event, or the one that the branch leaves.
+    /// The address of the instruction: that of the event, or the one that the branch leaves.
     public var ip: UInt64?
 
+    /// Makes a position.
+    /// Makes a position.
     public init(clock: UInt64, icount: UInt64? = nil, ip: UInt64? = nil) {
         self.clock = clock
         self.icount = icount
@@ -71,64 +84,70 @@ public struct RunPosition: Sendable, Hashable {
     }
 }
 
-/// What stands around a divergence.
+/// What happened around a divergence.
 public struct DivergenceContext: Sendable {
     /// What one side did.
     public struct SideContext: Sendable {
-        /// From the divergence on.
+        /// The branches from the divergence on.
         public var nextBranches: [Branch] = []
+        /// The events from the divergence on.
         public var nextEvents: [Event] = []
-        /// The calls that were open at the divergence.
+        /// The calls that are open at the divergence.
         public var stack = CallStack()
     }
 
-    /// The last records that both runs have, in the original's count.
+    /// The last branches that both runs have, in the original's count.
     public var lastBranches: [Branch] = []
+    /// The last events that both runs have, in the original's count.
     public var lastEvents: [Event] = []
+    /// What the original did.
     public var original = SideContext()
+    /// What the replay did.
     public var replay = SideContext()
     /// The outside input that the runs consumed last before the divergence.
     public var lastInput: Event?
-    /// nil when the runs were not seen to meet again.
+    /// Where the runs take the same path again; nil if they were not seen to.
     public var convergence: Convergence?
-    /// Branches behind the divergence, of the side that has fewer, in which the runs were looked for to meet again.
+    /// The number of branches after the divergence that were searched for a common path.
     public var branchesSearched: UInt64 = 0
 }
 
-/// Whether the runs go the same way again behind a divergence.
+/// Where the runs take the same path again after a divergence.
 public struct Convergence: Sendable, Hashable {
-    /// Branches from the divergence to the place at which the runs meet again.
+    /// Branches of the original from the divergence to that place.
     public var originalBranches: UInt64
+    /// Branches of the replay from the divergence to that place.
     public var replayBranches: UInt64
-    /// Branches behind that place that were compared and are equal.
+    /// Branches after that place that were compared and are equal.
     public var agreed: UInt64
-    /// Whether the agreement goes on as far as was looked; otherwise the runs part again there.
+    /// Whether the agreement reaches the end of what was searched. Otherwise the runs differ again after it.
     public var isOpenEnded: Bool
 }
 
-/// What an alignment cost.
+/// The cost of an alignment.
 public struct AlignmentStatistics: Sendable, Hashable {
-    /// Stored bytes of bodies read from both logs.
+    /// Stored bytes of chunk bodies that were read from both logs.
     public var bytesRead: UInt64 = 0
-    /// Chunk pairs that were found equal by their digests alone.
+    /// Chunk pairs whose digests agree, so that they were not decoded.
     public var chunksByDigest: UInt64 = 0
     /// Chunk pairs that were decoded.
     public var chunksDecoded: UInt64 = 0
-    /// Differences that a rule calls benign, by the rule's name.
+    /// Differences to which a benign rule was applied, by the rule's name.
     public var benign: [String: UInt64] = [:]
 }
 
-/// How an alignment is made.
+/// How to align two logs.
 public struct AlignmentOptions: Sendable {
-    /// Chunks whose digests agree are not decoded. Without, everything is decoded, and digests decide only where a body
-    /// was left out or is damaged.
+    /// Whether to skip chunks whose digests agree. Otherwise everything is decoded, and digests count only if a body is
+    /// elided or damaged.
     public var useDigests = true
-    /// Branches and events that are shown on each side of a divergence.
+    /// The number of branches and events to collect on each side of a divergence.
     public var contextCount = 8
-    /// Differences that mean nothing.
+    /// The differences to ignore.
     public var rules: [BenignRule] = BenignRule.standard
-    /// Logs of different or unknown recordings are not compared.
+    /// Whether to refuse logs of different or unknown recordings.
     public var requireSameRecording = false
 
+    /// The default options.
     public init() {}
 }

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+
+extension DivergenceDocument {
+    /// The first place at which the runs of a vCPU differ, and what happened around it.
+    public struct DivergenceItem: Codable, Hashable, Sendable {
+        /// Where the original is.
+        public var original: Position
+        /// Where the replay is.
+        public var replay: Position
+        /// Whether the difference is known to the record. nil if a log ended early.
+        public var isExact: Bool?
+        /// The fields in which the records differ.
+        public var fields: [Field]
+        /// How the log that ended early ended; nil for other verdicts.
+        public var endReason: String?
+        /// The last branches that both runs have, the latest last.
+        public var lastCommonBranches: [BranchItem]
+        /// The last events that both runs have, the latest last.
+        public var lastCommonEvents: [EventItem]
+        /// What the original does from the divergence on.
+        public var originalNext: Next
+        /// What the replay does from the divergence on.
+        public var replayNext: Next
+        /// Where the runs take the same path again; nil if they were not seen to.
+        public var convergence: ConvergenceItem?
+        /// Branches of each side that were searched for a common path after the divergence.
+        public var branchesSearched: Counter
+        /// The calls that are open at the divergence.
+        public var callStack: Stack
+        /// The last outside input before the divergence; nil if none is recorded.
+        public var lastInput: EventItem?
+    }
+
+    /// A place in a run.
+    public struct Position: Codable, Hashable, Sendable {
+        /// Transitions made.
+        public var brctr: Counter
+        /// The last clock at which the place can be, if it is known to a cell only.
+        public var brctrLast: Counter?
+        /// Instructions begun; nil if the log counts none.
+        public var icount: Counter?
+        /// The address of the instruction.
+        public var ip: HexWord?
+        /// The symbol at `ip`.
+        public var symbol: String?
+        /// The source positions at `ip`, innermost inlined function first.
+        public var source: [String]?
+        /// The functions into which the code at `ip` is inlined, innermost first.
+        public var inlinedInto: [InlineFrame]?
+    }
+
+    /// A function into which other code is inlined.
+    public struct InlineFrame: Codable, Hashable, Sendable {
+        /// The function's name.
+        public var function: String
+        /// The file and line of the inlined call.
+        public var source: String?
+    }
+
+    /// A field in which two records differ.
+    public struct Field: Codable, Hashable, Sendable {
+        /// `to`, `icount`, `vector`, `value[0]`, …
+        public var name: String
+        /// The original's value; nil if its record lacks the field.
+        public var original: String?
+        /// The replay's value; nil if its record lacks the field.
+        public var replay: String?
+        /// The symbol at the original's value, for an address.
+        public var originalSymbol: String?
+        /// The symbol at the replay's value, for an address.
+        public var replaySymbol: String?
+    }
+
+    /// What one side does from the divergence on.
+    public struct Next: Codable, Hashable, Sendable {
+        /// The next branches.
+        public var branches: [BranchItem]
+        /// The next events.
+        public var events: [EventItem]
+    }
+
+    /// A branch.
+    public struct BranchItem: Codable, Hashable, Sendable {
+        /// Transitions made before it.
+        public var brctr: Counter
+        /// Instructions begun after it; nil if the log counts none.
+        public var icount: Counter?
+        /// The instruction that was left.
+        public var from: HexWord
+        /// The instruction that began next.
+        public var to: HexWord
+        /// The branch's label: `jcc!`, `ret`, `none`, …
+        public var label: String
+        /// Whether no branch instruction explains the transition.
+        public var isDiscontinuity: Bool
+        /// The symbol at `from`.
+        public var fromSymbol: String?
+        /// The symbol at `to`.
+        public var toSymbol: String?
+        /// The source position of `from`.
+        public var source: String?
+        /// The source position of `to`.
+        public var toSource: String?
+    }
+
+    /// An event or an access.
+    public struct EventItem: Codable, Hashable, Sendable {
+        /// Transitions made before it.
+        public var brctr: Counter
+        /// Instructions begun before it; nil if the log counts none.
+        public var icount: Counter?
+        /// The stream that the record is in: `event` or `access`.
+        public var stream: String
+        /// The kind's name.
+        public var kind: String
+        /// The address of the instruction.
+        public var ip: HexWord?
+        /// The symbol at `ip`.
+        public var symbol: String?
+        /// The kind's own number: a vector, a size, …
+        public var info: UInt32
+        /// The address word of the payload.
+        public var address: HexWord?
+        /// The value words of the payload.
+        public var values: [HexWord]
+        /// The contents in words.
+        public var details: String
+    }
+
+    /// Where two runs take the same path again.
+    public struct ConvergenceItem: Codable, Hashable, Sendable {
+        /// Branches of the original from the divergence to that place.
+        public var originalBranches: Counter
+        /// Branches of the replay from the divergence to that place.
+        public var replayBranches: Counter
+        /// Branches after that place that are equal.
+        public var agreedBranches: Counter
+        /// Whether the agreement reaches the end of what was searched.
+        public var isOpenEnded: Bool
+    }
+
+    /// Open calls.
+    public struct Stack: Codable, Hashable, Sendable {
+        /// Branches from which the stack was rebuilt.
+        public var branchesSeen: Counter
+        /// The open calls, the innermost first.
+        public var frames: [Frame]
+
+        /// An open call.
+        public struct Frame: Codable, Hashable, Sendable {
+            /// How the frame was entered.
+            public var entry: Entry
+            /// The instruction that called, or that was interrupted.
+            public var callSite: HexWord
+            /// The symbol at `callSite`.
+            public var callSiteSymbol: String?
+            /// The source position of `callSite`.
+            public var source: String?
+            /// The address that was called.
+            public var target: HexWord
+            /// The symbol at `target`.
+            public var targetSymbol: String?
+            /// The clock of the call.
+            public var brctr: Counter
+        }
+
+        /// How a frame was entered.
+        public enum Entry: String, Codable, Hashable, Sendable, CaseIterable {
+            /// By a call.
+            case call
+            /// By an interrupt, an exception or a fault.
+            case interruption
+            /// By a system call or a software interrupt.
+            case systemCall = "system-call"
+            /// By a return from the kernel to a place that no open call explains: a new task or a signal handler.
+            case start
+        }
+    }
+}

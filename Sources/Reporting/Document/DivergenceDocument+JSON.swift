@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import FoundationEssentials
+
+extension DivergenceDocument {
+    /// The document as JSON text, with sorted keys and without a final newline.
+    ///
+    /// - Throws: `EncodingError`; not for documents that this library made.
+    public func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    /// Reads a document from JSON text.
+    ///
+    /// - Throws: `DecodingError` if the text is not JSON, or a field is absent or malformed.
+    public init(json: String) throws {
+        self = try JSONDecoder().decode(DivergenceDocument.self, from: Data(json.utf8))
+    }
+}

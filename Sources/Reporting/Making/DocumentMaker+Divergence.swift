@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import CallTree
+import Formatting
+import LogFormat
+
+extension DocumentMaker {
+    func item(_ divergence: Divergence) -> DivergenceDocument.DivergenceItem {
+        let context = divergence.context
+        return DivergenceDocument.DivergenceItem(
+            original: item(divergence.original, .original, divergence),
+            replay: item(divergence.replay, .replay, divergence), isExact: divergence.difference?.isExact,
+            fields: (divergence.difference?.fields ?? []).map(item), endReason: divergence.endReason,
+            lastCommonBranches: context.lastBranches.map { item($0, .original) },
+            lastCommonEvents: context.lastEvents.map { item($0, .original) },
+            originalNext: item(context.original, .original), replayNext: item(context.replay, .replay),
+            convergence: context.convergence.map { found in
+                DivergenceDocument.ConvergenceItem(
+                    originalBranches: Counter(found.originalBranches), replayBranches: Counter(found.replayBranches),
+                    agreedBranches: Counter(found.agreed), isOpenEnded: found.isOpenEnded)
+            },
+            branchesSearched: Counter(context.branchesSearched), callStack: item(context.original.stack, .original),
+            lastInput: context.lastInput.map { item($0, .original) })
+    }
+
+    private func item(
+        _ position: RunPosition, _ side: Side, _ divergence: Divergence
+    ) -> DivergenceDocument.Position {
+        var last: Counter?
+        if let difference = divergence.difference, !difference.isExact {
+            let clock = difference.clocks.upperBound &- 1 &+ (position.clock &- difference.clocks.lowerBound)
+            if clock != position.clock { last = Counter(clock) }
+        }
+        let names = names(side)
+        return DivergenceDocument.Position(
+            brctr: Counter(position.clock), brctrLast: last, icount: position.icount.map(Counter.init(_:)),
+            ip: position.ip.map(HexWord.init(_:)), symbol: position.ip.flatMap(names.symbol),
+            source: position.ip.flatMap(names.sources), inlinedInto: position.ip.flatMap(names.inlinedInto))
+    }
+
+    private func item(_ field: FieldDifference) -> DivergenceDocument.Field {
+        DivergenceDocument.Field(
+            name: field.name, original: field.original.text, replay: field.replay.text,
+            originalSymbol: field.original.address.flatMap(names(.original).symbol),
+            replaySymbol: field.replay.address.flatMap(names(.replay).symbol))
+    }
+
+    private func item(_ context: DivergenceContext.SideContext, _ side: Side) -> DivergenceDocument.Next {
+        DivergenceDocument.Next(
+            branches: context.nextBranches.map { item($0, side) }, events: context.nextEvents.map { item($0, side) })
+    }
+
+    private func item(_ branch: Branch, _ side: Side) -> DivergenceDocument.BranchItem {
+        let hasIcount = run(side).log.header.features.contains(.icount)
+        let names = names(side)
+        return DivergenceDocument.BranchItem(
+            brctr: Counter(branch.clock), icount: hasIcount ? Counter(branch.icount) : nil, from: HexWord(branch.from),
+            to: HexWord(branch.to), label: branch.label.name, isDiscontinuity: branch.label.isDiscontinuity,
+            fromSymbol: names.symbol(branch.from), toSymbol: names.symbol(branch.to),
+            source: names.source(branch.from), toSource: names.source(branch.to))
+    }
+
+    func item(_ event: Event, _ side: Side) -> DivergenceDocument.EventItem {
+        let ip = event.validity.contains(.ip) ? event.ip : nil
+        let names = names(side)
+        return DivergenceDocument.EventItem(
+            brctr: Counter(event.clock), icount: event.validity.contains(.icount) ? Counter(event.icount) : nil,
+            stream: event.stream.name, kind: event.kind.name, ip: ip.map(HexWord.init(_:)),
+            symbol: ip.flatMap(names.symbol), info: event.info, address: event.address.map(HexWord.init(_:)),
+            values: event.values.map(HexWord.init(_:)),
+            details: event.details { ShortName.suffix(names.symbol($0)) })
+    }
+
+    private func item(_ stack: CallStack, _ side: Side) -> DivergenceDocument.Stack {
+        let names = names(side)
+        return DivergenceDocument.Stack(
+            branchesSeen: Counter(stack.branchesSeen),
+            frames: stack.frames.reversed().map { frame in
+                DivergenceDocument.Stack.Frame(
+                    entry: DivergenceDocument.Stack.Entry(frame.kind), callSite: HexWord(frame.callSite),
+                    callSiteSymbol: names.symbol(frame.callSite), source: names.source(frame.callSite),
+                    target: HexWord(frame.target), targetSymbol: names.symbol(frame.target),
+                    brctr: Counter(frame.clock))
+            })
+    }
+}
+
+extension DivergenceDocument.Stack.Entry {
+    init(_ kind: CallFrame.Kind) {
+        switch kind {
+        case .call: self = .call
+        case .interruption: self = .interruption
+        case .systemCall, .softwareInterrupt: self = .systemCall
+        case .start: self = .start
+        }
+    }
+}
+
+extension FieldDifference.Value {
+    /// The code address, if the value is one.
+    var address: UInt64? {
+        if case .address(let value) = self { value } else { nil }
+    }
+
+    /// The value as text; addresses and words are hexadecimal, counters decimal. nil if the record lacks the field.
+    var text: String? {
+        switch self {
+        case .address(let value), .word(let value): RowText.hex(value)
+        case .number(let value): value == UInt64(UInt32.max) ? "unknown" : "\(value)"
+        case .name(let name): name
+        case .bytes(let bytes): FieldDifference.Value.hexadecimal(bytes)
+        case .absent: nil
+        }
+    }
+
+    /// Up to 32 bytes in hexadecimal digits.
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = bytes.prefix(32).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        return bytes.count > 32 ? "\(digits)… (\(bytes.count) bytes)" : digits
+    }
+}
