@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # The commands of this project; `make help` lists them.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
@@ -47,8 +48,9 @@ test-qemu: deps ## the tests that record and replay real guests under QEMU
 test-qemu10: deps ## the tests with QEMU 10.0 (make qemu10)
 	@scripts/test qemu10
 
-lint: ## formatting of the Swift sources; C files that use each other in a circle
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+lint: ## formatting, and the rules for rooms and C files (docs/design.md)
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
+	-scripts/rooms --check
 	@scripts/c-layers
 
 bench: build plugin guests ## speeds, beside C, cmp and QEMU alone

@@ -1,6 +1,9 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import PackageDescription
 
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let warningsAsErrors: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
 
 let package = Package(
@@ -8,7 +11,6 @@ let package = Package(
     products: [
         .library(name: "CTTLog", targets: ["CTTLog"]),
         .library(name: "LogFormat", targets: ["LogFormat"]),
-        .library(name: "TestSupport", targets: ["TestSupport"]),
         .library(name: "Formatting", targets: ["Formatting"]),
         .library(name: "Symbolize", targets: ["Symbolize"]),
         .library(name: "MachineCode", targets: ["MachineCode"]),
@@ -46,7 +48,7 @@ let package = Package(
         .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CPrefetch", "CZlib", "Formatting"]),
 
         // Instructions.
-        .target(name: "MachineCode", dependencies: ["CElfutils", "CCapstone", "LogFormat", "Symbolize", "Formatting"]),
+        .target(name: "MachineCode", dependencies: ["CElfutils", "CCapstone", "Symbolize"]),
 
         // What branches tell about the code that ran.
         .target(
@@ -80,38 +82,38 @@ let package = Package(
             name: "ToolSupport",
             dependencies: [
                 "Formatting", "LogFormat", "Symbolize", "MachineCode", "BranchAnalysis", "LogViews",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                argumentParser,
             ]),
         .executableTarget(
             name: "tt-analyze",
             dependencies: [
                 "ToolSupport", "LogViews", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
-                "ReplaySession", "MachineCode", "Formatting", "CallTree",
+                "ReplaySession", "MachineCode", "Formatting", argumentParser,
             ]),
         .executableTarget(
             name: "bts-dump",
             dependencies: [
-                "ToolSupport", "LogViews", "LogFormat", "Symbolize", "BranchAnalysis", "MachineCode", "Formatting",
+                "ToolSupport", "LogViews", "LogFormat", "Symbolize", "MachineCode", "Formatting", argumentParser,
             ]),
         .executableTarget(
-            name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "LogFormat", "Formatting"]),
+            name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "Formatting", argumentParser]),
         .executableTarget(
-            name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "LogFormat", "Formatting"]),
+            name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "Formatting", argumentParser]),
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
-        .target(name: "TestSupport", dependencies: ["LogFormat", "CTTLog"], path: "Tests/Support"),
+        .target(name: "TestSupport", dependencies: ["LogFormat"], path: "Tests/Support"),
+        .executableTarget(name: "make-pair", dependencies: ["LogFormat", "TestSupport"], path: "Benchmarks/make-pair"),
         .executableTarget(
             name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
             cSettings: warningsAsErrors),
-        .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog", "TestSupport"]),
+        .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "MachineCode", "Formatting", "CTTLog"]),
         .testTarget(
             name: "BranchAnalysisTests",
             dependencies: [
-                "BranchAnalysis", "LogFormat", "LogViews", "Symbolize", "MachineCode", "Formatting", "CQEMUPlugin",
-                "CTTLog", "TestSupport",
+                "BranchAnalysis", "LogFormat", "LogViews", "Symbolize", "MachineCode", "CQEMUPlugin", "TestSupport",
             ]),
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
@@ -119,10 +121,10 @@ let package = Package(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
             exclude: ["Snapshots"]),
         .testTarget(
-            name: "ReplaySessionTests", dependencies: ["Formatting", "ReplaySession", "LogFormat", "TestSupport"]),
+            name: "ReplaySessionTests", dependencies: ["Formatting", "ReplaySession"]),
         .testTarget(
             name: "ToolTests",
-            dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "ToolSupport", "Formatting"],
+            dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "Formatting"],
             exclude: ["Snapshots"]),
         .testTarget(
             name: "EndToEnd",

@@ -1,4 +1,6 @@
 // swift-tools-version: 6.2
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import PackageDescription
 
 let package = Package(
@@ -18,12 +20,6 @@ let package = Package(
             ]),
         .executableTarget(
             name: "lookup-bench", dependencies: [.product(name: "Symbolize", package: "tt-analyze")]),
-        .executableTarget(
-            name: "make-pair",
-            dependencies: [
-                .product(name: "LogFormat", package: "tt-analyze"),
-                .product(name: "TestSupport", package: "tt-analyze"),
-            ]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How fast `tt-analyze diverge` compares two logs, beside `cmp` on the same branches as raw 24-byte records.
 
 usage: Benchmarks/compare-logs.py TT_ANALYZE DIRECTORY      (DIRECTORY: made by make-pair)

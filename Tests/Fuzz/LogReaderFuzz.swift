@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A libFuzzer harness for the reader, built by run.sh together with the sources of LogFormat and CTTLog.
 //
 // An input is: 4 bytes, the length of the log (little-endian); the log; an open file. Checksums, hashes, nonces and own

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // A libFuzzer harness for the reader of raw BTS files, built by rawbts.sh together with the sources of LogFormat.
 //
 // An input is: a byte of options; the file. With bit 0 the file begins with a record of ones, with bit 1 its addresses are

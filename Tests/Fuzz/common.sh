@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # What the fuzz harnesses share; sourced, with their arguments [SECONDS] [WORKDIR]. Sets seconds, root and work, builds
 # the log's C sources into $work/objects, and stands in $work.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Builds the fuzz harness of code images, disassembly and stretches, and runs it for some seconds (60 by default).
 #
 #   Tests/Fuzz/instructions.sh [SECONDS] [WORKDIR]

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Builds the fuzz harness of raw BTS files and runs it for some seconds (60 by default).
 #
 #   Tests/Fuzz/rawbts.sh [SECONDS] [WORKDIR]

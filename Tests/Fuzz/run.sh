@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Builds the reader's fuzz harness and runs it for some seconds (60 by default).
 #
 #   Tests/Fuzz/run.sh [SECONDS] [WORKDIR]

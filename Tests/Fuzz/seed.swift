@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
 // Writes the seeds of the fuzzer's corpus: small logs of every sort, as LogReaderFuzz.swift wants them.
 
 import Glibc

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Builds the fuzz harness of the symbol readers (libdw included) and runs it for some seconds (60 by default).
 #
 #   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR] [KIND]
