@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The commands of this project; `make help` lists them.
+# `make help` lists the targets.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
@@ -24,16 +24,16 @@ plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
 guests: deps ## the small guests that tests and the demo record
 	@$(MAKE) --no-print-directory -s -C hypervisor/guests/tiny
 
-qemu10: ## QEMU 10.0 from bookworm-backports into the user's cache, beside the system's 7.2; prints its path
+qemu10: ## fetch QEMU 10.0 from bookworm-backports into the user's cache; prints its path
 	@scripts/fetch-qemu10
 
 demo: build plugin guests ## record the small guest, replay it three times, compare
 	@scripts/demo
 
-demo-linux: build plugin ## the same with a Debian kernel and one byte of its disk changed
+demo-linux: build plugin ## the demo with a Debian kernel and one byte of its disk changed
 	@scripts/demo-linux
 
-demo-linux-symbols: build plugin ## the same with the names of the kernel's functions (280 MB to fetch, once)
+demo-linux-symbols: build plugin ## demo-linux with the kernel's symbols (280 MB to fetch, once)
 	@scripts/demo-linux --fetch-symbols
 
 test: deps ## every test
@@ -53,26 +53,26 @@ lint: ## formatting, and the rules for rooms and C files (docs/design.md)
 	-scripts/rooms --check
 	@scripts/c-layers
 
-bench: build plugin guests ## speeds, beside C, cmp and QEMU alone
+bench: build plugin guests ## speeds, beside a C loop, cmp and plain QEMU
 	@Benchmarks/run
 
-bench-symbols: build ## symbolizers beside each other on Debian's vmlinux (850 MB to fetch, once)
+bench-symbols: build ## speeds of symbolizers on Debian's vmlinux (850 MB to fetch, once)
 	@Benchmarks/symbols/run
 
-fuzz: deps ## the readers of logs, raw branch records, symbol files and code under libFuzzer, a minute each (FUZZ_SECONDS=n)
+fuzz: deps ## libFuzzer on the readers of logs, raw branch records, symbol files and code, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/rawbts.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/symbolize.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/instructions.sh $(or $(FUZZ_SECONDS),60)
 
-fixtures: build plugin guests ## record Fixtures/ anew
+fixtures: build plugin guests ## record the logs in Fixtures/ again
 	@scripts/make-fixtures
 
-docs: build ## man pages and completions from the tools' own help
+docs: build ## generate man pages and completions from the tools' help
 	@scripts/generate-docs
 
-install: build plugin ## tools, plugin, man pages, completions under PREFIX
-	@scripts/install "$(PREFIX)"
+install: build plugin ## install tools, plugin, man pages and completions under DESTDIR/PREFIX
+	@DESTDIR="$(DESTDIR)" scripts/install "$(PREFIX)"
 
-clean: ## what the build made
-	rm -rf .build .build-tests Benchmarks/.build hypervisor/qemu/build hypervisor/guests/*/build
+clean: ## remove build folders
+	rm -rf .build .build-tests Benchmarks/.build Examples/.build hypervisor/qemu/build hypervisor/guests/*/build

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How fast `tt-analyze diverge` compares two logs, beside `cmp` on the same branches as raw 24-byte records.
+"""Times `tt-analyze diverge` on two logs, beside `cmp` on the same branches as raw 24-byte records.
 
 usage: Benchmarks/compare-logs.py TT_ANALYZE DIRECTORY      (DIRECTORY: made by make-pair)
 
-All runs with warm files, the programs taking turns; the best of three. "read" is what diverge read of the two logs
-beyond their chunk headers.
+The files are in the page cache, the programs take turns, and the best of three runs counts. "read" is how much of the two
+logs diverge read beyond their chunk headers.
 """
 import json
 import os

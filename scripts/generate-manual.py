@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Makes a man page from what a tool says of itself.
+"""Generates a man page from a tool's own help.
 
 Usage: TOOL --experimental-dump-help | scripts/generate-manual.py > docs/man/TOOL.1
 
-A command's discussion is plain text: paragraphs, and headings in capitals ("EXAMPLES") whose indented lines stand as
-they are. The result depends on the input alone.
+A command's discussion is plain text: paragraphs, and headings in capitals ("EXAMPLES") whose indented lines are
+printed unchanged. The result depends only on the input.
 """
 import json
 import re
@@ -15,7 +15,7 @@ SEE_ALSO = ["bts-dump", "tt-analyze", "tt-record", "tt-replay"]
 
 
 def escape(text):
-    """Text as roff takes it."""
+    """Escapes text for roff."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return "\n".join("\\&" + line if line[:1] in (".", "'") else line for line in text.split("\n"))
 
@@ -32,7 +32,7 @@ def sections(discussion):
 
 
 def body(text):
-    """Paragraphs; indented lines stand as they are, those that begin with a number as a list."""
+    """Formats paragraphs. Indented lines are printed unchanged; indented lines that begin with a number become a list."""
     lines = []
     for paragraph in re.split(r"\n\n+", text):
         rows = paragraph.split("\n")
@@ -79,8 +79,7 @@ def option(argument):
     words = argument.get("abstract", "")
     if argument.get("discussion"):
         words += "\n" + argument["discussion"]
-    # A long list of values (event kinds) is no help in a manual's margin, but it is complete.
-    values = argument.get("allValues") or argument.get("allValueStrings")
+        values = argument.get("allValues") or argument.get("allValueStrings")
     notes = []
     if values:
         notes.append("Values: %s." % ", ".join(values))

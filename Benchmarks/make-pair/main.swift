@@ -2,7 +2,7 @@
 //
 // make-pair DIRECTORY [BRANCHES]
 //
-// Writes what the benchmark of `tt-analyze diverge` compares: original.log and, each a replay of it, identical.log,
+// Writes the logs that the benchmark of `tt-analyze diverge` compares: original.log and, as replays of it, identical.log,
 // unclosed.log (the same without its directory and trailer), benign.log (a benign difference in every event cell) and
 // last.log (the last record differs); and original.raw and last.raw, the branches as 24-byte records, for cmp.
 
@@ -26,7 +26,7 @@ func writeRaw(_ log: LogFile, to path: String) throws {
     }
 }
 
-/// Copies a log without what a clean close wrote: its last directory and trailer.
+/// Copies a log without its last directory and trailer, which a clean close writes.
 func copyUnclosed(_ log: LogFile, to path: String) throws {
     let end = log.chunks.map { $0.offset + 192 + UInt64($0.storedSize + 63) / 64 * 64 }.max() ?? 4096
     let source = open(log.path, O_RDONLY)

@@ -4,10 +4,10 @@
 
     record.py [--guest tiny|linux]... [--qemu 7.2|10.0]... [--repeat N] [--rounds N] [--json FILE]
 
-Each guest runs N times in each way under each QEMU, in alternating order; the least of the N is reported: elapsed time,
-CPU time of the busiest thread (the vCPU's: what elapsed time would be on a machine with nothing else to do) and CPU
-time of the whole process (with the log's sealing thread). On a loaded machine elapsed time says little; the others
-still do. Each QEMU's times stand over its own plain TCG and its own rr=record.
+Each guest runs N times in each way under each QEMU, in alternating order. The smallest of the N values is reported: elapsed
+time, CPU time of the busiest thread (the vCPU's; on an idle machine it is close to the elapsed time), and CPU time of the
+whole process (with the log's sealing thread). On a loaded machine elapsed time is unreliable and CPU times are usable.
+Each QEMU's times are divided by those of its own plain TCG and its own rr=record.
 
 Needs: make plugin; make qemu10 for QEMU 10.0. 7.2 is $QEMU or qemu-system-x86_64. The guests are built for it.
 """
@@ -26,15 +26,15 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PLUGIN = os.path.join(ROOT, "hypervisor/qemu/build/libttd.so")
 LINUX = os.path.join(ROOT, "hypervisor/guests/linux/build")
 
-# What QEMU 10.0 shows beyond branches, each off until its row.
+# What QEMU 10.0 shows beyond branches; each is off in the rows before its own.
 BARE = {"causes": "off", "state": "off", "values": "off", "context": "off"}
 SEEN = [("causes, register digests", {"causes": "on", "state": "on"}), ("values", {"values": "on"}),
         ("context", {"context": "on"})]
 
 
 def ways(new):
-    """name, what -icount gets besides the shift (None: no -icount), plugin arguments (None: no plugin); with the rows
-    that QEMU 10.0 alone has, or without."""
+    """(name, additions to -icount or None for no -icount, plugin arguments or None for no plugin). `new`: with the rows
+    that only QEMU 10.0 has."""
     yield "plain TCG", None, None
     yield "TCG with icount", "", None
     yield "rr=record", "rr=record", None
@@ -51,7 +51,7 @@ def ways(new):
 
 
 class QEMU:
-    """One QEMU: its path, its version, and what the plugin in it can be asked for."""
+    """One QEMU: its path, its version, and the arguments that the plugin knows in it."""
 
     def __init__(self, wanted):
         if wanted == "10.0":
@@ -65,17 +65,17 @@ class QEMU:
         self.version = re.search(r"version (\d+\.\d+)", said).group(1)
         if self.version != wanted:
             sys.exit(f"record.py: {self.path} is QEMU {self.version}, expected {wanted}")
-        # Asked for an argument that it does not have, the plugin names those that it has.
+        # The plugin refuses an unknown argument and lists the known ones.
         refusal = subprocess.run([self.path, "-M", "none", "-plugin", f"{PLUGIN},unknown=1"], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60).stderr
         keys = re.search(r"expected a key out of (.*)", refusal)
         if not keys:
-            sys.exit(f"record.py: {PLUGIN} in {self.path} does not say what it can be asked for: {refusal}")
+            sys.exit(f"record.py: {PLUGIN} in {self.path} does not list its arguments: {refusal}")
         self.keys = set(re.split(r", ", keys.group(1).strip()))
         self.ways = list(self.possible_ways())
 
     def possible_ways(self):
-        """The ways this QEMU can run in; what the plugin does not know is said and left out."""
+        """The ways in which this QEMU can run. A way that the plugin does not know is reported and left out."""
         for name, icount, options in ways(self.version != "7.2"):
             missing = [key for key, value in (options or {}).items() if key not in self.keys and value != "off"]
             if missing:
@@ -107,20 +107,20 @@ def command_line(qemu, guest, kernel, work, icount, options):
 
 
 def thread_times(pid):
-    """Nanoseconds that each thread of a process has run."""
+    """CPU nanoseconds of each thread of a process."""
     times = {}
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
                 times[thread] = int(file.read().split()[0])
     except (OSError, IndexError, ValueError):
-        pass  # it is just ending
+        pass  # the process is exiting
     return times
 
 
 def run(command, work, last_line):
-    """Runs QEMU; returns seconds: elapsed, of the busiest thread, of the whole process. The guest's last line tells
-    whether it came to its end: QEMU 10.0's exit status does not."""
+    """Runs QEMU; returns seconds: elapsed, of the busiest thread, of the whole process. The guest's last line
+    shows whether it finished; QEMU 10.0's exit status does not."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -134,13 +134,13 @@ def run(command, work, last_line):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(os.path.join(work, "serial.log"), errors="replace") as file:
         if process.returncode not in (0, 1) or last_line not in file.read():
-            sys.exit(f"record.py: QEMU ended with status {process.returncode}, the guest not at all: {' '.join(command)}")
+            sys.exit(f"record.py: QEMU ended with status {process.returncode} before the guest finished: {' '.join(command)}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"elapsed": elapsed, "thread": busiest / 1e9, "cpu": cpu}
 
 
 def sizes(path):
-    """What the chunk headers of a log say (docs/log-format.md)."""
+    """Sums over the chunk headers of a log (docs/log-format.md)."""
     result = {"log": os.path.getsize(path), "branches": 0, "branch_raw": 0, "branch_stored": 0, "accesses": 0}
     with open(path, "rb") as file:
         offset = 4096
@@ -156,7 +156,7 @@ def sizes(path):
             stream, flags, count = header[32], struct.unpack_from("<I", header, 36)[0], \
                 struct.unpack_from("<I", header, 56)[0]
             icount_last = struct.unpack_from("<Q", header, 96)[0]
-            if stream == 1 and not flags & 1 << 5:  # not a body that also stands elided
+            if stream == 1 and not flags & 1 << 5:  # not a body that is also in the log elided
                 result["branches"] += count
                 result["branch_raw"] += raw
                 result["branch_stored"] += stored
@@ -168,7 +168,7 @@ def sizes(path):
 
 
 def measure(qemus, guest, kernel, repeat):
-    """Rows by way, the QEMUs beside each other."""
+    """Rows in the order of the ways, both QEMUs next to each other."""
     last_line = "tiny: end" if guest == "tiny" else "guest: done"
     order = [name for name, *_ in ways(True)]
     runs = sorted(((qemu, *way) for qemu in qemus for way in qemu.ways), key=lambda run: order.index(run[1]))

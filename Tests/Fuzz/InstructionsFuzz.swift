@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// libFuzzer's harness for the code of ELF files and what is made of it. The first byte of the input says what the rest
-// is: even: an ELF file, whose code is mapped and disassembled at many places in all modes; odd: instruction bytes, put into
-// a program, and the branches of a run through them, decoded stretch by stretch and checked.
+// A libFuzzer harness for the code of ELF files. The first byte of the input selects what the rest is. Even: an ELF file,
+// whose code is mapped and disassembled at many places in all modes. Odd: instruction bytes, which become a program, and
+// the branches of a run through it, which are decoded stretch by stretch and checked.
 
 import CTTLog
 import Glibc
@@ -33,7 +33,7 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer) {
     guard store(content) else { return }
     var code = CodeMap()
     guard (try? code.add(path, slide: 0x1000, machine: nil)) != nil else { return }
-    // Once more above, so that areas are cut.
+    // Mapped a second time at a higher address, so that areas overlap and are cut.
     try? code.add(path, slide: 0x1010, range: 0x2000..<0xffff_ffff_0000_0000, machine: nil)
     try? code.findPatchSites(disassembler)
     for site in code.patchSites { precondition(site.count > 0 && code.contains(site.lowerBound)) }
@@ -53,7 +53,7 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer) {
     }
 }
 
-/// The smallest program: an ELF header, one executable segment, 64 KiB at most.
+/// A minimal program: an ELF header and one executable segment of at most 64 KiB.
 private func program(_ code: UnsafeRawBufferPointer) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 120)
     func put<T: FixedWidthInteger>(_ value: T, _ offset: Int) {
@@ -81,7 +81,7 @@ private func program(_ code: UnsafeRawBufferPointer) -> [UInt8] {
     return bytes + code
 }
 
-/// The first half is code; of the rest, eight bytes a stretch: where it begins and ends, and how many instructions began.
+/// The first half is code. The rest is eight bytes for each stretch: its begin, its end, and how many instructions began.
 private func fuzzRun(_ content: UnsafeRawBufferPointer) {
     let half = min(content.count / 2, 1 << 16)
     guard half > 0, program(UnsafeRawBufferPointer(rebasing: content[..<half])).withUnsafeBytes(store) else { return }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A libFuzzer harness for the reader, built by run.sh together with the sources of LogFormat and CTTLog.
 //
-// An input is: 4 bytes, the length of the log (little-endian); the log; an open file. Checksums, hashes, nonces and own
-// offsets are made right before reading: mutated ones would keep the fuzzer out of everything behind them. A first
-// length with its top bit set leaves them as they are.
+// An input is: 4 bytes with the length of the log (little-endian), the log, an open file. The harness corrects checksums,
+// hashes, nonces and own offsets before reading; otherwise the fuzzer would not get past them. If the top bit of the
+// length is set, they are left unchanged.
 //
-// Whatever the input says, the reader must not trap, hang or take memory out of proportion (run.sh sets the limits).
+// On no input may the reader trap, hang, or use memory out of proportion (run.sh sets the limits).
 
 import CTTLog
 import Glibc
@@ -39,32 +39,32 @@ public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
 }
 
 private func readEverything(_ log: LogFile) {
-    var said = 0
-    for damage in log.structuralDamage + log.verify().damage { said &+= damage.description.utf8.count }
+    var sum = 0
+    for damage in log.structuralDamage + log.verify().damage { sum &+= damage.description.utf8.count }
     for vcpu in log.vcpus {
         var branches = log.branches(vcpu: vcpu, from: 3)
-        while let branch = branches.next() { said &+= branch.label.isDiscontinuity ? 1 : 0 }
+        while let branch = branches.next() { sum &+= branch.label.isDiscontinuity ? 1 : 0 }
         var events = log.events([.event, .access], vcpu: vcpu)
-        while let event = events.next() { said &+= event.values.count &+ event.kind.name.utf8.count }
-        said &+= branches.skipped.count &+ events.skipped.count
+        while let event = events.next() { sum &+= event.values.count &+ event.kind.name.utf8.count }
+        sum &+= branches.skipped.count &+ events.skipped.count
     }
-    said &+= log.attributes.count &+ (log.runEnd?.text.utf8.count ?? 0)
-    said &+= log.comparableEnd(vcpu: 0)?.reason.utf8.count ?? 0
-    FuzzFiles.shared.said = said
-    // A writer preallocates megabytes for each vCPU, which takes much longer than all the rest.
+    sum &+= log.attributes.count &+ (log.runEnd?.text.utf8.count ?? 0)
+    sum &+= log.comparableEnd(vcpu: 0)?.reason.utf8.count ?? 0
+    FuzzFiles.shared.sum = sum
+    // A writer preallocates megabytes for each vCPU, which takes much longer than everything else.
     FuzzFiles.shared.inputs &+= 1
     if FuzzFiles.shared.inputs % 64 == 0, log.header.vcpuCount <= 2 {
         _ = try? slice(log, to: FuzzFiles.shared.path + ".slice", from: 16, to: 64)
     }
 }
 
-/// The two files that the reader is shown, in memory where the machine allows it.
+/// The two files that the reader opens; in memory where /dev/shm can be written.
 private final class FuzzFiles: @unchecked Sendable {
     static let shared = FuzzFiles()
 
     let path: String
-    /// What was read, so that reading is not optimised away.
-    var said = 0
+    /// A sum over everything that was read, so that reading is not optimised away.
+    var sum = 0
     var inputs = 0
 
     private init() {

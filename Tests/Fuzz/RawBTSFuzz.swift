@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A libFuzzer harness for the reader of raw BTS files, built by rawbts.sh together with the sources of LogFormat.
 //
-// An input is: a byte of options; the file. With bit 0 the file begins with a record of ones, with bit 1 its addresses are
-// made plausible: random ones would keep the fuzzer out of the reader. What is read must be what stands there, record by
-// record, and a range must be what the whole has of it.
+// An input is: a byte of options, then the file. Bit 0: the file begins with a record of ones. Bit 1: addresses are made
+// plausible, since the reader refuses random ones. The harness checks that the reader returns every record of the file,
+// and that reading a range returns the records that the whole file has in this range.
 
 import CTTLog
 import Glibc
@@ -48,7 +48,7 @@ private func word(_ bytes: [UInt8], _ offset: Int) -> UInt64 {
     return (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << (8 * UInt64($1)) }
 }
 
-/// The file that the reader is shown, in memory where the machine allows it.
+/// The file that the reader opens; in memory where /dev/shm can be written.
 private final class FuzzFile: Sendable {
     static let shared = FuzzFile()
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// libFuzzer's harness for all that Symbolize reads. The first byte of the input says what the rest is:
+// A libFuzzer harness for everything that Symbolize reads. The first byte of the input selects what the rest is:
 //
 //     0  a symbol file: an ELF file, or a text (System.map, /proc/kallsyms)
-//     1  a cached table; its checksums are made right first, so that the fuzzer gets behind them
-//     2  sections of DWARF, of which an ELF file is made that is right but for them: for each of `sections` but the last a
-//        length (u32), then their contents; the last one gets the rest
-//     3  a text of symbols, behind a first line that is right
+//     1  a cached table; the harness corrects its checksums first, so that the fuzzer gets past them
+//     2  sections of DWARF, which are put into an otherwise valid ELF file: a length (u32) for each of `sections` but the
+//        last, then their contents; the last one gets the rest
+//     3  a text of symbols, after a valid first line
 //     4  a kernel module
 //     5  a list of modules
 
@@ -17,10 +17,10 @@ private let path = "/tmp/symbolize-fuzz.\(getpid())"
 private let sections = [
     ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str", ".debug_rnglists", ".debug_aranges", ".debug_info",
 ]
-/// `TT_FUZZ_KIND=n`: all inputs are taken for that kind.
+/// `TT_FUZZ_KIND=n`: treats all inputs as this kind.
 private let onlyKind = getenv("TT_FUZZ_KIND").map { UInt8(truncatingIfNeeded: atoi($0)) }
 
-/// `TT_FUZZ_TABLE_OF=PROGRAM`: leaves the program's table, a seed, in the directory `table`, and ends.
+/// `TT_FUZZ_TABLE_OF=PROGRAM`: writes the program's table, a seed, to the directory `table`, and exits.
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_: UnsafeMutablePointer<Int32>, _: OpaquePointer) -> Int32 {
     guard let program = getenv("TT_FUZZ_TABLE_OF") else { return 0 }
@@ -62,7 +62,7 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer, placement: SymbolFile.P
     }
     _ = symbolizer.resolve(name: "main+4")
 
-    // The same file, read as it is asked.
+    // The same file, read on demand.
     let asked = Symbolizer(reading: .asAsked(smallest: 0, largestPart: 1))
     guard (try? asked.add(SymbolFile(path: path, placement: placement), machine: nil)) != nil else { return }
     for step in 0..<UInt64(8) {

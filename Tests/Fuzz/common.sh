@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the fuzz harnesses share; sourced, with their arguments [SECONDS] [WORKDIR]. Sets seconds, root and work, builds
-# the log's C sources into $work/objects, and stands in $work.
+# Shared by the fuzz scripts, which source it with their arguments [SECONDS] [WORKDIR]. Sets seconds, root and work, builds
+# the log's C sources into $work/objects, and changes to $work.
 set -eu
 seconds=${1:-60}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 work=${2:-$root/.build-fuzz}
 mkdir -p "$work/objects" "$work/modules"
 work=$(cd "$work" && pwd)
-cd "$work" # swiftc leaves modules for the debugger where it runs
+cd "$work" # swiftc writes debugger modules to the current directory
 
 for source in "$root"/Sources/CTTLog/*.c; do
     object=$work/objects/$(basename "$source" .c).o
@@ -16,5 +16,5 @@ for source in "$root"/Sources/CTTLog/*.c; do
     fi
 done
 
-# A crashing Swift program would start a backtracer that holds on to the pipe.
+# Without this, a crash starts a backtracer that keeps the pipe open.
 export SWIFT_BACKTRACE=enable=no

@@ -4,14 +4,14 @@
 #
 #   Tests/Fuzz/instructions.sh [SECONDS] [WORKDIR]
 #
-# The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
-# libFuzzer names; run WORKDIR/instructions-fuzz FILE to see it again.
+# The corpus and the findings stay in WORKDIR (.build-fuzz). Exit status 0: no finding; otherwise libFuzzer names the input
+# of the finding; run WORKDIR/instructions-fuzz FILE to reproduce it.
 . "$(dirname "$0")/common.sh"
 mkdir -p instructions-corpus instructions-seeds
 
-# Seeds: a small program as a file, and code of a real one with stretches through it.
+# Seeds: a small program as a file, and code of a real program with stretches through it.
 if [ ! -e instructions-seeds/code ]; then
-    # The tables of a kernel that changes its code.
+    # The tables of a kernel that patches itself.
     printf '%s\n' '.globl _start,__start___jump_table,__stop___jump_table' '.text' '_start: call a' 'a: jmp b' 'b: ret' \
         '.section .altinstructions,"a"' '.long a-.,0' '.word 0' '.byte 2,2' '.section .return_sites,"a"' '.long b-.' \
         '.section .parainstructions,"a"' '.quad _start' '.byte 1,5' '.skip 6' '.data' '__start___jump_table:' \

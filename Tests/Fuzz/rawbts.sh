@@ -4,12 +4,12 @@
 #
 #   Tests/Fuzz/rawbts.sh [SECONDS] [WORKDIR]
 #
-# The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
-# libFuzzer names; run WORKDIR/rawbts-fuzz FILE to see it again.
+# The corpus and the findings stay in WORKDIR (.build-fuzz). Exit status 0: no finding; otherwise libFuzzer names the input
+# of the finding; run WORKDIR/rawbts-fuzz FILE to reproduce it.
 . "$(dirname "$0")/common.sh"
 mkdir -p rawbts-corpus rawbts-seeds
 
-# Seeds: a kernel's addresses in both forms, counters that step, repeat and go back.
+# Seeds: kernel addresses in both forms; counters that advance, repeat and go back.
 if [ ! -e rawbts-seeds/extended ]; then
     python3 - <<'END'
 import struct

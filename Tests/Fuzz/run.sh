@@ -4,15 +4,15 @@
 #
 #   Tests/Fuzz/run.sh [SECONDS] [WORKDIR]
 #
-# The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
-# libFuzzer names; run WORKDIR/fuzz FILE to see it again.
+# The corpus and the findings stay in WORKDIR (.build-fuzz). Exit status 0: no finding; otherwise libFuzzer names the input
+# of the finding; run WORKDIR/fuzz FILE to reproduce it.
 . "$(dirname "$0")/common.sh"
 mkdir -p corpus seeds
 
 sources=$(find "$root/Sources/LogFormat" -name '*.swift')
 flags="-swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address
     -I $root/Sources/CTTLog/include -module-cache-path $work/modules"
-# The helpers that are shared with the tests import LogFormat, which is part of the same module here.
+# The helpers shared with the tests import LogFormat, which is part of the same module here.
 tests=$root/Tests/LogFormatTests
 sed '/^import LogFormat$/d' "$tests/LogImage.swift" "$tests/SampleLog.swift" "$tests/Numbers.swift" >"$work/Shared.swift"
 

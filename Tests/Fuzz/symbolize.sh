@@ -4,9 +4,9 @@
 #
 #   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR] [KIND]
 #
-# KIND: files, tables, sections (of DWARF), texts, modules or lists alone; without it all of them, as the fuzzer likes.
-# The corpus and what was found stay in WORKDIR (.build-fuzz). Exit status 0: nothing found; else a finding, whose input
-# libFuzzer names; run WORKDIR/symbolize-fuzz FILE to see it again.
+# KIND: files, tables, sections (of DWARF), texts, modules or lists alone; default: all of them.
+# The corpus and the findings stay in WORKDIR (.build-fuzz). Exit status 0: no finding; otherwise libFuzzer names the input
+# of the finding; run WORKDIR/symbolize-fuzz FILE to reproduce it.
 . "$(dirname "$0")/common.sh"
 mkdir -p symbolize-corpus symbolize-seeds
 
@@ -69,7 +69,7 @@ swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=addre
     -I "$root/Sources/CCapstone" -I "$root/Sources/CPrefetch" -module-cache-path "$work/modules" \
     $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/symbolize-fuzz"
 
-# The table that is made of the last one.
+# A seed for tables: the table of the last program.
 rm -rf table
 TT_FUZZ_TABLE_OF=$work/small ASAN_OPTIONS=detect_leaks=0 "$work/symbolize-fuzz"
 { printf '\001'; cat table/*.ttsym; } >symbolize-seeds/table

@@ -2,9 +2,9 @@
 //
 // decode-bench LOG [ROUNDS]
 //
-// Decodes all branches of a log on one core, with every column and the body hash checked, beside a plain C loop that
-// only decodes from and to out of bodies that are already uncompressed in memory. The two take turns in one run; the
-// best round of each is printed. Then the same with the open calls followed, and what that found.
+// Decodes all branches of a log on one core, all columns and with the body hash checked, beside a plain C loop that decodes
+// only from and to of bodies that are already uncompressed in memory. The two take turns in one run; the best round of each
+// is printed. A third way also follows the open calls and prints their statistics.
 
 import CDecodePeer
 import CTTLog
@@ -46,7 +46,7 @@ struct RawBodies {
         }
     }
 
-    /// One pass of the C loop; returns a sum, so that nothing is optimised away.
+    /// One pass of the C loop. Returns a sum, so that the loop is not optimised away.
     func decodeInC(_ from: UnsafeMutablePointer<UInt64>, _ to: UnsafeMutablePointer<UInt64>) -> UInt64 {
         var sum: UInt64 = 0
         for body in bodies {

@@ -2,9 +2,9 @@
 //
 // lookup-bench FILE [--cache] [--rounds N] LABEL=ADDRESSES…
 //
-// Lookups a second through the library, on one thread: FILE is a symbol file, ADDRESSES a file with one hexadecimal
-// address a line. With --cache the table is the kept one, mapped, else one that was built now. Each figure is the best
-// of the rounds, by the processor time of this thread.
+// Measures lookups a second through the library, on one thread. FILE is a symbol file, ADDRESSES a file with one
+// hexadecimal address a line. With --cache the table comes from the cache, mapped; otherwise it is built first. Each figure
+// is the best of the rounds, by the processor time of this thread.
 
 import Glibc
 import Symbolize
@@ -29,7 +29,8 @@ func addresses(in path: String) -> [UInt64] {
     return found
 }
 
-/// What a way of asking found, so that nothing is optimised away and all ways can be compared.
+/// Sums over the answers of one way of looking up: they keep the loop from being optimised away and make the ways
+/// comparable.
 struct Sums: Equatable {
     var lines: UInt64 = 0
     var frames: UInt64 = 0
@@ -93,7 +94,7 @@ struct Bench {
         let chained = rate(list.count) { chainOfOne(list, &$0) }
         let chains = rate(list.count) { chainsOfBatch(list, hits, &$0) }
         guard single.sums == batched.sums, ordered?.sums ?? single.sums == single.sums, chained.sums == chains.sums
-        else { fail("\(label): two ways of asking give different answers") }
+        else { fail("\(label): two ways of looking up give different answers") }
         let depth = Double(chained.sums.frames) / Double(max(list.count, 1))
         let cells = [single.rate, batched.rate, ordered?.rate, chained.rate, chains.rate].map { $0.map(text) ?? "" }
         print("| \(label) | \(cells.joined(separator: " | ")) | \(text(depth)) |")
@@ -126,7 +127,7 @@ while let argument = arguments.popFirst() {
 guard let path else { fail("usage: lookup-bench FILE [--cache] [--rounds N] LABEL=ADDRESSES…") }
 let symbolizer = Symbolizer(cache: cache)
 do {
-    // The first time it may be built, the second time it is the kept one.
+    // The first call may build the table; the second reads it from the cache.
     if cache.directory != nil { try Symbolizer(cache: cache).add(path) }
     try symbolizer.add(path)
 } catch {
