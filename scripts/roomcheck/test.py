@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tests of scripts/rooms: each rule on a small piece of source that breaks it.
+
+usage: python3 -m roomcheck.test      (in scripts/)
+"""
+import re
+import unittest
+
+from . import checks, design
+from .sources import Source, undocumented
+
+SWIFT = '''import LogFormat  // print("comment")
+/* print("nested /* comment */") */
+let text = "a \\(name("inner", 1)) --force print(x)"
+let raw = #"not \\(code) but "quoted" text"#
+let lines = """
+    print(1) --name
+    """
+print(text)
+'''
+
+
+class Layers(unittest.TestCase):
+    def test_layers_add_up_to_the_text(self):
+        source = Source("a.swift", SWIFT)
+        for i, character in enumerate(SWIFT):
+            found = {source.code[i], source.strings[i], source.comments[i]} - {" "}
+            self.assertLessEqual(found, {character})
+            if not character.isspace():
+                self.assertEqual(found, {character}, "position %d is in no layer" % i)
+
+    def test_only_code_prints(self):
+        source = Source("a.swift", SWIFT)
+        lines = [n for n, line in source.lines("code") if checks.PRINTS.search(line)]
+        self.assertEqual(lines, [8])
+
+    def test_options_are_found_in_strings(self):
+        source = Source("a.swift", SWIFT)
+        found = [(n, m.group(1)) for n, line in source.lines("strings") for m in checks.OPTION.finditer(line)]
+        self.assertEqual(found, [(3, "force"), (6, "name")])
+
+    def test_interpolations_are_code(self):
+        self.assertIn("name(", Source("a.swift", SWIFT).code)
+        self.assertIn("inner", Source("a.swift", SWIFT).strings)
+
+    def test_c(self):
+        source = Source("a.c", 'int a; // print("x")\nchar *b = "/* --no */ \\""; /* c */ puts(b);\n')
+        self.assertIn("puts(b);", source.code)
+        self.assertNotIn("c */", source.code)
+        self.assertIn("--no", source.strings)
+
+
+class Printing(unittest.TestCase):
+    def test_what_prints(self):
+        for line in (
+            "print(1)", "fputs(text, stderr)", "exit(2)", "Output.standard.write(x)", "Diagnostics.note(x)",
+            "write(STDERR_FILENO, p, 1)", "FileHandle.standardOutput", "isatty(STDOUT_FILENO)", "fprintf(stderr, x);",
+        ):
+            self.assertTrue(checks.PRINTS.search(line), line)
+
+    def test_what_does_not(self):
+        for line in ("sink.write(x)", "sprint(1)", "onExit(2)", "posix_spawn_file_actions_adddup2(&a, fd, STDERR_FILENO)"):
+            self.assertFalse(checks.PRINTS.search(line), line)
+
+
+class Documentation(unittest.TestCase):
+    def test_missing_comments_are_found(self):
+        text = (
+            "/// A.\npublic struct A {\n    public var b = 1\n    /// C.\n    @inlinable\n    public func c() {}\n"
+            "    // not a doc comment\n    public init() {}\n    var internal = 1\n    public static let d = 1\n}\n"
+            "public import LogFormat\n"
+        )
+        count, missing = undocumented(Source("a.swift", text))
+        self.assertEqual((count, [line for line, _ in missing]), (5, [3, 8, 10]))
+
+
+class Graph(unittest.TestCase):
+    def test_arrows_that_follow_are_left_out(self):
+        graph = {"a": [], "b": ["a"], "c": ["a", "b"], "d": ["a", "c"]}
+        self.assertEqual(design.reduced(graph), {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]})
+
+    def test_the_table_is_read(self):
+        table = design.read_table()
+        self.assertIn("CTTLog", table["LogFormat"])
+        self.assertEqual(table["tt-analyze"], {"all"})
+        self.assertTrue(all(re.fullmatch(r"[\w-]+", name) for name in table))
+
+
+if __name__ == "__main__":
+    import os
+
+    os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+    unittest.main()
