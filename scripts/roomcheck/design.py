@@ -62,7 +62,7 @@ def split():
         text = file.read()
     start, end = text.find(BEGIN), text.find(END)
     if start < 0 or end < start:
-        raise SystemExit("rooms: %s has no place for the picture: expected %s and %s" % (PATH, BEGIN, END))
+        raise ValueError("%s has no place for the picture: expected %s and %s" % (PATH, BEGIN, END))
     end += len(END)
     return text[:start], text[start:end], text[end:]
 
