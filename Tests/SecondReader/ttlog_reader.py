@@ -22,6 +22,7 @@ from checksums import xxh3_64
 from columns import BodyError, check_clocks, class_bytes, decode_branches, decode_events
 from elements import Damage, read_elements
 from open_file import is_being_written, read_open_file
+from kinds import KINDS
 from structures import (
     ACCESS,
     BRANCH,
@@ -35,7 +36,6 @@ from structures import (
     read_file_header,
 )
 
-KNOWN_KINDS = frozenset((*range(1, 6), *range(16, 25), *range(32, 36), *range(48, 52), *range(64, 69)))
 
 
 class Log:
@@ -276,7 +276,7 @@ def print_log(path, output, check=False, chunks=False):
             output.writelines(branch_lines(key, first_ordinal, clock_first, records))
         else:
             output.writelines(event_lines(key, first_ordinal, records))
-            reader.unknown_kinds += sum(event.kind not in KNOWN_KINDS for event in records)
+            reader.unknown_kinds += sum(event.kind not in KINDS for event in records)
     if check:
         reader.check_chains()
     summary = {

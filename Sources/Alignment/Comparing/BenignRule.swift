@@ -36,12 +36,17 @@ public struct BenignRule: Sendable, Hashable {
         BenignRule(
             name: "unseen-instruction-of-event",
             reason: "one recorder did not see the instruction's bytes and says nothing about it",
-            scope: .infoLabel([.discontinuity], .unknown)),
+            scope: .infoLabel(kinds { $0.type == .label }, .unknown)),
         BenignRule(
             name: "unknown-number",
             reason: "one recorder could not tell the vector or the system call's number",
-            scope: .info([.interrupt, .exception, .syscall, .softwareInterrupt], is: .max)),
+            scope: .info(kinds { $0.unknown?.value == UInt64(UInt32.max) }, is: .max)),
     ]
+
+    /// The kinds that have such a field.
+    private static func kinds(_ hasField: (EventField) -> Bool) -> Set<EventKind> {
+        Set(EventDefinition.all.filter { $0.fields.contains(where: hasField) }.map(\.kind))
+    }
 }
 
 /// The rules in the form in which the scans ask them, and how often each has been used.

@@ -87,7 +87,7 @@ struct ContextFinder {
         let isBranch = difference?.stream == .branch && difference?.isExact == true
         let before = eventsBefore(original, vcpu, limit, includesClock: isBranch)
         context.lastEvents = Array(before.suffix(options.contextCount))
-        context.lastInput = before.last { $0.isInput } ?? lastInput(vcpu, before: limit.clock)
+        context.lastInput = before.last { $0.kind.isInput } ?? lastInput(vcpu, before: limit.clock)
         context.original.nextEvents = eventsFrom(original, vcpu, limit, skipsClock: isBranch)
         context.replay.nextEvents = eventsFrom(replay, vcpu, replayLimit, skipsClock: isBranch)
     }
@@ -187,20 +187,4 @@ struct ContextFinder {
         let (end, overflows) = start.addingReportingOverflow(count)
         return start..<(overflows ? .max : end)
     }
-}
-
-extension EventKind {
-    /// Whether events of the kind bring something in from outside the guest: what a replay must be fed.
-    var isInput: Bool {
-        switch self {
-        case .interrupt, .discontinuity, .portRead, .mmioRead, .rdtsc, .cpuid, .rdmsr, .rdrand, .hypercallResult,
-            .upcall, .timeUpdate:
-            true
-        default: false
-        }
-    }
-}
-
-extension Event {
-    var isInput: Bool { kind.isInput }
 }

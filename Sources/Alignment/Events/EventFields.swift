@@ -21,74 +21,98 @@ enum EventFields {
         return UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
     }
 
-    /// The names of a state digest's words, by bit of `info`.
-    static let stateNames = ["registers", "control-registers", "vector-registers", "cr2-cr3", "memory"]
-
-    /// The fields in which two events of one kind differ, those that both logs can have.
+    /// The fields in which two events of one kind differ, of those that both logs can have.
+    ///
+    /// The fields of `info` and of the payload are those of the table of event kinds.
     static func differences(_ a: Event, _ b: Event, _ projection: EventProjection) -> [FieldDifference] {
-        var fields: [FieldDifference] = []
-        func add(_ name: String, _ x: FieldDifference.Value, _ y: FieldDifference.Value) {
-            if x != y { fields.append(FieldDifference(name: name, original: x, replay: y)) }
-        }
-        add("kind", .name(a.kind.name), .name(b.kind.name))
-        guard a.kind == b.kind else { return fields }
+        var found = Differences()
+        found.add("kind", .name(a.kind.name), .name(b.kind.name))
+        guard a.kind == b.kind else { return found.fields }
         let kind = a.kind
         let validA = projection.validity(a.validity, against: b.validity, of: kind)
         let validB = projection.validity(b.validity, against: a.validity, of: kind)
         func optional(_ bit: EventValidity, _ x: FieldDifference.Value, _ y: FieldDifference.Value, _ name: String) {
-            add(name, validA.contains(bit) ? x : .absent, validB.contains(bit) ? y : .absent)
+            found.add(name, validA.contains(bit) ? x : .absent, validB.contains(bit) ? y : .absent)
         }
         optional(.ip, .address(a.ip), .address(b.ip), "ip")
         optional(.icount, .number(a.icount), .number(b.icount), "icount")
         optional(.rcx, .word(a.aux), .word(b.aux), "rcx")
         optional(.registers, .word(a.aux), .word(b.aux), "register-hash")
-        if kind == .state {
-            addState(a, b, add)
-            return fields
-        }
-        if projection.comparesInfo(of: kind) { addInfo(a, b, add) }
-        optional(.address, .address(a.address ?? 0), .address(b.address ?? 0), "address")
-        guard projection.comparesValues(of: kind) else { return fields }
-        let (x, y) = (a.values, b.values)
-        for index in 0..<max(x.count, y.count) {
-            add(
-                x.count <= 1 && y.count <= 1 ? "value" : "value[\(index)]", index < x.count ? .word(x[index]) : .absent,
-                index < y.count ? .word(y[index]) : .absent)
-        }
-        let isCovered = fields.contains { $0.name.hasPrefix("value") || $0.name == "address" }
-        if !isCovered { add("payload", .bytes(a.payload), .bytes(b.payload)) }
-        return fields
-    }
-
-    private static func addInfo(
-        _ a: Event, _ b: Event, _ add: (String, FieldDifference.Value, FieldDifference.Value) -> Void
-    ) {
-        switch a.kind {
-        case .discontinuity:
-            func label(_ info: UInt32) -> FieldDifference.Value {
-                .name(BranchLabel(rawValue: UInt8(truncatingIfNeeded: info)).name)
+        let comparesInfo = projection.comparesInfo(of: kind)
+        let comparesAddress = validA.contains(.address) || validB.contains(.address)
+        let comparesValues = projection.comparesValues(of: kind)
+        let isInfoExplained = found.changes {
+            for field in commonFields(a, b) {
+                switch field.source {
+                case .info: if comparesInfo { $0.add(field, a, b) }
+                case .address: if comparesAddress { $0.add(field, a, b) }
+                case .flagged: if isIn(field, a, b) { $0.add(field, a, b) }
+                case .value, .values, .text, .key, .textAfterKey, .bytes: if comparesValues { $0.add(field, a, b) }
+                }
             }
-            add("label", label(a.info), label(b.info))
-        case .interrupt, .exception, .softwareInterrupt, .upcall:
-            add("vector", .number(UInt64(a.info)), .number(UInt64(b.info)))
-        case .syscall, .hypercall, .hypercallResult:
-            add("number", .number(UInt64(a.info)), .number(UInt64(b.info)))
-        case .portRead, .portWrite, .mmioRead, .mmioWrite:
-            add("size", .number(UInt64(a.info & 0xff)), .number(UInt64(b.info & 0xff)))
-            add("string", .number(UInt64(a.info >> 8)), .number(UInt64(b.info >> 8)))
-        default: add("info", .number(UInt64(a.info)), .number(UInt64(b.info)))
+        }
+        if isInfoExplained || kind == .state { return found.fields }
+        if comparesInfo { found.add("info", .number(UInt64(a.info)), .number(UInt64(b.info))) }
+        if comparesValues { found.add("payload", .bytes(a.payload), .bytes(b.payload)) }
+        return found.fields
+    }
+
+    /// The fields that one of two events of a kind can have.
+    private static func commonFields(_ a: Event, _ b: Event) -> [EventField] {
+        let fields = a.fields
+        return fields + b.fields.filter { !fields.contains($0) }
+    }
+
+    /// Whether both events have the word of a state digest: state digests are compared in the words that both have.
+    private static func isIn(_ field: EventField, _ a: Event, _ b: Event) -> Bool {
+        guard case .flagged(let bit) = field.source else { return true }
+        return a.info & b.info >> bit & 1 != 0
+    }
+}
+
+/// Collects the fields that differ.
+private struct Differences {
+    var fields: [FieldDifference] = []
+
+    mutating func add(_ name: String, _ x: FieldDifference.Value, _ y: FieldDifference.Value) {
+        if x != y { fields.append(FieldDifference(name: name, original: x, replay: y)) }
+    }
+
+    mutating func add(_ field: EventField, _ a: Event, _ b: Event) {
+        let (x, y) = (field.value(in: a), field.value(in: b))
+        guard case .words(let words) = x ?? y, x != y else {
+            return add(field.name, value(field, x, a), value(field, y, b))
+        }
+        let (p, q) = (x.words ?? [], y.words ?? [])
+        for index in 0..<max(p.count, q.count, words.count) {
+            add(
+                p.count <= 1 && q.count <= 1 ? field.name : "\(field.name)[\(index)]",
+                index < p.count ? .word(p[index]) : .absent, index < q.count ? .word(q[index]) : .absent)
         }
     }
 
-    private static func addState(
-        _ a: Event, _ b: Event, _ add: (String, FieldDifference.Value, FieldDifference.Value) -> Void
-    ) {
-        for bit in 0..<UInt32(32) where a.info & b.info >> bit & 1 != 0 {
-            let mask = (UInt32(1) << bit) - 1
-            let (i, j) = ((a.info & mask).nonzeroBitCount, (b.info & mask).nonzeroBitCount)
-            let (x, y) = (a.values, b.values)
-            let name = Int(bit) < stateNames.count ? stateNames[Int(bit)] : "state-\(bit)"
-            add(name, i < x.count ? .word(x[i]) : .absent, j < y.count ? .word(y[j]) : .absent)
+    /// Runs a step, and returns whether it found a difference.
+    mutating func changes(_ step: (inout Differences) -> Void) -> Bool {
+        let count = fields.count
+        step(&self)
+        return fields.count > count
+    }
+
+    private func value(_ field: EventField, _ value: EventField.Value?, _ event: Event) -> FieldDifference.Value {
+        switch value {
+        case .number(let number): .number(number)
+        case .address(let address): .address(address)
+        case .word(let word): .word(word)
+        case .flag(let isSet): .number(isSet ? 1 : 0)
+        case .name(let name, _), .text(let name): .name(name)
+        case .bytes(let bytes): .bytes(bytes)
+        case .words, nil: field.isUnknown(in: event) ? .name("unknown") : .absent
         }
+    }
+}
+
+extension EventField.Value? {
+    fileprivate var words: [UInt64]? {
+        if case .words(let words) = self { words } else { nil }
     }
 }

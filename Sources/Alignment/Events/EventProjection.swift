@@ -2,66 +2,84 @@
 
 import LogFormat
 
-/// What of events two logs can be compared by: what only one recorder saw is taken out of both.
+/// The parts of events by which two logs can be compared: what only one recorder saw is left out on both sides.
+///
+/// Derived from the features of both logs and the table of event kinds.
 struct EventProjection: Sendable {
-    /// Both logs have the same features: events are compared as they are, and so are their digests.
+    /// Both logs have the same features: events and chunk digests are compared whole.
     let isWhole: Bool
     private let features: FileHeader.Features
-    /// Both logs have the operands of accesses (ports in registers, msr numbers, leaves), or neither has.
-    private let agreesOnOperands: Bool
+    /// The rules of the known kinds, by the kind's number; made once, because scans ask for each record.
+    private let rules: [Rule]
+
+    /// What is compared of a kind.
+    private struct Rule {
+        var isIncluded = true
+        var comparesInfo = true
+        var comparesAddress = true
+        var comparesValues = true
+    }
 
     init(_ a: FileHeader.Features, _ b: FileHeader.Features) {
         let other: FileHeader.Features = [.branches, .windows]
         isWhole = a.subtracting(other) == b.subtracting(other)
-        features = isWhole ? FileHeader.Features(rawValue: .max) : a.intersection(b)
-        agreesOnOperands = a.contains(.accessValues) == b.contains(.accessValues)
+        let common = isWhole ? FileHeader.Features(rawValue: .max) : a.intersection(b)
+        let agreesOnOperands = a.contains(.accessValues) == b.contains(.accessValues)
+        let last = EventKind.all.map { Int($0.rawValue) }.max() ?? 0
+        var rules = [Rule](repeating: Rule(), count: last + 1)
+        for definition in EventDefinition.all {
+            rules[Int(definition.kind.rawValue)] = EventProjection.rule(definition, common, agreesOnOperands)
+        }
+        features = common
+        self.rules = rules
+    }
+
+    private static func rule(
+        _ definition: EventDefinition, _ common: FileHeader.Features, _ agreesOnOperands: Bool
+    ) -> Rule {
+        var rule = Rule(isIncluded: common.isSuperset(of: definition.features))
+        for field in definition.fields {
+            let isCompared =
+                switch field.comparison {
+                case .always: true
+                case .features(let needed): common.isSuperset(of: needed)
+                case .operand: agreesOnOperands
+                case .never: false
+                }
+            if isCompared { continue }
+            switch field.source {
+            case .info: rule.comparesInfo = false
+            case .address: rule.comparesAddress = false
+            case .value, .values, .flagged, .text, .key, .textAfterKey, .bytes: rule.comparesValues = false
+            }
+        }
+        return rule
+    }
+
+    private func rule(_ kind: EventKind) -> Rule {
+        let number = Int(kind.rawValue)
+        return number < rules.count ? rules[number] : Rule()
     }
 
     /// Whether both recorders record events of the kind.
-    func includes(_ kind: EventKind) -> Bool {
-        switch kind {
-        case .interrupt, .exception, .softwareInterrupt: features.contains(.causes)
-        case .mmioRead, .mmioWrite: features.contains(.mmio)
-        case .context: features.contains(.context)
-        case .state: features.contains(.state)
-        case _ where kind.usualStream == .access: features.contains(.accesses)
-        default: true
-        }
-    }
+    func includes(_ kind: EventKind) -> Bool { rule(kind).isIncluded }
 
     /// The validity bits of a record that both logs can have; `other`: the bits of the record it is compared with.
     func validity(_ validity: EventValidity, against other: EventValidity, of kind: EventKind) -> EventValidity {
+        let rule = rule(kind)
         var result = validity.subtracting(.tsc)
         if !features.contains(.icount) { result.remove(.icount) }
         if !features.contains(.rcx) { result.remove(.rcx) }
-        if !comparesValues(of: kind) { result.remove(.value) }
-        if !comparesAddress(of: kind), !other.contains(.address) { result.remove(.address) }
+        if !rule.comparesValues { result.remove(.value) }
+        if !rule.comparesAddress, !other.contains(.address) { result.remove(.address) }
         return result
     }
 
-    /// Whether the address word of the kind is in both logs or in neither: a recorder that does not see registers has
-    /// only those that stand in the instruction.
-    private func comparesAddress(of kind: EventKind) -> Bool {
-        switch kind {
-        case .mmioRead, .mmioWrite: true
-        case _ where kind.usualStream == .access: agreesOnOperands
-        default: true
-        }
-    }
+    /// Whether both logs carry what events of the kind read or wrote.
+    func comparesValues(of kind: EventKind) -> Bool { rule(kind).comparesValues }
 
-    /// Whether both logs carry what accesses of the kind read or wrote.
-    func comparesValues(of kind: EventKind) -> Bool {
-        switch kind {
-        case .mmioRead, .mmioWrite: features.contains(.mmioValues)
-        case _ where kind.usualStream == .access: features.contains(.accessValues)
-        default: true
-        }
-    }
-
-    /// Whether `info` of the kind can be compared: that of a discontinuity is a label.
-    func comparesInfo(of kind: EventKind) -> Bool {
-        kind != .discontinuity || features.contains(.labels)
-    }
+    /// Whether `info` of the kind can be compared.
+    func comparesInfo(of kind: EventKind) -> Bool { rule(kind).comparesInfo }
 
     /// How many bytes of a payload are compared: all, or only the address word.
     func payloadSize(_ size: Int, of kind: EventKind, _ validity: EventValidity) -> Int {

@@ -83,6 +83,7 @@ enum ttlog_mode {
 #define TTLOG_FEATURE_STATE (1ull << 10)          /* state events: register digests */
 #define TTLOG_FEATURE_STATE_MEMORY (1ull << 11)   /* state events: guest-memory digests */
 #define TTLOG_FEATURE_WINDOWS (1ull << 12)        /* bodies were kept only inside windows */
+#define TTLOG_FEATURE_ENGINE_INPUT (1ull << 13)   /* what the engine's own log of input holds is in the event stream */
 
 struct ttlog_file_header {
     uint64_t magic;
@@ -332,6 +333,58 @@ enum ttlog_event_kind {
     TTLOG_EVENT_COMPARABLE_END = 67, /* info: vcpu. clock, icount: the first position that is not compared.
                                         payload: UTF-8 text, why */
     TTLOG_EVENT_RUN_END = 68,        /* info: enum ttlog_run_end. payload: UTF-8 text */
+
+    /* Of an engine's own log of input, imported from another format. Event stream. */
+    TTLOG_EVENT_CLOCK_READ = 80,   /* info: 0 host clock, 1 virtual real-time clock. payload: value = nanoseconds */
+    TTLOG_EVENT_CHECKPOINT = 81,   /* info: enum ttlog_checkpoint */
+    TTLOG_EVENT_ENGINE_INPUT = 82, /* info: enum ttlog_engine_input. payload: bytes as in the engine's log */
+    TTLOG_EVENT_MACHINE_STOP = 83, /* info: enum ttlog_machine_stop */
+};
+
+/* Where an engine's threads meet the guest's. The names are those of QEMU's checkpoints. */
+enum ttlog_checkpoint {
+    TTLOG_CHECKPOINT_CLOCK_WARP_START = 0,
+    TTLOG_CHECKPOINT_CLOCK_WARP_ACCOUNT = 1,
+    TTLOG_CHECKPOINT_RESET_REQUESTED = 2,
+    TTLOG_CHECKPOINT_SUSPEND_REQUESTED = 3,
+    TTLOG_CHECKPOINT_CLOCK_VIRTUAL = 4,
+    TTLOG_CHECKPOINT_CLOCK_HOST = 5,
+    TTLOG_CHECKPOINT_CLOCK_VIRTUAL_RT = 6,
+    TTLOG_CHECKPOINT_INIT = 7,
+    TTLOG_CHECKPOINT_RESET = 8,
+};
+
+/* What handed data or a completion to the machine. */
+enum ttlog_engine_input {
+    TTLOG_INPUT_BOTTOM_HALF = 0,
+    TTLOG_INPUT_BOTTOM_HALF_ONCE = 1,
+    TTLOG_INPUT_INPUT = 2, /* keyboard, pointer */
+    TTLOG_INPUT_INPUT_SYNC = 3,
+    TTLOG_INPUT_CHARACTER_READ = 4,
+    TTLOG_INPUT_BLOCK = 5,
+    TTLOG_INPUT_NETWORK = 6,
+    TTLOG_INPUT_CHARACTER_WRITE = 7, /* how much of a write was taken */
+    TTLOG_INPUT_CHARACTER_READ_ALL = 8,
+    TTLOG_INPUT_CHARACTER_READ_ERROR = 9,
+    TTLOG_INPUT_AUDIO_OUT = 10,
+    TTLOG_INPUT_AUDIO_IN = 11,
+    TTLOG_INPUT_RANDOM = 12,
+};
+
+/* Why an engine stopped the machine or began it anew. The names are those of QEMU's causes. */
+enum ttlog_machine_stop {
+    TTLOG_STOP_NONE = 0,
+    TTLOG_STOP_HOST_ERROR = 1,
+    TTLOG_STOP_HOST_QMP_QUIT = 2,
+    TTLOG_STOP_HOST_QMP_SYSTEM_RESET = 3,
+    TTLOG_STOP_HOST_SIGNAL = 4,
+    TTLOG_STOP_HOST_UI = 5,
+    TTLOG_STOP_GUEST_SHUTDOWN = 6,
+    TTLOG_STOP_GUEST_RESET = 7,
+    TTLOG_STOP_GUEST_PANIC = 8,
+    TTLOG_STOP_SUBSYSTEM_RESET = 9,
+    TTLOG_STOP_SNAPSHOT_LOAD = 10,
+    TTLOG_STOP_LAST = 11,
 };
 
 #define TTLOG_VECTOR_UNKNOWN 0xffffffffu

@@ -64,6 +64,12 @@ extension Event {
         return stride(from: first, to: payload.count, by: 8).compactMap { Event.word(payload, $0) }
     }
 
+    /// One of ``values``; nil where there is none of that number. Allocates nothing.
+    public func value(_ index: Int) -> UInt64? {
+        guard validity.contains(.value), index >= 0, index < payload.count else { return nil }
+        return Event.word(payload, (validity.contains(.address) ? 8 : 0) + index * 8)
+    }
+
     /// The payload as text; for an attribute `KEY=VALUE`. Bytes that are not UTF-8 become U+FFFD.
     public var text: String {
         if let attribute { return "\(attribute.key)=\(attribute.value)" }
@@ -113,15 +119,15 @@ public struct RunEnd: RawRepresentable, Hashable, Sendable, CustomStringConverti
     /// The recorder was killed.
     public static let killed = RunEnd(rawValue: 8)
 
-    private static let names = [
-        "unknown", "guest-shutdown", "guest-reset", "guest-panic", "host-quit", "host-error", "input-exhausted",
-        "hung", "killed",
-    ]
+    static let names = EventField.Names(
+        "reason",
+        [
+            "unknown", "guest-shutdown", "guest-reset", "guest-panic", "host-quit", "host-error", "input-exhausted",
+            "hung", "killed",
+        ])
 
     /// The reason's name as the tools print it; `reason-N` when this reader does not know it.
-    public var name: String {
-        rawValue < UInt32(RunEnd.names.count) ? RunEnd.names[Int(rawValue)] : "reason-\(rawValue)"
-    }
+    public var name: String { RunEnd.names[UInt64(rawValue)] }
 
     public var description: String { name }
 }

@@ -1,76 +1,108 @@
-import CTTLog
+// SPDX-License-Identifier: GPL-2.0-or-later
 
 /// What an event, access or meta record is about (`enum ttlog_event_kind`).
 ///
-/// Numbers are given once and never change. A kind that this reader does not know is kept as its number; its name is
-/// then `kind-` and the number.
+/// Numbers are assigned once and never change. A kind that this reader does not know keeps its number; its name is then
+/// `kind-` and the number. ``definition`` describes the kind and the fields that its records carry.
 public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    /// The kind's number in the log.
     public var rawValue: UInt16
 
+    /// The kind of that number, known to this reader or not.
     public init(rawValue: UInt16) {
         self.rawValue = rawValue
     }
 
-    private init(_ kind: ttlog_event_kind) {
-        rawValue = UInt16(truncatingIfNeeded: kind.rawValue)
+    /// The kind of a known case.
+    package init(_ kind: KnownEventKind) {
+        rawValue = kind.rawValue
     }
 
-    public static let interrupt = EventKind(TTLOG_EVENT_INTERRUPT)
-    public static let exception = EventKind(TTLOG_EVENT_EXCEPTION)
-    public static let discontinuity = EventKind(TTLOG_EVENT_DISCONTINUITY)
-    public static let syscall = EventKind(TTLOG_EVENT_SYSCALL)
-    public static let softwareInterrupt = EventKind(TTLOG_EVENT_SOFTWARE_INTERRUPT)
+    /// The case of this kind; nil for a kind that this reader does not know.
+    package var known: KnownEventKind? { KnownEventKind(rawValue: rawValue) }
 
-    public static let portRead = EventKind(TTLOG_EVENT_PORT_READ)
-    public static let portWrite = EventKind(TTLOG_EVENT_PORT_WRITE)
-    public static let mmioRead = EventKind(TTLOG_EVENT_MMIO_READ)
-    public static let mmioWrite = EventKind(TTLOG_EVENT_MMIO_WRITE)
-    public static let rdtsc = EventKind(TTLOG_EVENT_RDTSC)
-    public static let cpuid = EventKind(TTLOG_EVENT_CPUID)
-    public static let rdmsr = EventKind(TTLOG_EVENT_RDMSR)
-    public static let wrmsr = EventKind(TTLOG_EVENT_WRMSR)
-    public static let rdrand = EventKind(TTLOG_EVENT_RDRAND)
+    /// A hardware interrupt was delivered.
+    public static let interrupt = EventKind(.interrupt)
+    /// An exception was raised.
+    public static let exception = EventKind(.exception)
+    /// A transition that no branch explains.
+    public static let discontinuity = EventKind(.discontinuity)
+    /// A system call.
+    public static let syscall = EventKind(.syscall)
+    /// `int n`, `int3`, `int1` or `into`.
+    public static let softwareInterrupt = EventKind(.softwareInterrupt)
 
-    public static let hypercall = EventKind(TTLOG_EVENT_HYPERCALL)
-    public static let hypercallResult = EventKind(TTLOG_EVENT_HYPERCALL_RESULT)
-    public static let upcall = EventKind(TTLOG_EVENT_UPCALL)
-    public static let timeUpdate = EventKind(TTLOG_EVENT_TIME_UPDATE)
+    /// A read from an I/O port.
+    public static let portRead = EventKind(.portRead)
+    /// A write to an I/O port.
+    public static let portWrite = EventKind(.portWrite)
+    /// A read from device memory.
+    public static let mmioRead = EventKind(.mmioRead)
+    /// A write to device memory.
+    public static let mmioWrite = EventKind(.mmioWrite)
+    /// A read of the time stamp counter.
+    public static let rdtsc = EventKind(.rdtsc)
+    /// A `cpuid` instruction.
+    public static let cpuid = EventKind(.cpuid)
+    /// A read of a model-specific register.
+    public static let rdmsr = EventKind(.rdmsr)
+    /// A write to a model-specific register.
+    public static let wrmsr = EventKind(.wrmsr)
+    /// `rdrand` or `rdseed`.
+    public static let rdrand = EventKind(.rdrand)
 
-    public static let context = EventKind(TTLOG_EVENT_CONTEXT)
-    public static let state = EventKind(TTLOG_EVENT_STATE)
-    public static let rewound = EventKind(TTLOG_EVENT_REWOUND)
-    public static let traceGap = EventKind(TTLOG_EVENT_TRACE_GAP)
+    /// A call into the hypervisor.
+    public static let hypercall = EventKind(.hypercall)
+    /// What a hypercall returned.
+    public static let hypercallResult = EventKind(.hypercallResult)
+    /// An event-channel upcall.
+    public static let upcall = EventKind(.upcall)
+    /// The hypervisor updated the guest's time.
+    public static let timeUpdate = EventKind(.timeUpdate)
 
-    public static let attribute = EventKind(TTLOG_EVENT_ATTRIBUTE)
-    public static let annotation = EventKind(TTLOG_EVENT_ANNOTATION)
-    public static let lost = EventKind(TTLOG_EVENT_LOST)
-    public static let comparableEnd = EventKind(TTLOG_EVENT_COMPARABLE_END)
-    public static let runEnd = EventKind(TTLOG_EVENT_RUN_END)
+    /// The guest changed its address space or switched its stack.
+    public static let context = EventKind(.context)
+    /// A state digest.
+    public static let state = EventKind(.state)
+    /// The guest was put back to an earlier point.
+    public static let rewound = EventKind(.rewound)
+    /// Nothing was recorded from here to the next epoch.
+    public static let traceGap = EventKind(.traceGap)
+
+    /// A key and a value that describe the run.
+    public static let attribute = EventKind(.attribute)
+    /// A note.
+    public static let annotation = EventKind(.annotation)
+    /// Records that could not be written.
+    public static let lost = EventKind(.lost)
+    /// The first position that is not compared.
+    public static let comparableEnd = EventKind(.comparableEnd)
+    /// Why the run ended.
+    public static let runEnd = EventKind(.runEnd)
+
+    /// The engine read a clock for the guest or for its timers.
+    public static let clockRead = EventKind(.clockRead)
+    /// A point at which the engine's threads synchronise with the guest.
+    public static let checkpoint = EventKind(.checkpoint)
+    /// Data or a completion that the engine handed to the machine.
+    public static let engineInput = EventKind(.engineInput)
+    /// The machine stopped, or began anew.
+    public static let machineStop = EventKind(.machineStop)
 
     /// The kinds that this reader knows, by number.
-    public static let all: [EventKind] = names.map(\.0)
+    public static let all: [EventKind] = KnownEventKind.allCases.map { EventKind($0) }
 
-    private static let names: [(EventKind, String)] = [
-        (interrupt, "interrupt"), (exception, "exception"), (discontinuity, "discontinuity"), (syscall, "syscall"),
-        (softwareInterrupt, "software-interrupt"),
-        (portRead, "port-read"), (portWrite, "port-write"), (mmioRead, "mmio-read"), (mmioWrite, "mmio-write"),
-        (rdtsc, "rdtsc"), (cpuid, "cpuid"), (rdmsr, "rdmsr"), (wrmsr, "wrmsr"), (rdrand, "rdrand"),
-        (hypercall, "hypercall"), (hypercallResult, "hypercall-result"), (upcall, "upcall"),
-        (timeUpdate, "time-update"),
-        (context, "context"), (state, "state"), (rewound, "rewound"), (traceGap, "trace-gap"),
-        (attribute, "attribute"), (annotation, "annotation"), (lost, "lost"), (comparableEnd, "comparable-end"),
-        (runEnd, "run-end"),
-    ]
-    private static let nameOfKind = Dictionary(uniqueKeysWithValues: names)
-    private static let kindOfName = Dictionary(uniqueKeysWithValues: names.map { ($0.1, $0.0) })
     private static let unknownPrefix = "kind-"
+    private static let kindOfName = Dictionary(
+        uniqueKeysWithValues: EventDefinition.all.map { ($0.name, $0.kind) })
 
     /// The kind's name as the tools print and read it: `interrupt`, `port-read`, …, `kind-77` when unknown.
-    public var name: String { EventKind.nameOfKind[self] ?? "\(EventKind.unknownPrefix)\(rawValue)" }
+    public var name: String { definition?.name ?? "\(EventKind.unknownPrefix)\(rawValue)" }
 
     /// Whether this reader knows the kind.
-    public var isKnown: Bool { EventKind.nameOfKind[self] != nil }
+    public var isKnown: Bool { known != nil }
 
+    /// The kind's ``name``.
     public var description: String { name }
 
     /// The kind of that name, `kind-N` included; nil when there is none.
@@ -86,12 +118,9 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
         }
     }
 
-    /// The stream that records of this kind stand in when they come from one of our recorders.
-    public var usualStream: LogStream {
-        switch rawValue {
-        case EventKind.portRead.rawValue...EventKind.rdrand.rawValue: .access
-        case EventKind.attribute.rawValue...EventKind.runEnd.rawValue: .meta
-        default: .event
-        }
-    }
+    /// The stream that holds records of this kind in the logs of our recorders; ``LogStream/event`` for unknown kinds.
+    public var usualStream: LogStream { definition?.stream ?? .event }
+
+    /// Whether events of the kind carry something into the guest: a replay must repeat it.
+    public var isInput: Bool { definition?.isInput ?? false }
 }

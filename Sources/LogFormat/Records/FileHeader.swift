@@ -91,10 +91,11 @@ public struct FileHeader: Sendable, Hashable {
         public static let state = Features(rawValue: 1 << 10)
         public static let stateMemory = Features(rawValue: 1 << 11)
         public static let windows = Features(rawValue: 1 << 12)
+        public static let engineInput = Features(rawValue: 1 << 13)
 
         private static let nameList = [
             "branches", "icount", "labels", "causes", "rcx", "accesses", "mmio", "access-values", "mmio-values",
-            "context", "state", "state-memory", "windows",
+            "context", "state", "state-memory", "windows", "engine-input",
         ]
 
         /// The features' names, in the order of their bits; `feature-N` for a bit that this reader does not know.
