@@ -107,7 +107,7 @@ extension FieldDifference.Value {
     var text: String? {
         switch self {
         case .address(let value), .word(let value): RowText.hex(value)
-        case .number(let value): value == UInt64(UInt32.max) ? "unknown" : "\(value)"
+        case .number(let value): "\(value)"
         case .name(let name): name
         case .bytes(let bytes): FieldDifference.Value.hexadecimal(bytes)
         case .absent: nil
