@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Meta records behind a finished log: new chunks, a directory of these, a trailer that points to the one before.
+ * Meta records after the end of a finished log: new chunks, their directory, a trailer that points to the previous one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -45,7 +45,7 @@ static int scan(ttlog_writer *writer, struct ttlog_scan *scan, ttlog_error *erro
         .size = (uint64_t)status.st_size,
     };
     int code = ttlog_scan_log(scan);
-    return code == 0 ? 0 : ttlog_fail(error, code, "%s: cannot read the log behind offset %llu", writer->path,
+    return code == 0 ? 0 : ttlog_fail(error, code, "%s: cannot read the log after offset %llu", writer->path,
                                       (unsigned long long)scan->end);
 }
 
@@ -54,12 +54,12 @@ static int ends_with_trailer(const struct ttlog_scan *scan) {
            !(scan->trailer_flags & TTLOG_TRAILER_CONTINUES);
 }
 
-/* A clean close ends with a trailer and removes the open file; an open file of another log says nothing. */
+/* A clean close ends with a trailer and removes the open file. An open file of another log does not count. */
 static int is_closed(const ttlog_writer *writer, const struct ttlog_scan *scan) {
     return ends_with_trailer(scan) && !ttlog_has_open_file(writer);
 }
 
-/* The meta stream goes on where the log's last meta chunk ended. */
+/* Continues the meta stream after the log's last meta chunk. */
 static int continue_meta(ttlog_writer *writer, const struct ttlog_scan *scan) {
     struct ttlog_track *track = &writer->tracks[0];
     for (size_t i = 0; i < scan->count; i++) {
@@ -91,7 +91,7 @@ static int continue_log(ttlog_writer *writer, const struct ttlog_scan *scan) {
     return code == 0 ? continue_meta(writer, scan) : code;
 }
 
-/* What a recovered log had lost was counted by stream, not by vCPU. */
+/* The losses of a recovered log are known by stream, not by vCPU. */
 static void write_recovered_losses(ttlog_writer *writer) {
     for (uint8_t stream = 0; stream < 8; stream++)
         if (writer->recovered_lost[stream] > 0)

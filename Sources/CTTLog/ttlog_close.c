@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The end of a log: last chunks, what was lost, directory, trailer; and all that once more when the disk was full.
+ * The end of a log: last chunks, losses, directory, trailer. Tries a second time if the disk was full.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "ttlog_internal.h"
 
-/* Gives the reserve at the end of the open file back to the file system, and lets the sealing go on. */
+/* Returns the reserve at the end of the open file to the file system, and lets the sealing continue. */
 static void use_reserve(ttlog_writer *writer) {
     while (ftruncate(writer->open_fd, (off_t)writer->open_size) != 0 && errno == EINTR)
         ;
@@ -26,7 +26,7 @@ static void write_losses(ttlog_writer *writer) {
     }
 }
 
-/* Everything that is left, in file order. Returns errno. */
+/* Writes everything that is left, in file order. Returns errno. */
 static int write_end(ttlog_writer *writer) {
     int code = ttlog_queue_drain(writer);
     if (code != 0)
@@ -58,11 +58,11 @@ static int close_created(ttlog_writer *writer, ttlog_error *error) {
         code = errno;
     if (code != 0)
         return ttlog_fail(error, code,
-                          "%s: cannot finish the log (%llu records lost); what it lacks stands in %s: keep both files",
+                          "%s: cannot finish the log (%llu records lost); the other records are in %s: keep both files",
                           writer->path, (unsigned long long)lost, writer->open_path);
     unlink(writer->open_path);
     if (first_error != 0) {
-        ttlog_fail(error, first_error, "%s: the log is whole up to where the writing failed; %llu records were lost",
+        ttlog_fail(error, first_error, "%s: the log is complete up to the first failed write; %llu records were lost",
                    writer->path, (unsigned long long)lost);
     }
     return 0;
@@ -94,7 +94,7 @@ int ttlog_writer_close(ttlog_writer *writer, ttlog_error *error) {
 void ttlog_writer_abandon(ttlog_writer *writer) {
     if (getpid() == writer->owner && writer->has_helper) {
         pthread_mutex_lock(&writer->lock);
-        writer->error = ECANCELED; /* in memory only: the helper seals nothing more */
+        writer->error = ECANCELED; /* in memory only, so that the helper seals nothing more */
         pthread_mutex_unlock(&writer->lock);
         ttlog_helper_stop(writer);
     }

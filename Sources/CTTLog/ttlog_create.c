@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A new log: options to header, memory, files, helper thread.
+ * Creates a log: header from options, memory, files, helper thread.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -147,7 +147,7 @@ ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options
     }
     if (!failed)
         return writer;
-    int created = writer->open_fd >= 0; /* then the log is ours too */
+    int created = writer->open_fd >= 0; /* then this call created the log too */
     if (created) {
         unlink(writer->open_path);
         unlink(path);

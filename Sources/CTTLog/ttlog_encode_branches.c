@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Branch records to the columns of a branch body (enum ttlog_branch_column).
+ * Encodes branch records into the columns of a branch body (enum ttlog_branch_column).
  *
  * The loop over the path has no branch that depends on the data: every value is stored with a full 8-byte store and
- * the cursor moves on by the length that its code says. Hence each column is written into a region of its greatest
+ * the cursor advances by the length of its code. So each column is written into a region of its greatest possible
  * size, and the columns are moved together at the end.
  */
 #include <string.h>
 
 #include "ttlog_internal.h"
 
-enum { SLACK = 8 }; /* an 8-byte store may reach beyond the last value */
+enum { SLACK = 8 }; /* an 8-byte store may extend past the last value */
 
 size_t ttlog_branch_body_bound(size_t count) {
     size_t half = (count + 1) / 2;
@@ -45,7 +45,7 @@ static void fill_tables(struct code_tables *tables) {
         tables->nibble_of_label[label_of_nibble[nibble]] = nibble;
 }
 
-/* Where the loops stand in each column. */
+/* The position of the loops in each column. */
 struct branch_cursor {
     uint8_t *control, *from, *to, *label, *label_escape, *icount, *icount_escape;
     uint64_t previous_to, previous_icount;
@@ -58,7 +58,7 @@ static inline __attribute__((always_inline)) unsigned encode_path(uint8_t **from
     uint64_t from_value = from - previous_to;
     uint64_t to_value = to - from;
     uint64_t magnitude = to_value ^ (uint64_t)((int64_t)to_value >> 63);
-    /* |1 changes no code: a value without bits takes the shortest form, as one with a single bit does. */
+    /* | 1 changes no code: 0 and 1 both take the shortest form. */
     int from_zeros = __builtin_clzll(from_value | 1);
     int to_zeros = __builtin_clzll(magnitude | 1);
     memcpy(*from_place, &from_value, sizeof(from_value));
@@ -113,7 +113,7 @@ static inline __attribute__((always_inline)) void encode_labels(struct branch_cu
     cursor->label_escape = escape;
 }
 
-/* Steps of eight records at a time: long ones, which need the second column, are rare. */
+/* Encodes the steps of eight records at a time. Long steps, which need the second column, are rare. */
 static inline __attribute__((always_inline)) void encode_icounts(struct branch_cursor *cursor,
                                                                  const struct ttlog_raw_branch *records, size_t count) {
     enum { GROUP = 8 };
@@ -127,7 +127,7 @@ static inline __attribute__((always_inline)) void encode_icounts(struct branch_c
             uint64_t icount = records[done + i].icount_label >> 8;
             step[i] = icount - previous;
             previous = icount;
-            all |= step[i] | (step[i] + 1); /* has a bit above the low eight just when a step is 255 or more */
+            all |= step[i] | (step[i] + 1); /* has a bit above the low eight exactly if a step is 255 or more */
             steps[done + i] = (uint8_t)step[i];
         }
         if (all >> 8 == 0)
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) void encode_icounts(struct branch_c
     cursor->previous_icount = previous;
 }
 
-/* A block is read by three loops, each with few cursors, while it is in the first-level cache. Its size is even. */
+/* Three loops, each with few cursors, read a block while it is in the first-level cache. Its size is even. */
 enum { BLOCK = 512 };
 
 static inline __attribute__((always_inline)) void encode_all(struct branch_cursor *cursor,
@@ -167,7 +167,7 @@ static void encode_portable(struct branch_cursor *cursor, const struct code_tabl
 }
 
 #if defined(__x86_64__)
-/* The same with lzcnt, where bsr takes several times as long. */
+/* The same with lzcnt: bsr takes several times as long. */
 __attribute__((target("lzcnt,bmi,bmi2"))) static void encode_lzcnt(struct branch_cursor *cursor,
                                                                    const struct code_tables *tables,
                                                                    const struct ttlog_raw_branch *records, size_t count,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Event, access and meta records to the columns of an event body (enum ttlog_event_column).
+ * Encodes event, access and meta records into the columns of an event body (enum ttlog_event_column).
  */
 #include <string.h>
 
 #include "ttlog_internal.h"
 
-/* Most bytes that one unit can add to each column. A record takes at least one unit, a payload unit holds 64 bytes. */
+/* The most bytes that one unit can add to each column. A record takes at least one unit; a payload unit holds 64 bytes. */
 static const uint8_t bytes_per_unit[TTLOG_EVENT_COLUMNS] = {3, 3, 10, 10, 10, 5, 8, 3, 64, 10, 10, 3, 64};
 
 size_t ttlog_event_body_bound(size_t units) {
@@ -33,7 +33,7 @@ static uint64_t zigzag(uint64_t difference) {
     return difference << 1 ^ (uint64_t)((int64_t)difference >> 63);
 }
 
-/* What the differences of the next record refer to. */
+/* The values from which the next record's differences are taken. */
 struct event_previous {
     uint64_t clock, icount, ip, ticket, tsc;
 };
@@ -61,7 +61,7 @@ static void put_event(uint8_t *cursor[TTLOG_EVENT_COLUMNS], struct event_previou
     PUT(TTLOG_ECOL_PAYLOAD_LENGTH, event->payload_length);
     PUT(TTLOG_ECOL_TICKET, zigzag(event->ticket - previous->ticket));
     previous->ticket = event->ticket;
-    /* A step of exactly 2^63 has no form (1 + zigzag would be 2^64): it is written as unknown. */
+    /* A step of exactly 2^63 cannot be encoded (1 + zigzag would be 2^64), so it is written as unknown. */
     uint64_t step = zigzag(event->tsc - previous->tsc);
     int known = (event->validity & TTLOG_VALID_TSC) && step != UINT64_MAX;
     PUT(TTLOG_ECOL_TSC, known ? step + 1 : 0);
@@ -80,7 +80,7 @@ static void put_event(uint8_t *cursor[TTLOG_EVENT_COLUMNS], struct event_previou
     }
 }
 
-/* Sizes and digests from the gathered columns. */
+/* Sets sizes and digests from the gathered columns. */
 static void finish_header(struct ttlog_chunk_header *header, const uint8_t *body, const size_t *sizes) {
     size_t position_size = 0, payload_size = 0, private_size = 0;
     for (int column = TTLOG_ECOL_KIND; column <= TTLOG_ECOL_IP; column++)

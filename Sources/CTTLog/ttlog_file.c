@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the writer needs from the operating system: locks, whole writes, preallocation, time, chance.
+ * What the writer needs from the operating system: locks, complete reads and writes, preallocation, time, random numbers.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,19 +31,20 @@ int ttlog_fail(ttlog_error *error, int code, const char *format, ...) {
     return -1;
 }
 
-/* Takes the writer's lock. It belongs to the open file description: it goes with the process. Returns errno. */
+/* Takes the writer's lock. The open file description holds it, so it ends with the process. Returns errno. */
 int ttlog_lock_file(int fd) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
-/* Gives the lock up at once, even if a child between fork and exec still has the descriptor. */
+/* Releases the lock at once, even if a child between fork and exec still has the descriptor. */
 void ttlog_unlock_file(int fd) {
     struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
     (void)fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-/* A write beyond RLIMIT_FSIZE raises SIGXFSZ, which would end the process: hold it back, and take it away again. */
+/* A write beyond RLIMIT_FSIZE raises SIGXFSZ, which would end the process. So the signal is blocked, and consumed if the
+ * write raised it. */
 struct held_signal {
     sigset_t previous;
     int was_pending;
@@ -94,7 +95,7 @@ int ttlog_write_all(int fd, const void *bytes, size_t size, uint64_t offset) {
     return code;
 }
 
-/* Reads exactly size bytes. Returns errno; ENODATA when the file ends before. */
+/* Reads exactly size bytes. Returns errno; ENODATA if the file is shorter. */
 int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset) {
     uint8_t *place = bytes;
     while (size > 0) {
@@ -110,7 +111,7 @@ int ttlog_read_all(int fd, void *bytes, size_t size, uint64_t offset) {
     return 0;
 }
 
-/* Gives the file its size and its space on the disk. Returns errno. */
+/* Sets the file's size and reserves its space on the disk. Returns errno. */
 int ttlog_preallocate(int fd, uint64_t size) {
     struct held_signal held;
     hold_signal(&held);
@@ -128,7 +129,7 @@ uint64_t ttlog_monotonic_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* A number that no other log has; never 0. */
+/* A random number, never 0. */
 uint64_t ttlog_random(void) {
     uint64_t value = 0;
     if (getrandom(&value, sizeof(value), GRND_NONBLOCK) != (ssize_t)sizeof(value)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Checksums, hashes and decompression: what the writer and every reader share.
+ * Checksums, hashes and decompression, for the writer and for every reader.
  */
 #include <string.h>
 

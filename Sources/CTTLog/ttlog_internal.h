@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the files of the writer share. Not part of any interface.
+ * Declarations that the files of the writer share. They are not part of an interface.
  *
- * A *track* is one stream of one vCPU (or the meta stream): two slots in the open file, of which one takes records.
- * A full slot goes into the writer's queue; the *sealer* (a helper thread, or the caller with inline_sealing)
- * makes a chunk of it, writes it to the log and gives the slot back.
+ * A *track* is one stream of one vCPU, or the meta stream. It has two slots in the open file; one of them takes records.
+ * A full slot enters the writer's queue. The *sealer* (a helper thread, or the caller with inline_sealing) makes a chunk
+ * of it, writes the chunk to the log and frees the slot.
  *
- * Who may touch what: a track belongs to its vCPU's thread (meta: under meta_lock); `busy` and the queue are under
- * `lock`; everything in struct ttlog_sink belongs to whoever seals (inline: under seal_lock).
+ * Ownership: a track belongs to its vCPU's thread (meta: to the holder of meta_lock). `lock` protects `busy` and the
+ * queue. Everything in struct ttlog_sink belongs to the sealer (inline: to the holder of seal_lock).
  */
 #ifndef TTLOG_INTERNAL_H
 #define TTLOG_INTERNAL_H
@@ -20,10 +20,10 @@
 
 struct ZSTD_CCtx_s;
 
-/* Chunk headers that a directory holds at most; after so many a directory and a trailer are written. */
+/* The most chunk headers in a directory. After that number a directory and a trailer are written. */
 #define TTLOG_DIRECTORY_CHUNKS 4096u
-/* The open file has one part in so many at its end in reserve: given back when the disk is full and the log is to be
- * closed. It is enough for both slots of every stream without compression, unless most addresses are far apart. */
+/* The open file has a reserve at its end: its size divided by this number. The writer releases the reserve if the disk is
+ * full at the close. The reserve holds both slots of every stream, uncompressed, unless most addresses are far apart. */
 #define TTLOG_OPEN_RESERVE_PART 6u
 
 #define TTLOG_TRACKS_PER_VCPU 3u
@@ -44,10 +44,10 @@ struct ttlog_track {
     uint8_t stream;
     uint8_t current;  /* the slot that takes records, or took them last */
     uint8_t is_open;  /* slot[current] takes records */
-    uint8_t ended;    /* a record was dropped: so are all that follow */
+    uint8_t ended;    /* a record was dropped; all later ones are dropped too */
     uint16_t vcpu;
     uint8_t cell_shift;
-    uint8_t has_cell; /* cell and part say what the last chunk of this epoch was */
+    uint8_t has_cell; /* cell and part describe the last chunk of this epoch */
     uint32_t record_max;
     uint32_t epoch;
     uint32_t part;
@@ -55,31 +55,31 @@ struct ttlog_track {
     uint32_t units;
     uint32_t payload; /* compared payload bytes in the open slot */
     uint64_t cell;
-    uint64_t epoch_clock; /* where the epoch began */
+    uint64_t epoch_clock; /* the epoch's first clock */
     uint64_t clock;       /* of the last record */
     uint64_t ordinal;     /* records before the open slot */
     uint64_t lost;
-    /* The sealer's. */
+    /* Used by the sealer only. */
     uint64_t chain;
     uint32_t chain_epoch;
     uint8_t has_chain;
 };
 
-/* An encoded branch body that may be written at close (mode digest). */
+/* An encoded branch body that may be written at the close (mode digest). */
 struct ttlog_kept {
     struct ttlog_chunk_header header;
     uint8_t *image; /* TTLOG_CHUNK_HEADER_SIZE bytes of room, then the raw body */
 };
 
-/* The log file and what is needed to write chunks to it. */
+/* The log file, and the buffers for writing chunks to it. */
 struct ttlog_sink {
     int fd;
     uint8_t codec;
     uint64_t nonce;
-    uint64_t offset; /* where the next chunk goes */
+    uint64_t offset; /* of the next chunk */
     uint8_t *image;  /* room for a chunk header, then a raw body */
     size_t image_size;
-    uint8_t *packed; /* likewise for a compressed body */
+    uint8_t *packed; /* the same for a compressed body */
     size_t packed_size;
     struct ZSTD_CCtx_s *zstd;
     uint8_t *directory; /* room for a chunk header, then the headers of the next directory, then a trailer */
@@ -92,7 +92,7 @@ struct ttlog_writer {
     struct ttlog_file_header header;
     char *path;
     char *open_path;
-    pid_t owner; /* a forked child must leave the files alone */
+    pid_t owner; /* a forked child must not touch the files */
     uint8_t appending;
     uint8_t has_lock;
     uint8_t has_helper;
@@ -112,14 +112,14 @@ struct ttlog_writer {
     pthread_mutex_t meta_lock;
 
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* a slot was queued or sealed, an error or the end came */
+    pthread_cond_t changed; /* signalled when a slot is queued or sealed, at an error and at the end */
     struct ttlog_slot **queue;
     uint32_t queue_size, queue_head, queue_count;
     int stop;
     int error; /* errno; atomic */
-    uint64_t lost_before;  /* appending: what the log has lost already */
-    uint64_t recovered_lost[8]; /* what a recovered log had lost, by stream */
-    uint64_t append_begin; /* appending: where the log ended before */
+    uint64_t lost_before;       /* appending: records that the log lacks already */
+    uint64_t recovered_lost[8]; /* records that a recovered log lacks, by stream */
+    uint64_t append_begin;      /* appending: the log's size before */
     uint64_t stall_ns;
     pthread_mutex_t seal_lock;
     pthread_t helper;

@@ -6,13 +6,13 @@
 
 #include "ttlog_internal.h"
 
-/* The lane has no room: the next branch comes to ttlog_lane_roll. */
+/* Leaves the lane without room: the next branch calls ttlog_lane_roll. */
 static void lane_without_slot(ttlog_lane *lane) {
     lane->next = lane->end = NULL;
     lane->commit = NULL;
 }
 
-/* Hands the lane's slot to the sealer, if it has one. */
+/* Passes the lane's slot to the sealer, if it has one. */
 void ttlog_lane_close_slot(ttlog_lane *lane, uint32_t tail_flags) {
     struct ttlog_track *track = ttlog_track_of(lane->writer, TTLOG_STREAM_BRANCH, lane->vcpu);
     if (!track->is_open)

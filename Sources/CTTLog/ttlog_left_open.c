@@ -15,7 +15,7 @@
 
 enum { OPEN_CHECKED_BYTES = 64 };
 
-/* Units that a slot of this stream can have at most. */
+/* The most units that a slot of this stream can have. */
 static uint32_t largest_capacity(uint8_t stream) {
     return stream == TTLOG_STREAM_BRANCH ? TTLOG_BRANCH_CHUNK_LIMIT
                                          : 3 * TTLOG_EVENT_CHUNK_LIMIT + TTLOG_EVENT_CHUNK_PAYLOAD_MAX / 64;
@@ -47,7 +47,7 @@ unsigned ttlog_cell_shift(const struct ttlog_file_header *log, uint8_t stream) {
     return stream == TTLOG_STREAM_BRANCH ? log->branch_cell_shift : log->event_cell_shift;
 }
 
-/* How many units hold whole records of the slot's cell, with clocks that do not fall. Fills the end clock. */
+/* Returns how many units hold complete records of the slot's cell, with clocks that do not fall. Sets the end clock. */
 static uint32_t whole_units(const struct ttlog_left_open *left_open, struct ttlog_found_slot *slot) {
     uint8_t stream = slot->descriptor.stream;
     unsigned shift = ttlog_cell_shift(left_open->log, stream);
@@ -81,7 +81,7 @@ int ttlog_left_read_units(struct ttlog_left_open *left_open, const struct ttlog_
                           slot->descriptor.offset + sizeof(slot->header));
 }
 
-/* Collects the slots in use. A slot that cannot be read, or makes no sense, is passed over. */
+/* Collects the slots in use. Skips a slot that cannot be read or is malformed. */
 static int find_slots(struct ttlog_left_open *left_open) {
     uint32_t count = left_open->header.slot_count;
     left_open->slots = calloc(count + 1, sizeof(*left_open->slots));
@@ -105,7 +105,7 @@ static int find_slots(struct ttlog_left_open *left_open) {
     return 0;
 }
 
-/* Slots of one stream and vCPU in the order of their records; meta last. */
+/* Orders slots by vCPU, stream and position of their records; meta last. */
 static int compare_slots(const void *left, const void *right) {
     const struct ttlog_found_slot *a = left, *b = right;
     if (a->descriptor.vcpu != b->descriptor.vcpu)

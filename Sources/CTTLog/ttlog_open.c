@@ -22,11 +22,11 @@ static size_t unit_size(const struct ttlog_track *track) {
     return track->stream == TTLOG_STREAM_BRANCH ? sizeof(struct ttlog_raw_branch) : sizeof(struct ttlog_raw_event);
 }
 
-/* Units that one slot must hold, so that a chunk always ends by the grid or by a fixed maximum. */
+/* Units that one slot must hold, so that only the grid or a fixed maximum ends a chunk. */
 static uint32_t slot_capacity(const struct ttlog_track *track) {
     if (track->stream == TTLOG_STREAM_BRANCH)
         return track->record_max;
-    /* A record, the part of its payload that fills no whole unit, its private payload. */
+    /* For each record: its unit, a unit that its payload fills in part, a unit of private payload. */
     return 3 * track->record_max + TTLOG_EVENT_CHUNK_PAYLOAD_MAX / 64;
 }
 
@@ -77,7 +77,7 @@ static void write_open_header(ttlog_writer *writer, uint32_t slot_count) {
     writer->open_header = header;
 }
 
-/* Makes the branch slots' pages present, so that the first pass over them does not fault. Older kernels cannot. */
+/* Makes the branch slots' pages present, so that the first pass over them does not fault. Needs Linux 5.14. */
 static void populate(ttlog_writer *writer) {
 #ifdef MADV_POPULATE_WRITE
     for (uint32_t i = 0; i < writer->track_count; i++) {
@@ -90,7 +90,7 @@ static void populate(ttlog_writer *writer) {
 #endif
 }
 
-/* How many slots there are; sets the size of the open file. */
+/* Returns the number of slots; sets the size of the open file. */
 static uint32_t lay_out(ttlog_writer *writer) {
     uint32_t slot_count = 0;
     size_t slots_size = 0;
@@ -118,7 +118,7 @@ int ttlog_open_anonymous(ttlog_writer *writer) {
 
 int ttlog_open_create(ttlog_writer *writer, ttlog_error *error) {
     uint32_t slot_count = lay_out(writer);
-    /* A stale open file belongs to another log: a new one takes its place, so that whoever maps the old one is safe. */
+    /* A stale open file belongs to another log. A new file replaces it, so that a process that maps it is safe. */
     if (unlink(writer->open_path) != 0 && errno != ENOENT)
         return ttlog_fail(error, errno, "%s: cannot remove the old open file", writer->open_path);
     writer->open_fd = open(writer->open_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Decompression with a context that is used again, and the test for a writer's lock.
+ */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -8,7 +11,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-/* The opaque type is zstd's own context. */
+/* The opaque type is zstd's context. */
 static ZSTD_DCtx *context(ttlog_decompressor *decompressor) {
     return (ZSTD_DCtx *)decompressor;
 }

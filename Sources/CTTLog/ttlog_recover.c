@@ -33,10 +33,10 @@ static int has_intact_body(const struct recovery *recovery, const struct ttlog_c
     return intact;
 }
 
-/* What the log has of a slot's chunk already. */
+/* What the log already has of a slot's chunk. */
 struct known_chunk {
-    int is_whole;  /* the body is in the log */
-    int is_elided; /* only the header is; elided is it */
+    int is_whole;  /* the log has the body */
+    int is_elided; /* the log has only the header: `elided` */
     struct ttlog_chunk_header elided;
     uint64_t previous_chain;
 };
@@ -66,7 +66,7 @@ static int look_up(const struct recovery *recovery, const struct ttlog_found_slo
     return 0;
 }
 
-/* Did the recorder die inside the slot's cell? Chunks behind it in the same epoch, or the epoch after, say no. */
+/* Whether the recorder died inside the slot's cell: no later chunk of the same epoch and no later epoch exists. */
 static int is_open_ended(const struct recovery *recovery, size_t index) {
     const struct ttlog_found_slot *slot = &recovery->open.slots[index];
     unsigned shift = ttlog_cell_shift(&recovery->writer->header, slot->descriptor.stream);
@@ -92,7 +92,7 @@ static int is_open_ended(const struct recovery *recovery, size_t index) {
     return 1;
 }
 
-/* The chain of the chunk before: recovered just now, or in the log. */
+/* The chain of the previous chunk, which was just recovered or is in the log. */
 static uint64_t chain_before(const struct recovery *recovery, const struct ttlog_chunk_header *header,
                              const struct known_chunk *known) {
     const struct ttlog_chunk_header *last = &recovery->last;
@@ -112,7 +112,7 @@ static void encode(const struct recovery *recovery, const struct ttlog_found_slo
     }
 }
 
-/* Makes a chunk of a slot, unless the log has it. Returns errno. */
+/* Makes a chunk of a slot unless the log has it. Returns errno. */
 static int recover_slot(struct recovery *recovery, size_t index) {
     struct ttlog_found_slot *slot = &recovery->open.slots[index];
     struct known_chunk known;
@@ -136,7 +136,7 @@ static int recover_slot(struct recovery *recovery, size_t index) {
         header.flags |= TTLOG_CHUNK_PARTIAL_TAIL;
     encode(recovery, slot, &header);
     if (header.count == 0)
-        return 0; /* it changed under us */
+        return 0; /* the file has changed since it was examined */
     header.chain = ttlog_chain(chain_before(recovery, &header, &known), &header);
     if (known.is_elided) {
         header.flags |= TTLOG_CHUNK_WINDOW;
@@ -146,8 +146,8 @@ static int recover_slot(struct recovery *recovery, size_t index) {
     return ttlog_sink_chunk(&recovery->writer->sink, &header, recovery->writer->sink.image, recovery->scan->lost);
 }
 
-/* Where the log goes on. What a killed writer had begun to write is cut off: its slot has it. Other bytes that are no
- * chunk stay where they are, for whoever can make something of them. Returns errno. */
+/* Sets the offset at which new chunks go. A chunk that the killed writer wrote in part is cut off, because its slot has
+ * the records. Other bytes that are no chunk stay: they may be of use to somebody. Returns errno. */
 static int cut_tail(struct recovery *recovery) {
     const struct ttlog_scan *scan = recovery->scan;
     struct ttlog_sink *sink = &recovery->writer->sink;
@@ -170,7 +170,7 @@ static int cut_tail(struct recovery *recovery) {
     return ftruncate(scan->fd, (off_t)scan->end) == 0 ? 0 : errno;
 }
 
-/* New chunks, and a directory of all chunks, old and new. Returns errno. */
+/* Writes new chunks, and a directory of all chunks, old and new. Returns errno. */
 static int write_recovered(struct recovery *recovery) {
     struct ttlog_sink *sink = &recovery->writer->sink;
     sink->directory_count = 0;
@@ -220,7 +220,7 @@ static int recover_files(struct recovery *recovery) {
     uint64_t size = recovery->open.header.file_size;
     if (code == ENOSPC && recovery->open.fd >= 0 && size > sizeof(struct ttlog_open_header) && size < INT64_MAX &&
         ftruncate(recovery->open.fd, (off_t)size) == 0) {
-        sink->offset = begin; /* once more, with the open file's reserve */
+        sink->offset = begin; /* tries again with the open file's reserve */
         code = ftruncate(sink->fd, (off_t)begin) == 0 ? write_recovered(recovery) : errno;
     }
     if (code != 0)

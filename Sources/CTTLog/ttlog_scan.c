@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What stands in a log that was written before: its chunks, one after the other, whatever is between them.
- * Nothing in the file is trusted: a header counts when magic, checksum, nonce and its own offset agree.
+ * The chunks of an existing log, in file order, with or without other bytes between them.
+ * Nothing in the file is trusted: a header counts when its magic, checksum, nonce and offset agree.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -80,7 +80,7 @@ static int take_chunk(struct ttlog_scan *scan, const struct ttlog_chunk_header *
     return add_entry(scan, header);
 }
 
-/* Takes the chunk or trailer at offset, if there is a whole one. Returns -1 when there is none, else errno. */
+/* Takes the chunk or trailer at offset, if it is complete. Returns -1 when there is none, else errno. */
 static int take_element(struct ttlog_scan *scan, const uint8_t *bytes, size_t available, uint64_t offset) {
     struct ttlog_chunk_header header;
     struct ttlog_trailer trailer;
@@ -96,7 +96,7 @@ static int take_element(struct ttlog_scan *scan, const uint8_t *bytes, size_t av
     return -1;
 }
 
-/* Finds the next chunk or trailer behind offset, in steps of the alignment, over holes in one leap. */
+/* Finds the next chunk or trailer at or after offset, in steps of the alignment. Skips a hole at once. */
 static int resynchronise(struct ttlog_scan *scan, uint8_t *window, uint64_t offset) {
     while (offset < scan->size) {
         off_t data = lseek(scan->fd, (off_t)offset, SEEK_DATA);

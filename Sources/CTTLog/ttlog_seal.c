@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Slots to chunks: the queue of full slots, and who empties it.
+ * Slots to chunks: the queue of full slots, and the sealer that empties it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@ static uint32_t slot_units(const struct ttlog_slot *slot) {
     return (uint32_t)__atomic_load_n(&slot->header->commit, __ATOMIC_ACQUIRE);
 }
 
-/* Mode digest: is this chunk's body to be left out? */
+/* Mode digest: whether this chunk's body is left out. */
 static int is_elided(const ttlog_writer *writer, const struct ttlog_chunk_header *header) {
     if (header->stream != TTLOG_STREAM_BRANCH || writer->header.mode != TTLOG_MODE_DIGEST)
         return 0;
@@ -26,15 +26,15 @@ static int is_elided(const ttlog_writer *writer, const struct ttlog_chunk_header
     return !in_window;
 }
 
-/* The body in kept[kept_next] stays, until newer ones come. The ring has one place more than are kept, so that the
- * next body is encoded without harm to the oldest. */
+/* Keeps the body in kept[kept_next] until newer ones replace it. The ring has one place more than bodies to keep, so
+ * that encoding the next body does not overwrite the oldest. */
 static void keep(ttlog_writer *writer) {
     writer->kept_next = (writer->kept_next + 1) % writer->kept_size;
     if (writer->kept_count < writer->kept_size - 1)
         writer->kept_count++;
 }
 
-/* Encodes the slot's records behind the chunk header's room in image. Returns the raw size; 0: malformed. */
+/* Encodes the slot's records into image, after the room for the chunk header. Returns the raw size; 0: malformed. */
 static size_t encode_slot(const ttlog_writer *writer, const struct ttlog_slot *slot, uint8_t *image,
                           struct ttlog_chunk_header *header) {
     uint8_t *body = image + TTLOG_CHUNK_HEADER_SIZE;
@@ -46,7 +46,7 @@ static size_t encode_slot(const ttlog_writer *writer, const struct ttlog_slot *s
     return ttlog_encode_branches(slot->units, units, slot->header->clock_first, with_icount, body, header);
 }
 
-/* Makes a chunk of a full slot and gives the slot back. Returns errno; the slot is kept then. */
+/* Makes a chunk of a full slot and frees the slot. Returns errno; after an error the slot stays in use. */
 static int seal(ttlog_writer *writer, struct ttlog_slot *slot) {
     struct ttlog_track *track = slot->track;
     struct ttlog_sink *sink = &writer->sink;
@@ -101,7 +101,7 @@ static void sync_if_due(ttlog_writer *writer) {
     (void)fdatasync(writer->open_fd);
 }
 
-/* Seals the slot at the head of the queue. Called with `lock` held, which it gives up meanwhile; only by the sealer. */
+/* Seals the slot at the head of the queue. Only the sealer calls it, with `lock` held; it releases `lock` meanwhile. */
 static void seal_head(ttlog_writer *writer) {
     struct ttlog_slot *slot = writer->queue[writer->queue_head];
     pthread_mutex_unlock(&writer->lock);
@@ -154,7 +154,7 @@ int ttlog_helper_start(ttlog_writer *writer) {
     return code;
 }
 
-/* Lets the helper empty the queue (unless there was an error) and ends it. From then on the caller seals. */
+/* Lets the helper empty the queue (unless there was an error) and ends it. After that the caller seals. */
 void ttlog_helper_stop(ttlog_writer *writer) {
     if (writer->has_helper) {
         pthread_mutex_lock(&writer->lock);
@@ -191,7 +191,7 @@ void ttlog_queue_slot(ttlog_writer *writer, struct ttlog_slot *slot) {
         (void)ttlog_queue_drain(writer);
 }
 
-/* Waits until the slot is sealed. Returns -1 when the logging has ended before. */
+/* Waits until the slot is sealed. Returns -1 if the logging ends first. */
 int ttlog_wait_free(ttlog_writer *writer, struct ttlog_slot *slot) {
     pthread_mutex_lock(&writer->lock);
     if (slot->busy && writer->error == 0) {
@@ -205,7 +205,7 @@ int ttlog_wait_free(ttlog_writer *writer, struct ttlog_slot *slot) {
     return busy ? -1 : 0;
 }
 
-/* Mode digest: writes the last branch bodies, which stand in the log elided, once more and whole. Returns errno. */
+/* Mode digest: writes the last branch chunks again, with the bodies that the log lacks. Returns errno. */
 int ttlog_write_kept(ttlog_writer *writer) {
     while (writer->kept_count > 0) {
         uint32_t oldest = (writer->kept_next + writer->kept_size - writer->kept_count) % writer->kept_size;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What new logs and logs to append to have in common: the writer's memory, its tracks, the locked log file.
+ * What creating a log and appending to one share: the writer's memory, its tracks, the locked log file.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "ttlog_internal.h"
 
-/* A writer without files. */
+/* Allocates a writer without files. */
 ttlog_writer *ttlog_writer_allocate(const char *path) {
     ttlog_writer *writer = calloc(1, sizeof(*writer));
     if (writer == NULL)
@@ -55,7 +55,7 @@ static void set_up_track(ttlog_writer *writer, uint32_t index, uint8_t stream, u
     track->writer = writer;
     track->stream = stream;
     track->vcpu = vcpu;
-    track->current = 1; /* so that slot 0 is opened first */
+    track->current = 1; /* slot 0 is opened first */
     track->cell_shift = stream == TTLOG_STREAM_BRANCH ? header->branch_cell_shift : header->event_cell_shift;
     track->epoch_clock = track->clock = vcpu == 0 ? header->clock_base : 0;
     if (stream == TTLOG_STREAM_BRANCH)
@@ -79,7 +79,7 @@ int ttlog_set_up_tracks(ttlog_writer *writer) {
     return 0;
 }
 
-/* Most bytes of a body that any slot can become. */
+/* The size of the largest body that a slot can become. */
 size_t ttlog_largest_body(const ttlog_writer *writer) {
     size_t bound = 0;
     for (uint32_t i = 0; i < writer->track_count; i++) {
@@ -92,7 +92,7 @@ size_t ttlog_largest_body(const ttlog_writer *writer) {
     return bound;
 }
 
-/* Opens and locks a log. Nobody else may have it: not the writer of another run, nor one that replaced the file. */
+/* Opens and locks a log. Fails if another writer holds the log, or replaced the file meanwhile. */
 int ttlog_open_log(ttlog_writer *writer, int create, ttlog_error *error) {
     struct stat by_descriptor, by_path;
     int fd = open(writer->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (create ? O_CREAT : 0), 0666);

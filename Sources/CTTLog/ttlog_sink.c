@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Chunks, directories and trailers to the log file. Every buffer is allocated once.
+ * Writes chunks, directories and trailers to the log file. Each buffer is allocated once.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,7 +56,7 @@ uint64_t ttlog_chain(uint64_t previous, const struct ttlog_chunk_header *header)
     return ttlog_hash(words, sizeof(words), 0);
 }
 
-/* Writes bytes at the end of the log, or nothing: what was written of them is cut off again. Returns errno. */
+/* Appends all bytes to the log. After an error it cuts off the part that was written. Returns errno. */
 static int append_bytes(struct ttlog_sink *sink, const uint8_t *bytes, size_t size) {
     int code = ttlog_write_all(sink->fd, bytes, size, sink->offset);
     if (code != 0) {
@@ -76,7 +76,7 @@ static void finish_header(struct ttlog_sink *sink, struct ttlog_chunk_header *he
     header->header_crc = ttlog_crc32c(0, header, sizeof(*header));
 }
 
-/* Writes directory and trailer in one go. Returns errno. */
+/* Writes a directory and its trailer in one call. Returns errno. */
 int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost, uint32_t flags) {
     size_t body_size = (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count;
     struct ttlog_chunk_header header = {
@@ -112,7 +112,7 @@ int ttlog_sink_directory(struct ttlog_sink *sink, uint64_t lost, uint32_t flags)
     return code;
 }
 
-/* Makes sure that the directory takes one more header: a full one is written first. Returns errno. */
+/* Makes room for one more header in the directory: writes a full directory first. Returns errno. */
 static int make_room(struct ttlog_sink *sink, uint64_t lost) {
     int is_full = sink->directory_count == TTLOG_DIRECTORY_CHUNKS;
     return is_full ? ttlog_sink_directory(sink, lost, TTLOG_TRAILER_CONTINUES) : 0;
@@ -123,7 +123,7 @@ static void add_to_directory(struct ttlog_sink *sink, const struct ttlog_chunk_h
     memcpy(sink->directory + (size_t)TTLOG_CHUNK_HEADER_SIZE * sink->directory_count, header, sizeof(*header));
 }
 
-/* Puts a chunk that stands in the log into the next directory. Returns errno. */
+/* Lists an existing chunk of the log in the next directory. Returns errno. */
 int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *header, uint64_t lost) {
     int code = make_room(sink, lost);
     if (code == 0)
@@ -131,8 +131,8 @@ int ttlog_sink_list(struct ttlog_sink *sink, const struct ttlog_chunk_header *he
     return code;
 }
 
-/* Writes one chunk. The raw body stands in image behind room for the header; it is left as it was. Elided chunks are
- * written without it. Returns errno. */
+/* Writes one chunk. image has room for the header, then the raw body, which stays unchanged. An elided chunk is written
+ * without its body. Returns errno. */
 int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header, uint8_t *image, uint64_t lost) {
     int code = make_room(sink, lost);
     if (code != 0)

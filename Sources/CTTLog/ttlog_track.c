@@ -25,7 +25,7 @@ struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_
     return &writer->tracks[1 + vcpu * TTLOG_TRACKS_PER_VCPU + stream - TTLOG_STREAM_BRANCH];
 }
 
-/* Hands the open slot to the sealer. */
+/* Passes the open slot to the sealer. */
 void ttlog_track_close_slot(struct ttlog_track *track, uint32_t tail_flags) {
     struct ttlog_slot *slot = &track->slot[track->current];
     track->is_open = 0;
@@ -65,14 +65,14 @@ int ttlog_track_open_slot(struct ttlog_track *track, uint64_t clock) {
     return 0;
 }
 
-/* Stores how many units of the open slot count. Everything stored before is seen by whoever sees this. */
+/* Stores how many units of the open slot are valid. A reader that sees the new count sees their contents too. */
 static void commit_units(struct ttlog_track *track) {
     uint64_t *commit = &track->slot[track->current].header->commit;
     uint64_t generation = *commit >> 32;
     __atomic_store_n(commit, generation << 32 | track->units, __ATOMIC_RELEASE);
 }
 
-/* Does the record still belong into the open slot's chunk? */
+/* Whether the record belongs to the open slot's chunk. */
 static int fits(const struct ttlog_track *track, const ttlog_event *event) {
     return (track->stream == TTLOG_STREAM_META || event->clock >> track->cell_shift == track->cell) &&
            track->records < track->record_max &&
@@ -129,7 +129,7 @@ int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event) {
     return 0;
 }
 
-/* The track's epoch ends at end_clock (exclusive): its open slot becomes a chunk. */
+/* Ends the track's epoch at end_clock (exclusive): its open slot becomes a chunk. */
 void ttlog_track_finish(struct ttlog_track *track, uint64_t end_clock) {
     if (!track->is_open)
         return;

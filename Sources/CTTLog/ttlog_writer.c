@@ -57,7 +57,7 @@ void ttlog_write_lost(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, uint6
     (void)ttlog_write_meta(writer, &event);
 }
 
-/* Where the vCPU's records end: behind its last branch, and not before its last event. */
+/* The clock at which the vCPU's records end: after its last branch, and not before its last event. */
 static uint64_t end_clock(const ttlog_writer *writer, uint16_t vcpu) {
     uint64_t clock = writer->lanes[vcpu].clock;
     const struct ttlog_track *track = &writer->tracks[1 + vcpu * TTLOG_TRACKS_PER_VCPU];

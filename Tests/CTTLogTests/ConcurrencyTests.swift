@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Testing
 
@@ -40,7 +42,7 @@ import Testing
         let meta = image.metaChunks.flatMap { $0.events() ?? [] }
         #expect(meta.count == 80)
         tickets += meta.map(\.ticket)
-        // Every ticket was given out once.
+        // Every ticket is used once.
         #expect(tickets.sorted() == (0..<UInt64(tickets.count)).map { $0 })
     }
 

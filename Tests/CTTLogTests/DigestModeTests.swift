@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Testing
 
-/// Property 5 of the log: mode digest leaves branch bodies out, keeps the last, and keeps those inside the window.
+/// Property 5 of the log: mode digest omits branch bodies, except the last ones and those inside the window.
 @Suite struct DigestModeTests {
     func write(
         _ count: Int, mode: ttlog_mode = TTLOG_MODE_DIGEST, change: (inout ttlog_options) -> Void = { _ in }
@@ -32,7 +34,7 @@ import Testing
             #expect(twin.header.raw_size == chunk.header.raw_size)
         }
         #expect(kept.flatMap { $0.branches() ?? [] } == Array(someBranches(16 * 20 + 3)[(16 * 18)...]))
-        // Events are all there.
+        // All events are in the log.
         #expect(image.chunks(TTLOG_STREAM_EVENT).map(\.header.count) == [10])
     }
 

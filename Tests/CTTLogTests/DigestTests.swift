@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Testing
 
-/// Property 2 of the log: digests say what was recorded, class by class, and nothing about how it was written.
+/// Property 2 of the log: digests depend on the recorded data, class by class, and not on how it was written.
 @Suite struct DigestTests {
     @Test func hashesAreTheStandardOnes() {
         #expect(Array("123456789".utf8).withUnsafeBytes { ttlog_crc32c(0, $0.baseAddress, $0.count) } == 0xe306_9283)
@@ -16,7 +18,7 @@ import Testing
         #expect(whole == pieces)
     }
 
-    /// Writes the same run in some way.
+    /// Writes the same run with the given options.
     func write(
         tickets: Int = 0, tsc: UInt64 = 0, hidden: [UInt8] = [], change: (inout ttlog_options) -> Void = { _ in }
     ) throws -> LogImage {

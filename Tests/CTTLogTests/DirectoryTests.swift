@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 import Testing
 
 /// Directory and trailer list every chunk; records appended later add to the chain.
 @Suite struct DirectoryTests {
-    /// Follows the trailers from the end of the file backwards; the headers that they list, in file order.
+    /// Follows the trailers backwards from the end of the file. Returns the headers that they list, in file order.
     func listed(_ image: LogImage) throws -> [[UInt8]] {
         var headers: [[UInt8]] = []
         var place = image.bytes.count - 64
@@ -42,7 +44,7 @@ import Testing
         #expect(image.chunks.count == chunks)
         #expect(image.trailers.count == max(1, (chunks + 4095) / 4096))
         try expectWhole(image)
-        // What stands before a trailer is listed by it and those before: a killed recorder's last trailer lacks nothing.
+        // A trailer and its predecessors list everything before it: a killed recorder's last trailer is complete.
         var listed = 0
         for trailer in image.trailers {
             listed += Int(trailer.chunk_count)
@@ -51,7 +53,7 @@ import Testing
         }
     }
 
-    /// Killed between a directory in the middle of the run and the next chunk: the log is not closed.
+    /// The writer is killed between a directory in the middle of the run and the next chunk: the log is not closed.
     @Test func aTrailerInTheMiddleClosesNothing() throws {
         let log = try TestLog { $0.branch_cell_shift = 1 }
         let records = someBranches(2 * 4097 + 1)
@@ -60,7 +62,7 @@ import Testing
         let trailer = try #require(try LogImage(path: log.path).trailers.last)
         #expect(trailer.flags == TTLOG_TRAILER_CONTINUES)
         try writeFile(log.path, Array(try readFile(log.path)[..<(Int(trailer.offset) + 64)]))
-        // The chunk behind the trailer is not written yet, so its slot is not free.
+        // The chunk after the trailer is not written yet, so its slot is in use.
         var open = try readFile(log.openPath)
         let slot = try #require(
             try OpenImage(path: log.openPath).slots.first {
@@ -78,7 +80,7 @@ import Testing
         #expect(image.chunks(TTLOG_STREAM_BRANCH).flatMap { $0.branches() ?? [] } == records)
     }
 
-    @Test func attributesComeBehindTheEnd() throws {
+    @Test func attributesFollowTheEnd() throws {
         let log = try TestLog { $0.codec = UInt8(TTLOG_CODEC_ZSTD.rawValue) }
         for record in someBranches(100) { log.branch(record) }
         ttlog_write_attribute(log.writer, "guest", "tiny")
@@ -87,7 +89,7 @@ import Testing
         for round in 1...3 {
             let appended = try TestLog(appendingTo: log.path)
             #expect(ttlog_write_attribute(appended.writer, "round", "\(round)") == 0)
-            // Nothing but meta records can be appended.
+            // Only meta records can be appended.
             #expect(appended.event(EventRecord(clock: 1000)) == -1)
             #expect(ttlog_writer_lane(appended.writer, 0) == nil)
             try appended.close()
@@ -155,7 +157,7 @@ import Testing
         }
     }
 
-    @Test func recoveryTakesEpochsAndCompleteCellsForWhatTheyAre() throws {
+    @Test func recoveryFlagsPartialCellsOnly() throws {
         let log = try TestLog()
         for record in someBranches(20) { log.branch(record) }
         log.event(EventRecord(clock: 20))
@@ -170,8 +172,8 @@ import Testing
         #expect(events[1].has(TTLOG_CHUNK_GAP_BEFORE))
     }
 
-    /// A chunk that was written whole but whose slot was not freed is not repeated; one that was half written is cut off,
-    /// and made from the slot.
+    /// A complete chunk whose slot is still in use is not repeated. A chunk that was written in part is cut off and made
+    /// from the slot.
     @Test(arguments: [nil, 0, 1, 191, 192, 200])
     func aKillWhileAChunkIsWritten(written: Int?) throws {
         let log = try TestLog()
@@ -183,7 +185,7 @@ import Testing
             try OpenImage(path: log.openPath).slots.first {
                 UInt32($0.descriptor.stream) == TTLOG_STREAM_BRANCH.rawValue && $0.unitCount == 0
             })
-        // Put the freed slot back to where it was before: 16 units of the generation before.
+        // Restores the freed slot: 16 units of the previous generation.
         open[Int(slot.descriptor.offset)] = 16
         open[Int(slot.descriptor.offset) + 4] -= 1
         try writeFile(log.openPath, open)
@@ -201,7 +203,7 @@ import Testing
         #expect(chunks.map { $0.has(TTLOG_CHUNK_RECOVERED) } == [false, written != nil, true])
     }
 
-    /// In mode digest the log has the chunk's header only; the slot has the records: they come back as a window.
+    /// In mode digest the log has only the chunk's header and the slot has the records: recovery adds them as a window.
     @Test func aSlotGivesAnElidedChunkItsBody() throws {
         let log = try TestLog { $0.mode = UInt8(TTLOG_MODE_DIGEST.rawValue) }
         let records = someBranches(40)
@@ -225,7 +227,7 @@ import Testing
         #expect(chunks[3].header.chain == chain(after: chunks[1].header.chain, chunks[3]))
     }
 
-    /// Half a chunk that is longer than all that comes in its place.
+    /// Part of a chunk that is longer than everything that replaces it.
     @Test func aLongHalfWrittenChunkIsCutOff() throws {
         let log = try TestLog { $0.branch_cell_shift = 14 }
         for index in 0..<20_000 { log.branch(Torture.branch(index, random: true)) }

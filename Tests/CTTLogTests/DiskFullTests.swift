@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 import Testing
@@ -16,14 +18,14 @@ import Testing
                 try Torture.executable(), [log, oracle, "codec=\(codec)", "branches=\(Self.branchCount)"])
             let end = try child.wait()
             #expect(end.signal == 0 && end.status == 0)
-            // Closed, and the close says why records are missing.
+            // The log is closed, and the close reports why records are missing.
             #expect(end.output == "0 \(ENOSPC)\n")
             #expect(!fileExists(log + ".open"))
             try checkLoss(log)
         }
     }
 
-    /// Random addresses do not shrink: what stands in the slots is more than the reserve. The open file must stay.
+    /// Random addresses do not compress, so the slots hold more than the reserve. The open file must stay.
     @Test(.enabled(if: isRoot, "a small file system can be mounted by root only"))
     func theOpenFileStaysWhenTheReserveIsTooSmall() throws {
         try withFileSystem(size: "20m") { directory in
@@ -35,7 +37,7 @@ import Testing
             #expect(end.signal == 0 && end.output == "-1 \(ENOSPC)\n")
             let image = try LogImage(path: log)
             let open = try OpenImage(path: log + ".open")
-            // What was written of a chunk in vain is cut off: the log ends with its last chunk.
+            // A chunk that was written in part is cut off: the log ends with its last chunk.
             #expect(image.problems.isEmpty && image.end == image.bytes.count && !image.isClosed)
             let branches = allBranches(image, open)
             #expect(branches.count == (try Torture.committed(oracle).branches))
@@ -43,7 +45,7 @@ import Testing
             #expect(Torture.firstDifference(branches, random: true) == nil)
             #expect(open.header.error == UInt64(ENOSPC))
 
-            // With more room the log can be closed after all.
+            // With more space the log can be closed.
             #expect(throws: WriterProblem.self) { try TestLog(appendingTo: log) }
             #expect(fileExists(log + ".open"))
             #expect(mount("none", directory, "tmpfs", UInt(MS_REMOUNT), "size=40m") == 0)
@@ -55,7 +57,7 @@ import Testing
         }
     }
 
-    /// RLIMIT_FSIZE raises SIGXFSZ, which would end the process: the writer must hold it back, in both ways of sealing.
+    /// RLIMIT_FSIZE raises SIGXFSZ, which would end the process: the writer must suppress it in both ways of sealing.
     @Test func aFileSizeLimitDoesNotKill() throws {
         let directory = try temporaryDirectory()
         let log = directory + "/ttd.log"
@@ -85,7 +87,7 @@ import Testing
             }
             #expect(problem?.code == ENOSPC)
             #expect(problem?.message.contains("ttd.log.open") == true)
-            // Nothing is left behind.
+            // No file remains.
             #expect(!fileExists(directory + "/ttd.log") && !fileExists(directory + "/ttd.log.open"))
         }
     }
@@ -101,7 +103,7 @@ import Testing
         let lostEvents = (Self.branchCount + 60) / 61 - events.count
         #expect(lostBranches > 0)
         #expect(image.trailers.last?.lost_records == UInt64(lostBranches + lostEvents))
-        // A record for each stream with a loss: stream, records, clock after the loss.
+        // There is a record for each stream with a loss: stream, records, clock after the loss.
         let losses = image.metaChunks.flatMap { $0.events() ?? [] }.filter { $0.kind == 66 }
         var expected = [[UInt64(1), UInt64(lostBranches), UInt64(Self.branchCount)]]
         if lostEvents > 0 { expected.append([2, UInt64(lostEvents), UInt64(Self.branchCount)]) }

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Testing
 
-/// Records come back from their columns as they were, whatever they hold.
+/// Decoding the columns gives the encoded records, for all values.
 @Suite struct EncodingTests {
     func encode(_ records: [BranchRecord], withIcount: Bool = true) -> ChunkImage {
         let raw = records.map(\.raw)
@@ -24,7 +26,7 @@ import Testing
         #expect(chunk.header.icount_last == records[count - 1].icount)
     }
 
-    /// Every length and its neighbours, in every column, with steps backwards and round the end of the address space.
+    /// Every length and its neighbours, in every column, with steps backwards and around the end of the address space.
     @Test func extremeBranchesComeBack() throws {
         var edges: [UInt64] = [0, .max]
         for bits in [7, 8, 15, 16, 23, 24, 31, 32, 63] as [UInt64] {
@@ -46,7 +48,7 @@ import Testing
         #expect(encode(records).branches() == records)
     }
 
-    /// A step of -1 among short ones: modulo 2^64 it is the longest of all.
+    /// A step of -1 among short ones: modulo 2^64 it is the longest step.
     @Test func anIcountThatFallsByOneComesBack() {
         let icounts: [UInt64] = [10, 12, 11, 13, 14, 15, 16, 17, 18]
         let records = icounts.map { BranchRecord(from: 0x1000, to: 0x1000, icount: $0, label: 0x21) }

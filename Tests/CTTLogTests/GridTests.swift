@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Testing
 
-/// Property 1 of the log: chunks are cut by the clock grid and by fixed maxima, and by nothing else.
+/// Property 1 of the log: only the clock grid and fixed maxima end a chunk.
 @Suite struct GridTests {
     @Test func branchChunksEndWithTheirCells() throws {
         let log = try TestLog { $0.clock_base = 5 }
@@ -64,7 +66,7 @@ import Testing
     @Test func comparedPayloadCutsChunksAndPrivatePayloadDoesNot() throws {
         func write(hidden: Int) throws -> [ChunkImage] {
             let log = try TestLog()
-            // Five payloads of 262,144 bytes together, which is the most, and one byte more.
+            // Five payloads of 262,144 bytes together, which is the maximum, and one byte more.
             for size in [65535, 65535, 65535, 65535, 4, 1] {
                 let record = EventRecord(
                     payload: [UInt8](repeating: 5, count: size), privatePayload: [UInt8](repeating: 7, count: hidden))

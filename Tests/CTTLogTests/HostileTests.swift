@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 import Testing
 
-/// Appending reads what others wrote. Whatever stands in the files, it ends with an error or with a log that can be read.
+/// Appending reads untrusted files. Any content leads to an error or to a readable log.
 @Suite struct HostileTests {
     /// An unclosed log with damage, chunks of all streams, and used slots.
     func makeUnclosed() throws -> (log: [UInt8], open: [UInt8]) {
@@ -81,7 +83,7 @@ import Testing
         #expect(!fileExists(path))
     }
 
-    /// Bytes that are no chunk stay where they are: somebody may make sense of them.
+    /// Bytes that are no chunk stay unchanged, because they may be of use to somebody.
     @Test func unknownBytesAtTheEndStay() throws {
         let log = try TestLog()
         for record in someBranches(40) { log.branch(record) }

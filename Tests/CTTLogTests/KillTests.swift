@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 import Testing
 
-/// A recorder is killed at random moments; what it had committed comes back.
+/// A recorder is killed at random moments; every record that it committed can be read.
 @Suite struct KillTests {
     @Test(arguments: [TTLOG_MODE_BRANCHES, TTLOG_MODE_EVENTS])
     func aKilledWriterLosesNothing(mode: ttlog_mode) throws {
@@ -14,12 +16,12 @@ import Testing
             let oracle = try Torture.makeOracle(in: directory)
             let child = try Program(
                 try Torture.executable(), [log, oracle, "mode=\(mode.rawValue)", "codec=\(round % 2)"])
-            // The moment is chosen by progress, not by time: a loaded machine must not make it too early to mean anything.
-            // A chunk is full after 65,536 branches (1,074 events), or 4,096 events.
+            // Progress, not time, selects the moment, so that it is not too early on a loaded machine. A chunk is full after
+            // 65,536 branches (1,074 events) or 4,096 events.
             let moment = Int(numbers.next() % (mode == TTLOG_MODE_BRANCHES ? 2200 : 9000))
             while try Torture.committed(oracle).events <= moment { usleep(50) }
-            // Sealing is the helper thread's, which a loaded machine may keep waiting: half of the kills come after its first
-            // chunk was at least begun.
+            // The helper thread seals, and on a loaded machine it may wait. So half of the kills come after its first chunk
+            // has been started.
             if round & 2 != 0 { while fileSize(log) <= Int(TTLOG_FILE_HEADER_SIZE) { usleep(50) } }
             usleep(UInt32(numbers.next() % 200))
             kill(child.process, SIGKILL)
@@ -37,7 +39,7 @@ import Testing
             #expect(Torture.firstDifference(events) == nil)
             sealed += image.chunks.count
 
-            // The same by the writer's own recovery.
+            // The writer's own recovery has the same result.
             try TestLog(appendingTo: log).close()
             let recovered = try LogImage(path: log)
             #expect(recovered.isClosed && recovered.problems.isEmpty && !fileExists(log + ".open"))
@@ -45,11 +47,11 @@ import Testing
             #expect(allEvents(recovered, nil) == events)
             removeDirectory(directory)
         }
-        // Kills came after chunks had been sealed, too.
+        // Some kills came after the first sealed chunk.
         #expect(sealed > 0)
     }
 
-    /// Signals are for the host program's threads, never for the helper.
+    /// The host program's threads handle signals; the helper blocks them.
     @Test func theHelperTakesNoSignals() throws {
         let directory = try temporaryDirectory()
         let oracle = try Torture.makeOracle(in: directory)

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 
-/// A second, small reader of logs: it shares no code with the library's reader, so that a test of the writer does not
-/// lean on what it tests. It takes the file as it is and records what it does not understand as a problem.
+/// A second, small reader of logs. It shares no code with the library's reader, so that a test of the writer does not depend
+/// on the code under test. It records bytes that it does not understand as a problem.
 struct LogImage {
     var bytes: [UInt8]
     var header = ttlog_file_header()
@@ -10,7 +12,7 @@ struct LogImage {
     var directories: [ChunkImage] = []
     var trailers: [ttlog_trailer] = []
     var problems: [String] = []
-    /// Where the last whole element ends.
+    /// The end of the last complete element.
     var end = 0
 
     init(path: String) throws {
@@ -89,7 +91,7 @@ struct ChunkImage {
             : stored.withUnsafeBytes { ttlog_hash($0.baseAddress, $0.count, 0) } == header.body_hash
     }
 
-    /// What must be equal in two logs of the same records.
+    /// The header fields that must be equal in two logs of the same records.
     var compared: [UInt64] {
         [
             UInt64(header.stream), UInt64(header.vcpu), UInt64(header.epoch), UInt64(header.part), header.cell,
@@ -98,7 +100,7 @@ struct ChunkImage {
         ] + digests
     }
 
-    /// The raw body; nil when it does not decompress.
+    /// The raw body; nil if it does not decompress.
     var raw: [UInt8]? {
         guard UInt32(header.codec) == TTLOG_CODEC_ZSTD.rawValue else { return stored }
         var raw = [UInt8](repeating: 0, count: Int(header.raw_size))
@@ -108,7 +110,7 @@ struct ChunkImage {
         return result == 0 ? raw : nil
     }
 
-    /// The columns of the raw body; nil when their sizes do not add up.
+    /// The columns of the raw body; nil if their sizes do not add up.
     func columns(_ count: Int) -> [[UInt8]]? {
         guard let raw, raw.count == Int(header.raw_size), raw.count >= 4 * count else { return nil }
         var place = 4 * count

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 import Testing
 
-/// Property 3 of the log: what was committed is in the open file until it is in the log.
+/// Property 3 of the log: a committed record is in the open file until it is in the log.
 @Suite struct OpenFileTests {
     @Test func everyCommitIsVisibleAtOnce() throws {
         let log = try TestLog()
@@ -61,10 +63,10 @@ import Testing
     @Test func beingWrittenIsToldFromKilled() throws {
         let log = try TestLog()
         #expect(try isLocked(log.path))
-        // Nobody else may write it, neither anew nor behind its end.
+        // No other writer may create it again or append to it.
         let again = #expect(throws: WriterProblem.self) { try TestLog(path: log.path) }
-        let behind = #expect(throws: WriterProblem.self) { try TestLog(appendingTo: log.path) }
-        for problem in [again, behind] {
+        let appended = #expect(throws: WriterProblem.self) { try TestLog(appendingTo: log.path) }
+        for problem in [again, appended] {
             #expect(problem?.code == EBUSY)
             #expect(problem?.message.contains("another process is writing this log") == true)
         }

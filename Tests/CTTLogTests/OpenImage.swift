@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
-/// The open file as docs/log-format.md says it is.
+/// The open file, decoded as docs/log-format.md specifies.
 struct OpenImage {
     struct Slot {
         var descriptor: ttlog_slot_descriptor
@@ -64,7 +66,7 @@ struct OpenImage {
     }
 }
 
-/// All branches of vCPU 0 that an unclosed log still has: its chunks, then the slots that no chunk repeats.
+/// All branches of vCPU 0 in an unclosed log: those of its chunks, then those of slots that no chunk repeats.
 func allBranches(_ image: LogImage, _ open: OpenImage?) -> [BranchRecord] {
     let chunks = image.chunks(TTLOG_STREAM_BRANCH)
     let slots = open?.used(TTLOG_STREAM_BRANCH) ?? []

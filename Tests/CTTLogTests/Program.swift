@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 
@@ -28,7 +30,7 @@ final class Program {
         self.process = process
     }
 
-    /// Waits for the end. `signal` is 0 when the process ended by itself.
+    /// Waits for the end. `signal` is 0 if the process exited.
     @discardableResult
     func wait() throws -> (output: String, status: Int32, signal: Int32) {
         var status: Int32 = 0
@@ -44,7 +46,7 @@ final class Program {
 
 /// The program of Tests/Torture, and the records that it writes.
 enum Torture {
-    /// The built program stands beside the test bundle.
+    /// The built program is beside the test bundle.
     static func executable() throws -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let length = readlink("/proc/self/exe", &buffer, buffer.count)
@@ -88,12 +90,12 @@ enum Torture {
             payload: (0..<(splitmix64(number) % 200)).map { UInt8(truncatingIfNeeded: number + $0) })
     }
 
-    /// Index of the first record that is not the sequence's; nil when all are.
+    /// The index of the first record that differs from the sequence, or nil.
     static func firstDifference(_ records: [BranchRecord], random: Bool = false) -> Int? {
         records.indices.first { records[$0] != branch($0, random: random) }
     }
 
-    /// The same; the ticket, which the sequence does not say, must be the event's number.
+    /// The same; the ticket, which is not part of the sequence, must be the event's number.
     static func firstDifference(_ records: [EventRecord]) -> Int? {
         records.indices.first { index in
             var expected = event(index)

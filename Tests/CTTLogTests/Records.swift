@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
-/// One branch as the test sees it.
+/// One branch.
 struct BranchRecord: Equatable {
     var from: UInt64
     var to: UInt64
@@ -10,7 +12,7 @@ struct BranchRecord: Equatable {
     var raw: ttlog_raw_branch { ttlog_raw_branch(from: from, to: to, icount_label: icount << 8 | UInt64(label)) }
 }
 
-/// One event, access or meta record as the test sees it.
+/// One event, access or meta record.
 struct EventRecord: Equatable {
     var kind: UInt16 = 1
     var validity: UInt16 = 0
@@ -33,7 +35,7 @@ let labelOfNibble: [UInt8] = [
 ]
 
 extension ChunkImage {
-    /// The branches of a body, decoded as docs/log-format.md says; nil when the columns do not fit the count.
+    /// The branches of a body, decoded as docs/log-format.md specifies; nil if the columns do not fit the count.
     func branches() -> [BranchRecord]? {
         guard let columns = columns(7) else { return nil }
         let count = Int(header.count)
@@ -79,7 +81,7 @@ extension ChunkImage {
         return from.isAtEnd && to.isAtEnd && labels.isAtEnd && steps.isAtEnd ? records : nil
     }
 
-    /// The events of a body; nil when the columns do not fit the count.
+    /// The events of a body; nil if the columns do not fit the count.
     func events() -> [EventRecord]? {
         guard let columns = columns(13) else { return nil }
         var readers = columns.map { ByteReader($0) }

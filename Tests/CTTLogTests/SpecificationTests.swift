@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Testing
 
-/// The example at the end of docs/log-format.md is what the writer writes.
+/// The writer writes exactly the example at the end of docs/log-format.md.
 @Suite struct SpecificationTests {
     @Test func theExampleIsReal() throws {
         let log = try TestLog { options in
@@ -13,7 +15,7 @@ import Testing
             withUnsafeMutableBytes(of: &options.recording_uuid) { uuid in
                 for index in uuid.indices { uuid[index] = 0xa0 + UInt8(index) }
             }
-            // The name is copied while the log is created; a literal lives longer.
+            // The name is copied during the creation; a literal lives longer.
             options.recorder_name = UnsafeRawPointer(("example" as StaticString).utf8Start)
                 .assumingMemoryBound(to: CChar.self)
         }
@@ -43,7 +45,7 @@ import Testing
 }
 
 extension String {
-    /// What stands behind a heading.
+    /// The text after a heading.
     fileprivate func components(after heading: String) -> Substring? {
         var rest = self[...]
         while !rest.isEmpty {

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Foundation
 
 let allFeatures: UInt64 = 0b111  // branches, icount, labels
 let interruptKind = UInt16(TTLOG_EVENT_INTERRUPT.rawValue)
 
-/// A log that a test writes, through the C interface.
+/// A log that a test writes through the C interface.
 final class TestLog: @unchecked Sendable {
     let path: String
     let writer: OpaquePointer
@@ -47,7 +49,7 @@ final class TestLog: @unchecked Sendable {
     @discardableResult
     func meta(_ record: EventRecord) -> Int32 { record.withEvent { ttlog_write_meta(writer, &$0) } }
 
-    /// Closes the log; returns what the close says of an earlier error.
+    /// Closes the log; returns the errno of an earlier error, or 0.
     @discardableResult
     func close() throws -> Int32 {
         var error = ttlog_error()
@@ -91,13 +93,13 @@ struct WriterProblem: Error {
     }
 }
 
-/// A new empty directory. It goes when the tests end.
+/// A new empty directory. It is removed when the tests end.
 func temporaryDirectory() throws -> String { try makeDirectory(in: testRoot) }
 
-/// The directory of all that this run of the tests writes.
+/// The directory of all files that this test run writes.
 private let testRoot: String = {
     atexit { try? FileManager.default.removeItem(atPath: testRoot) }
-    // Where that fails, so does every test: nothing can be made in a directory that is not there.
+    // If this fails, every test fails, because the directory does not exist.
     return (try? makeDirectory(in: "/tmp")) ?? "/tmp/cttlog-tests-none"
 }()
 
@@ -123,7 +125,7 @@ func splitmix64(_ number: UInt64) -> UInt64 {
     return value ^ value >> 31
 }
 
-/// Branches as a program makes them: near steps, some far ones.
+/// Branches like those of a program: near steps, some far ones.
 func someBranches(_ count: Int, seed: UInt64 = 1) -> [BranchRecord] {
     var numbers = Sequence64(state: seed &* 1_000_003)
     var place: UInt64 = 0xffff_ffff_8100_0000

@@ -38,7 +38,7 @@ extension EndToEndTests.QEMU10 {
                     let words = line.split(separator: "=")
                     guard words.count == 2, let number = UInt64(words[1], radix: 16) else { continue }
                     switch words[0] {
-                    case "behind": places[places.count - 1].behind = number
+                    case "next": places[places.count - 1].behind = number
                     case "value": places[places.count - 1].values.append(number)
                     default: places.append(Place(name: String(words[0]), address: number))
                     }

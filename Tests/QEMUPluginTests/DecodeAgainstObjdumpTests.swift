@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CQEMUPlugin
 import CTTLog
 import Foundation
 import Testing
 
-/// Every instruction of real programs, decoded here and by objdump: class and target must agree.
+/// Decodes every instruction of real programs here and by objdump: class and target must agree.
 struct DecodeAgainstObjdumpTests {
-    /// What objdump says of one instruction.
+    /// One line of objdump.
     struct Line {
         var address: UInt64
         var bytes: [UInt8]
@@ -35,7 +37,7 @@ struct DecodeAgainstObjdumpTests {
                 || ["cs", "ds", "es", "fs", "gs", "ss"].contains(word) || word.hasPrefix("{")
         }
 
-        /// The class that the mnemonic stands for.
+        /// The class of the mnemonic.
         var branchClass: ttlog_branch_class {
             let isIndirect = operand.hasPrefix("*")
             switch mnemonic.split(separator: ",").first ?? "" {

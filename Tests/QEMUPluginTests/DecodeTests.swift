@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CQEMUPlugin
 import CTTLog
 import Testing
 
-/// What an instruction is, by its bytes.
+/// The decoding of single instructions.
 struct DecodeTests {
     private func decode(_ bytes: [UInt8], at address: UInt64 = 0x40_0000) -> ttd_instruction {
         var result = ttd_instruction()
@@ -78,7 +80,7 @@ struct DecodeTests {
         #expect(instruction.access_bytes == size)
     }
 
-    /// By the assembler's text; Intel SDM volume 2.
+    /// The comments have the assembler's text; Intel SDM volume 2.
     @Test(
         arguments: [
             ([0x48, 0x8b, 0x66, 0x18], true),  // mov 0x18(%rsi), %rsp
@@ -122,12 +124,12 @@ struct DecodeTests {
         let port = decode([0xe6, 0x70])
         #expect(port.has_port == 1 && port.port == 0x70)
         #expect(decode([0xee]).has_port == 0)
-        // In code that may be 16-bit code, the bytes do not tell how wide `in` is.
+        // In possible 16-bit code the bytes do not show the width of `in`.
         #expect(decode([0xed], at: 0xfe000).access_bytes == 0)
     }
 
-    /// An instruction that is counted together with the next one must not fault, whatever its operands are.
-    @Test func whatTouchesMemoryOrTrapsCanFault() {
+    /// An instruction that is counted together with the next one must not fault with any operand.
+    @Test func memoryAccessesAndTrapsCanFault() {
         let able: [[UInt8]] = [
             [0x8b, 0x00], [0x48, 0x89, 0x45, 0xf8], [0x50], [0x58], [0xf7, 0xf1], [0xf0, 0x01, 0xc8], [0x0f, 0x0b],
             [0x8d, 0xc0], [0xc5, 0xf8, 0x77], [0x0f, 0xb6, 0x00], [0xff, 0xf0], [0xf3, 0x90], [0x0f, 0xa2], [0xfa],

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CQEMUPlugin
 import CTTLog
 import Glibc
@@ -5,7 +7,7 @@ import Testing
 
 /// The plugin's arguments.
 struct OptionsTests {
-    /// Parses the arguments; returns what `body` makes of them, or the message that they were refused with.
+    /// Parses the arguments. Returns the result of `body`, or throws the message of the refusal.
     private func parse<T>(_ arguments: [String], _ body: (ttd_options) -> T) -> Result<T, Refusal> {
         var strings = arguments.map { strdup($0) }
         defer { for string in strings { free(string) } }

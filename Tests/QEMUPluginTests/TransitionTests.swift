@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CQEMUPlugin
 import CTTLog
 import Testing
 
-/// What entering a block means, after so many instructions of the block before.
+/// The meaning of a block's entry, after a number of instructions of the previous block.
 struct TransitionTests {
     /// A block of three instructions of four bytes at 0x1000; the last one is `last`.
     private func step(
@@ -34,7 +36,7 @@ struct TransitionTests {
     @Test func fallingThroughIsNoTransition() {
         #expect(step(last: TTLOG_BRANCH_JCC, target: 0x2000, done: 3, to: 0x100c).step == TTD_STEP_SEQUENTIAL)
         #expect(step(last: TTLOG_BRANCH_NONE, done: 3, to: 0x100c).step == TTD_STEP_SEQUENTIAL)
-        // A block that was cut: QEMU ended it after two instructions, for reasons of its own.
+        // A block that QEMU ended after two instructions.
         #expect(step(last: TTLOG_BRANCH_JCC, target: 0x2000, done: 2, to: 0x1008).step == TTD_STEP_SEQUENTIAL)
     }
 
@@ -76,7 +78,7 @@ struct TransitionTests {
         #expect(step(last: TTLOG_BRANCH_JMP_INDIRECT, done: 3, to: 0x1008).step == TTD_STEP_TRANSITION)
     }
 
-    @Test(arguments: [0, 4] as [UInt64]) func whatTheRulesDoNotKnowIsSaidSo(done: UInt64) {
+    @Test(arguments: [0, 4] as [UInt64]) func executionOutsideTheRulesHasAnUnknownLabel(done: UInt64) {
         let unknown = step(last: TTLOG_BRANCH_JMP, target: 0x2000, done: done, to: 0x2000)
         #expect(unknown.step == TTD_STEP_TRANSITION)
         #expect(UInt32(unknown.transition.label) == TTLOG_BRANCH_UNKNOWN.rawValue)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ttlog-torture: writes a known sequence of records as fast as it can, to be killed or starved by a test.
+ * ttlog-torture: writes a known sequence of records as fast as it can. Tests kill it or run it out of disk space.
  *
  *     ttlog-torture LOG ORACLE [mode=N] [codec=N] [branches=N] [limit=BYTES] [random=1]
  *
  * ORACLE is a file of one page that the test owns: u64 branches committed, u64 events committed, updated after each
- * commit. Without branches=N it writes until it is killed. limit sets RLIMIT_FSIZE (and leaves SIGXFSZ deadly).
- * At the end it prints "RESULT ERRNO": of ttlog_writer_close, and what ended the logging.
+ * commit. Without branches=N it writes until it is killed. limit sets RLIMIT_FSIZE and keeps SIGXFSZ fatal.
+ * At the end it prints "RESULT ERRNO": the result of ttlog_writer_close, and the error that ended the logging.
  *
  * Branch i: mix = splitmix64(i); from = 0xffffffff81000000 + (mix & 0xffff);
  * to = 0xffffffff81000000 + (mix >> 16 & 0xfffff); label = mix >> 60; icount = 3 i + (mix >> 40 & 1).
  * With random=1: from = mix, to = splitmix64(~i).
- * Event k stands at clock 61 k, after branch 61 k - 1: kind 1, ip = clock, icount = 3 clock, info = k, payload:
+ * Event k is at clock 61 k, after branch 61 k - 1: kind 1, ip = clock, icount = 3 clock, info = k, payload:
  * splitmix64(k) % 200 bytes, byte j = k + j.
  */
 #define _GNU_SOURCE

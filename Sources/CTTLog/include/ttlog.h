@@ -2,8 +2,8 @@
  *
  * ttlog.h - the on-disk layout of a trace log (ttd.log, version 1).
  *
- * This header is normative: where another text disagrees with it, this one is right. It is freestanding (it
- * needs <stdint.h> and nothing else), so that a hypervisor can include it. docs/log-format.md explains it.
+ * This header is normative: if another text disagrees with it, this header is right. It is freestanding (it needs only
+ * <stdint.h>), so that a hypervisor can include it. docs/log-format.md explains it.
  *
  * A log is append-only and little-endian:
  *
@@ -12,7 +12,7 @@
  *     directory chunk, trailer (64 bytes)    written after every 4096 chunks or so, and at a clean close
  *     [meta chunk ..., directory chunk, trailer]   appended after the run, any number of times
  *
- * While it is being written, the chunks that are not sealed yet live in a second file, "<log>.open"
+ * During the run, the chunks that are not sealed yet are in a second file, "<log>.open"
  * (see "The open file" below).
  */
 #ifndef TTLOG_H
@@ -45,10 +45,10 @@ enum ttlog_run_kind {
     TTLOG_RUN_UNKNOWN = 0,
     TTLOG_RUN_RECORDING = 1,
     TTLOG_RUN_REPLAY = 2,
-    TTLOG_RUN_PLAIN = 3, /* neither recorded nor replayed: the recorder only watched */
+    TTLOG_RUN_PLAIN = 3, /* neither recorded nor replayed: the recorder only observed */
 };
 
-/* What positions count. Two logs are comparable only when they count the same. */
+/* What positions count. Two logs are comparable only if they count the same. */
 enum ttlog_clock {
     TTLOG_CLOCK_TRANSITIONS = 1,         /* every transition between instructions that began executing (brctr) */
     TTLOG_CLOCK_RETIRED_BRANCHES = 2,    /* a hardware counter of retired branches */
@@ -60,16 +60,16 @@ enum ttlog_recorder {
     TTLOG_RECORDER_UNKNOWN = 0,
     TTLOG_RECORDER_QEMU = 1, /* recorder_generation: the plugin API level (1 in QEMU 7.2, 4 in 10.0) */
     TTLOG_RECORDER_XEN = 2,
-    TTLOG_RECORDER_SYNTHETIC = 3, /* made by a tool: tests, imports */
+    TTLOG_RECORDER_SYNTHETIC = 3, /* a tool: tests, imports */
 };
 
 enum ttlog_mode {
     TTLOG_MODE_BRANCHES = 0, /* all streams, all bodies */
     TTLOG_MODE_DIGEST = 1,   /* sealed branch bodies are elided; their digests and the last cells stay */
-    TTLOG_MODE_EVENTS = 2,   /* no branch stream; the clock runs all the same */
+    TTLOG_MODE_EVENTS = 2,   /* no branch stream; the clock still counts branches */
 };
 
-/* What the recorder saw, as bits of ttlog_file_header.features. */
+/* What the recorder recorded, as bits of ttlog_file_header.features. */
 #define TTLOG_FEATURE_BRANCHES (1ull << 0)        /* there is a branch stream */
 #define TTLOG_FEATURE_ICOUNT (1ull << 1)          /* positions carry instruction counts */
 #define TTLOG_FEATURE_LABELS (1ull << 2)          /* branch labels come from instruction bytes */
@@ -107,7 +107,7 @@ struct ttlog_file_header {
     uint16_t recorder;         /* enum ttlog_recorder */
     uint16_t recorder_generation;
     uint64_t clock_base;      /* clock at which the log begins (not 0 when it starts from a checkpoint), vCPU 0 */
-    uint64_t icount_base;     /* likewise */
+    uint64_t icount_base;     /* the same for the instruction count */
     uint64_t created_unix_ns; /* host time; never compared */
     char recorder_name[64];   /* UTF-8, NUL-padded: "qemu 7.2.22, ttd plugin 0.1" */
     uint8_t reserved1[TTLOG_FILE_HEADER_SIZE - 168];
@@ -137,11 +137,11 @@ enum ttlog_codec {
 #define TTLOG_CHUNK_ELIDED (1u << 0)       /* the body was left out: stored_size = 0, digests describe it */
 #define TTLOG_CHUNK_PARTIAL_HEAD (1u << 1) /* the log or the epoch began inside this cell */
 #define TTLOG_CHUNK_PARTIAL_TAIL (1u << 2) /* the log or the epoch ended inside this cell */
-#define TTLOG_CHUNK_RECOVERED (1u << 3)    /* sealed from an open file after the recorder had died */
+#define TTLOG_CHUNK_RECOVERED (1u << 3)    /* sealed from an open file after the recorder died */
 #define TTLOG_CHUNK_GAP_BEFORE (1u << 4)   /* first chunk of its stream in an epoch > 0 */
-#define TTLOG_CHUNK_WINDOW (1u << 5)       /* the body of a chunk that also stands in the log elided */
+#define TTLOG_CHUNK_WINDOW (1u << 5)       /* the body of a chunk that the log also contains elided */
 
-/* The parts of a run's columns that are hashed apart. */
+/* The classes of columns. Each class has a hash of its own. */
 enum ttlog_class {
     TTLOG_CLASS_PATH = 0,     /* branch: from, to */
     TTLOG_CLASS_LABEL = 1,    /* branch: label */
@@ -158,18 +158,18 @@ struct ttlog_chunk_header {
     uint32_t magic;
     uint32_t header_crc; /* CRC32C of the 192 bytes, this field taken as zero */
     uint64_t nonce;      /* the log's */
-    uint64_t offset;     /* where in the file this header stands */
+    uint64_t offset;     /* of this header in the file */
     uint32_t raw_size;   /* bytes of the body before compression */
     uint32_t stored_size; /* bytes of the body in the file; the next chunk begins at the next multiple of 64 */
     uint8_t stream;       /* enum ttlog_stream */
     uint8_t codec;        /* enum ttlog_codec */
     uint16_t vcpu;
     uint32_t flags; /* TTLOG_CHUNK_* */
-    uint32_t epoch; /* 0, then one more after each real gap of this vCPU */
+    uint32_t epoch; /* 0, then one more after each gap of this vCPU */
     uint32_t part;  /* 0, 1, ...: chunks of one cell of one stream and epoch */
     uint64_t cell;
     uint32_t count;             /* records */
-    uint32_t private_size;      /* how many bytes at the end of the raw body are private (not in any digest) */
+    uint32_t private_size;      /* bytes at the end of the raw body that are private (in no digest) */
     uint64_t first_ordinal;     /* number of records of this stream and vCPU before this chunk */
     uint64_t clock_first;       /* of the first record */
     uint64_t clock_last;        /* of the last record */
@@ -178,7 +178,7 @@ struct ttlog_chunk_header {
     uint64_t ticket;            /* order ticket of the first record (events) or at sealing (branches); never compared */
     uint64_t body_hash;         /* XXH3-64, seed 0, of the stored bytes; 0 when elided */
     uint64_t digest[TTLOG_CLASS_COUNT]; /* of the canonical columns; see below */
-    uint64_t chain;             /* XXH3-64, seed 0, of the five little-endian words {chain of the chunk before in this
+    uint64_t chain;             /* XXH3-64, seed 0, of the five little-endian words {chain of the previous chunk in this
                                    stream, vCPU and epoch (0 for the first), cell, part << 32 | count,
                                    digest[PATH], digest[POSITION]} */
     uint64_t reserved[4];
@@ -186,14 +186,14 @@ struct ttlog_chunk_header {
 TTLOG_STATIC_ASSERT(sizeof(struct ttlog_chunk_header) == TTLOG_CHUNK_HEADER_SIZE, "chunk header is 192 bytes");
 
 /* Digests. The raw body begins with a table: uint32_t column_size[N], N = TTLOG_BRANCH_COLUMNS or
- * TTLOG_EVENT_COLUMNS, then the columns one after the other without padding, in the order of the enumerations
- * below, where the columns of a class stand side by side. digest[class] = XXH3-64, seed = count, over the bytes of
- * that class's columns; a class without columns has digest 0. Columns are chunk-local: no first value refers to
- * anything outside the chunk but to header fields, which are compared as they are. (Events have no path and label
- * columns, branches no payload columns. Branch positions without icount are columns of no bytes.) The encodings are
- * canonical: a value has exactly one form. Codec, sizes, offsets, tickets and times are in no digest. */
+ * TTLOG_EVENT_COLUMNS, then the columns in sequence without padding, in the order of the enumerations
+ * below, where the columns of a class are adjacent. digest[class] = XXH3-64, seed = count, over the bytes of that
+ * class's columns; a class without columns has digest 0. Columns are chunk-local: a first value refers to nothing
+ * outside the chunk except header fields, which are compared directly. (Events have no path and label columns, branches
+ * have no payload columns. Without icount the columns of branch positions are empty.) The encodings are canonical: each
+ * value has exactly one form. Codec, sizes, offsets, tickets and times are in no digest. */
 
-/* The run went on behind this trailer: a log that ends with it is not closed. */
+/* The run continued after this trailer: a log that ends with it is not closed. */
 #define TTLOG_TRAILER_CONTINUES (1u << 0)
 
 struct ttlog_trailer {
@@ -201,9 +201,9 @@ struct ttlog_trailer {
     uint32_t trailer_crc; /* CRC32C of the 64 bytes, this field taken as zero */
     uint32_t chunk_count; /* chunks in this trailer's directory */
     uint64_t nonce;
-    uint64_t offset;           /* where in the file this trailer stands */
+    uint64_t offset;           /* of this trailer in the file */
     uint64_t directory_offset; /* of the directory chunk's header */
-    uint64_t previous_trailer; /* offset of the trailer whose directory lists what came before; 0 = none.
+    uint64_t previous_trailer; /* offset of the trailer whose directory lists the earlier chunks; 0 = none.
                                   A directory lists only the chunks written since the previous trailer. */
     uint64_t lost_records;     /* records that could not be written, all streams, whole log */
     uint32_t flags;            /* TTLOG_TRAILER_* */
@@ -214,10 +214,10 @@ TTLOG_STATIC_ASSERT(sizeof(struct ttlog_trailer) == 64, "trailer is 64 bytes");
 /* ---------------------------------------------------------------------------------------------------- branches */
 
 /* A branch is one transition between instructions that began executing. The branch with clock n takes the counter
- * from n to n + 1. Its label says what the instruction at `from` is, by its bytes, and whether its static target is
- * `to`. It never says a cause. */
+ * from n to n + 1. Its label is the class of the instruction at `from`, from its bytes, and whether the static target of
+ * that instruction is `to`. It is never a cause. */
 enum ttlog_branch_class {
-    TTLOG_BRANCH_NONE = 0, /* not a control-transfer instruction: it was left by an exception or an interrupt */
+    TTLOG_BRANCH_NONE = 0, /* not a control-transfer instruction: an exception or an interrupt left it */
     TTLOG_BRANCH_JCC = 1,  /* conditional jump, loop, jrcxz */
     TTLOG_BRANCH_JMP = 2,
     TTLOG_BRANCH_JMP_INDIRECT = 3,
@@ -234,7 +234,7 @@ enum ttlog_branch_class {
     TTLOG_BRANCH_HLT = 14,
     TTLOG_BRANCH_REP = 15, /* string instruction with a repeat prefix */
     TTLOG_BRANCH_RSM = 16,
-    TTLOG_BRANCH_UNKNOWN = 31, /* the recorder did not see the instruction */
+    TTLOG_BRANCH_UNKNOWN = 31, /* the recorder does not know the instruction */
 };
 #define TTLOG_LABEL_CLASS_MASK 0x1fu
 #define TTLOG_LABEL_STATIC 0x20u /* the static target in the instruction's bytes is `to` */
@@ -285,14 +285,14 @@ enum ttlog_branch_column {
 
 /* ------------------------------------------------------------------------------------------------------ events */
 
-/* Event kinds. Numbered once, never renumbered; a reader passes over and counts the kinds that it does not know.
- * The same record serves the event, access and meta streams.
+/* Event kinds. A number never changes. A reader skips and counts the kinds that it does not know. The event, access and
+ * meta streams use the same record.
  *
- * Clock of an event: the number of transitions made before it. An event with clock n stands before branch n.
+ * Clock of an event: the number of transitions before it. An event with clock n comes before branch n.
  * icount of an event: the number of instructions begun before the one at ip.
  *
- * "payload" lists the compared payload, in little-endian words; "private" the private one. Address and value words
- * are there only with TTLOG_VALID_ADDRESS and TTLOG_VALID_VALUE. */
+ * "payload" lists the compared payload, in little-endian words; "private" lists the private payload. Address and value
+ * words exist only with TTLOG_VALID_ADDRESS and TTLOG_VALID_VALUE. */
 enum ttlog_event_kind {
     TTLOG_EVENT_INTERRUPT = 1,      /* info: vector, or TTLOG_VECTOR_UNKNOWN. payload: value = to (handler) */
     TTLOG_EVENT_EXCEPTION = 2,      /* info: vector or unknown. ip: the faulting instruction. payload: address = CR2;
@@ -301,17 +301,17 @@ enum ttlog_event_kind {
     TTLOG_EVENT_SYSCALL = 4,        /* info: number or unknown. payload: value ... = arguments */
     TTLOG_EVENT_SOFTWARE_INTERRUPT = 5, /* info: vector */
 
-    /* Of the access stream. A read that did not complete (a fault; the check that ends a repeated ins or outs) has no
-     * value, in logs with FEATURE_ACCESS_VALUES too. */
+    /* The access stream. A read that did not complete (a fault; the check that ends a repeated ins or outs) has no value,
+     * even in logs with FEATURE_ACCESS_VALUES. */
     TTLOG_EVENT_PORT_READ = 16,  /* info: bytes (1, 2, 4; 0: unknown, then value has 4) | TTLOG_ACCESS_STRING. payload:
                                     address = port; value */
-    TTLOG_EVENT_PORT_WRITE = 17, /* likewise */
+    TTLOG_EVENT_PORT_WRITE = 17, /* the same */
     TTLOG_EVENT_MMIO_READ = 18,  /* info: bytes. payload: address = physical address; value (1 or 2 words) */
-    TTLOG_EVENT_MMIO_WRITE = 19, /* likewise */
+    TTLOG_EVENT_MMIO_WRITE = 19, /* the same */
     TTLOG_EVENT_RDTSC = 20,      /* info: 0 rdtsc, 1 rdtscp. payload: value = edx:eax */
     TTLOG_EVENT_CPUID = 21,      /* payload: address = leaf | subleaf << 32; values ebx:eax, edx:ecx */
     TTLOG_EVENT_RDMSR = 22,      /* payload: address = msr; value = edx:eax */
-    TTLOG_EVENT_WRMSR = 23,      /* likewise */
+    TTLOG_EVENT_WRMSR = 23,      /* the same */
     TTLOG_EVENT_RDRAND = 24,     /* rdrand, rdseed. payload: value */
 
     TTLOG_EVENT_HYPERCALL = 32,        /* info: number. payload: value ... = arguments */
@@ -321,13 +321,13 @@ enum ttlog_event_kind {
 
     TTLOG_EVENT_CONTEXT = 48, /* cr3 was changed, or the stack was switched: the instruction at ip loaded sp from memory, a
                                  constant or another register than the frame pointer (mov, lea, pop, xchg; not leave, iret
-                                 or a delivery). payload: value = cr3, sp, both behind that instruction */
+                                 or a delivery). payload: value = cr3, sp, both after that instruction */
     TTLOG_EVENT_STATE = 49,   /* state digest. info: TTLOG_STATE_* words that follow. payload: value ... = one word a bit */
     TTLOG_EVENT_REWOUND = 50, /* the guest was put back to an earlier point. payload: value = clock, icount before */
     TTLOG_EVENT_TRACE_GAP = 51, /* nothing was recorded from here to the next epoch. info: enum ttlog_gap_reason */
 
     /* meta stream */
-    TTLOG_EVENT_ATTRIBUTE = 64,      /* payload: key NUL value, UTF-8. The last one of a key holds. */
+    TTLOG_EVENT_ATTRIBUTE = 64,      /* payload: key NUL value, UTF-8. The last one of a key is valid. */
     TTLOG_EVENT_ANNOTATION = 65,     /* info: vcpu. payload: UTF-8 text */
     TTLOG_EVENT_LOST = 66,           /* info: vcpu. payload: value = stream, records lost, clock after the loss */
     TTLOG_EVENT_COMPARABLE_END = 67, /* info: vcpu. clock, icount: the first position that is not compared.
@@ -391,7 +391,7 @@ enum ttlog_machine_stop {
 #define TTLOG_ACCESS_STRING 0x100u /* ins, outs */
 
 #define TTLOG_STATE_GPR (1u << 0)     /* general registers and rip */
-#define TTLOG_STATE_CONTROL (1u << 1) /* segments, control registers but CR2 and CR3 */
+#define TTLOG_STATE_CONTROL (1u << 1) /* segments, control registers except CR2 and CR3 */
 #define TTLOG_STATE_VECTOR (1u << 2)  /* x87, SSE */
 #define TTLOG_STATE_CR2_CR3 (1u << 3)
 #define TTLOG_STATE_MEMORY (1u << 4)  /* guest memory */
@@ -405,8 +405,8 @@ enum ttlog_run_end {
     TTLOG_END_GUEST_PANIC = 3,
     TTLOG_END_HOST_QUIT = 4,      /* the operator or the tool ended it */
     TTLOG_END_HOST_ERROR = 5,     /* the engine gave up with an error */
-    TTLOG_END_INPUT_EXHAUSTED = 6, /* a replay came to the end of its recording's input */
-    TTLOG_END_HUNG = 7,           /* a replay stood still and was ended */
+    TTLOG_END_INPUT_EXHAUSTED = 6, /* a replay reached the end of its recording's input */
+    TTLOG_END_HUNG = 7,           /* a replay made no progress and was ended */
     TTLOG_END_KILLED = 8,         /* the recorder was killed */
 };
 
@@ -416,16 +416,16 @@ enum ttlog_run_end {
 #define TTLOG_VALID_RCX (1u << 2)       /* aux holds rcx */
 #define TTLOG_VALID_REGISTERS (1u << 3) /* aux holds a hash of the registers (never together with RCX) */
 #define TTLOG_VALID_ADDRESS (1u << 4)   /* the payload begins with an address word */
-#define TTLOG_VALID_VALUE (1u << 5)     /* the payload goes on with value words */
+#define TTLOG_VALID_VALUE (1u << 5)     /* value words follow in the payload */
 #define TTLOG_VALID_TSC (1u << 6)       /* tsc (private) is known */
 
 #define TTLOG_PAYLOAD_MAX 65535u
 #define TTLOG_PRIVATE_MAX 64u
-/* Compared payload in one chunk: a chunk is closed before a record that would take it beyond. */
+/* The most compared payload in one chunk: a record that would exceed it begins a new chunk. */
 #define TTLOG_EVENT_CHUNK_PAYLOAD_MAX (256u << 10)
 
 /* Columns of an event, access or meta body. varint: LEB128, 7 bits a byte, least significant first, shortest form.
- * zigzag: (v << 1) ^ (v >> 63), then varint. "previous" is the record before in the chunk. */
+ * zigzag: (v << 1) ^ (v >> 63), then varint. "previous" is the previous record in the chunk. */
 enum ttlog_event_column {
     /* position */
     TTLOG_ECOL_KIND = 0,     /* varint */
@@ -449,18 +449,18 @@ enum ttlog_event_column {
 
 /* ----------------------------------------------------------------------------------------------- the open file */
 
-/* "<log>.open", preallocated and mapped shared by the writer; it is removed at a clean close. It holds two slots for
- * each (stream, vCPU) and two for meta. A slot holds the records of one chunk that is not sealed yet, in units:
- * branches of 24 bytes, events of 64. The writer stores a record's bytes, then the slot's commit word with release
- * order; so whatever a killed writer had committed can be read back.
+/* "<log>.open" is preallocated and mapped shared by the writer, which removes it at a clean close. It has two slots for
+ * each (stream, vCPU) and two for meta. A slot holds the records of one chunk that is not sealed yet, in units: branches
+ * of 24 bytes, events of 64. The writer stores a record's bytes, then the slot's commit word with release order. So all
+ * committed records of a killed writer can be read.
  *
  *     open header (4096 bytes)
  *     slot_count descriptors of 64 bytes
  *     slots, each page-aligned: slot header (128 bytes), then units
  *
  * A slot is in use while its commit word's unit count is not 0. When the chunk has been written to the log, the
- * writer sets the commit word to (generation + 1, 0). Killed between the two, the slot repeats a chunk that the log
- * has whole: the same stream, vcpu, epoch, cell and part. The chunk in the log holds. */
+ * writer sets the commit word to (generation + 1, 0). If it is killed between the two, the slot repeats a complete chunk
+ * of the log: the same stream, vcpu, epoch, cell and part. The chunk in the log is valid then, not the slot. */
 
 struct ttlog_open_header {
     uint64_t magic;
@@ -469,10 +469,10 @@ struct ttlog_open_header {
     uint64_t nonce;      /* the log's */
     uint32_t slot_count;
     uint32_t reserved0;
-    uint64_t file_size; /* bytes that mean something; the file may be longer */
+    uint64_t file_size; /* bytes in use; the file may be longer */
     uint64_t reserved1[3];
-    /* From here on written during the run. */
-    uint64_t committed_branches; /* live counters, all vCPUs; a progress display reads them */
+    /* Written during the run from here on. */
+    uint64_t committed_branches; /* live counters for a progress display, all vCPUs */
     uint64_t committed_events;   /* events, accesses and meta records */
     uint64_t clock;              /* vCPU 0 */
     uint64_t icount;             /* vCPU 0, at the last record */
@@ -500,12 +500,12 @@ struct ttlog_slot_header {
     uint64_t cell;
     uint32_t epoch;
     uint32_t part;
-    uint32_t flags; /* TTLOG_CHUNK_PARTIAL_HEAD, TTLOG_CHUNK_GAP_BEFORE; PARTIAL_TAIL when the epoch has ended */
+    uint32_t flags; /* TTLOG_CHUNK_PARTIAL_HEAD, TTLOG_CHUNK_GAP_BEFORE; PARTIAL_TAIL if the epoch has ended */
     uint32_t reserved0;
     uint64_t first_ordinal;
     uint64_t clock_first; /* branches: the clock of the first record; the others follow one by one */
-    uint64_t chain;       /* a hint, the chain of the chunk sealed last; what holds is the last chunk in the log of this
-                             stream, vCPU and epoch (0: there is none) */
+    uint64_t chain;       /* a hint: the chain of the chunk sealed last. The last chunk in the log of this stream, vCPU
+                             and epoch is authoritative (0: there is none) */
     uint8_t reserved[128 - 56];
 };
 TTLOG_STATIC_ASSERT(sizeof(struct ttlog_slot_header) == 128, "slot header is 128 bytes");
@@ -517,7 +517,7 @@ struct ttlog_raw_branch {
 };
 TTLOG_STATIC_ASSERT(sizeof(struct ttlog_raw_branch) == 24, "raw branch is 24 bytes");
 
-/* One unit, then ceil(payload_length / 64) units of payload, then one unit of private payload if there is any. */
+/* One unit, then ceil(payload_length / 64) units of payload, then one unit of private payload, if it is not empty. */
 struct ttlog_raw_event {
     uint16_t kind;
     uint16_t validity;

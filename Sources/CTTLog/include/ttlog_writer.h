@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ttlog_writer.h - the one writer of trace logs: compiled into the QEMU plugin, ttd-deviced and the Swift tools.
+ * ttlog_writer.h - the writer of trace logs. The QEMU plugin and the Swift tools compile it in.
  *
- * Threads: the calls for one vCPU come from one thread at a time; different vCPUs may write at once. A helper thread
- * of the writer seals full chunks (encodes, hashes, compresses, writes). No call takes the process down: after an
- * error the writer drops records and counts them.
+ * Threads: one thread at a time makes the calls for one vCPU; different vCPUs may write at once. The writer's helper
+ * thread seals full chunks (encodes, hashes, compresses, writes). No call ends the process: after an error the writer
+ * drops records and counts them.
  */
 #ifndef TTLOG_WRITER_H
 #define TTLOG_WRITER_H
@@ -19,21 +19,21 @@ extern "C" {
 
 typedef struct ttlog_writer ttlog_writer;
 
-/* What went wrong: errno and a sentence that names the file. */
+/* An error: errno, and a sentence that names the file. */
 typedef struct ttlog_error {
     int code;
     char message[512];
 } ttlog_error;
 
 typedef struct ttlog_options {
-    /* Header fields; zero takes the default given here. */
+    /* Header fields. Zero selects the default that the comment gives. */
     uint16_t machine;               /* 62, x86-64 */
     uint8_t run_kind;               /* enum ttlog_run_kind */
     uint8_t clock;                  /* TTLOG_CLOCK_TRANSITIONS */
     uint8_t mode;                   /* enum ttlog_mode */
     uint8_t event_cell_shift;       /* 20 */
     uint16_t vcpu_count;            /* 1 */
-    uint64_t features;              /* TTLOG_FEATURE_*, as they are */
+    uint64_t features;              /* TTLOG_FEATURE_*; no default */
     uint8_t recording_uuid[16];
     uint16_t recorder;
     uint16_t recorder_generation;
@@ -45,29 +45,29 @@ typedef struct ttlog_options {
     /* How it is written. */
     uint8_t codec;                  /* enum ttlog_codec; the zero value is RAW */
     int8_t compression_level;       /* 1 */
-    uint8_t inline_sealing;         /* no helper thread: seal in the caller (tests, small tools) */
-    uint8_t branch_cell_shift;      /* 16; smaller ones make small tests */
-    uint32_t kept_cells;            /* mode digest: how many last branch bodies stay; 8 */
-    uint64_t window_from, window_to; /* mode digest: bodies of cells that meet [from, to) stay; 0, 0 = none */
-    uint32_t sync_seconds;          /* fdatasync this often; 0 = leave it to the kernel */
-    uint64_t nonce;                 /* 0 = random (tests set it) */
+    uint8_t inline_sealing;         /* no helper thread: the caller seals (tests, small tools) */
+    uint8_t branch_cell_shift;      /* 16; tests use smaller ones */
+    uint32_t kept_cells;            /* mode digest: number of last branch bodies that stay; 8 */
+    uint64_t window_from, window_to; /* mode digest: bodies of cells that overlap [from, to) stay; 0, 0 = none */
+    uint32_t sync_seconds;          /* interval of fdatasync; 0 = never */
+    uint64_t nonce;                 /* 0 = random; tests set it */
     uint64_t created_unix_ns;       /* 0 = now */
 } ttlog_options;
 
-/* The open branch slot of one vCPU. Callers use ttlog_branch(); the fields are the writer's. */
+/* The open branch slot of one vCPU. Callers use ttlog_branch(); the fields belong to the writer. */
 typedef struct ttlog_lane {
     struct ttlog_raw_branch *next;
-    struct ttlog_raw_branch *end; /* == next when there is no room (or no branch stream) */
+    struct ttlog_raw_branch *end; /* == next if there is no room, or no branch stream */
     uint64_t *commit;             /* the slot's commit word */
     uint64_t commit_value;
     uint64_t clock;               /* transitions so far: the clock of the next branch, of the next event */
-    uint64_t *live_branches;      /* open header's counters; see ttlog_lane_publish */
+    uint64_t *live_branches;      /* a counter in the open header; see ttlog_lane_publish */
     ttlog_writer *writer;
     uint16_t vcpu;
     uint8_t branches_off;         /* mode events, or the logging has ended */
 } ttlog_lane;
 
-/* One event, access or meta record to be written. The ticket is the writer's. */
+/* One event, access or meta record to write. The writer assigns the ticket. */
 typedef struct ttlog_event {
     uint16_t kind;
     uint16_t validity;
@@ -83,17 +83,17 @@ typedef struct ttlog_event {
     const void *private_payload;
 } ttlog_event;
 
-/* Creates the log and its open file; fails when either exists and is being written. Returns NULL and fills error. */
+/* Creates the log and its open file. Fails if a writer holds the log. On failure returns NULL and fills *error. */
 ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options, ttlog_error *error);
 
-/* Opens a finished log to append meta records (nothing else may be appended). An unclosed log whose writer is dead is
- * first sealed: its open slots become chunks flagged RECOVERED, with a directory and a trailer. */
+/* Opens a finished log to append meta records; no other record can be appended. If the log is unclosed and its writer is
+ * dead, the call first seals it: its open slots become chunks flagged RECOVERED, with a directory and a trailer. */
 ttlog_writer *ttlog_writer_append(const char *path, ttlog_error *error);
 
-/* The lane of a vCPU; NULL when there is no such vCPU. */
+/* The lane of a vCPU, or NULL if there is no such vCPU. */
 ttlog_lane *ttlog_writer_lane(ttlog_writer *writer, uint16_t vcpu);
 
-/* Seals the full slot of this lane and opens the next one. Returns 0 when there is room for a record. */
+/* Seals the lane's full slot and opens the next one. Returns 0 if there is room for a record. */
 int ttlog_lane_roll(ttlog_lane *lane);
 
 /* Writes the branch with clock lane->clock and advances the clock. In mode events it only advances the clock. */
@@ -110,34 +110,34 @@ static inline void ttlog_branch(ttlog_lane *lane, uint64_t from, uint64_t to, ui
     __atomic_store_n(lane->commit, ++lane->commit_value, __ATOMIC_RELEASE);
 }
 
-/* The same for many at once (icount_label as in ttlog_raw_branch). */
+/* Writes many branches (icount_label as in ttlog_raw_branch). */
 void ttlog_branches(ttlog_lane *lane, const struct ttlog_raw_branch *records, size_t count);
 
-/* Writes an event or access record; stream is TTLOG_STREAM_EVENT or TTLOG_STREAM_ACCESS, clocks never fall inside an
- * epoch. Returns 0, or -1 when the record was dropped (counted as lost). */
+/* Writes an event or access record. stream is TTLOG_STREAM_EVENT or TTLOG_STREAM_ACCESS. Clocks must not fall inside an
+ * epoch. Returns 0, or -1 if the record was dropped and counted as lost. */
 int ttlog_write_event(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, const ttlog_event *event);
 
-/* Writes a meta record. Any thread. */
+/* Writes a meta record. Any thread may call it. */
 int ttlog_write_meta(ttlog_writer *writer, const ttlog_event *event);
 int ttlog_write_attribute(ttlog_writer *writer, const char *key, const char *value);
 
-/* A real gap: seals the vCPU's open chunks and begins the next epoch at this clock. */
+/* Marks a gap: seals the vCPU's open chunks and begins the next epoch at this clock. */
 void ttlog_begin_epoch(ttlog_writer *writer, uint16_t vcpu, uint64_t clock);
 
-/* Updates the live counters of the open header (clock, icount); cheap, meant for once a cell or so. The committed
- * counts of the open header are updated by the writer itself: events after each record, branches after each chunk
- * (exact counts are in the commit words). */
+/* Updates the live counters of the open header (clock, icount). It is cheap; once a cell is enough. The writer itself
+ * updates the committed counts of the open header: events after each record, branches after each chunk. Exact counts
+ * are in the commit words. */
 void ttlog_lane_publish(ttlog_lane *lane, uint64_t icount);
 
-/* errno of the error that ended the logging, or 0; what was lost so far. */
+/* errno of the error that ended the logging, or 0; the number of records lost so far. */
 int ttlog_writer_error(const ttlog_writer *writer);
 uint64_t ttlog_writer_lost(const ttlog_writer *writer);
 
-/* How long callers have waited for the helper thread, in nanoseconds, all vCPUs. */
+/* How long callers have waited for the helper thread, in nanoseconds, over all vCPUs. */
 uint64_t ttlog_writer_stall_ns(ttlog_writer *writer);
 
 /* Seals everything, writes directory and trailer, removes the open file, frees the writer. After an error it tries
- * once more with the space that the open file gives back; what cannot be written stays readable in the open file.
+ * again with the open file's reserve of disk space. Records that cannot be written stay readable in the open file.
  * Returns 0 when the log is closed, with error->code 0, or, when the writing had failed meanwhile and records were
  * lost, with that errno and a sentence in error. Returns -1 with error filled when the log could not be closed. */
 int ttlog_writer_close(ttlog_writer *writer, ttlog_error *error);

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# build.sh [OUT] - makes a Linux guest that boots from RAM, out of Debian packages that are downloaded but not
-# installed. OUT is build/ beside this script; README.md says what is in it.
+# build.sh [OUT] - builds a Linux guest that boots from RAM, from Debian packages that are downloaded but not installed.
+# OUT is build/ beside this script by default; README.md lists its contents.
 #
-# Needs no root. Packages are kept in $XDG_CACHE_HOME/tt-analyze (~/.cache/tt-analyze); what is there is not made again.
+# Needs no root. Keeps packages in $XDG_CACHE_HOME/tt-analyze (~/.cache/tt-analyze) and does not repeat finished work.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,12 +22,12 @@ for tool in apt-get dpkg-deb cpio gzip gcc strip; do
     command -v "$tool" >/dev/null || fail "$tool is missing; install it (apt-get install $tool)"
 done
 
-# The package that the cloud kernel's metapackage stands for.
+# The package on which the cloud kernel's metapackage depends.
 kernel_package() {
     apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
 }
 
-# The kernel in the cache, if there is one.
+# The kernel package in the cache, if there is one.
 kept_package() {
     ls "$cache" 2>/dev/null | sed -n 's/^\(linux-image-[0-9].*\)_[^_]*_[^_]*\.deb$/\1/p' | tail -n 1
 }
@@ -47,7 +47,7 @@ fetch_packages() {
     [ -n "$kernel" ] && kernel_file=$(fetch "$kernel") && busybox_file=$(fetch busybox-static)
 }
 
-# The same with package lists of our own: the machine's are missing, or so old that the archive has other packages.
+# The same with separate package lists: the machine's are missing, or too old for the archive.
 fetch_from_archive() {
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
     lists=$(mktemp -d)
@@ -62,7 +62,7 @@ fetch_from_archive() {
 
 fetch_packages "$(kernel_package)" || fetch_packages "$(kept_package)" || fetch_from_archive
 
-# Made before from the same packages and sources?
+# Nothing to do if the packages and sources are the same as before.
 stamp=$(cat "$here/build.sh" "$here/init" "$here/roam.c" | cksum; gcc --version | head -n 1; basename "$kernel_file"; basename "$busybox_file")
 if [ -f "$out/stamp" ] && [ "$(cat "$out/stamp")" = "$stamp" ]; then
     echo "$out"
@@ -92,7 +92,7 @@ done
 cp "$modules/block/virtio_blk.ko" "$tree/modules/"
 cp "$tree/modules/"*.ko "$out/modules/"
 
-# compile OUTPUT [FLAG...]: the program that init runs, with DWARF that does not say where the sources stand.
+# compile OUTPUT [FLAG...]: the program that init runs, with DWARF that does not depend on the folder of the sources.
 compile() {
     output=$1
     shift
@@ -100,7 +100,7 @@ compile() {
         -ffile-prefix-map="$root=." "$@" -o "$output" roam.c) || fail "roam.c cannot be compiled (libc6-dev?)"
 }
 
-# pack PROGRAM: the tree with that program as /bin/roam, as an archive.
+# pack PROGRAM: writes an archive of the tree, with that program as /bin/roam.
 pack() {
     strip -o "$tree/bin/roam" "$1"
     find "$tree" -exec touch -h -d @0 {} +
@@ -113,12 +113,12 @@ compile "$work/roam-data" -DCONSTANT=0x7f4a7c15u
 pack "$work/roam-data" >"$out/initramfs-data.cpio"
 pack "$out/roam" >"$out/initramfs.cpio"
 gzip -n -9 <"$out/initramfs.cpio" >"$out/initramfs.gz"
-# The four bytes of the constant, and nothing else.
+# They differ in the four bytes of the constant only.
 [ "$(cmp -l "$out/initramfs.cpio" "$out/initramfs-data.cpio" | wc -l)" -eq 4 ] ||
     fail "the changed program differs in more than its constant"
 cp "$work/boot/vmlinuz-$version" "$out/vmlinuz"
 
-# The disk: lines of text that the init script acts on, then zeros up to a megabyte.
+# The disk: commands for init, lines of text, then zeros up to a megabyte.
 {
     for number in 12 7 30 4 21 9 16 25; do
         echo "count $number"

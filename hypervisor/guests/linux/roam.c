@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * roam.c - a program that init runs ten times. It is a static PIE: each run stands at other addresses, while the pages
- * of its code stay the same, and QEMU 10 translates them once for all runs. It prints where it stands.
+ * roam.c - a program that init runs ten times. It is a static PIE: each run is at other addresses, while the pages of
+ * its code stay the same, and QEMU 10 translates them once for all runs. It prints its address.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #define CONSTANT 0x9e3779b1u
 #endif
 
-/* What the work begins with. No branch and no address depends on it, and nothing prints it. */
+/* The initial value of the work. No branch and no address depends on it, and nothing prints it. */
 static const volatile uint32_t constant = CONSTANT;
 static volatile uint32_t result;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * accesses.c - another guest: reads from ports, clocks and devices that are disturbed: by a page fault, by an interrupt or
- * a fault right behind them, by a restart. For each it prints where the instruction stands, where the one behind it
- * stands, and what was read:
+ * accesses.c - another guest: reads of ports, clocks and devices that a page fault disturbs, or an interrupt or fault
+ * immediately after them, or a restart. For each it prints the address of the instruction, the address of the next one,
+ * and the value that it read:
  *
  *     ins-fault=ADDRESS
- *     behind=ADDRESS
+ *     next=ADDRESS
  *     value=NUMBER          one or more
  */
 #include "console.h"
@@ -18,16 +18,16 @@
 #define APIC_VERSION 0x30
 #define APIC_COMMAND_HIGH 0x310 /* 32 bits that keep what is written */
 
-/* The instruction under test, between the labels NAME and NAME_behind. */
+/* The instruction under test, between the labels NAME and NAME_next. */
 #define UNDER_TEST(name, instruction) \
-    ".globl " #name ", " #name "_behind\n" #name ": " instruction "\n" #name "_behind:\n"
+    ".globl " #name ", " #name "_next\n" #name ": " instruction "\n" #name "_next:\n"
 
 #define FUNCTION(name) ".globl run_" #name "\n.type run_" #name ", @function\nrun_" #name ":\n"
 
-/* An interrupt is pending: it comes behind the instruction that follows sti. The result is edx:eax or eax. */
-#define WITH_INTERRUPT_BEHIND(name, instruction) FUNCTION(name) "sti\n" UNDER_TEST(name, instruction) "cli\n"
+/* An interrupt is pending: it comes after the instruction that follows sti. The result is edx:eax or eax. */
+#define WITH_INTERRUPT_AFTER(name, instruction) FUNCTION(name) "sti\n" UNDER_TEST(name, instruction) "cli\n"
 
-/* Port 0x40 is the timer's counter: what it reads is never the same for long. */
+/* Port 0x40 is the timer's counter: its value changes all the time. */
 __asm__(".text\n"
         /* void (void *to, uint64_t count), or from */
         FUNCTION(ins_fault) "movw $0x40, %dx\n" UNDER_TEST(ins_fault, "insb") "ret\n"
@@ -43,23 +43,23 @@ __asm__(".text\n"
         FUNCTION(ins_own_block) "movw $0x40, %dx\nleaq 1f + 1(%rip), %rdi\n1: movb $0x5a, %cl\n"
         UNDER_TEST(ins_own_block, "insb") "movzbl 1b + 1(%rip), %eax\nret\n"
         /* uint32_t (void) */
-        WITH_INTERRUPT_BEHIND(in_interrupt, "inb $0x40, %al") "movzbl %al, %eax\nret\n"
-        WITH_INTERRUPT_BEHIND(rdtsc_interrupt, "rdtsc") "shlq $32, %rdx\norq %rdx, %rax\nret\n"
+        WITH_INTERRUPT_AFTER(in_interrupt, "inb $0x40, %al") "movzbl %al, %eax\nret\n"
+        WITH_INTERRUPT_AFTER(rdtsc_interrupt, "rdtsc") "shlq $32, %rdx\norq %rdx, %rax\nret\n"
         /* uint64_t (uint32_t number) */
-        WITH_INTERRUPT_BEHIND(rdmsr_interrupt, "rdmsr") "shlq $32, %rdx\norq %rdx, %rax\nret\n"
+        WITH_INTERRUPT_AFTER(rdmsr_interrupt, "rdmsr") "shlq $32, %rdx\norq %rdx, %rax\nret\n"
         FUNCTION(rdrand32) UNDER_TEST(rdrand32, "rdrand %eax") "ret\n"
         FUNCTION(rdrand16) "xorl %eax, %eax\n" UNDER_TEST(rdrand16, "rdrand %ax") "ret\n"
         FUNCTION(rdrand64) UNDER_TEST(rdrand64, "rdrand %r9") "movq %r9, %rax\nret\n"
         FUNCTION(rdseed64) UNDER_TEST(rdseed64, "rdseed %rdx") "movq %rdx, %rax\nret\n"
         FUNCTION(rdrand_interrupt) "sti\n" UNDER_TEST(rdrand_interrupt, "rdrand %rax") "cli\nret\n"
-        /* Copied to the end of a page: the one behind it is not there yet. */
+        /* Copied to the end of a page; the next page is not mapped yet. */
         ".globl read_at_end_of_page\nread_at_end_of_page: inb $0x40, %al\n"
-        /* The handler for that: gives the page its memory. */
+        /* The handler of that fault maps the page. */
         ".globl fetch_fault\n"
         "fetch_fault: pushq %rax\nmovq fetch_page, %rax\nmovq %rax, demand_page_table + 8 * 301\npopq %rax\n"
         "addq $8, %rsp\niretq\n");
 
-#define DECLARE(name, result, arguments) extern const uint8_t name[], name##_behind[]; result run_##name arguments
+#define DECLARE(name, result, arguments) extern const uint8_t name[], name##_next[]; result run_##name arguments
 
 DECLARE(ins_fault, void, (void *to));
 DECLARE(rep_ins_fault, void, (void *to, uint64_t count));
@@ -88,26 +88,26 @@ static uint8_t *demand_page(unsigned number) {
     return (uint8_t *)(DEMAND_FIRST + number * 4096ull);
 }
 
-static void note_place(const char *name, const uint8_t *place, const uint8_t *behind) {
+static void note_place(const char *name, const uint8_t *place, const uint8_t *next) {
     print_value(name, (uint64_t)place);
-    print_value("behind", (uint64_t)behind);
+    print_value("next", (uint64_t)next);
 }
 
-static void note(const char *name, const uint8_t *place, const uint8_t *behind, uint64_t value) {
-    note_place(name, place, behind);
+static void note(const char *name, const uint8_t *place, const uint8_t *next, uint64_t value) {
+    note_place(name, place, next);
     print_value("value", value);
 }
 
-static void note_bytes(const char *name, const uint8_t *place, const uint8_t *behind, const uint8_t *bytes,
+static void note_bytes(const char *name, const uint8_t *place, const uint8_t *next, const uint8_t *bytes,
                        uint64_t count) {
-    note_place(name, place, behind);
+    note_place(name, place, next);
     for (uint64_t i = 0; i < count; i++) {
         print_value("value", bytes[i]);
     }
 }
 
-#define NOTE(name, value) note(#name, name, name##_behind, value)
-#define NOTE_BYTES(name, bytes, count) note_bytes(#name, name, name##_behind, bytes, count)
+#define NOTE(name, value) note(#name, name, name##_next, value)
+#define NOTE_BYTES(name, bytes, count) note_bytes(#name, name, name##_next, bytes, count)
 
 static void copy(volatile uint8_t *to, const uint8_t *from, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) {
@@ -120,7 +120,7 @@ static void fault_at_operands(void) {
     NOTE_BYTES(ins_fault, demand_page(0), 1);
 
     uint8_t *across = demand_page(2) - 8;
-    *(volatile uint8_t *)across = 0; /* this page is there, the next is not */
+    *(volatile uint8_t *)across = 0; /* this page is mapped, the next is not */
     run_rep_ins_fault(across, 16);
     NOTE_BYTES(rep_ins_fault, across, 16);
 
@@ -147,14 +147,14 @@ static void go_to_devices(void) {
 
 /* Waits until a timer interrupt is pending. Interrupts are off. */
 static void await_interrupt(void) {
-    port_write(0x20, 0x0a); /* what is read there from now on: pending interrupts */
+    port_write(0x20, 0x0a); /* reads of this port now return the pending interrupts */
     while ((port_read(0x20) & 1) == 0) {
         for (volatile int i = 0; i < 500; i++) {
         }
     }
 }
 
-static void interrupt_behind(void) {
+static void interrupt_after(void) {
     await_interrupt();
     NOTE(in_interrupt, run_in_interrupt());
     await_interrupt();
@@ -163,8 +163,8 @@ static void interrupt_behind(void) {
     NOTE(rdmsr_interrupt, run_rdmsr_interrupt(0, 0, 0, 0xc0000082)); /* LSTAR */
 }
 
-/* The instruction behind a read cannot be fetched. */
-static void fault_behind(void) {
+/* The instruction after a read cannot be fetched. */
+static void fault_after(void) {
     struct {
         uint16_t limit;
         uint64_t base;
@@ -217,8 +217,8 @@ void kernel_main(void) {
     for (int i = 0; i < 3; i++) {
         NOTE(ins_own_block, run_ins_own_block());
     }
-    interrupt_behind();
-    fault_behind();
+    interrupt_after();
+    fault_after();
     random_numbers();
     print("accesses: end\n");
     power_off(0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * aliases.c - another guest: one page of code, called at three virtual addresses in turn, among timer interrupts. QEMU
- * 10 translates it once and tells plugins the addresses of the first call for all of them.
+ * 10 translates it once and gives plugins the addresses of the first call for all of them.
  */
 #include "console.h"
 #include "cpu.h"
@@ -10,7 +10,7 @@
 #define TURNS 200
 #define PAGE_PRESENT 3
 
-/* Counts, with a loop, a call, a conditional jump and returns; works wherever it stands. A page of its own. */
+/* Counts, with a loop, a call, a conditional jump and returns; position-independent. A page of its own. */
 __asm__(".text\n"
         ".balign 4096\n"
         ".globl movable_count, movable_step\n"

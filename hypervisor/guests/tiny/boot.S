@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * boot.S - entry by the PVH protocol (32-bit protected mode, paging off), and the way to 64-bit mode.
+ * boot.S - entry by the PVH protocol (32-bit protected mode, paging off), and the switch to 64-bit mode.
  *
  * Source: xen/include/public/arch-x86/hvm/start_info.h; Intel SDM volume 3, 9.8.5 "Initializing IA-32e Mode".
  */
@@ -19,7 +19,7 @@
     .set PAGE_LARGE, 0x80 | PAGE_TABLE
     .set LARGE_SIZE, 0x200000
     .set IDENTITY_LARGE_PAGES, 16               /* 32 MiB, where physical = virtual */
-    .set DEMAND_SLOT, 32                        /* 64 MiB ... 66 MiB: no page there until it is touched */
+    .set DEMAND_SLOT, 32                        /* 64 MiB ... 66 MiB: no page is mapped before it is touched */
 
     .section .text.start, "ax", @progbits
     .code32

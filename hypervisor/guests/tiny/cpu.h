@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * cpu.h - instructions that C has no words for.
+ * cpu.h - instructions without an equivalent in C.
  */
 #ifndef TINY_CPU_H
 #define TINY_CPU_H

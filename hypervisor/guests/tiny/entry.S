@@ -2,13 +2,13 @@
  *
  * entry.S - the ways into the kernel (exceptions, interrupts, int 0x80, syscall) and the way to ring 3 and back.
  *
- * TRUTH: what happens here is written down (truth.c).
+ * TRUTH: these events are recorded (truth.c).
  */
 #include "truth.h"
 
     .text
 
-    /* A stub a vector: it makes every frame look alike, {vector, error code}. */
+    /* One stub for each vector: it gives every frame the same form, {vector, error code}. */
     .macro stub vector, has_error_code
     .globl vector_\vector
     .type vector_\vector, @function
@@ -128,7 +128,7 @@ enter_user:
 leave_user:
 #ifdef TRUTH
     note $TRUTH_ENTER, $leave_user, %rax, %rcx
-    note $TRUTH_EXIT, $enter_user, %rax, %rcx   /* and all that was called since */
+    note $TRUTH_EXIT, $enter_user, %rax, %rcx   /* and all calls since */
 #endif
     movq kernel_stack_pointer, %rsp
     popq %r15

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * halts.c - another guest: it stops for good. When kernel_main returns, boot.S halts with interrupts off.
+ * halts.c - another guest: it stops forever. When kernel_main returns, boot.S halts with interrupts off.
  */
 #include "console.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * main.c - what the guest does: ROUNDS rounds of work among interrupts and faults, then system calls from ring 3.
+ * main.c - the guest's work: ROUNDS rounds among interrupts and faults, then system calls from ring 3.
  *
- * Variants, for runs that part at a known place (all share their code, byte by byte, but PLAIN):
+ * Variants, for runs that diverge at a known place (all except PLAIN have the same code, byte by byte):
  *     EXTRA_TURN    in round EXTRA_TURN_ROUND the loop over `steps` takes one more turn
- *     DATA_CHANGE   a number is different that no branch ever depends on; it is seen in what is printed
+ *     DATA_CHANGE   a number on which no branch depends is different; the output shows it
  *     PLAIN         no repeated string instruction, no fault
  */
 #include "console.h"
@@ -25,14 +25,14 @@
 #define EXTRA_TURN_ROUND 5
 #define STEPS 25
 
-/* Read at run time, so that a variant changes this word and no code. */
+/* Read at run time, so that a variant changes only this word and no code. */
 static const volatile uint32_t extra_turn = EXTRA_TURN;
 static const volatile uint32_t salt = DATA_CHANGE ? 0x5a17 : 0x1234;
 
 static volatile uint32_t sink;
-static volatile uint32_t checksum; /* feeds no branch */
+static volatile uint32_t checksum; /* no branch depends on it */
 
-/* The loop that EXTRA_TURN is about. */
+/* The loop that EXTRA_TURN lengthens. */
 static void step(uint32_t round) {
     uint32_t steps = STEPS;
     if (round == EXTRA_TURN_ROUND) {

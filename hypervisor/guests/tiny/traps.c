@@ -24,7 +24,7 @@ enum {
 #endif
 #define PAGE_USER_WRITE_PRESENT 7
 
-/* What entry.S pushes; the last five are the processor's. */
+/* The frame that entry.S pushes; the processor pushes the last five. */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
     uint64_t vector, error_code;
@@ -66,7 +66,7 @@ static void fatal(const char *what, const struct trap_frame *frame) {
     power_off(frame->vector == VECTOR_PAGE_FAULT ? 7 : 9);
 }
 
-/* Gives the page of `address` its memory. */
+/* Maps the page of `address`. */
 static int map_on_demand(uint64_t address) {
     if (address < DEMAND_FIRST || address >= DEMAND_END || demand_pages_used == DEMAND_PAGES) {
         return 0;
@@ -138,7 +138,7 @@ static void load_task_state(void) {
     __asm__ volatile("ltr %w0" : : "r"(TSS_SELECTOR));
 }
 
-/* Both interrupt controllers: vectors from 32 and 40 on, and only the timer (line 0) and COM1 (line 4) open. */
+/* Both interrupt controllers: vectors from 32 and 40 on; only the timer (line 0) and COM1 (line 4) are enabled. */
 static void program_interrupt_controllers(void) {
     static const uint8_t first[] = {0x11, 32, 4, 1}, second[] = {0x11, 40, 2, 1};
     for (unsigned i = 0; i < sizeof first; i++) {

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* Pages between these addresses come into being when they are first touched. */
+/* Pages between these addresses are mapped when they are first touched. */
 #define DEMAND_FIRST 0x4000000ull
 #define DEMAND_END 0x4200000ull
 #define DEMAND_PAGES 32
@@ -26,7 +26,7 @@ extern volatile struct trap_counts trap_counts;
 /* Installs the handlers, the timer at 1 kHz and the serial line's receive interrupt; interrupts stay off. */
 void traps_start(void);
 
-/* Runs `entry` in ring 3 until it asks to leave (int 0x80 with rax = 1). */
+/* Runs `entry` in ring 3 until it leaves by int 0x80 with rax = 1. */
 void run_in_user_mode(void (*entry)(void));
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * truth.c - the variant tiny-truth writes down its own calls, interrupts and system calls (by the compiler's entry and exit
- * hooks, and in entry.S) and sends them over the serial line behind its last text, as words of 32 bits:
+ * truth.c - the variant tiny-truth records its own calls, interrupts and system calls (with the compiler's entry and exit
+ * hooks, and in entry.S) and sends them over the serial line after its last text, as words of 32 bits:
  *
- *     bits 0-20    address - 0x200000: of the function that was entered or returns, or the ip that was interrupted
+ *     bits 0-20    address - 0x200000: of the function that is entered or returns, or the interrupted ip
  *     bits 21-28   the vector of an interrupt or fault
  *     bits 29-31   what happened: TRUTH_ENTER ...
  *
- * A call tree made from a log of branches must be the same (Tests/EndToEnd).
+ * Tests/EndToEnd compares them with the call tree from a log of branches.
  */
 #include "console.h"
 #include "cpu.h"
@@ -24,7 +24,7 @@ void __cyg_profile_func_exit(void *function, void *call_site) UNSEEN;
 void __real_power_off(uint8_t status);
 void __wrap_power_off(uint8_t status) UNSEEN;
 
-/* One instruction takes the place: an interrupt behind it writes behind it. */
+/* One instruction reserves the place: an interrupt after it writes after it. */
 UNSEEN __attribute__((always_inline)) static inline void note(uint64_t kind, const void *address) {
     uint64_t place = 1;
     __asm__ volatile("xaddq %0, %1" : "+r"(place), "+m"(truth_count));
@@ -51,7 +51,7 @@ UNSEEN static void put(char character) {
     __asm__ volatile("outb %0, %1" : : "a"(character), "Nd"((uint16_t)SERIAL_DATA));
 }
 
-/* The calls of power_off come here (the linker's --wrap). */
+/* Replaces power_off (the linker's --wrap). */
 void __wrap_power_off(uint8_t status) {
     __asm__ volatile("cli");
     for (uint64_t i = 0; i < truth_count && i < RECORDS; i++) {

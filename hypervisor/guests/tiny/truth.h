@@ -7,7 +7,7 @@
 
 #define TRUTH_ENTER 0
 #define TRUTH_EXIT 1
-#define TRUTH_INTERRUPT 2 /* the vector stands in bits 8 and up */
+#define TRUTH_INTERRUPT 2 /* the vector is in bits 8 and up */
 #define TRUTH_INTERRUPT_RETURN 3
 #define TRUTH_SYSCALL 4
 #define TRUTH_SYSCALL_RETURN 5

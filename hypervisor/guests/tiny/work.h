@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * work.h - something to do: recursion, loops with data-dependent branches, calls through pointers.
+ * work.h - work to record: recursion, loops with data-dependent branches, calls through pointers.
  */
 #ifndef TINY_WORK_H
 #define TINY_WORK_H
@@ -10,7 +10,7 @@
 uint32_t fibonacci(uint32_t n);
 uint32_t ackermann(uint32_t m, uint32_t n);
 
-/* Sorts 512 numbers that follow from `seed`; returns the one in the middle. */
+/* Sorts 512 numbers that depend on `seed`; returns the median. */
 uint32_t sort_numbers(uint32_t seed);
 
 /* `turns` calls through a table of functions. */

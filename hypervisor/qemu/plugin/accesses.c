@@ -9,23 +9,23 @@
 #include "api.h"
 #include "recorder.h"
 
-/* Where an instruction reads or changes something outside. */
+/* An instruction that makes an access. */
 struct site {
     uint64_t address;
-    uint64_t port; /* the address word, when the port is in the instruction */
+    uint64_t port; /* the address word, if the port is in the instruction */
     uint32_t info;
     uint16_t kind;
     uint16_t index; /* in its block */
     uint8_t size;   /* bytes of the instruction */
     uint8_t bytes;  /* of the access, 0 unknown */
     uint8_t has_port;
-    uint8_t reg; /* rdrand's target */
-    uint8_t loads_address_space; /* of a context: else the stack */
+    uint8_t reg; /* target of rdrand */
+    uint8_t loads_address_space; /* context: it loads cr3; 0: it loads rsp */
 };
 
 static bool values;
 
-/* The access that has begun and is not settled. Its block's memory may be freed meanwhile. */
+/* The access that has begun and is not settled. A copy, because its block's memory may be freed meanwhile. */
 static struct {
     struct site site;
     uint64_t ip;
@@ -72,7 +72,7 @@ static void write_access(const struct site *site, uint64_t ip, uint64_t icount, 
 static void write_context(uint64_t sp) {
     uint64_t payload[2] = {ttd_api_read_register(TTD_REGISTER_CR3), sp};
     if (begun.site.loads_address_space && cr3_is_known && payload[0] == known_cr3) {
-        return; /* loaded again: what the processor remembers of the page tables is forgotten, nothing else */
+        return; /* the same value: this only flushes the TLB */
     }
     cr3_is_known = true;
     known_cr3 = payload[0];
@@ -80,14 +80,14 @@ static void write_context(uint64_t sp) {
                        TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_VALUE, 0, begun.ip, begun.icount, payload, 2);
 }
 
-/* How the instruction that had begun has ended. */
+/* How the instruction ended. */
 struct end {
     bool completed;
-    bool knows_sp; /* sp, behind it */
+    bool knows_sp; /* `sp` is rsp after it */
     uint64_t sp;
 };
 
-/* Writes the record of the access that had begun. The vCPU is at the begin of an instruction. */
+/* Writes the record of the access. The vCPU is at the begin of an instruction. */
 static void settle(struct end end) {
     ttd_recorder.unsettled = false;
     const struct site *site = &begun.site;
@@ -102,7 +102,7 @@ static void settle(struct end end) {
     case TTLOG_EVENT_PORT_READ:
     case TTLOG_EVENT_PORT_WRITE:
         if (is_string(site)) {
-            /* ins stores twice: nothing, to see whether the page is there, then what it has read. */
+            /* ins stores twice: first to probe the page, then the value. */
             if (begun.touched >= (site->kind == TTLOG_EVENT_PORT_READ ? 2u : 1u)) {
                 read[count++] = begun.touched_value[0];
             }
@@ -147,41 +147,41 @@ static void begin(const struct site *site, const uint64_t *address) {
     ttd_recorder.unsettled = true;
 }
 
-/* Another block is entered than the one behind the instruction: it has faulted, or something was delivered behind it.
- * The frame that was pushed tells, in 64-bit code {ip, cs, flags, sp}, with an error code before it or none; in 32-bit
- * code {ip, cs, flags} of half that size. Where it does not, the instruction counts as not completed. */
-static struct end end_by_frame(uint64_t behind) {
+/* The block that is entered does not follow the instruction: the instruction faulted, or an interrupt was delivered after
+ * it. The pushed frame shows which: in 64-bit code {ip, cs, flags, sp}, with or without an error code before it; in
+ * 32-bit code {ip, cs, flags} of half that size. Without such a frame the instruction counts as not completed. */
+static struct end end_by_frame(uint64_t next) {
     uint64_t frame[5];
     uint32_t half[2];
     if (ttd_api_read_stack(frame, 5)) {
         for (unsigned first = 0; first < 2; first++) {
-            if (frame[first] == behind) {
+            if (frame[first] == next) {
                 return (struct end){.completed = true, .knows_sp = true, .sp = frame[first + 3]};
             }
         }
         memcpy(half, frame, sizeof half);
-        if (behind <= UINT32_MAX && (half[0] == behind || half[1] == behind)) {
+        if (next <= UINT32_MAX && (half[0] == next || half[1] == next)) {
             return (struct end){.completed = true};
         }
     }
     return (struct end){.completed = false};
 }
 
-void ttd_accesses_settle_behind(const struct ttd_block *block) {
+void ttd_accesses_settle_at_block(const struct ttd_block *block) {
     const struct ttd_block *previous = ttd_recorder.previous;
-    uint64_t behind = begun.ip + begun.site.size;
-    bool at_end = behind == previous->fall_through + ttd_recorder.delta;
+    uint64_t next = begun.ip + begun.site.size;
+    bool at_end = next == previous->fall_through + ttd_recorder.delta;
     if (is_string(&begun.site) && begun.site.kind != TTLOG_EVENT_CONTEXT) {
         bool incomplete = begun.site.kind == TTLOG_EVENT_PORT_READ && begun.touched < 2;
         if (incomplete && ttd_recorder_true_address(block) == begun.ip) {
-            ttd_recorder.unsettled = false; /* it was to store into its own block: it begins again (TTD_STEP_RESTARTED) */
+            ttd_recorder.unsettled = false; /* it stores into its own block, so it begins again (TTD_STEP_RESTARTED) */
             return;
         }
-        settle((struct end){.completed = true}); /* its memory access tells */
-    } else if ((at_end && block->address == previous->fall_through) || ttd_recorder_true_address(block) == behind) {
+        settle((struct end){.completed = true}); /* its memory accesses show whether it completed */
+    } else if ((at_end && block->address == previous->fall_through) || ttd_recorder_true_address(block) == next) {
         settle_within();
     } else {
-        settle(end_by_frame(behind));
+        settle(end_by_frame(next));
     }
 }
 
@@ -205,7 +205,7 @@ static uint64_t port_of(const struct site *site) {
     return site->has_port ? site->port : ttd_api_read_register(TTD_REGISTER_RDX) & 0xffff;
 }
 
-/* A write, whose operands are there at its begin. */
+/* A write: its operands are known when it begins. */
 static void on_write(unsigned vcpu, void *userdata) {
     (void)vcpu;
     const struct site *site = userdata;
@@ -220,7 +220,7 @@ static void on_write(unsigned vcpu, void *userdata) {
     write_access(site, site->address + ttd_recorder.delta, ttd_recorder.entered_at + site->index, &address, &value, 1);
 }
 
-/* A read, or an outs: its value comes out of memory. */
+/* A read; or an outs, whose value comes from memory. */
 static void on_read(unsigned vcpu, void *userdata) {
     (void)vcpu;
     const struct site *site = userdata;
@@ -243,7 +243,7 @@ static void on_read(unsigned vcpu, void *userdata) {
     begin(site, &address);
 }
 
-/* A context: nothing is looked at before the next instruction. */
+/* A context: the registers are read at the next instruction. */
 static void on_switch(unsigned vcpu, void *userdata) {
     (void)vcpu;
     begin(userdata, NULL);
@@ -317,9 +317,9 @@ bool ttd_accesses_watch_context(struct qemu_plugin_insn *insn, struct qemu_plugi
     return true;
 }
 
-/* Called after the access. The instruction may stand in a block that QEMU made for it alone, after it had begun in
- * another (no block callback, not counted again): so the counter tells its position, and where blocks are shared its
- * address, not the block. */
+/* Called after the access. The instruction may be in a block that QEMU made for it alone, after it had begun in another
+ * one: that block has no callback, and the instruction is not counted again. So its position, and its address where
+ * blocks are shared, come from the counter and not from the block. */
 static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
     (void)vcpu;
     const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * accesses.h - the records of instructions that read or change something outside of memory and general registers:
- * ports, clocks, cpuid, msr, random numbers, device memory; and context events, where the address space or the stack is
- * switched.
+ * accesses.h - the records of instructions that read or change state outside of memory and general registers: ports,
+ * clocks, cpuid, msr, random numbers, device memory. Also context events: a switch of the address space or the stack.
  *
- * What an instruction writes stands in registers when it begins, what it reads when the next one does. So the record of
- * a read, and a context event, wait until then (`unsettled`); they come before the transition that ends it, if one does:
- * their clock is that of the instruction. A read that did not complete - a fault - has a record without a value.
+ * The value that an instruction writes is in registers when it begins; the value that it reads is in registers when the
+ * next instruction begins. So the record of a read, and a context event, wait until then (`unsettled`). They are written
+ * before the transition that ends the instruction, if there is one: their clock is that of the instruction. A read that
+ * did not complete because of a fault has a record without a value.
  */
 #ifndef TTD_ACCESSES_H
 #define TTD_ACCESSES_H
@@ -17,22 +17,22 @@
 #include "qemu_plugin_api.h"
 #include "transitions.h"
 
-/* Whether values are wanted; they need registers that can be read. Before all others. */
+/* Sets whether accesses carry values, which needs readable registers. Call it before all others. */
 void ttd_accesses_start(bool values);
 
-/* Has the accesses of an instruction, number `index` of its block, recorded. `next` is the one behind it in the block, or
- * NULL. Returns false when there is no memory for it. */
+/* Records the accesses of an instruction, number `index` of its block. `next` is the following instruction of the block,
+ * or NULL. Returns false without memory. */
 bool ttd_accesses_watch(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *next, uint64_t address, uint8_t size,
                         uint16_t index, const struct ttd_instruction *decoded);
 
-/* Likewise the context behind an instruction that loads cr3 or switches the stack. */
+/* Records the context after an instruction that loads cr3 or switches the stack. */
 bool ttd_accesses_watch_context(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *next, uint64_t address,
                                 uint8_t size, uint16_t index, const struct ttd_instruction *decoded);
 
-/* Has the accesses of an instruction to device memory recorded. */
+/* Records an instruction's accesses to device memory. */
 void ttd_accesses_watch_memory(struct qemu_plugin_insn *insn, uint64_t address);
 
-/* An access is unsettled and a block is entered: before the recorder looks at it. */
-void ttd_accesses_settle_behind(const struct ttd_block *block);
+/* Settles the access when a block is entered, before the recorder examines the block. */
+void ttd_accesses_settle_at_block(const struct ttd_block *block);
 
 #endif

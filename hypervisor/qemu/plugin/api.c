@@ -2,9 +2,9 @@
  *
  * api.c - everything that depends on the level of QEMU's plugin interface.
  *
- * QEMU reads qemu_plugin_version before it calls anything here, and refuses a plugin whose version is outside of its
- * range with a message that helps nobody. Constructors run earlier still: the version is chosen there, by what the
- * process offers, so that the plugin is let in everywhere and can refuse by name.
+ * QEMU reads qemu_plugin_version before it calls a function here. It refuses a plugin whose version is outside of its
+ * range, with a message that gives no remedy. Constructors run earlier: one chooses the version by the functions that
+ * the process exports, so that every QEMU loads the plugin and the plugin itself refuses with a useful message.
  */
 #define _GNU_SOURCE
 #include "api.h"

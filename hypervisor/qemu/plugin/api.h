@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * api.h - the face that the rest of the plugin sees of QEMU's plugin interface, the same for every generation.
- * What differs between generations is in api.c and nowhere else.
+ * api.h - QEMU's plugin interface as the rest of the plugin uses it, the same for every generation. Only api.c knows the
+ * differences between generations.
  */
 #ifndef TTD_API_H
 #define TTD_API_H
 
 #include "qemu_plugin_api.h"
 
-/* The plugin API level that this QEMU process offers, told by what it exports, before QEMU says it: 1, 2, 4 or 7. Those
- * that the plugin works with are 1 and 4. */
+/* The plugin API level that this QEMU process offers: 1, 2, 4 or 7, from the functions that it exports, because the
+ * level is needed before QEMU passes it. The plugin supports 1 and 4. */
 int ttd_api_generation(void);
 
 /* Whether registers and memory can be read, and blocks are shared between virtual addresses (CF_PCREL): both came with
- * QEMU 9 and 10. Then the addresses that QEMU tells of a block are those of its first execution. */
+ * QEMU 9 and 10. Then the addresses that QEMU gives for a block are those of its first execution. */
 bool ttd_api_shares_blocks(void);
 
-/* Whether this plugin works in the QEMU that `info` describes. If not, `message` says why, for people. */
+/* Whether this plugin supports the QEMU that `info` describes. If not, `message` has the reason, for people. */
 bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size);
 
-/* The counter of instructions: `own`, or memory of QEMU's. Call it when the vCPU starts, on its thread. */
+/* The counter of instructions: `own`, or QEMU's memory. Call it when the vCPU starts, on its thread. */
 uint64_t *ttd_api_start_counter(uint64_t *own);
 
 /* Adds `count` to the counter each time the instruction begins executing; `own` as above. */
@@ -39,32 +39,33 @@ enum ttd_register {
     TTD_REGISTER_COUNT,
 };
 
-/* Looks the registers up. Call it when the vCPU starts, on its thread. Returns false when one is missing, and names it
- * in *missing. */
+/* Looks up the registers. Call it when the vCPU starts, on its thread. If one is missing, returns false and its name in
+ * *missing. */
 bool ttd_api_find_registers(const char **missing);
 
-/* A register by QEMU's name for it, or NULL; and the first `size` bytes of one (less when it has less). As below. */
+/* The register with this name in QEMU, or NULL; and the first `size` bytes of a register, or all if it has fewer. As
+ * below. */
 struct qemu_plugin_register *ttd_api_find_register(const char *name);
 void ttd_api_read(struct qemu_plugin_register *handle, uint8_t *bytes, size_t size);
 
-/* The first 64 bits of a register of the current vCPU. The callback that calls it has asked for QEMU_PLUGIN_CB_R_REGS.
+/* The first 64 bits of a register of the current vCPU. The calling callback must be registered with QEMU_PLUGIN_CB_R_REGS.
  * rip is exact at a block's start only. */
 uint64_t ttd_api_read_register(enum ttd_register which);
 
 /* Copies at most `size` of the instruction's bytes; returns how many. */
 size_t ttd_api_instruction_bytes(const struct qemu_plugin_insn *insn, uint8_t *bytes, size_t size);
 
-/* Guest memory at a virtual address; false when it cannot be read. As above. */
+/* Reads guest memory at a virtual address; returns false if that fails. As above. */
 bool ttd_api_read_memory(uint64_t address, uint8_t *bytes, size_t size);
 
-/* The words on top of the guest's stack. As above. */
+/* Reads the words on top of the guest's stack. As above. */
 bool ttd_api_read_stack(uint64_t *words, size_t count);
 
-/* In a memory callback: what was read or written, low half first. Returns its size in bytes. */
+/* In a memory callback: the value read or written, low half first. Returns its size in bytes. */
 unsigned ttd_api_memory_value(qemu_plugin_meminfo_t info, uint64_t value[2]);
 
-/* QEMU's own instruction count, if this binary lets itself be asked (a courtesy without promise: the function is no
- * part of the plugin interface). Call it only while no vCPU executes: from a flush callback. */
+/* QEMU's own instruction count, if this binary exports the function, which is no part of the plugin interface. Call it
+ * only while no vCPU executes: from a flush callback. */
 bool ttd_api_engine_icount(uint64_t *icount);
 
 #endif

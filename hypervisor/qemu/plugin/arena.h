@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * arena.h - memory for what describes translation blocks. QEMU tells of the death of blocks only all at once (a flush
- * of its code cache), so they are allocated side by side and freed all at once.
+ * arena.h - memory for the descriptions of translation blocks. QEMU reports the end of all blocks at once (a flush of its
+ * code cache), so the descriptions are allocated side by side and freed together.
  */
 #ifndef TTD_ARENA_H
 #define TTD_ARENA_H

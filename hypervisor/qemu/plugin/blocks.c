@@ -20,8 +20,8 @@ void ttd_blocks_watch_target(struct qemu_plugin_insn *insn) {
     qemu_plugin_register_vcpu_mem_cb(insn, on_target, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
 }
 
-/* Finds out what entering the block means. Returns whether *transition is to be written as a branch; its discontinuity
- * event, if it is one, has been written. */
+/* Decides what the entry of the block means. Returns whether *transition must be written as a branch. Its discontinuity
+ * event, if it has one, is written already. */
 static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t delta, uint64_t done,
                     uint64_t address, struct ttd_transition *transition) {
     if (previous == &ttd_no_block) {

@@ -11,10 +11,10 @@
 #include "recorder.h"
 #include "state.h"
 
-/* Watches a near branch that reads its target from memory: see `promised`. */
+/* Notes the target that a near branch reads from memory, in `promised`. */
 void ttd_blocks_watch_target(struct qemu_plugin_insn *insn);
 
-/* Enters a block whose address neither fall-through nor branch explains at once. */
+/* Enters a block that is neither the fall-through nor an obvious branch target. */
 void ttd_blocks_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
                                const struct ttd_block *block, enum ttd_variant variant);
 
@@ -38,7 +38,7 @@ TTD_INLINE void ttd_blocks_enter(struct ttd_recorder *recorder, const struct ttd
     ttd_blocks_enter_slowly(recorder, previous, done, block, variant);
 }
 
-/* Behind a branch: looks at the registers when that is due. */
+/* After a branch: samples the registers when a sample is due. */
 TTD_INLINE void ttd_blocks_state(struct ttd_recorder *recorder, uint64_t ip, uint64_t icount) {
     if (__builtin_expect(recorder->lane->clock % TTD_STATE_SAMPLE == 0, 0) && recorder->digests) {
         ttd_state_look(ip, icount);
@@ -46,13 +46,13 @@ TTD_INLINE void ttd_blocks_state(struct ttd_recorder *recorder, uint64_t ip, uin
 }
 
 /* A block is entered that QEMU may share between virtual addresses: its description holds the addresses of its first
- * execution. Fall-through and static targets are relative to the block, so they hold wherever it stands. A branch that
- * has read its target from memory was seen to do so: where the description has the same address, the block stands
- * there. Else rip tells, which takes much longer. */
+ * execution. Fall-through and static targets are relative to the block, so they hold at any address. The plugin sees
+ * the target that a branch reads from memory; if the description has the same address, the block is at that address.
+ * Otherwise the plugin reads rip, which takes much longer. */
 TTD_INLINE void ttd_blocks_enter_shared(struct ttd_recorder *recorder, const struct ttd_block *block,
                                           enum ttd_variant variant) {
     if (__builtin_expect(recorder->unsettled, 0)) {
-        ttd_accesses_settle_behind(block);
+        ttd_accesses_settle_at_block(block);
     }
     const struct ttd_block *previous = recorder->previous;
     uint64_t icount = *recorder->counter;

@@ -12,18 +12,18 @@
 
 #define VECTORS 256
 #define FILTER_BITS 4096u
-#define REREAD_AFTER 1000 /* instructions: a guest that jumps where no gate leads is not asked each time */
+#define REREAD_AFTER 1000 /* instructions: limits how often discontinuities to other addresses read the table again */
 
 enum { VECTOR_NMI = 2, VECTOR_PAGE_FAULT = 14, VECTOR_FIRST_INTERRUPT = 32 };
 
 static struct {
-    uint64_t base; /* 0: none known */
+    uint64_t base; /* 0: unknown */
     uint32_t limit;
-    bool stale; /* the table has to be read */
+    bool stale; /* the table must be read */
     uint64_t read_at; /* icount */
     unsigned count;
     uint64_t handlers[VECTORS];
-    uint64_t filter[FILTER_BITS / 64]; /* a bit for each handler's address: most branches go elsewhere */
+    uint64_t filter[FILTER_BITS / 64]; /* a bit for each handler's address, to reject most branches quickly */
 } table;
 
 static unsigned filter_bit(uint64_t address) {

@@ -9,7 +9,7 @@
 #include "api.h"
 #include "recorder.h"
 
-/* An instruction as its own block of one, with what the callback needs. */
+/* An instruction, as the callback needs it. */
 struct checked {
     uint64_t address;
     uint64_t fall_through;
@@ -20,9 +20,9 @@ struct checked {
 
 static struct {
     struct ttd_arena memory;
-    struct checked previous; /* by value: its memory goes away with a flush */
+    struct checked previous; /* a copy, because a flush frees its memory */
     bool has_previous;
-    uint64_t clock;  /* of the log, at the instruction before */
+    uint64_t clock;  /* of the log, at the previous instruction */
     uint64_t icount; /* instructions begun */
     uint64_t transitions;
     uint64_t mismatches;
@@ -119,7 +119,7 @@ static void on_block(unsigned vcpu, void *userdata) {
     uint64_t assumed = block->address + ttd_recorder.delta;
     check.blocks++;
     if (assumed != expected && ++check.wrong_addresses <= 10) {
-        ttd_tell("check: at instruction %llu a block stands at %llx, taken for %llx",
+        ttd_tell("check: at instruction %llu a block is at %llx, assumed at %llx",
                  (unsigned long long)ttd_recorder_icount(), (unsigned long long)expected,
                  (unsigned long long)assumed);
     }

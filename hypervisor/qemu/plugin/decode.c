@@ -2,9 +2,9 @@
  *
  * decode.c - see decode.h. Opcodes: Intel SDM volume 2, appendix A.
  *
- * The exact length is given, and it settles what the mode of the code segment would: 0x40-0x4f followed by more bytes
- * is a REX prefix (alone it is inc/dec of 16- and 32-bit code), and the bytes left after the opcode of a near call or
- * jump are the displacement, 2 or 4 of them.
+ * The caller gives the exact length. It replaces the mode of the code segment: 0x40-0x4f followed by more bytes is a
+ * REX prefix (alone it is inc or dec of 16- and 32-bit code), and the 2 or 4 bytes after the opcode of a near call or
+ * jump are the displacement.
  */
 #include "decode.h"
 
@@ -12,7 +12,7 @@
 
 #include "ttlog.h"
 
-/* An instruction taken apart: prefixes, then the opcode and what follows. */
+/* The parts of an instruction: prefixes, then the opcode and the rest. */
 struct parts {
     const uint8_t *bytes;
     unsigned size;
@@ -26,7 +26,7 @@ static uint8_t byte_at(const struct parts *parts, unsigned index) {
     return index < parts->size ? parts->bytes[index] : 0;
 }
 
-/* Returns 0 when there is nothing but prefixes. */
+/* Returns 0 if there are only prefixes. */
 static int split(const uint8_t *bytes, unsigned size, struct parts *parts) {
     *parts = (struct parts){.bytes = bytes, .size = size};
     for (unsigned i = 0; i < size; i++) {
@@ -114,7 +114,7 @@ static uint8_t rex_of(const struct parts *parts) {
 
 enum { REX_B = 1, REX_R = 4, REX_W = 8, STACK_POINTER = 4, FRAME_POINTER = 5 };
 
-/* Whether rsp gets a value that has nothing to do with the one before: not a push, a frame that is left, a sum. */
+/* Whether rsp gets a value that does not depend on the previous one: not by push, leave or addition. */
 static int switches_stack(const struct parts *parts) {
     uint8_t opcode = parts->bytes[parts->opcode];
     uint8_t modrm = byte_at(parts, parts->opcode + 1);
@@ -297,7 +297,7 @@ static void decode_two_byte(const struct parts *parts, uint64_t address, struct 
     }
 }
 
-/* Register-to-register work that no operand can make fault. Whatever is not in this list counts as able to fault. */
+/* Instructions between registers that fault with no operand. An instruction that is not in this list may fault. */
 static int works_on_registers_only(const struct parts *parts) {
     if (parts->lock) {
         return 0; /* #UD */
@@ -387,7 +387,8 @@ void ttd_decode(const uint8_t *bytes, unsigned size, uint64_t address, struct tt
     if (out->branch_class == TTLOG_BRANCH_NONE && out->access_kind == 0) {
         out->cannot_fault = (uint8_t)works_on_registers_only(&parts);
     }
-    /* Code beyond what real mode reaches is 32- or 64-bit code (API 1 does not tell), where 0x66 makes it 16 bits. */
+    /* API 1 does not show the mode. Code above the real-mode address space is 32- or 64-bit code, where 0x66 selects 16
+     * bits. */
     if ((out->access_kind == TTLOG_EVENT_PORT_READ || out->access_kind == TTLOG_EVENT_PORT_WRITE) &&
         out->access_bytes == 0 && address >= 0x110000) {
         out->access_bytes = parts.operand16 ? 2 : 4;

@@ -85,7 +85,7 @@ static bool parse_window(char *text, uint64_t *from, uint64_t *to) {
     return good;
 }
 
-/* Sets one option. Returns what was expected instead, or NULL when all is well. */
+/* Sets one option. Returns NULL, or what was expected if the value is wrong. */
 static const char *set(struct ttd_options *options, const char *key, char *value) {
     static const char *const modes[] = {"branches", "digest", "events", NULL}; /* enum ttlog_mode */
     static const char *const codecs[] = {"raw", "zstd", NULL};                 /* enum ttlog_codec */

@@ -2,26 +2,26 @@
  *
  * options.h - the arguments of `-plugin libttd.so,KEY=VALUE,...`.
  *
- *     log=PATH                   the log to write (needed)
- *     mode=branches|digest|events   what is kept: everything; digests of the branches; no branches (branches)
+ *     log=PATH                   the log to write (required)
+ *     mode=branches|digest|events   what the log keeps: everything; digests of the branches; no branches (branches)
  *     codec=zstd|raw  level=N    compression of sealed chunks (zstd, 1)
- *     run=recording|replay|plain    what kind of run this is (unknown)
- *     uuid=HEX32                 the recording's; a replay repeats it (unknown)
- *     name=TEXT                  what the header calls the recorder
- *     clock_base=N icount_base=N    counters to begin with: a run that starts from a checkpoint (0)
- *     access=on|off              rdtsc, port, cpuid, msr and rdrand sites in the access stream (on)
- *     mmio=on|off                MMIO in the access stream: half as slow again (off)
- *     values=on|off              the values that accesses (and with mmio=on MMIO) read and write (on, where API 4 shows
+ *     run=recording|replay|plain    the kind of run (unknown)
+ *     uuid=HEX32                 of the recording; a replay repeats it (unknown)
+ *     name=TEXT                  the recorder's name in the header
+ *     clock_base=N icount_base=N    first values of the counters, for a run that starts from a checkpoint (0)
+ *     access=on|off              rdtsc, port, cpuid, msr and rdrand accesses in the access stream (on)
+ *     mmio=on|off                MMIO in the access stream; the run takes half as long again (off)
+ *     values=on|off              the values that accesses, and with mmio=on MMIO, read and write (on if API 4 shows
  *                                registers)
- *     context=on|off             switches of the address space and of the stack as events (on, where API 4 shows registers)
- *     causes=on|off              interrupts and exceptions as events (on, where API 4 shows registers and memory)
- *     state=on|off               register digests at the end of every branch cell (on, where API 4 shows registers)
- *     kept=N                     mode digest: so many last branch bodies stay (8)
+ *     context=on|off             switches of the address space and of the stack as events (on if API 4 shows registers)
+ *     causes=on|off              interrupts and exceptions as events (on if API 4 shows registers and memory)
+ *     state=on|off               register digests at the end of every branch cell (on if API 4 shows registers)
+ *     kept=N                     mode digest: the number of last branch bodies that stay (8)
  *     window=FROM:TO             mode digest: branch bodies between these clocks stay
- *     sync=SECONDS               force the log to the disk this often (0: leave it to the kernel)
- *     oracle=PATH                tests: a page to count committed records in, {u64 branches, u64 events and accesses}
+ *     sync=SECONDS               interval at which the log is forced to the disk (0: never)
+ *     oracle=PATH                tests: a page that counts committed records, {u64 branches, u64 events and accesses}
  *     check=on|off               tests: compute every transition a second time from single instructions, and compare;
- *                                where blocks are shared between addresses (API 4), each block's address with rip too
+ *                                if blocks are shared between addresses (API 4), compare each block's address with rip
  *     correct=on|off             tests: off leaves the addresses of shared blocks as QEMU gives them (on)
  */
 #ifndef TTD_OPTIONS_H
@@ -47,8 +47,8 @@ struct ttd_options {
     ttlog_options writer; /* features, recorder and machine are set by the plugin */
 };
 
-/* Reads the arguments; the strings stay the caller's (QEMU's) and are modified. Returns false, with a sentence in
- * `message`, at the first that is unknown or malformed. */
+/* Reads the arguments. The strings still belong to the caller (QEMU) and are modified meanwhile. At the first unknown or
+ * malformed argument it returns false, with a sentence in `message`. */
 bool ttd_options_parse(int argc, char **argv, struct ttd_options *options, char *message, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * plugin.c - the plugin as QEMU sees it: installation, what is asked of each translated block, the callbacks.
+ * plugin.c - the plugin's interface to QEMU: installation, instrumentation of translated blocks, callbacks.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #include "recorder.h"
 #include "session.h"
 
-/* What is asked of every block; set once at installation. */
+/* The instrumentation of every block; set once, at installation. */
 static struct {
     qemu_plugin_vcpu_udata_cb_t on_block;
     bool access;
@@ -64,14 +64,14 @@ static void describe_end(struct ttd_block *block, uint64_t address, uint64_t siz
     block->label = decoded->branch_class | (decoded->has_static_target ? TTLOG_LABEL_STATIC : 0);
 }
 
-/* QEMU 7.2 drops the last instruction of a block when it turns out to cross a page, but goes on naming it to plugins
- * (with the bytes it had read by then). It is never executed in this block; the `done` rule covers that, provided that
- * what stands before it is counted by itself. */
+/* QEMU 7.2 drops the last instruction of a block if it crosses a page, but still lists it for plugins, with the bytes
+ * that it has read so far. The instruction never executes in this block. The `done` rule handles that if the
+ * instructions before it are counted separately. */
 static bool may_be_dropped(uint64_t address) {
     return (address & 0xfff) > 0x1000 - TTD_INSTRUCTION_MAX;
 }
 
-/* Asks for everything that is wanted of the block. Returns false when there is no memory. */
+/* Requests all callbacks of the block. Returns false without memory. */
 static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
     struct ttd_block *block =
         ttd_arena_allocate(&ttd_recorder.blocks, sizeof *block + count * sizeof block->sites[0]);
@@ -92,7 +92,8 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         block->sites[i] = (struct ttd_site){
             .offset = (uint16_t)(address - block->address), .size = size, .branch_class = decoded.branch_class};
 
-        /* Instructions that cannot fault are counted together with the next that can: between them nothing looks. */
+        /* Instructions that cannot fault are counted together with the next one that can: nothing reads the counter
+         * between them. */
         uncounted++;
         if (!decoded.cannot_fault || i == count - 1 || (i == count - 2 && may_be_dropped(address + size))) {
             ttd_api_count_instructions(insn, &ttd_recorder.icount, uncounted);

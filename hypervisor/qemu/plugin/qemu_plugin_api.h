@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * qemu_plugin_api.h - what this plugin uses of QEMU's TCG plugin interface, declared by ourselves: no Debian package
- * ships qemu-plugin.h. Every function is weak, so that one shared object loads into every QEMU generation and can
- * say by itself which ones it does not know (api.c).
+ * qemu_plugin_api.h - the part of QEMU's TCG plugin interface that this plugin uses. It is declared here, because no
+ * Debian package ships qemu-plugin.h. Every function is weak, so that one shared object loads into every QEMU
+ * generation and can refuse the unknown ones itself (api.c).
  *
- * Source: include/qemu/qemu-plugin.h of QEMU 7.2 (plugin API level 1) and 10.0 (level 4). What a later level has changed
- * says so; levels 6 and 7 (QEMU 11) change the callbacks as well: they lose `id`, and registrations gain `userdata`.
+ * Source: include/qemu/qemu-plugin.h of QEMU 7.2 (plugin API level 1) and 10.0 (level 4). Comments name the changes of
+ * later levels. Levels 6 and 7 (QEMU 11) also change the callbacks: they lose `id`, and registrations gain `userdata`.
  */
 #ifndef TTD_QEMU_PLUGIN_API_H
 #define TTD_QEMU_PLUGIN_API_H
@@ -107,7 +107,7 @@ QEMU_WEAK struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_
 QEMU_WEAK bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address);
 QEMU_WEAK uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *address);
 
-/* Since level 2, QEMU 9.0. The element of a vCPU may be asked for when the vCPU exists. */
+/* Since level 2, QEMU 9.0. The element of a vCPU is available once the vCPU exists. */
 QEMU_WEAK struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size);
 QEMU_WEAK void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score, unsigned int vcpu_index);
 
@@ -133,7 +133,7 @@ QEMU_WEAK GArray *qemu_plugin_get_registers(void);
 QEMU_WEAK int qemu_plugin_read_register(struct qemu_plugin_register *handle, GByteArray *value);
 QEMU_WEAK bool qemu_plugin_read_memory_vaddr(uint64_t address, GByteArray *data, size_t size);
 
-/* Since level 6, QEMU 11. Declared for its presence. */
+/* Since level 6, QEMU 11. Declared only to test whether it exists. */
 QEMU_WEAK void qemu_plugin_register_vcpu_discon_cb(qemu_plugin_id_t);
 
 QEMU_WEAK GByteArray *g_byte_array_new(void);

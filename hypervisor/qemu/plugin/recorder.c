@@ -24,8 +24,8 @@ void ttd_tell(const char *format, ...) {
     fprintf(stderr, "ttd: %s\n", line);
 }
 
-/* 16-bit code stands at cs base + ip; where ip is below 64 KiB the description's address is kept (no program of 32 or
- * 64 bits is there). */
+/* 16-bit code is at cs base + ip. If ip is below 64 KiB, the address in the description is used: no 32-bit or 64-bit
+ * program is there. */
 uint64_t ttd_recorder_true_address(const struct ttd_block *block) {
     uint64_t rip = ttd_api_read_register(TTD_REGISTER_RIP);
     return rip < 0x10000 ? block->address : rip;
@@ -61,13 +61,13 @@ void ttd_recorder_roll(struct ttd_recorder *recorder, uint64_t from, uint64_t to
     ttd_recorder_end(recorder);
 }
 
-/* Says once, when it happens, that the log has ended: a run can go on for hours after it. */
-static void tell_first_error(struct ttd_recorder *recorder) {
-    static bool told;
-    int code = told ? 0 : ttlog_writer_error(recorder->writer);
+/* Reports the first logging error once; the run may continue for hours. */
+static void report_first_error(struct ttd_recorder *recorder) {
+    static bool reported;
+    int code = reported ? 0 : ttlog_writer_error(recorder->writer);
     if (code != 0) {
-        told = true;
-        ttd_tell("%s: %s; nothing more is logged, records are only counted, the guest runs on", recorder->path,
+        reported = true;
+        ttd_tell("%s: %s; the logging has ended, further records are only counted, the guest continues", recorder->path,
                  strerror(code));
     }
 }
@@ -76,7 +76,7 @@ void ttd_recorder_publish(struct ttd_recorder *recorder, uint64_t icount) {
     if (icount - recorder->published_at >= 1000000 && ttd_recorder_begin(recorder)) {
         recorder->published_at = icount;
         ttlog_lane_publish(recorder->lane, icount);
-        tell_first_error(recorder);
+        report_first_error(recorder);
         ttd_recorder_end(recorder);
     }
 }
@@ -89,5 +89,5 @@ void ttd_recorder_abandon_positions(const char *why) {
     ttd_recorder_event(TTLOG_STREAM_EVENT, TTLOG_EVENT_TRACE_GAP, TTLOG_VALID_ICOUNT, TTLOG_GAP_UNKNOWN, 0,
                        ttd_recorder_icount(), NULL, 0);
     __atomic_store_n(&recorder->stopped, 1, __ATOMIC_SEQ_CST);
-    ttd_tell("%s: %s; nothing more is logged, the guest runs on", recorder->path, why);
+    ttd_tell("%s: %s; the logging has ended, the guest continues", recorder->path, why);
 }

@@ -20,22 +20,22 @@
 #define TTD_BLOCK_INSTRUCTIONS_MAX 512 /* QEMU's TCG_MAX_INSNS */
 
 struct ttd_recorder {
-    /* What every block touches. */
+    /* Fields that every block touches. */
     uint64_t icount; /* instructions begun, where QEMU's generated code adds to it (API 1); see ttd_recorder_icount */
     const struct ttd_block *previous;
     uint64_t entered_at; /* icount when `previous` was entered */
     ttlog_lane *lane;
     uint8_t busy;    /* the vCPU's thread is inside the writer */
     uint8_t stopped; /* nothing more is written */
-    bool corrects; /* shared blocks: rip is asked where the addresses in a block's description are in doubt */
-    bool digests; /* state digests are wanted */
-    bool causes;  /* interrupts and exceptions as events are wanted */
-    bool unsettled; /* an access has begun, and its record waits for what comes of it (accesses.h) */
+    bool corrects; /* shared blocks: rip is read where the addresses in a block's description are uncertain */
+    bool digests; /* state digests are recorded */
+    bool causes;  /* interrupts and exceptions are recorded as events */
+    bool unsettled; /* an access has begun, and its record waits for the access's end (accesses.h) */
     uint8_t reserved[2];
-    /* Where blocks are shared between virtual addresses. */
+    /* Used if blocks are shared between virtual addresses. */
     uint64_t *counter; /* instructions begun */
-    uint64_t delta;    /* from the address in the description of `previous` to where it really stood, modulo 2^64 */
-    uint64_t promised; /* where the last branch that reads its target from memory goes */
+    uint64_t delta;    /* from the address in the description of `previous` to its real address, modulo 2^64 */
+    uint64_t promised; /* the target that the last branch through memory has read */
 
     /* The rest. */
     ttlog_writer *writer;
@@ -46,15 +46,14 @@ struct ttd_recorder {
     uint64_t restarts;
     uint64_t discontinuities;
     uint64_t blocks_translated;
-    uint64_t blocks_unseen; /* translated without a description: out of memory */
     uint64_t rewinds;
-    /* Where QEMU's own count stood when ours was `base.icount`; for noticing that the guest was put back. */
+    /* QEMU's own count when the plugin's was `base.icount`. It shows whether the guest was put back. */
     struct {
         uint64_t engine_icount;
         uint64_t icount;
         uint64_t discontinuities;
     } base;
-    /* `previous`, when its memory is freed. */
+    /* A copy of `previous` if its memory is freed. */
     _Alignas(64) uint8_t
         carried[sizeof(struct ttd_block) + TTD_BLOCK_INSTRUCTIONS_MAX * sizeof(struct ttd_site)];
     char path[1024];
@@ -62,7 +61,7 @@ struct ttd_recorder {
 
 extern struct ttd_recorder ttd_recorder;
 
-/* The block before the first: nothing leads from it. */
+/* The block before the first one. Nothing leads from it. */
 extern const struct ttd_block ttd_no_block;
 
 /* Instructions begun so far. */
@@ -87,15 +86,15 @@ void ttd_recorder_publish(struct ttd_recorder *recorder, uint64_t icount);
 /* Prints a message for people on stderr. */
 void ttd_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Which work a block's callback has: constant in each of its variants. */
+/* The work of a block's callback; constant in each of its variants. */
 enum ttd_variant {
     TTD_VARIANT_BRANCHES,
     TTD_VARIANT_CLOCK,  /* mode events: the clock runs, nothing is stored */
     TTD_VARIANT_ORACLE, /* branches, counted in the oracle */
 };
 
-/* The door to the writer. Returns false when it is closed. Only the vCPU's thread comes through; plain stores do, since
- * the thread that closes the door issues a barrier on behalf of this one (membarrier(2)). */
+/* Enters the writer; returns false if the recording has stopped. Only the vCPU's thread calls it. Plain stores are
+ * enough, because the thread that stops the recording issues a barrier on behalf of this one (membarrier(2)). */
 static inline bool ttd_recorder_begin(struct ttd_recorder *recorder) {
     __atomic_store_n(&recorder->busy, 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -110,11 +109,11 @@ static inline void ttd_recorder_end(struct ttd_recorder *recorder) {
     __atomic_store_n(&recorder->busy, 0, __ATOMIC_RELEASE);
 }
 
-/* What runs at every block is inlined into each variant of the callback, and whatever needs a call stands apart, so that
- * the usual case saves no registers. */
+/* Code that runs at every block is inlined into each variant of the callback. Code that needs a call is in a function of
+ * its own, so that the usual case saves no registers. */
 #define TTD_INLINE static inline __attribute__((always_inline))
 
-/* Writes a branch that needs a new slot first. The door is open and stays so. */
+/* Writes a branch that first needs a new slot, and leaves the writer. Call it between begin and end. */
 void ttd_recorder_roll(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount, uint8_t label);
 
 TTD_INLINE void ttd_recorder_branch(struct ttd_recorder *recorder, uint64_t from, uint64_t to, uint64_t icount,

@@ -29,7 +29,7 @@ static void map_oracle(const char *path) {
     int file = open(path, O_RDWR | O_CLOEXEC);
     void *page = file < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (page == MAP_FAILED) {
-        ttd_tell("oracle %s: %s; going on without", path, strerror(errno));
+        ttd_tell("oracle %s: %s; continuing without it", path, strerror(errno));
     } else {
         ttd_recorder.oracle = page;
     }
@@ -80,8 +80,8 @@ void ttd_session_start_vcpu(void) {
     }
 }
 
-/* Closes the door to the writer and waits until nobody is behind it. Returns false when somebody does not come out. */
-static bool close_door(struct ttd_recorder *recorder) {
+/* Stops the recording and waits until the vCPU's thread has left the writer. Returns false if it does not leave. */
+static bool stop_recording(struct ttd_recorder *recorder) {
     __atomic_store_n(&recorder->stopped, 1, __ATOMIC_SEQ_CST);
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) != 0) {
         syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
@@ -100,8 +100,8 @@ void ttd_session_finish(void) {
     if (!recorder->writer) {
         return;
     }
-    if (!close_door(recorder)) {
-        ttd_tell("%s: the guest is still writing to it; the log stays unclosed (it can be read)", recorder->path);
+    if (!stop_recording(recorder)) {
+        ttd_tell("%s: the guest is still writing to the log; it stays unclosed and can be read", recorder->path);
         return;
     }
     attribute_number("recorder.instructions", ttd_recorder_icount());
@@ -124,9 +124,9 @@ void ttd_session_finish(void) {
     recorder->writer = NULL;
 }
 
-/* A snapshot that is loaded puts the guest back to an earlier point behind the plugin's back. QEMU's own instruction
- * count tells, where it can be read: it is the plugin's less the restored faults, and each of those was a transition
- * that no branch explains or, rarer, a faulting indirect branch. A count below that cannot come from going forward. */
+/* Loading a snapshot puts the guest back to an earlier point without notice to the plugin. QEMU's own instruction count
+ * shows it, where it can be read: it is the plugin's count less the restored faults. Each restored fault was a
+ * discontinuity or, rarely, a faulting indirect branch. So a count below that bound means that the guest went back. */
 static bool was_rewound(const struct ttd_recorder *recorder, uint64_t engine_icount) {
     uint64_t most_restored = 2 * (recorder->discontinuities - recorder->base.discontinuities) + 1000;
     uint64_t at_most = recorder->base.engine_icount + (ttd_recorder_icount() - recorder->base.icount);
@@ -145,7 +145,7 @@ static void begin_rewound_epoch(struct ttd_recorder *recorder) {
     recorder->unsettled = false;
     recorder->previous = &ttd_no_block;
     recorder->entered_at = before[1];
-    ttd_state_begin(before[0] + 1); /* its cell has another begin */
+    ttd_state_begin(before[0] + 1); /* not the begin of a cell: this cell gets no digest */
     ttd_tell("%s: the guest was put back to an earlier point; a new epoch begins at branch %llu", recorder->path,
              (unsigned long long)before[0]);
 }

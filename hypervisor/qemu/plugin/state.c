@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * state.c - see state.h. The registers go by QEMU's names for them (gdb-xml/i386-64bit.xml). eflags is left out: its
- * arithmetic flags are computed lazily and are not in what QEMU shows.
+ * state.c - see state.h. Register names are QEMU's (gdb-xml/i386-64bit.xml). eflags is left out, because QEMU computes
+ * its arithmetic flags lazily and does not show them.
  */
 #include "state.h"
 
@@ -29,10 +29,10 @@ static const char *const names[WORDS][REGISTERS_PER_WORD] = {
 
 static struct {
     bool found;
-    struct qemu_plugin_register *handles[WORDS][REGISTERS_PER_WORD]; /* in the order of the names; those that are there */
+    struct qemu_plugin_register *handles[WORDS][REGISTERS_PER_WORD]; /* in the order of the names; missing ones are left out */
     unsigned counts[WORDS];
-    uint64_t samples; /* of the general registers in this cell, chained */
-    bool whole;       /* the cell's begin was seen */
+    uint64_t samples; /* chained hash of the general registers in this cell */
+    bool whole;       /* the cell's begin was recorded */
 } state;
 
 static void find(void) {

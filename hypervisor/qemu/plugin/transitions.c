@@ -49,7 +49,7 @@ enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta,
                               previous->has_target, previous->target + delta, to, icount, transition);
     }
     if (done == 0 || done > previous->count) {
-        /* QEMU did something that these rules do not know. Say so, and claim no instruction. */
+        /* These rules do not cover what QEMU did: the label names no instruction. */
         *transition = (struct ttd_transition){
             .from = previous->address + delta, .to = to, .icount = icount, .label = TTLOG_BRANCH_UNKNOWN};
         return TTD_STEP_TRANSITION;

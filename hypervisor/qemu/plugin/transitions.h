@@ -2,22 +2,21 @@
  *
  * transitions.h - exact detection of control transfers from the execution of translation blocks.
  *
- * QEMU tells when a block is entered, and an inline counter tells how many instructions have begun. That is enough,
- * because a block is left early only by an instruction that does not complete: with `done` = instructions begun since
- * the block was entered,
+ * The inputs are the entry of each block and an inline counter of instructions begun. They are enough, because only an
+ * instruction that does not complete leaves a block early. With `done` = instructions begun since the block was entered:
  *
- *     done == count   the block ran to its end: its last instruction, or something after it, led to the next block;
- *     done <  count   instruction number done - 1 was left by an exception.
+ *     done == count   the block ran to its end: its last instruction, or an event after it, led to the next block;
+ *     done <  count   an exception left instruction number done - 1.
  *
- * Where blocks begin and end differs from run to run (a replay cuts them at its events), so nothing here may depend on
- * it: going on at the address behind the last instruction is never a transition. The rules:
+ * The boundaries of blocks differ from run to run (a replay cuts blocks at its events), so the result must not depend on
+ * them: to continue at the address after the last instruction is never a transition. The rules:
  *
  *     fall-through    not a transition
  *     static target   the branch was taken; 16- and 32-bit code wraps (ttd_target_explains)
  *     rep             an iteration of a repeated string instruction goes to itself: not a transition
  *     restart         an instruction that writes to its own block is begun again by QEMU: not a transition, and the
  *                     count is one too high
- *     anything else   a transition: an indirect branch, or one that no instruction explains
+ *     anything else   a transition: an indirect branch, or a discontinuity, which no instruction explains
  *
  * Pure: no QEMU, no writer.
  */
@@ -33,17 +32,17 @@ struct ttd_site {
     uint8_t branch_class;
 };
 
-/* A translation block: one cache line of what its execution needs, then its instructions. */
+/* A translation block: one cache line with the data that its execution needs, then its instructions. */
 struct ttd_block {
     uint64_t address;      /* of the first instruction */
     uint64_t last;         /* address of the last instruction */
-    uint64_t fall_through; /* address behind it */
-    uint64_t target;       /* its static target; fall_through when it has none */
+    uint64_t fall_through; /* the address after it */
+    uint64_t target;       /* its static target; fall_through if it has none */
     uint64_t count;        /* instructions */
-    uint8_t label;         /* of the last instruction when it goes to `target` */
+    uint8_t label;         /* of the last instruction, if it goes to `target` */
     uint8_t is_indirect;   /* the last instruction explains any target */
     uint8_t has_target;
-    uint8_t reads_target;  /* the last instruction reads where it goes from memory, and is watched */
+    uint8_t reads_target;  /* the last instruction reads its target from memory, and is watched */
     uint8_t reserved[20];
     struct ttd_site sites[]; /* count of them */
 };
@@ -59,16 +58,16 @@ struct ttd_transition {
 enum ttd_step {
     TTD_STEP_SEQUENTIAL, /* no transition */
     TTD_STEP_TRANSITION,
-    TTD_STEP_RESTARTED, /* no transition, and the instruction counter must be taken back by one */
+    TTD_STEP_RESTARTED, /* no transition, and the instruction counter is one too high */
 };
 
-/* What entering a block at `to` means, after `done` instructions of `previous` have begun and `icount` instructions in
- * all. `previous` stood `delta` bytes (modulo 2^64) behind the addresses in its description. Fills *transition when it
- * is one. The caller has looked at the common cases before. */
+/* What the entry of a block at `to` means, after `done` instructions of `previous` and `icount` instructions in all have
+ * begun. `previous` was executed `delta` bytes (modulo 2^64) above the addresses in its description. Fills *transition
+ * if it is one. The caller has handled the common cases. */
 enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, uint64_t to,
                                uint64_t icount, struct ttd_transition *transition);
 
-/* The same for one instruction: it began, and the next to begin is at `to`. The rule that everything rests on. */
+/* The same for one instruction: it began, and the next one to begin is at `to`. The basic rule. */
 enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branch_class, int has_target,
                              uint64_t target, uint64_t to, uint64_t icount, struct ttd_transition *transition);
 
