@@ -13,7 +13,7 @@ import Synchronization
 ///
 /// A file is read once, when it is added, into a sorted table (`SymbolTable`), which a cache can keep between runs;
 /// looking up an address touches no DWARF any more. For few addresses of a large file see
-/// ``Reading/asAsked(smallest:largestPart:)``. Files are asked in the order in which they were added. All calls are safe
+/// ``Reading/onDemand(smallest:largestPart:)``. Files are asked in the order in which they were added. All calls are safe
 /// from any thread.
 public final class Symbolizer: Sendable {
     private struct Module: Sendable {
@@ -90,7 +90,7 @@ public final class Symbolizer: Sendable {
         /// whole table of it is kept; all of it when more than `largestPart` of the entries are asked for, or when one
         /// question after the other asks for more. ``Symbolizer/symbolize(_:)`` asks for one address; names and slides
         /// need no entries; ``Symbolizer/lookup`` and what it is made from know what was asked for before.
-        case asAsked(smallest: Int = Symbolizer.largeDebugInfo, largestPart: Double = 1.0 / 16)
+        case onDemand(smallest: Int = Symbolizer.largeDebugInfo, largestPart: Double = 1.0 / 16)
     }
 
     /// So many bytes of debug entries take a tenth of a second to read.
@@ -206,6 +206,17 @@ public final class Symbolizer: Sendable {
             var copy = state.modules[module]
             copy.move(slide: slide)
             state.modules.append(copy)
+            state.updateLookup()
+        }
+    }
+
+    /// Makes a module answer for no address: it is not known where it was loaded.
+    ///
+    /// - Parameter module: An index into ``modules``; one that is not there changes nothing.
+    public func silence(module: Int) {
+        state.withLock { state in
+            guard state.modules.indices.contains(module) else { return }
+            state.modules[module].info.range = 0..<0
             state.updateLookup()
         }
     }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import BranchAnalysis
 import Formatting
+import Glibc
 import LogFormat
 import MachineCode
 import Symbolize
@@ -78,7 +79,10 @@ public struct SymbolOptions: ParsableArguments {
     ) throws -> Symbolizer? {
         guard !files.isEmpty || hasOthers else { return nil }
         let symbolizer = Symbolizer(cache: noCache ? .off : .standard, reading: reading)
-        var placer = SymbolPlacer(log, kaslr: kaslr, from: from, to: to, symbolizer)
+        let search = SearchLine()
+        var placer = SymbolPlacer(
+            log, into: symbolizer, kaslr: kaslr, from: from, to: to, progress: search.update)
+        defer { report(placer.notices) }
         try add(files, to: &placer)
         try placer.finish()
         return symbolizer
@@ -111,16 +115,59 @@ public struct SymbolOptions: ParsableArguments {
     /// The code of the files, placed as for ``symbolizer(for:from:to:)``. Files without symbols serve as well; of
     /// files without code it is said on stderr, unless none has any: that is an error.
     public func code(for log: LogFile) throws -> CodeMap {
+        let search = SearchLine()
         var placer = SymbolPlacer(
-            log, kaslr: kaslr, Symbolizer(cache: noCache ? .off : .standard), needsNames: false)
+            log, into: Symbolizer(cache: noCache ? .off : .standard), kaslr: kaslr, needsNames: false,
+            progress: search.update)
+        defer { report(placer.notices) }
         try add(files, to: &placer)
         return try placer.code()
     }
 
     private func add(_ files: [String], to placer: inout SymbolPlacer) throws {
-        for file in files { try placer.add(SymbolFile(argument: file)) }
-        if let modules { try placer.addModules(modules) }
-        for program in programs { try placer.addProgram(SymbolFile(argument: program)) }
+        do {
+            for file in files { try placer.addKernel(SymbolFile(argument: file)) }
+            if let modules {
+                let (directory, list) = SymbolOptions.modules(modules)
+                try placer.addModules(directory: directory, list: list)
+            }
+            for program in programs { try placer.addProgram(SymbolFile(argument: program)) }
+        } catch let error as PlacementError {
+            throw RuntimeError("\(error); \(SymbolOptions.text(error.remedy))")
+        }
+    }
+
+    /// `DIR[,LIST]`: the comma belongs to the name of a directory that exists.
+    private static func modules(_ argument: String) -> (directory: String, list: String?) {
+        guard access(argument, F_OK) != 0, let comma = argument.lastIndex(of: ",") else { return (argument, nil) }
+        return (String(argument[..<comma]), String(argument[argument.index(after: comma)...]))
+    }
+
+    private func report(_ found: [PlacementNotice]) {
+        for var finding in found {
+            if let remedy = finding.remedy { finding.notice.text += "; \(SymbolOptions.text(remedy))" }
+            Diagnostics.report(finding.notice)
+        }
+    }
+
+    /// A remedy as this command line has it.
+    private static func text(_ remedy: PlacementRemedy) -> String {
+        switch remedy {
+        case .giveLoadAddress(let path):
+            "give --user \(path)@ADDRESS, the lowest address that it was mapped to (/proc/PID/maps)"
+        case .addAsKernel(let path): "give --symbols \(path)"
+        }
+    }
+}
+
+/// The progress line of a search for programs.
+private final class SearchLine {
+    private var progress: Progress?
+
+    func update(_ search: SymbolPlacer.SearchProgress) {
+        let progress = progress ?? Progress("looking for programs", unit: " branches", total: search.total)
+        self.progress = progress
+        if search.done == search.total { progress.finish() } else { progress.update(search.done) }
     }
 }
 

@@ -7,7 +7,7 @@ import Testing
 @testable import ReplaySession
 
 extension EndToEndTests.QEMU10 {
-    /// A kernel with KASLR, its modules, and a program that stands elsewhere each time, in one recording: names are right
+    /// A kernel with KASLR, its modules, and a program that is loaded elsewhere each time, in one recording: names are right
     /// where the guest itself says that things stood.
     @Suite(.serialized, .timeLimit(.minutes(4)))
     struct AddressSpaces {
@@ -82,7 +82,7 @@ extension EndToEndTests.QEMU10 {
             let first = try firstClock(directory) { works.contains($0) }
             let result = try dump(
                 directory, from: first - 2_000_000, ["--user", LinuxGuest.file("roam")], keeping: "<work>")
-            #expect(result.err.contains("roam: stood at 10 places, one a run: "), "\(result.err)")
+            #expect(result.err.contains("roam: was loaded at 10 addresses, one a run: "), "\(result.err)")
             let called = result.out.split(separator: "\n").compactMap(Row.init).filter { $0.isCall }
             #expect(called.map(\.to) == works)
 

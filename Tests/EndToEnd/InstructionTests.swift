@@ -76,7 +76,7 @@ extension EndToEndTests {
         // Another file altogether.
         let wrong = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest + "+0x10", directory])
         #expect(wrong.status == 1)
-        #expect(wrong.err.contains("does not belong to it, or stands elsewhere"), "\(wrong.err)")
+        #expect(wrong.err.contains("does not belong to it, or was loaded elsewhere"), "\(wrong.err)")
         // No file's code is where the log is.
         let elsewhere = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest + "+0x10000000", directory])
         #expect(elsewhere.status == 0 && elsewhere.out.contains(" 0 of them in the files' code"), "\(elsewhere.out)")

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 
-/// Where the calls of a log went: distinct addresses, which tell where a program stood
+/// The distinct targets of the calls in a log, ascending. They show where a program was loaded
 /// (`Symbolizer.estimateSlide(module:targets:alignment:)`).
 ///
 ///     let targets = CallTargets.sample(log, in: CallTargets.upperHalf)      // some chunks, spread over the log
 ///     let all = CallTargets.all(log, in: CallTargets.lowerHalf)             // every branch
 ///
-/// Calls are told by the classes of branches: a log without them gives none. Ascending, each once.
+/// A log without the classes of branches has none.
 public enum CallTargets {
-    /// Where kernels stand on x86-64.
+    /// The addresses of kernels on x86-64.
     public static let upperHalf = 0xffff_8000_0000_0000...UInt64.max
-    /// Where programs stand on x86-64.
+    /// The addresses of programs on x86-64.
     public static let lowerHalf = 0...0x0000_7fff_ffff_ffff as ClosedRange<UInt64>
 
-    /// More targets than this are not kept.
+    /// The most targets that are kept.
     public static let limit = 1 << 16
 
     /// Targets from a few chunks, evenly spread over the log: more chunks until there are `enough`, 48 at most.
@@ -27,7 +28,7 @@ public enum CallTargets {
 
     /// Targets of all branches with clocks in `from ..< to`, up to ``limit``.
     ///
-    /// - Parameter progress: is told how many branches have been read.
+    /// - Parameter progress: Receives how many branches have been read.
     public static func all(
         _ log: LogFile, in addresses: ClosedRange<UInt64>, from: UInt64 = 0, to: UInt64 = .max,
         progress: (UInt64) -> Void = { _ in }
@@ -51,7 +52,7 @@ public enum CallTargets {
                 try log.decode(chunk, into: &batch)
                 found.addCallTargets(of: batch, batch.range(from: from, to: to), in: addresses)
             } catch {
-                // Who reads the log says what is damaged.
+                // The log's reader reports damage.
             }
             done &+= UInt64(chunk.count)
             progress(done)
@@ -60,18 +61,21 @@ public enum CallTargets {
     }
 }
 
-/// Distinct addresses but 0, in open addressing; up to ``CallTargets/limit``.
-private struct AddressSet: ~Copyable {
-    private static let slotCount = CallTargets.limit * 4
-    private let slots: UnsafeMutablePointer<UInt64>
-    private(set) var count = 0
+/// Distinct addresses other than 0, up to ``CallTargets/limit``.
+private struct AddressSet {
+    private struct Slot: HashSlot {
+        /// 0 in a free slot.
+        var address: UInt64
 
-    init() {
-        slots = .allocate(capacity: AddressSet.slotCount)
-        slots.initialize(repeating: 0, count: AddressSet.slotCount)
+        static let free = Slot(address: 0)
+        var isFree: Bool { address == 0 }
+        func holds(_ key: UInt64) -> Bool { address == key }
+        func hash(_ seeds: HashSeeds) -> UInt64 { seeds.mix(address) }
+        static func hash(_ key: UInt64, _ seeds: HashSeeds) -> UInt64 { seeds.mix(key) }
     }
 
-    deinit { slots.deallocate() }
+    private var table = HashTable<Slot>(limit: CallTargets.limit)
+    var count: Int { table.count }
 
     mutating func addCallTargets(
         of batch: borrowing BranchBatch, _ range: Range<Int>, in addresses: ClosedRange<UInt64>
@@ -86,26 +90,13 @@ private struct AddressSet: ~Copyable {
             let target = targets[index]
             guard target != last, target &- low <= size else { continue }
             last = target
-            insert(target)
-        }
-    }
-
-    private mutating func insert(_ address: UInt64) {
-        var slot = Int(truncatingIfNeeded: (address &* 0x9e37_79b9_7f4a_7c15) >> 46)
-        while slots[slot] != address {
-            if slots[slot] == 0 {
-                guard address != 0, count < CallTargets.limit else { return }
-                slots[slot] = address
-                count &+= 1
-                return
-            }
-            slot = (slot &+ 1) & (AddressSet.slotCount &- 1)
+            if target != 0, table.find(target) == nil { table.insert(Slot(address: target)) }
         }
     }
 
     func sorted() -> [UInt64] {
         var found: [UInt64] = []
-        for slot in 0..<AddressSet.slotCount where slots[slot] != 0 { found.append(slots[slot]) }
+        table.forEach { found.append($0.address) }
         found.sort()
         return found
     }

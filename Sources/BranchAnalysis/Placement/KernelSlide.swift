@@ -2,10 +2,10 @@
 
 /// How much higher than its link addresses a kernel ran (KASLR).
 public enum KernelSlide: Hashable, Sendable {
-    /// Found from the calls in the log.
+    /// Unknown: the calls in the log show it.
     case auto
     /// The kernel ran at its link addresses.
     case off
-    /// Bytes, positive if it ran higher.
+    /// In bytes; positive if the kernel ran higher.
     case slide(Int64)
 }

@@ -5,30 +5,33 @@ import LogFormat
 import Symbolize
 
 extension SymbolPlacer {
-    /// A file of `--user`.
-    package mutating func addProgram(_ file: SymbolFile) throws {
+    /// Adds a user program or a shared library.
+    ///
+    /// If the file is position-independent and has no given place, the log's calls show where it was loaded: each of
+    /// several addresses if it ran more than once. If they do not, a notice reports it, and the file names nothing.
+    ///
+    /// - Throws: `SymbolError` if the file cannot be read, ``PlacementError`` if it cannot be a program of the run.
+    public mutating func addProgram(_ file: SymbolFile) throws {
         guard let module = try read(file) else { return }
         if file.placement == .linked, symbolizer.isPositionIndependent(module: module) {
-            try findProgram(module, file)
+            guard let log else { throw PlacementError(path: file.path, kind: .noLog) }
+            guard findProgram(module, file, log) else { return symbolizer.silence(module: module) }
         }
         for module in symbolizer.modules[module...] where module.range.upperBound > CallTargets.lowerHalf.upperBound {
-            throw SymbolPlaceError(
-                "\(file.path): with its code at \(RowText.hex(module.range.lowerBound)) it is no user program, which "
-                    + "end below \(RowText.hex(CallTargets.lowerHalf.upperBound)); give a kernel to --symbols")
+            throw PlacementError(path: file.path, kind: .aboveUserCode(address: module.range.lowerBound))
         }
     }
 
-    private mutating func findProgram(_ module: Int, _ file: SymbolFile) throws {
-        let advice = "give --user \(file.path)@ADDRESS, the lowest address that it was mapped to (/proc/PID/maps)"
-        guard let log else {
-            throw SymbolPlaceError("\(file.path): is position-independent, and no log tells where it stood; \(advice)")
+    /// Moves a program to where the log's calls show it; `false` if they do not.
+    private mutating func findProgram(_ module: Int, _ file: SymbolFile, _ log: LogFile) -> Bool {
+        let remedy = PlacementRemedy.giveLoadAddress(path: file.path)
+        guard let log = labeledLog else {
+            warn(
+                "\(file.path): is position-independent, and \(log.path) has no classes of branches, which would show "
+                    + "where it was loaded; it names nothing", remedy)
+            return false
         }
-        guard let log = judge else {
-            throw SymbolPlaceError(
-                "\(file.path): is position-independent, and \(log.path) has no classes of branches that tell where it "
-                    + "stood; \(advice)")
-        }
-        // What was asked for first: in it a program may have run once that ran at many places before.
+        // The selected part first: a program that ran at many addresses may have run at one of them there.
         var found: (reliable: [SlideEstimate], best: SlideEstimate?) = ([], nil)
         if range != (0, .max) {
             let targets = programTargetsInRange ?? readProgramTargets(log, range)
@@ -41,27 +44,30 @@ extension SymbolPlacer {
             found = symbolizer.estimateSlides(module: module, targets: targets)
         }
         guard let first = found.reliable.first else {
-            let best = found.best.map { "the best place fits \($0.fitText)" } ?? "no call fits it"
-            throw SymbolPlaceError("\(file.path): \(log.path) does not tell where it stood: \(best); \(advice)")
+            let best = found.best.map { "at the best address \($0.fitText) fit" } ?? "no call fits it"
+            warn("\(file.path): \(log.path) does not show where it was loaded (\(best)); it names nothing", remedy)
+            return false
         }
         symbolizer.move(module: module, slide: first.slide)
         for other in found.reliable.dropFirst() { symbolizer.repeatModule(module, slide: other.slide) }
         confirmed.formUnion(module..<module + found.reliable.count)
-        Diagnostics.note("\(file.path): \(SlideEstimate.programNote(found.reliable))")
+        note("\(file.path): \(SlideEstimate.programNote(found.reliable))")
+        return true
     }
 
     private func readProgramTargets(_ log: LogFile, _ range: (from: UInt64, to: UInt64)) -> [UInt64] {
         let total = log.vcpus.flatMap { log.chunks(.branch, vcpu: $0) }.reduce(0) { $0 &+ UInt64($1.count) }
-        let progress = Progress("looking for programs", unit: " branches", total: total)
-        defer { progress.finish() }
+        defer { progress(SearchProgress(done: total, total: total)) }
         return CallTargets.all(log, in: CallTargets.lowerHalf, from: range.from, to: range.to) {
-            progress.update($0)
+            progress(SearchProgress(done: $0, total: total))
         }
     }
-}
 
-/// Why a file cannot be placed, and what to give.
-public struct SymbolPlaceError: Error, CustomStringConvertible {
-    public var description: String
-    init(_ description: String) { self.description = description }
+    /// How far the search for programs has come.
+    public struct SearchProgress: Sendable, Hashable {
+        /// Branches that have been read; ``total`` when the search ends.
+        public var done: UInt64
+        /// Branches of the log.
+        public var total: UInt64
+    }
 }

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+
+/// Something that placing symbol files brought up, with what the user can do about it.
+public struct PlacementNotice: Sendable, Hashable {
+    /// What was found, assumed or missing.
+    public var notice: Notice
+    /// What would mend it; `nil` if nothing has to be done.
+    public var remedy: PlacementRemedy?
+}
+
+/// What a caller can give so that a file is placed. Executables spell it as their option.
+public enum PlacementRemedy: Sendable, Hashable {
+    /// Give the program's load address: the lowest address that it was mapped to (`/proc/PID/maps`).
+    case giveLoadAddress(path: String)
+    /// Add the file as a kernel (``SymbolPlacer/addKernel(_:)``): it is no user program.
+    case addAsKernel(path: String)
+}
+
+/// A symbol file cannot be used for a run as it was given.
+public struct PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Why the file cannot be used.
+    public enum Kind: Sendable, Hashable {
+        /// The program is position-independent, and there is no log whose calls could show where it was loaded.
+        case noLog
+        /// The program has code above the addresses of user code. `address`: its first one.
+        case aboveUserCode(address: UInt64)
+    }
+
+    /// The file, as it was given.
+    public var path: String
+    /// Why the file cannot be used.
+    public var kind: Kind
+
+    /// What would mend it.
+    public var remedy: PlacementRemedy {
+        switch kind {
+        case .noLog: .giveLoadAddress(path: path)
+        case .aboveUserCode: .addAsKernel(path: path)
+        }
+    }
+
+    public var description: String {
+        switch kind {
+        case .noLog: "\(path): is position-independent, and there is no log to show where it was loaded"
+        case .aboveUserCode(let address):
+            "\(path): is no user program: its code begins at \(RowText.hex(address)), user code ends below "
+                + RowText.hex(CallTargets.lowerHalf.upperBound)
+        }
+    }
+}
