@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "CallTree", dependencies: ["LogFormat"]),
 
         // Two logs to a divergence, a divergence to text.
-        .target(name: "Alignment", dependencies: ["LogFormat", "CallTree"]),
+        .target(name: "Alignment", dependencies: ["Formatting", "LogFormat", "CallTree"]),
         .target(
             name: "Reporting",
             dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "Symbolize"]),
@@ -106,6 +106,7 @@ let package = Package(
         .executableTarget(
             name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
             cSettings: warningsAsErrors),
+        .testTarget(name: "FormattingTests", dependencies: ["Formatting"]),
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CElfutils
+import Formatting
 import Symbolize
 
 /// The code of one ELF file as it stands in the file, mapped. Addresses are the file's own.
@@ -38,13 +39,9 @@ final class CodeImage: Sendable {
 
     /// The code from an address of the file's on; nothing where it has none.
     func bytes(at address: UInt64) -> Bytes {
-        var (low, high) = (0, parts.count)
-        while low < high {
-            let middle = (low &+ high) / 2
-            if parts[middle].range.upperBound <= address { low = middle &+ 1 } else { high = middle }
-        }
-        guard low < parts.count, parts[low].range.contains(address) else { return .empty }
-        return parts[low].bytes.from(address &- parts[low].range.lowerBound)
+        let index = parts.partitioningIndex { $0.range.upperBound > address }
+        guard index < parts.count, parts[index].range.contains(address) else { return .empty }
+        return parts[index].bytes.from(address &- parts[index].range.lowerBound)
     }
 
     /// Executable sections; `nil` when the file has no executable sections at all.

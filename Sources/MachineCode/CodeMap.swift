@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Symbolize
 
 /// The code of several files at the addresses of a run: what stands there as far as the files tell.
@@ -121,12 +122,8 @@ public struct CodeMap: @unchecked Sendable {
 
     /// The place of ``patchSites`` that contains an address.
     public func patchSite(at address: UInt64) -> Range<UInt64>? {
-        var (low, high) = (0, patchSites.count)
-        while low < high {
-            let middle = (low &+ high) / 2
-            if patchSites[middle].upperBound <= address { low = middle &+ 1 } else { high = middle }
-        }
-        return low < patchSites.count && patchSites[low].contains(address) ? patchSites[low] : nil
+        let index = patchSites.partitioningIndex { $0.upperBound > address }
+        return index < patchSites.count && patchSites[index].contains(address) ? patchSites[index] : nil
     }
 
     /// Whether any file has code there.
@@ -167,13 +164,8 @@ public struct CodeMap: @unchecked Sendable {
     @inline(__always)
     func area(at address: UInt64) -> Area? {
         areas.withUnsafeBufferPointer { areas in
-            var low = 0
-            var high = areas.count
-            while low < high {
-                let middle = (low &+ high) / 2
-                if areas[middle].high <= address { low = middle &+ 1 } else { high = middle }
-            }
-            return low < areas.count && areas[low].low <= address ? areas[low] : nil
+            let index = areas.partitioningIndex { $0.high > address }
+            return index < areas.count && areas[index].low <= address ? areas[index] : nil
         }
     }
 

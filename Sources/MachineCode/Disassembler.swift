@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CCapstone
+import LogFormat
 import Symbolize
 
 /// capstone, for x86 in its three modes.
@@ -71,15 +72,15 @@ public final class Disassembler {
         hasText = true
         let opcode = detail.pointee.x86.opcode.0
         let isRelative = detail.pointee.x86.op_count > 0 && detail.pointee.x86.operands.0.type == X86_OP_IMM
-        let flow = Disassembler.flow(
+        let branchClass = Disassembler.branchClass(
             id, isRelative: isRelative, opcode: opcode,
             isRepeated: detail.pointee.x86.prefix.0 == 0xf3
                 || detail.pointee.x86.prefix.0 == 0xf2)
-        let hasTarget = isRelative && (flow == .jcc || flow == .jmp || flow == .call)
+        let hasTarget = isRelative && [.jcc, .jmp, .call].contains(branchClass)
         return Instruction(
             address: address,
             target: hasTarget ? UInt64(bitPattern: detail.pointee.x86.operands.0.imm) : 0,
-            size: UInt8(truncatingIfNeeded: size), flow: flow, hasTarget: hasTarget, mode: mode,
+            size: UInt8(truncatingIfNeeded: size), branchClass: branchClass, hasTarget: hasTarget, mode: mode,
             alwaysFaults: id == X86_INS_UD2 || id == X86_INS_UD2B || id == X86_INS_UD0)
     }
 
@@ -113,9 +114,9 @@ public final class Disassembler {
     }
 
     /// The class of an instruction by capstone's number for it.
-    private static func flow(
+    private static func branchClass(
         _ id: x86_insn, isRelative: Bool, opcode: UInt8, isRepeated: Bool
-    ) -> ControlFlow {
+    ) -> BranchClass {
         switch id {
         case X86_INS_JMP: isRelative ? .jmp : .jmpIndirect
         case X86_INS_CALL: isRelative ? .call : .callIndirect
@@ -135,7 +136,7 @@ public final class Disassembler {
             .jcc
         default:
             // movs, cmps, stos, lods, scas, ins, outs: the only instructions that these opcodes stand for.
-            isRepeated && (0xa4...0xa7 ~= opcode || 0xaa...0xaf ~= opcode || 0x6c...0x6f ~= opcode) ? .rep : .next
+            isRepeated && (0xa4...0xa7 ~= opcode || 0xaa...0xaf ~= opcode || 0x6c...0x6f ~= opcode) ? .rep : .none
         }
     }
 }

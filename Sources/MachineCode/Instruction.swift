@@ -1,32 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Symbolize
-
-/// How an instruction passes control on. The numbers are those of a log's labels (`enum ttlog_branch_class`).
-public enum ControlFlow: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
-    /// To the next instruction; an exception or an interrupt may leave any instruction.
-    case next = 0
-    /// Conditional jump, loop, jrcxz.
-    case jcc
-    case jmp
-    case jmpIndirect
-    case call
-    case callIndirect
-    case ret
-    /// Far jmp, call, ret.
-    case far
-    case iret
-    /// int n, int3, int1, into.
-    case int
-    case syscall
-    case sysret
-    case sysenter
-    case sysexit
-    case hlt
-    /// A string instruction with a repeat prefix: each iteration begins it once more.
-    case rep
-    case rsm
-}
+import LogFormat
 
 /// How code is read: the size of the code segment's default operands and addresses.
 public enum CodeMode: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
@@ -43,7 +17,8 @@ public struct Instruction: Hashable, Sendable, BitwiseCopyable {
     public var target: UInt64
     /// Its bytes, 1 … 15.
     public var size: UInt8
-    public var flow: ControlFlow
+    /// How it passes control on: `none` if to the next instruction, `rep` if each iteration of it begins it once more.
+    public var branchClass: BranchClass
     /// Whether `target` is known.
     public var hasTarget: Bool
     /// How it was read.
@@ -53,15 +28,15 @@ public struct Instruction: Hashable, Sendable, BitwiseCopyable {
 
     /// No instruction: 0 bytes long, which none is.
     public static let none = Instruction(
-        address: 0, target: 0, size: 0, flow: .next, hasTarget: false, mode: .bits64, alwaysFaults: false)
+        address: 0, target: 0, size: 0, branchClass: .none, hasTarget: false, mode: .bits64, alwaysFaults: false)
 
-    /// The address behind it.
+    /// The address after it.
     public var fallThrough: UInt64 { address &+ UInt64(size) }
 
-    /// Whether the next instruction to begin can be the one behind it. A jump or call to there counts; so does an
+    /// Whether the next instruction to begin can be the one after it. A jump or call to there counts; so does an
     /// indirect one, which may go anywhere.
     public var canFallThrough: Bool {
-        switch flow {
+        switch branchClass {
         case .jmp, .call: hasTarget && target == fallThrough
         case .int: false
         default: !alwaysFaults

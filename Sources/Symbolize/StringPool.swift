@@ -1,20 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Glibc
 
 /// Names as offsets into one block of bytes, each distinct name once: small, and fit to be stored as it is. A name has
-/// its length before it, in a byte, and a NUL behind it. Id 0 is the empty name.
+/// its length before it, in a byte, and a NUL after it. Id 0 is the empty name.
 struct StringPool: Sendable {
     typealias ID = UInt32
 
     private(set) var bytes: [UInt8] = [0]
-
-    /// Open addressing; 0 is a free slot (the empty name is never looked up).
-    private var slots = [ID](repeating: 0, count: 1 << 12)
-    private var count = 0
+    private var table = HashTable<Slot>(limit: Int(ID.max))
+    private let seeds = HashSeeds()
     private let limit: Int
 
-    /// - Parameter limit: how many bytes of names there may be; damaged files could ask for any number.
+    /// A name of the pool.
+    private struct Slot: HashSlot {
+        /// 0 in a free slot: the empty name is never looked up.
+        var id: ID
+        var hash: UInt32
+
+        struct Key {
+            var hash: UInt32
+            var name: UnsafeRawBufferPointer
+            /// The bytes of the pool.
+            var names: UnsafeRawPointer
+        }
+
+        static let free = Slot(id: 0, hash: 0)
+        var isFree: Bool { id == 0 }
+
+        func holds(_ key: Key) -> Bool {
+            guard hash == key.hash, let text = key.name.baseAddress else { return false }
+            let own = key.names + Int(id)
+            // A name ends before its first NUL, so that the comparison does not go past the end of the pool.
+            return StringPool.length(key.names, Int(id)) == key.name.count && memcmp(own, text, key.name.count) == 0
+        }
+
+        // The names' hash is keyed by the pool's own seeds.
+        func hash(_: HashSeeds) -> UInt64 { UInt64(hash) }
+        static func hash(_ key: Key, _: HashSeeds) -> UInt64 { UInt64(key.hash) }
+    }
+
+    /// - Parameter limit: The most bytes of names; a damaged file could ask for any number.
     init(limit: Int = Int(ID.max) - 1) {
         self.limit = min(limit, Int(ID.max) - 1)
     }
@@ -30,21 +57,16 @@ struct StringPool: Sendable {
         guard let start = name.baseAddress, name.count > 0, name.count &+ 1 < limit &- bytes.count else {
             return 0
         }
-        if count &* 2 > slots.count { grow() }
-        let mask = slots.count &- 1
-        var slot = Int(truncatingIfNeeded: StringPool.hash(start, name.count)) & mask
-        while true {
-            let id = slots[slot]
-            if id == 0 { break }
-            if matches(id, name) { return id }
-            slot = (slot &+ 1) & mask
+        let hash = StringPool.hash(start, name.count, seeds)
+        let known = bytes.withUnsafeBytes { names in
+            names.baseAddress.flatMap { table.find(Slot.Key(hash: hash, name: name, names: $0))?.pointee.id }
         }
+        if let known { return known }
         bytes.append(UInt8(clamping: name.count))
         let id = ID(truncatingIfNeeded: bytes.count)
         bytes.append(contentsOf: name)
         bytes.append(0)
-        slots[slot] = id
-        count &+= 1
+        table.insert(Slot(id: id, hash: hash))
         return id
     }
 
@@ -62,8 +84,8 @@ struct StringPool: Sendable {
         return map
     }
 
-    /// The length of the name that stands at an offset other than 0. Behind the longest length that a byte can say, the
-    /// name goes on to its NUL.
+    /// The length of the name at an offset other than 0. A name that is longer than its length byte can say ends at
+    /// its NUL.
     @inline(__always)
     static func length(_ names: UnsafeRawPointer, _ offset: Int) -> Int {
         let length = Int((names + offset - 1).load(as: UInt8.self))
@@ -71,40 +93,12 @@ struct StringPool: Sendable {
         return length &+ strlen((names + offset + length).assumingMemoryBound(to: CChar.self))
     }
 
-    private mutating func grow() {
-        var larger = [ID](repeating: 0, count: slots.count &* 2)
-        let mask = larger.count &- 1
-        bytes.withUnsafeBytes { names in
-            guard let start = names.baseAddress else { return }
-            for id in slots where id != 0 {
-                let name = start + Int(id)
-                let length = StringPool.length(start, Int(id))
-                var slot = Int(truncatingIfNeeded: StringPool.hash(name, length)) & mask
-                while larger[slot] != 0 { slot = (slot &+ 1) & mask }
-                larger[slot] = id
-            }
-        }
-        slots = larger
-    }
-
-    /// Whether the name behind `id` is exactly this one.
-    private func matches(_ id: ID, _ name: UnsafeRawBufferPointer) -> Bool {
-        bytes.withUnsafeBytes { names in
-            let start = Int(id)
-            guard start &+ name.count < names.count, let base = names.baseAddress, let text = name.baseAddress else {
-                return false
-            }
-            return names[start &+ name.count] == 0 && memcmp(base + start, text, name.count) == 0
-        }
-    }
-
-    /// Multiply and rotate over words of eight bytes: short names, no adversary (a slow table is the worst outcome).
-    private static func hash(_ start: UnsafeRawPointer, _ count: Int) -> UInt64 {
+    /// Multiplies words of eight bytes into each other.
+    private static func hash(_ start: UnsafeRawPointer, _ count: Int, _ seeds: HashSeeds) -> UInt32 {
         var hash = UInt64(truncatingIfNeeded: count)
         var at = 0
         while at &+ 8 <= count {
-            hash = (hash ^ (start + at).loadUnaligned(as: UInt64.self)) &* 0x9e37_79b9_7f4a_7c15
-            hash ^= hash &>> 29
+            hash = seeds.mix(hash ^ (start + at).loadUnaligned(as: UInt64.self))
             at &+= 8
         }
         var tail: UInt64 = 0
@@ -112,55 +106,7 @@ struct StringPool: Sendable {
             tail = tail &<< 8 | UInt64((start + at).load(as: UInt8.self))
             at &+= 1
         }
-        hash = (hash ^ tail) &* 0x9e37_79b9_7f4a_7c15
-        return hash ^ hash &>> 32
-    }
-}
-
-/// A map from addresses in memory (of strings, of DWARF entries) to 32-bit numbers: open addressing, no deletion.
-struct AddressMap: Sendable {
-    private var keys = [UInt](repeating: 0, count: 1 << 12)
-    private var values = [UInt32](repeating: 0, count: 1 << 12)
-    private var count = 0
-
-    /// The value of a key; inserts what `make` gives when there is none yet.
-    @inline(__always)
-    func find(_ key: UnsafeRawPointer) -> UInt32? {
-        let key = UInt(bitPattern: key)
-        let mask = keys.count &- 1
-        var slot = AddressMap.slot(key) & mask
-        while keys[slot] != 0 {
-            if keys[slot] == key { return values[slot] }
-            slot = (slot &+ 1) & mask
-        }
-        return nil
-    }
-
-    mutating func insert(_ key: UnsafeRawPointer, _ value: UInt32) {
-        if count &* 2 > keys.count { grow() }
-        place(UInt(bitPattern: key), value)
-    }
-
-    private mutating func place(_ key: UInt, _ value: UInt32) {
-        let mask = keys.count &- 1
-        var slot = AddressMap.slot(key) & mask
-        while keys[slot] != 0 && keys[slot] != key { slot = (slot &+ 1) & mask }
-        if keys[slot] == 0 { count &+= 1 }
-        keys[slot] = key
-        values[slot] = value
-    }
-
-    private mutating func grow() {
-        let (oldKeys, oldValues) = (keys, values)
-        keys = [UInt](repeating: 0, count: oldKeys.count &* 2)
-        values = [UInt32](repeating: 0, count: oldKeys.count &* 2)
-        count = 0
-        for index in oldKeys.indices where oldKeys[index] != 0 { place(oldKeys[index], oldValues[index]) }
-    }
-
-    @inline(__always)
-    private static func slot(_ key: UInt) -> Int {
-        let hash = UInt64(key) &* 0x9e37_79b9_7f4a_7c15
-        return Int(truncatingIfNeeded: hash &>> 20)
+        hash = seeds.mix(hash ^ tail)
+        return UInt32(truncatingIfNeeded: hash ^ hash &>> 32)
     }
 }

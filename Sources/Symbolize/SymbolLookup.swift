@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Glibc
 
 /// What an address is, as numbers: the answer of ``SymbolLookup/find(_:)``. Its texts are made on demand.
@@ -143,14 +144,9 @@ public struct SymbolLookup: @unchecked Sendable {
     }
 
     private func searchPiece(_ address: UInt64) -> Piece? {
-        var low = 0
-        var high = pieces.count
-        while low < high {
-            let middle = (low &+ high) / 2
-            if pieces[middle].low <= address { low = middle &+ 1 } else { high = middle }
-        }
-        guard low > 0, address < pieces[low - 1].high else { return nil }
-        return pieces[low - 1]
+        let next = pieces.partitioningIndex { $0.low > address }
+        guard next > 0, address < pieces[next - 1].high else { return nil }
+        return pieces[next - 1]
     }
 
     // MARK: - What a hit means

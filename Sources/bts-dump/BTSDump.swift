@@ -81,7 +81,7 @@ struct BTSDump: ParsableCommand {
         // Rows name one address after the other, and may be few; calls have the names of symbols.
         let namesMany = instructions || counts.isChosen
         let symbolizer = try symbols.symbolizer(
-            for: walk.log, from: range.bounds.from, to: range.bounds.to, reading: namesMany ? .whole : .asAsked())
+            for: walk.log, from: range.bounds.from, to: range.bounds.to, reading: namesMany ? .whole : .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
         if let symbolizer { try walk.use(symbolizer) }
         try checkView(walk.views)

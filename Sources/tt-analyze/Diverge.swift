@@ -118,8 +118,8 @@ struct Diverge: ParsableCommand {
 
     /// Reads symbol files. A file that only a manifest names is optional: it may lack symbols or be no ELF file.
     private func symbolizer(_ files: [String], _ log: LogFile, isGiven: Bool) throws -> Symbolizer? {
-        if isGiven { return try symbols.symbolizer(files, for: log, reading: .asAsked()) }
-        return try? symbols.symbolizer(files, for: log, reading: .asAsked())
+        if isGiven { return try symbols.symbolizer(files, for: log, reading: .onDemand()) }
+        return try? symbols.symbolizer(files, for: log, reading: .onDemand())
     }
 
     /// The kernel that the manifest beside a log names.

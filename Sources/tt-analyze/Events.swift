@@ -68,7 +68,7 @@ struct Events: ParsableCommand {
         let wanted = Set(kinds)
         let chosen = chosenStreams
         let (from, to) = range.bounds
-        let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, reading: .asAsked())
+        let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, reading: .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
         var rows = EventRows(log, format: format, symbolizer: symbolizer)
         rows.begin(log: log)

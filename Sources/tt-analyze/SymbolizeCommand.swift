@@ -8,7 +8,7 @@ import Symbolize
 import ToolSupport
 
 /// `tt-analyze symbolize`: what addresses are, printed as addr2line does.
-struct Symbolize: ParsableCommand {
+struct SymbolizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "symbolize",
         abstract: "Say what addresses are: function, file, line, inline chain.",
@@ -47,7 +47,7 @@ struct Symbolize: ParsableCommand {
     var places: [String] = []
 
     func run() throws {
-        guard let symbolizer = try symbols.symbolizer(for: nil, reading: .asAsked()) else {
+        guard let symbolizer = try symbols.symbolizer(for: nil, reading: .onDemand()) else {
             throw ValidationError("Missing expected argument '--symbols <file>'")
         }
         if places.isEmpty {

@@ -95,16 +95,11 @@ extension InstructionCheck.Contradiction: CustomStringConvertible {
         case .count:
             return place + "\(stretch.count) instructions\(began)"
         case .label:
-            return place + "the file has \(stretch.last.flow.label) there"
+            return place + "the file has \(stretch.last.branchClass.name) there"
         case .target:
             return place + "the file's instruction goes to \(RowText.hex(stretch.last.target))"
         }
     }
-}
-
-extension ControlFlow {
-    /// The name of the class as labels have it.
-    var label: String { BranchClass(rawValue: rawValue)?.name ?? "unknown" }
 }
 
 /// What `tt-analyze verify --symbols --format json` adds.

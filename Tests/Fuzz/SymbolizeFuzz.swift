@@ -63,7 +63,7 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer, placement: SymbolFile.P
     _ = symbolizer.resolve(name: "main+4")
 
     // The same file, read on demand.
-    let asked = Symbolizer(reading: .asAsked(smallest: 0, largestPart: 1))
+    let asked = Symbolizer(reading: .onDemand(smallest: 0, largestPart: 1))
     guard (try? asked.add(SymbolFile(path: path, placement: placement), machine: nil)) != nil else { return }
     for step in 0..<UInt64(8) {
         let address = info.range.lowerBound &+ size / 8 &* step

@@ -92,7 +92,7 @@ import Testing
         try whole.add(program)
         let list = makeList(whole, lines: 50_000)
         for part in [0.1, 1] {
-            let symbolizer = Symbolizer(reading: .asAsked(smallest: 0, largestPart: part))
+            let symbolizer = Symbolizer(reading: .onDemand(smallest: 0, largestPart: part))
             try symbolizer.add(program)
             #expect(try answer(list.text, symbolizer).written.text == list.answers)
         }

@@ -97,7 +97,7 @@ import Testing
             let path = try scratch.write(
                 Self.mutate(originals[round % originals.count], using: &generator), to: "mutated")
             // Every other one is read as it is asked.
-            let reading = Symbolizer.Reading.asAsked(smallest: 0, largestPart: Double(round % 4) / 3)
+            let reading = Symbolizer.Reading.onDemand(smallest: 0, largestPart: Double(round % 4) / 3)
             let symbolizer = Symbolizer(reading: round % 2 == 0 ? .whole : reading)
             do throws(SymbolError) {
                 try symbolizer.add(path)

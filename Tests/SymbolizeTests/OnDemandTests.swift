@@ -16,7 +16,7 @@ import Testing
     }
 
     /// Everything as it is asked, however small the file and however much is asked.
-    private static let always = Symbolizer.Reading.asAsked(smallest: 0, largestPart: 1)
+    private static let always = Symbolizer.Reading.onDemand(smallest: 0, largestPart: 1)
 
     /// A program of many units: each has functions that others inline, cold parts, padding between.
     private func build(_ options: [String] = [], name: String = "many") throws -> String {
@@ -157,7 +157,7 @@ import Testing
     /// What was read is kept and grows, until all is read.
     @Test func partsAreKept() throws {
         let program = try build()
-        let reading = Symbolizer.Reading.asAsked(smallest: 0, largestPart: 0.2)
+        let reading = Symbolizer.Reading.onDemand(smallest: 0, largestPart: 0.2)
         let whole = Symbolizer()
         try whole.add(program)
         func ask(_ names: [String]) throws {

@@ -226,9 +226,9 @@ private struct HandCount {
         }
         while let branch = branches.next() {
             if let before = previous, let first = places[before.to], let last = places[branch.from] {
-                var isAgain = false
-                if before.label.branchClass == .iret { isAgain = left.popLast() == .some(.some(before.to)) }
-                run(isAgain ? first + 1 : first, last)
+                var isRestart = false
+                if before.label.branchClass == .iret { isRestart = left.popLast() == .some(.some(before.to)) }
+                run(isRestart ? first + 1 : first, last)
             }
             if branch.label.isDiscontinuity { left.append(branch.from) }
             if branch.label.branchClass == .int { left.append(nil) }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 
 /// A stretch of one vCPU's branches without a hole: chunks of one epoch with consecutive clocks.
@@ -13,12 +14,7 @@ struct BranchSegment: Sendable {
 
     /// The index of the chunk that contains a clock of the segment.
     func chunkIndex(at clock: UInt64) -> Int {
-        var (low, high) = (chunks.startIndex, chunks.endIndex - 1)
-        while low < high {
-            let middle = low + (high - low) / 2
-            if chunks[middle].clockLast < clock { low = middle + 1 } else { high = middle }
-        }
-        return low
+        chunks.dropLast().partitioningIndex { $0.clockLast >= clock }
     }
 
     /// The segments of a vCPU's branch stream, in the log's order. Chunks with inconsistent headers belong to no

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 
 /// What of an event stream takes part in a comparison.
@@ -19,12 +20,8 @@ struct EventRange: Sendable {
     func includes(clock: UInt64, own: UInt64, icount: UInt64?) -> Bool {
         guard clock >= start, end.includes(clock: own, icount: icount) else { return false }
         guard let covered else { return true }
-        var (low, high) = (0, covered.count)
-        while low < high {
-            let middle = low + (high - low) / 2
-            if covered[middle].upperBound <= clock { low = middle + 1 } else { high = middle }
-        }
-        return low < covered.count && covered[low].contains(clock)
+        let index = covered.partitioningIndex { $0.upperBound > clock }
+        return index < covered.count && covered[index].contains(clock)
     }
 }
 

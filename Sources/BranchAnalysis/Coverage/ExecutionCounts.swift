@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 /// How often the instruction at each address was run: constant between a few addresses.
 struct ExecutionCounts {
     /// Ascending; from each on the count with the same index holds.
@@ -31,12 +33,8 @@ struct ExecutionCounts {
 
     /// How often the instruction at an address was run.
     func count(at address: UInt64) -> UInt64 {
-        var (low, high) = (0, starts.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if starts[middle] <= address { low = middle + 1 } else { high = middle }
-        }
-        return low > 0 ? counts[low - 1] : 0
+        let next = starts.partitioningIndex { $0 > address }
+        return next > 0 ? counts[next - 1] : 0
     }
 
     /// How often the instruction that was run most often was, of those at `low ..< high`. For ranges in ascending order.

@@ -64,11 +64,11 @@ public struct StretchCounts: ~Copyable {
         }
         var begin = previous.to
         while next < range.upperBound {
-            var isAgain = false
+            var isRestart = false
             if resumptions.isReturning || StretchCounts.isNoted(label[next]) {
-                isAgain = resume(begin: begin, from[next], label[next])
+                isRestart = resume(begin: begin, from[next], label[next])
             }
-            if counts { pairs.add(begin, from[next], tag: isAgain ? StretchCounts.againTag : 0) }
+            if counts { pairs.add(begin, from[next], tag: isRestart ? StretchCounts.againTag : 0) }
             begin = to[next]
             next &+= 1
         }
@@ -87,12 +87,12 @@ public struct StretchCounts: ~Copyable {
     @discardableResult
     private mutating func resume(begin: UInt64?, _ from: UInt64, _ label: UInt8) -> Bool {
         let label = BranchLabel(rawValue: label)
-        let isAgain = resumptions.begins(at: begin)
+        let isRestart = resumptions.begins(at: begin)
         if label.isDiscontinuity {
             resumptions.left(from)
         } else if Resumptions.isReturn(label) {
             resumptions.returned()
         }
-        return isAgain
+        return isRestart
     }
 }

@@ -19,7 +19,7 @@ public final class BranchLabeler {
     private struct Entry: BitwiseCopyable {
         var address: UInt64
         var target: UInt64
-        var branchClass: UInt8
+        var branchClass: BranchClass
         var hasTarget: Bool
         var isKnown: Bool
         /// A kernel changes it.
@@ -43,7 +43,8 @@ public final class BranchLabeler {
         self.disassembler = disassembler
         entries = .allocate(capacity: BranchLabeler.count)
         entries.initialize(
-            repeating: Entry(address: 0, target: 0, branchClass: 0, hasTarget: false, isKnown: false, isPatched: false),
+            repeating: Entry(
+                address: 0, target: 0, branchClass: .unknown, hasTarget: false, isKnown: false, isPatched: false),
             count: BranchLabeler.count)
     }
 
@@ -57,13 +58,13 @@ public final class BranchLabeler {
         let entry = entries[place]
         let isStatic = entry.hasTarget && entry.target == to
         if entry.isPatched, !isStatic { return patched(entry, to) }
-        return BranchLabel(BranchClass(rawValue: entry.branchClass) ?? .unknown, hasStaticTarget: isStatic)
+        return BranchLabel(entry.branchClass, hasStaticTarget: isStatic)
     }
 
     /// What stands at a place that a kernel changed, and that has no branch to where this one went in the file.
     @inline(never)
     private func patched(_ entry: Entry, _ to: UInt64) -> BranchLabel {
-        switch BranchClass(rawValue: entry.branchClass) {
+        switch entry.branchClass {
         case .jmp: BranchLabel(returnThunks.contains(entry.target) ? .ret : .unknown)
         case .call, .callIndirect: BranchLabel(.call, hasStaticTarget: true)
         default:
@@ -75,12 +76,12 @@ public final class BranchLabeler {
     @inline(never)
     private func decode(_ address: UInt64) -> Entry {
         var entry = Entry(
-            address: address, target: 0, branchClass: BranchClass.unknown.rawValue, hasTarget: false, isKnown: true,
+            address: address, target: 0, branchClass: .unknown, hasTarget: false, isKnown: true,
             isPatched: code.patchSite(at: address) != nil)
         guard let mode = code.mode(at: address) else { return entry }
         let found = code.withBytes(at: address) { disassembler.decode($0, at: address, mode: mode) }
         guard let instruction = found ?? nil else { return entry }
-        entry.branchClass = instruction.flow.rawValue
+        entry.branchClass = instruction.branchClass
         entry.hasTarget = instruction.hasTarget
         entry.target = instruction.target
         return entry

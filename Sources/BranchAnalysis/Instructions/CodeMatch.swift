@@ -157,9 +157,9 @@ private struct CodeSample: ~Copyable {
         let disassembler = disassembler
         let found = code.withBytes(at: place.address) { disassembler.decode($0, at: place.address, mode: mode) }
         guard let instruction = found ?? nil else { return false }
-        guard hasLabels else { return instruction.flow != .next }
+        guard hasLabels else { return instruction.branchClass != .none }
         let label = BranchLabel(rawValue: place.label)
-        return instruction.flow.rawValue == label.branchClass.rawValue
+        return instruction.branchClass == label.branchClass
             && (!label.hasStaticTarget || (instruction.hasTarget && instruction.target == to))
     }
 }

@@ -38,7 +38,7 @@ struct InstructionCheckPass: ~Copyable {
                 continue
             }
             if stretch.mode == .bits64 { modes.bits64 &+= 1 } else { modes.others[stretch.mode, default: 0] &+= 1 }
-            if step.isAgain { result.restarted &+= 1 }
+            if step.isRestart { result.restarted &+= 1 }
             if stretch.outcome == .complete, step.begun == UInt64(stretch.count), !label.isDiscontinuity,
                 !hasLabels || InstructionCheckPass.labelFits(step.branch, stretch)
             {
@@ -58,7 +58,7 @@ struct InstructionCheckPass: ~Copyable {
     /// Whether the label is that of the instruction that the stretch ends with.
     @inline(__always)
     private static func labelFits(_ branch: Branch, _ stretch: Stretch) -> Bool {
-        branch.label.classNumber == stretch.last.flow.rawValue
+        branch.label.branchClass == stretch.last.branchClass
             && (!branch.label.hasStaticTarget || explains(stretch.last.target, branch.to))
     }
 
@@ -80,7 +80,7 @@ struct InstructionCheckPass: ~Copyable {
         guard stretch.isComplete else { return contradict(step, stretch, .decoding(stretch.outcome)) }
         let isUnseen = hasLabels && label.branchClass == .unknown
         if hasLabels, !isUnseen {
-            guard label.classNumber == stretch.last.flow.rawValue else {
+            guard label.branchClass == stretch.last.branchClass else {
                 return contradict(step, stretch, .label)
             }
             guard InstructionCheckPass.labelFits(branch, stretch) else { return contradict(step, stretch, .target) }

@@ -30,7 +30,7 @@ public struct InstructionWalk: ~Copyable {
         public var begun: UInt64?
         /// The stretch begins with an instruction that an interrupt, an exception or a fault had left, and that is gone back
         /// to: it begins once more.
-        public var isAgain: Bool
+        public var isRestart: Bool
         /// Branches that are missing before this one: left out by the recorder, damaged, or in a gap of the recording
         /// where nobody counts them (then 0 with `isGap`).
         public var missing: UInt64
@@ -75,7 +75,8 @@ public struct InstructionWalk: ~Copyable {
     @inline(__always)
     public mutating func step(_ batch: borrowing BranchBatch, _ index: Int) -> Step {
         let branch = batch[index]
-        var step = Step(branch: branch, stretch: nil, icount: nil, begun: nil, isAgain: false, missing: 0, isGap: false)
+        var step = Step(
+            branch: branch, stretch: nil, icount: nil, begun: nil, isRestart: false, missing: 0, isGap: false)
         if hasPrevious, previous.clock &+ 1 == branch.clock, epoch == batch.epoch {
             if hasIcount {
                 step.icount = previous.icount
@@ -119,7 +120,7 @@ public struct InstructionWalk: ~Copyable {
     /// Keeps the account of instructions that begin once more.
     @inline(never)
     private mutating func resume(_ step: inout Step) {
-        step.isAgain = resumptions.begins(at: step.stretch?.begin)
+        step.isRestart = resumptions.begins(at: step.stretch?.begin)
         if step.branch.label.isDiscontinuity {
             resumptions.left(step.branch.from)
         } else if Resumptions.isReturn(step.branch.label) {

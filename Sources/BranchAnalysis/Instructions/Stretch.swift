@@ -14,7 +14,7 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
     public var mode: CodeMode
     /// How it is read behind the first far jump, call or return in the stretch, which may change the mode and still go
     /// on right behind itself; else as `mode`.
-    public var modeBehindFar: CodeMode
+    public var modeAfterFar: CodeMode
     /// Whether there is such a jump before `end`.
     public var passesFar = false
     public var outcome: Outcome
@@ -68,13 +68,13 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// How the code is read at `end`.
-    var modeAtEnd: CodeMode { passesFar ? modeBehindFar : mode }
+    var modeAtEnd: CodeMode { passesFar ? modeAfterFar : mode }
 
-    init(begin: UInt64, end: UInt64, mode: CodeMode, behindFar: CodeMode, outcome: Outcome) {
+    init(begin: UInt64, end: UInt64, mode: CodeMode, afterFar: CodeMode, outcome: Outcome) {
         self.begin = begin
         self.end = end
         self.mode = mode
-        modeBehindFar = behindFar
+        modeAfterFar = afterFar
         self.outcome = outcome
         count = 0
         repeatCount = 0

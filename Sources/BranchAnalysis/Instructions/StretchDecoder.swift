@@ -35,9 +35,9 @@ public struct StretchDecoder: ~Copyable {
         self.disassembler = disassembler
         isModeKnown = mode != nil
         self.mode = mode ?? code.ranges.first.flatMap { code.mode(at: $0.lowerBound) } ?? .bits64
-        stretches = StretchTable()
-        patchedStretches = StretchTable(limit: 1 << 17)
-        instructions = InstructionTable()
+        stretches = StretchTable(limit: 1 << 19)
+        patchedStretches = StretchTable(limit: 1 << 16)
+        instructions = InstructionTable(limit: 1 << 19)
     }
 
     /// Says how the next stretch is read, where that is known from elsewhere; `nil` when nothing is known any more.
@@ -56,7 +56,7 @@ public struct StretchDecoder: ~Copyable {
     @inline(__always)
     public mutating func decode(begin: UInt64, end: UInt64, begun: UInt64?, keepsMode: Bool = false) -> Stretch {
         let mode = begin > UInt64(UInt32.max) ? .bits64 : self.mode
-        if let known = stretches.find(begin, end, mode, mode), known.fits(begun: begun) { return known }
+        if let known = find(begin, end, mode, mode), known.fits(begun: begun) { return known }
         return decodeSlowly(begin, end, begun, mode, keepsMode)
     }
 
@@ -65,13 +65,13 @@ public struct StretchDecoder: ~Copyable {
         _ begin: UInt64, _ end: UInt64, _ begun: UInt64?, _ mode: CodeMode, _ keepsMode: Bool
     ) -> Stretch {
         guard code.contains(begin) else {
-            return Stretch(begin: begin, end: end, mode: mode, behindFar: mode, outcome: .outside)
+            return Stretch(begin: begin, end: end, mode: mode, afterFar: mode, outcome: .outside)
         }
         let first = decode(begin, end, mode, mode)
         if first.fits(begun: begun) || begin > UInt64(UInt32.max) { return first }
         for candidate in keepsMode && isModeKnown ? [mode] : StretchDecoder.readings(mode) {
-            for behindFar in StretchDecoder.readings(candidate) {
-                let stretch = decode(begin, end, candidate, behindFar)
+            for afterFar in StretchDecoder.readings(candidate) {
+                let stretch = decode(begin, end, candidate, afterFar)
                 if stretch.fits(begun: begun) {
                     setMode(stretch.modeAtEnd)
                     return stretch
@@ -92,12 +92,17 @@ public struct StretchDecoder: ~Copyable {
     }
 
     private mutating func decode(
-        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ behindFar: CodeMode
+        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ afterFar: CodeMode
     ) -> Stretch {
-        if let known = stretches.find(begin, end, mode, behindFar) { return known }
-        let stretch = decodeAnew(begin, end, mode, behindFar)
-        stretches.insert(stretch)
+        if let known = find(begin, end, mode, afterFar) { return known }
+        let stretch = decodeAnew(begin, end, mode, afterFar)
+        stretches.insertRestarting(StretchSlot(stretch: stretch))
         return stretch
+    }
+
+    @inline(__always)
+    private func find(_ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ afterFar: CodeMode) -> Stretch? {
+        stretches.find(StretchSlot.Key(begin: begin, end: end, mode: mode, modeAfterFar: afterFar))?.pointee.stretch
     }
 
     /// The same stretch of 64-bit code, read so that the places that a Linux kernel patches may hold any code
@@ -105,19 +110,20 @@ public struct StretchDecoder: ~Copyable {
     public mutating func decodePatched(begin: UInt64, end: UInt64) -> Stretch? {
         guard !code.patchSites.isEmpty else { return nil }
         var stretch: Stretch
-        if let known = patchedStretches.find(begin, end, .bits64, .bits64) {
-            stretch = known
+        let key = StretchSlot.Key(begin: begin, end: end, mode: .bits64, modeAfterFar: .bits64)
+        if let known = patchedStretches.find(key) {
+            stretch = known.pointee.stretch
         } else {
             stretch = decodeAnew(begin, end, .bits64, .bits64, isPatched: true)
-            patchedStretches.insert(stretch)
+            patchedStretches.insertRestarting(StretchSlot(stretch: stretch))
         }
         return stretch.patchCount > 0 ? stretch : nil
     }
 
     private mutating func decodeAnew(
-        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ behindFar: CodeMode, isPatched: Bool = false
+        _ begin: UInt64, _ end: UInt64, _ mode: CodeMode, _ afterFar: CodeMode, isPatched: Bool = false
     ) -> Stretch {
-        var stretch = Stretch(begin: begin, end: end, mode: mode, behindFar: behindFar, outcome: .complete)
+        var stretch = Stretch(begin: begin, end: end, mode: mode, afterFar: afterFar, outcome: .complete)
         guard begin <= end else {
             stretch.outcome = .backwards
             return stretch
@@ -145,7 +151,7 @@ public struct StretchDecoder: ~Copyable {
                 stretch.outcome = code.contains(address) ? .unknownInstruction : .leavesCode
                 return stretch
             }
-            if instruction.flow == .rep { stretch.repeatCount &+= 1 }
+            if instruction.branchClass == .rep { stretch.repeatCount &+= 1 }
             stretch.count &+= 1
             if address == end {
                 stretch.last = instruction
@@ -160,7 +166,7 @@ public struct StretchDecoder: ~Copyable {
                 stretch.outcome = .passesBranch
                 return stretch
             }
-            if instruction.flow == .far { stretch.passesFar = true }
+            if instruction.branchClass == .far { stretch.passesFar = true }
             address = next
         }
     }
@@ -168,11 +174,13 @@ public struct StretchDecoder: ~Copyable {
     /// The instruction at an address of the run; `nil` where no file has code, or capstone knows none.
     @inline(__always)
     public mutating func instruction(at address: UInt64, mode: CodeMode) -> Instruction? {
-        if let known = instructions.find(address, mode) { return known }
+        if let known = instructions.find(InstructionSlot.Key(address: address, mode: mode)) {
+            return known.pointee.instruction
+        }
         let disassembler = disassembler
         let found = code.withBytes(at: address) { disassembler.decode($0, at: address, mode: mode) }
         guard let instruction = found ?? nil else { return nil }
-        instructions.insert(instruction)
+        instructions.insertRestarting(InstructionSlot(instruction: instruction))
         return instruction
     }
 
@@ -185,7 +193,7 @@ public struct StretchDecoder: ~Copyable {
         guard let instruction = instruction(at: place.address, mode: place.mode) else { return nil }
         place.left &-= 1
         place.address = instruction.fallThrough
-        if instruction.flow == .far { place.mode = place.modeBehindFar }
+        if instruction.branchClass == .far { place.mode = place.modeAfterFar }
         return instruction
     }
 }
@@ -197,7 +205,7 @@ public struct StretchPlace: BitwiseCopyable, Sendable {
     /// So many instructions come.
     public internal(set) var left: UInt32
     var mode: CodeMode
-    let modeBehindFar: CodeMode
+    let modeAfterFar: CodeMode
     /// Places that a kernel patches are passed over.
     let isPatched: Bool
 
@@ -206,6 +214,6 @@ public struct StretchPlace: BitwiseCopyable, Sendable {
         address = stretch.begin
         left = stretch.count
         mode = stretch.mode
-        modeBehindFar = stretch.modeBehindFar
+        modeAfterFar = stretch.modeAfterFar
     }
 }

@@ -1,4 +1,5 @@
 import CTTLog
+import Formatting
 
 /// The chunks of a log in the order in which they are read, and what their headers say is missing between them.
 struct ChunkIndex {
@@ -100,19 +101,9 @@ struct ChunkIndex {
         if !run.isAscending {
             return chunks[run.range].filter { ($0.clockFirst < to || to == .max) && $0.clockLast >= from }
         }
-        let first = partition(run.range) { $0.clockLast >= from }
-        let end = to == .max ? run.range.upperBound : partition(first..<run.range.upperBound) { $0.clockFirst >= to }
+        let first = run.range.partitioningIndex { chunks[$0].clockLast >= from }
+        let rest = first..<run.range.upperBound
+        let end = to == .max ? run.range.upperBound : rest.partitioningIndex { chunks[$0].clockFirst >= to }
         return Array(chunks[first..<end])
-    }
-
-    /// The first index in the range at which the condition holds, if it holds from there on.
-    private func partition(_ range: Range<Int>, _ holds: (Chunk) -> Bool) -> Int {
-        var low = range.lowerBound
-        var high = range.upperBound
-        while low < high {
-            let middle = low + (high - low) / 2
-            if holds(chunks[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }

@@ -1,7 +1,7 @@
 import CTTLog
 
 /// What the instruction at the origin of a branch is, by its bytes (`enum ttlog_branch_class`).
-public enum BranchClass: UInt8, Sendable, Hashable, CaseIterable {
+public enum BranchClass: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     /// Not a control-transfer instruction: an exception or an interrupt left it.
     case none = 0
     /// Conditional jump, loop, jrcxz.

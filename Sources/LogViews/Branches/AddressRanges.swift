@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Symbolize
 
 /// Addresses, as ranges in ascending order that lie apart.
@@ -19,12 +20,7 @@ public struct AddressRanges: Sendable, Equatable {
             guard let first = ranges.first, let last = ranges.last, address >= first.lowerBound,
                 address < last.upperBound
             else { return false }
-            var (low, high) = (0, ranges.count)
-            while low < high {
-                let middle = (low &+ high) / 2
-                if ranges[middle].upperBound <= address { low = middle &+ 1 } else { high = middle }
-            }
-            return ranges[low].lowerBound <= address
+            return ranges[ranges.partitioningIndex { $0.upperBound > address }].lowerBound <= address
         }
     }
 }

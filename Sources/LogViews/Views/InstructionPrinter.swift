@@ -65,7 +65,7 @@ struct InstructionPrinter: ~Copyable {
     private mutating func write(_ step: InstructionWalk.Step, _ stretch: Stretch) {
         let isWhole =
             stretch.fits(begun: step.begun)
-            && (!hasLabels || stretch.last.flow.rawValue == step.branch.label.branchClass.rawValue)
+            && (!hasLabels || stretch.last.branchClass == step.branch.label.branchClass)
         if !isWhole, let patched = walk.patched(stretch), patched.fits(begun: step.begun) {
             return writePatched(step, patched)
         }
@@ -75,18 +75,18 @@ struct InstructionPrinter: ~Copyable {
         // With one repeated instruction the iterations are its; with several it is not known which had how many.
         let isKnown = more == 0 ? stretch.isComplete || stretch.repeatCount == 0 : stretch.repeatCount == 1
         var icount = step.icount
-        var isAgain = step.isAgain
+        var isRestart = step.isRestart
         var place = StretchPlace(stretch)
         while let instruction = walk.next(&place) {
             var times: UInt64? = 1
-            if instruction.flow == .rep { times = isKnown && step.begun != nil ? more &+ 1 : nil }
+            if instruction.branchClass == .rep { times = isKnown && step.begun != nil ? more &+ 1 : nil }
             if isShown(instruction.address) {
                 rows.write(
                     InstructionRows.Row(
                         brctr: step.branch.clock, icount: icount, instruction: instruction, times: times,
-                        isAgain: isAgain, branch: place.left == 0 && stretch.isComplete ? step.branch : nil))
+                        isRestart: isRestart, branch: place.left == 0 && stretch.isComplete ? step.branch : nil))
             }
-            isAgain = false
+            isRestart = false
             if let before = icount { icount = times.map { before &+ $0 } }
         }
         if !stretch.isComplete { writeUndecoded(step, stretch) }
@@ -98,7 +98,7 @@ struct InstructionPrinter: ~Copyable {
     private mutating func writePatched(_ step: InstructionWalk.Step, _ stretch: Stretch) {
         let isCertain = step.begun == UInt64(stretch.count) &+ UInt64(stretch.patchedRange.lowerBound)
         var icount = step.icount
-        var isAgain = step.isAgain
+        var isRestart = step.isRestart
         var place = StretchPlace(stretch)
         var expected = stretch.begin
         while let instruction = walk.next(&place) {
@@ -111,11 +111,11 @@ struct InstructionPrinter: ~Copyable {
                 rows.write(
                     InstructionRows.Row(
                         brctr: step.branch.clock, icount: icount, instruction: instruction,
-                        times: instruction.flow == .rep ? nil : 1, isAgain: isAgain,
+                        times: instruction.branchClass == .rep ? nil : 1, isRestart: isRestart,
                         branch: instruction.address == stretch.end ? step.branch : nil))
             }
-            isAgain = false
-            if instruction.flow == .rep { icount = nil } else if let before = icount { icount = before &+ 1 }
+            isRestart = false
+            if instruction.branchClass == .rep { icount = nil } else if let before = icount { icount = before &+ 1 }
         }
         if stretch.last.size == 0, expected <= stretch.end {
             // The instruction that branched is the last that began.
@@ -138,11 +138,11 @@ struct InstructionPrinter: ~Copyable {
         endOutside()
         let branch = step.branch
         guard isShown(branch.from), let instruction = walk.instruction(at: branch.from) else { return }
-        let icount = rows.style.hasIcount && branch.icount > 0 && instruction.flow != .rep ? branch.icount &- 1 : nil
+        let icount = rows.style.hasIcount && branch.icount > 0 && instruction.branchClass != .rep ? branch.icount &- 1 : nil
         rows.write(
             InstructionRows.Row(
                 brctr: branch.clock, icount: icount, instruction: instruction,
-                times: instruction.flow == .rep ? nil : 1, isAgain: false, branch: branch))
+                times: instruction.branchClass == .rep ? nil : 1, isRestart: false, branch: branch))
     }
 
     @inline(never)

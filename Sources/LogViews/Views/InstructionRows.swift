@@ -71,7 +71,7 @@ struct InstructionRows: ~Copyable {
         var instruction: Instruction
         /// How often it began; `nil` when that is not known.
         var times: UInt64?
-        var isAgain: Bool
+        var isRestart: Bool
         /// The branch that left it.
         var branch: Branch?
     }
@@ -89,8 +89,8 @@ struct InstructionRows: ~Copyable {
         writePosition(row.brctr, row.icount)
         rows.fullAddress(row.instruction.address)
         writeWords(row.instruction)
-        if row.instruction.flow == .rep { writeTimes(row) }
-        if row.isAgain { rows.text("  (again)") }
+        if row.instruction.branchClass == .rep { writeTimes(row) }
+        if row.isRestart { rows.text("  (again)") }
         writeBranch(row.branch)
     }
 
@@ -187,7 +187,7 @@ struct InstructionRows: ~Copyable {
         } else {
             rows.text(",\"times\":null,\"again\":")
         }
-        append(row.isAgain ? "true" : "false")
+        append(row.isRestart ? "true" : "false")
         writeJSONBranch(row.branch)
     }
 

@@ -25,7 +25,7 @@ extension SymbolTable {
         if let table = source.kept(part: false) {
             return Loaded(table: table, warnings: source.warnings, isKernelModule: source.program.isKernelModule)
         }
-        if case .asAsked(let smallest, let largestPart) = reading,
+        if case .onDemand(let smallest, let largestPart) = reading,
             let rest = TableOnDemand(source, smallest: smallest, largestPart: largestPart)
         {
             return Loaded(

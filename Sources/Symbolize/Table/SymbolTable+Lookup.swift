@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Glibc
 
 extension SymbolTable.View {
@@ -36,14 +37,9 @@ extension SymbolTable.View {
     }
 
     private func searchRegion(_ address: UInt64) -> Int? {
-        var low = 0
-        var high = regions.count
-        while low < high {
-            let middle = (low &+ high) / 2
-            if regions[middle].base <= address { low = middle &+ 1 } else { high = middle }
-        }
-        guard low > 0, address &- regions[low - 1].base < regions[low - 1].span else { return nil }
-        return low - 1
+        let next = (0..<regions.count).partitioningIndex { regions[$0].base > address }
+        guard next > 0, address &- regions[next - 1].base < regions[next - 1].span else { return nil }
+        return next - 1
     }
 
     /// The segment that an address (of the file, not of the run) lies in.
@@ -163,15 +159,9 @@ extension SymbolTable.View {
         return found
     }
 
-    /// The index of the first symbol at or behind an address; the number of symbols when there is none.
+    /// The index of the first symbol at or after an address; the number of symbols if there is none.
     func firstSymbol(from address: UInt64) -> Int {
-        var low = 0
-        var high = symbols.count
-        while low < high {
-            let middle = (low &+ high) / 2
-            if symbols[middle].address < address { low = middle &+ 1 } else { high = middle }
-        }
-        return low
+        (0..<symbols.count).partitioningIndex { symbols[$0].address >= address }
     }
 
     /// Where the symbol that holds at `address` ends.
