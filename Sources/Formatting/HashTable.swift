@@ -179,7 +179,7 @@ public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
 
     /// Calls a closure with each slot that is taken, in no particular order.
     @inlinable
-    public func forEach(_ body: (Slot) -> Void) {
+    public func visit(_ body: (Slot) -> Void) {
         for index in 0...place.mask where !place.slots[index].isFree { body(place.slots[index]) }
         withExtendedLifetime(memory) {}
     }
@@ -188,7 +188,7 @@ public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
     mutating func move(to slotCount: Int) {
         let larger = Memory(count: slotCount)
         let moved = Probe(slots: larger.slots, mask: slotCount - 1, seeds: place.seeds)
-        forEach { moved.put($0) }
+        visit { moved.put($0) }
         (memory, place) = (larger, moved)
     }
 }

@@ -39,7 +39,7 @@ import Testing
         }
         #expect(table.count == model.count)
         var found: [UInt64: UInt32] = [:]
-        table.forEach { found[$0.key] = $0.count }
+        table.visit { found[$0.key] = $0.count }
         #expect(found == model)
         #expect(table.find(1) == nil)
     }
@@ -78,7 +78,7 @@ import Testing
             var table = HashTable<Slot>(limit: 1000)
             for key in 0..<200 as Range<UInt64> { table.insert(Slot(key: key, count: 1)) }
             var keys: [UInt64] = []
-            table.forEach { keys.append($0.key) }
+            table.visit { keys.append($0.key) }
             return keys
         }
         let (first, second) = (order(), order())

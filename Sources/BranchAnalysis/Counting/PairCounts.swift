@@ -82,7 +82,7 @@ public struct PairCounts: ~Copyable {
     public func pairs() -> [Pair] {
         var pairs: [Pair] = []
         pairs.reserveCapacity(pairCount)
-        table.forEach { pairs.append($0) }
+        table.visit { pairs.append($0) }
         pairs.sort { ($0.first, $0.second, $0.tag) < ($1.first, $1.second, $1.tag) }
         return pairs
     }

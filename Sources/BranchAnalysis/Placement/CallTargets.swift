@@ -96,7 +96,7 @@ private struct AddressSet {
 
     func sorted() -> [UInt64] {
         var found: [UInt64] = []
-        table.forEach { found.append($0.address) }
+        table.visit { found.append($0.address) }
         found.sort()
         return found
     }

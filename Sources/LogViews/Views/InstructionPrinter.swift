@@ -138,7 +138,8 @@ struct InstructionPrinter: ~Copyable {
         endOutside()
         let branch = step.branch
         guard isShown(branch.from), let instruction = walk.instruction(at: branch.from) else { return }
-        let icount = rows.style.hasIcount && branch.icount > 0 && instruction.branchClass != .rep ? branch.icount &- 1 : nil
+        let icount =
+            rows.style.hasIcount && branch.icount > 0 && instruction.branchClass != .rep ? branch.icount &- 1 : nil
         rows.write(
             InstructionRows.Row(
                 brctr: branch.clock, icount: icount, instruction: instruction,

@@ -57,7 +57,9 @@ struct DisassemblerTests {
             ttd_decode(expected.bytes, UInt32(expected.bytes.count), expected.address, &seen)
             if found.branchClass != .none { branches += 1 }
             if Int(found.size) != expected.bytes.count { differences.append("size \(found.size): \(line)") }
-            if found.branchClass.rawValue != seen.branch_class { differences.append("class \(found.branchClass): \(line)") }
+            if found.branchClass.rawValue != seen.branch_class {
+                differences.append("class \(found.branchClass): \(line)")
+            }
             if found.hasTarget != (seen.has_static_target != 0) || (found.hasTarget && found.target != seen.target) {
                 differences.append("target \(String(found.target, radix: 16)): \(line)")
             }
