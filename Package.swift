@@ -48,7 +48,7 @@ let package = Package(
         .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CPrefetch", "CZlib", "Formatting"]),
 
         // Instructions.
-        .target(name: "MachineCode", dependencies: ["CElfutils", "CCapstone", "Symbolize"]),
+        .target(name: "MachineCode", dependencies: ["CElfutils", "CCapstone", "Formatting", "LogFormat", "Symbolize"]),
 
         // What branches tell about the code that ran.
         .target(
