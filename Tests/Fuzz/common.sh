@@ -16,5 +16,29 @@ for source in "$root"/Sources/CTTLog/*.c; do
     fi
 done
 
+# Copies the Swift files of some folders of Sources to the folder $1, as one module: without their imports of each other.
+one_module() {
+    module=$1
+    shift
+    rm -rf "$module"
+    mkdir "$module"
+    for room in "$@"; do
+        find "$root/Sources/$room" -name '*.swift' | while read -r source; do
+            without_rooms "$source" >"$module/$(echo "$room" | tr / -)-$(basename "$source")"
+        done
+    done
+}
+
+# Prints Swift files without their imports of rooms.
+without_rooms() {
+    sed -E '/^import (Formatting|LogFormat|Symbolize|MachineCode|BranchAnalysis)$/d' "$@"
+}
+
+# What all harnesses are compiled with.
+swift_flags="-swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address -package-name fuzz
+    -I $root/Sources/CTTLog/include -I $root/Sources/CZlib -I $root/Sources/CElfutils -I $root/Sources/CCapstone
+    -I $root/Sources/CPrefetch -module-cache-path $work/modules"
+libraries="-lzstd -lz -ldw -lelf -lcapstone -lpthread"
+
 # Without this, a crash starts a backtracer that keeps the pipe open.
 export SWIFT_BACKTRACE=enable=no

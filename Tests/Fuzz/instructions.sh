@@ -27,20 +27,11 @@ if [ ! -e instructions-seeds/code ]; then
     { printf '\001'; head -c 2048 true.text; head -c 2048 /dev/urandom; } >instructions-seeds/code
 fi
 
-# One module: what BranchAnalysis and LogFormat import is in it.
-rm -rf instructions-sources
-mkdir instructions-sources
-for directory in Symbolize LogFormat BranchAnalysis/Instructions; do
-    find "$root/Sources/$directory" -name '*.swift' | while read -r source; do
-        sed '/^import LogFormat$/d; /^import Symbolize$/d' "$source" \
-            >"instructions-sources/$(echo "$directory" | tr / -)-$(basename "$source")"
-    done
-done
-swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name InstructionsFuzz \
-    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" -I "$root/Sources/CCapstone" \
-    -I "$root/Sources/CPrefetch" \
-    -module-cache-path "$work/modules" instructions-sources/*.swift "$root/Tests/Fuzz/InstructionsFuzz.swift" \
-    "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/instructions-fuzz"
+one_module instructions-sources Formatting LogFormat Symbolize MachineCode BranchAnalysis/Instructions
+without_rooms "$root/Tests/Fuzz/InstructionsFuzz.swift" >instructions-sources/InstructionsFuzz.swift
+# shellcheck disable=SC2086
+swiftc $swift_flags -sanitize=fuzzer -module-name InstructionsFuzz instructions-sources/*.swift "$work"/objects/*.o \
+    $libraries -o "$work/instructions-fuzz"
 
 exec "$work/instructions-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 \
     -max_len=65536 -print_final_stats=1 -artifact_prefix="$work/" "$work/instructions-corpus" "$work/instructions-seeds"

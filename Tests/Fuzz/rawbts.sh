@@ -22,11 +22,10 @@ open("rawbts-seeds/any", "wb").write(b"\2" + bytes(range(256)) * 3)
 END
 fi
 
-# shellcheck disable=SC2046
-swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name RawBTSFuzz \
-    -I "$root/Sources/CTTLog/include" -module-cache-path "$work/modules" \
-    $(find "$root/Sources/LogFormat" -name '*.swift') "$root/Tests/Fuzz/RawBTSFuzz.swift" \
-    "$work"/objects/*.o -lzstd -lpthread -o "$work/rawbts-fuzz"
+one_module rawbts-sources Formatting LogFormat
+# shellcheck disable=SC2086
+swiftc $swift_flags -sanitize=fuzzer -module-name RawBTSFuzz rawbts-sources/*.swift "$root/Tests/Fuzz/RawBTSFuzz.swift" \
+    "$work"/objects/*.o $libraries -o "$work/rawbts-fuzz"
 
 exec "$work/rawbts-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=20000 \
     -print_final_stats=1 -artifact_prefix="$work/" "$work/rawbts-corpus" "$work/rawbts-seeds"

@@ -62,12 +62,10 @@ done
     printf '/sys/module/b/sections/.text:0xffffffffc0593000\n'
 } >symbolize-seeds/list
 
-sources=$(find "$root/Sources/Symbolize" -name '*.swift')
+one_module symbolize-sources Formatting Symbolize
 # shellcheck disable=SC2086
-swiftc -swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address,fuzzer -module-name SymbolizeFuzz \
-    -I "$root/Sources/CTTLog/include" -I "$root/Sources/CZlib" -I "$root/Sources/CElfutils" \
-    -I "$root/Sources/CCapstone" -I "$root/Sources/CPrefetch" -module-cache-path "$work/modules" \
-    $sources "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o -lzstd -lz -ldw -lelf -lcapstone -lpthread -o "$work/symbolize-fuzz"
+swiftc $swift_flags -sanitize=fuzzer -module-name SymbolizeFuzz symbolize-sources/*.swift \
+    "$root/Tests/Fuzz/SymbolizeFuzz.swift" "$work"/objects/*.o $libraries -o "$work/symbolize-fuzz"
 
 # A seed for tables: the table of the last program.
 rm -rf table
