@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "Alignment", targets: ["Alignment"]),
         .library(name: "LogViews", targets: ["LogViews"]),
         .library(name: "Reporting", targets: ["Reporting"]),
+        .library(name: "RunDirectory", targets: ["RunDirectory"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
         .executable(name: "tt-analyze", targets: ["tt-analyze"]),
         .executable(name: "bts-dump", targets: ["bts-dump"]),
@@ -69,8 +70,12 @@ let package = Package(
             sources: ["decode.c", "transitions.c", "options.c"], publicHeadersPath: ".",
             cSettings: warningsAsErrors),
 
+        // The files of a run: layout, manifest, identity, locks, trust.
+        .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
+        .target(name: "RunDirectory", dependencies: ["CNettle"]),
+
         // Guests, recorded and replayed.
-        .target(name: "ReplaySession", dependencies: ["LogFormat", "Formatting"]),
+        .target(name: "ReplaySession", dependencies: ["RunDirectory", "LogFormat", "Formatting"]),
 
         // Rows of branches, calls and events.
         .target(
@@ -81,14 +86,14 @@ let package = Package(
         .target(
             name: "ToolSupport",
             dependencies: [
-                "Formatting", "LogFormat", "Symbolize", "MachineCode", "BranchAnalysis", "LogViews",
+                "Formatting", "LogFormat", "Symbolize", "MachineCode", "BranchAnalysis", "LogViews", "RunDirectory",
                 argumentParser,
             ]),
         .executableTarget(
             name: "tt-analyze",
             dependencies: [
                 "ToolSupport", "LogViews", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
-                "ReplaySession", "MachineCode", "Formatting", argumentParser,
+                "RunDirectory", "MachineCode", "Formatting", argumentParser,
             ]),
         .executableTarget(
             name: "bts-dump",
@@ -96,9 +101,11 @@ let package = Package(
                 "ToolSupport", "LogViews", "LogFormat", "Symbolize", "MachineCode", "Formatting", argumentParser,
             ]),
         .executableTarget(
-            name: "tt-record", dependencies: ["ToolSupport", "ReplaySession", "Formatting", argumentParser]),
+            name: "tt-record",
+            dependencies: ["ToolSupport", "ReplaySession", "RunDirectory", "Formatting", argumentParser]),
         .executableTarget(
-            name: "tt-replay", dependencies: ["ToolSupport", "ReplaySession", "Formatting", argumentParser]),
+            name: "tt-replay",
+            dependencies: ["ToolSupport", "ReplaySession", "RunDirectory", "Formatting", argumentParser]),
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["LogFormat"], path: "Tests/Support"),
@@ -121,8 +128,10 @@ let package = Package(
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
             exclude: ["Snapshots"]),
+        .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
-            name: "ReplaySessionTests", dependencies: ["Formatting", "ReplaySession"]),
+            name: "ReplaySessionTests",
+            dependencies: ["Formatting", "ReplaySession", "RunDirectory", "TestSupport"]),
         .testTarget(
             name: "ToolTests",
             dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "Formatting"],
@@ -130,8 +139,8 @@ let package = Package(
         .testTarget(
             name: "EndToEnd",
             dependencies: [
-                "TestSupport", "LogFormat", "ReplaySession", "Alignment", "BranchAnalysis", "CallTree", "Symbolize",
-                "MachineCode",
+                "TestSupport", "LogFormat", "ReplaySession", "RunDirectory", "Alignment", "BranchAnalysis", "CallTree",
+                "Symbolize", "MachineCode",
             ]),
     ],
     swiftLanguageModes: [.v6],

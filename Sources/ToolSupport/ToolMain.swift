@@ -3,6 +3,7 @@
 import ArgumentParser
 import Formatting
 @preconcurrency import Glibc
+import RunDirectory
 
 /// Runs a root command and ends the process with one of ``ToolStatus``.
 ///
@@ -35,7 +36,9 @@ public enum ToolMain {
             Output.standard.flush()
             exit(ToolStatus.done.rawValue)
         }
-        if root.exitCode(for: error) == .validationFailure {
+        if let error = error as? RunError {
+            Diagnostics.error(error.textWithRemedy)
+        } else if root.exitCode(for: error) == .validationFailure {
             Diagnostics.raw(root.fullMessage(for: error))
         } else {
             Diagnostics.error(root.message(for: error))

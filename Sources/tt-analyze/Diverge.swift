@@ -5,8 +5,8 @@ import ArgumentParser
 import Formatting
 import LogFormat
 import LogViews
-import ReplaySession
 import Reporting
+import RunDirectory
 import Symbolize
 import ToolSupport
 
@@ -123,7 +123,7 @@ struct Diverge: ParsableCommand {
     }
 
     /// The kernel that the manifest beside a log names.
-    private static func kernel(of path: String) -> String? { manifest(of: path)?.guest.kernel?.path }
+    private static func kernel(of path: String) -> String? { manifest(of: path)?.kernel?.path }
 
     private static func manifest(of path: String) -> Manifest? {
         try? Manifest.read("\(path)/\(Manifest.fileName)")

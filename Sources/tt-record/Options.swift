@@ -3,6 +3,7 @@
 import ArgumentParser
 import Formatting
 import ReplaySession
+import RunDirectory
 import ToolSupport
 
 extension MemorySize: ExpressibleByArgument {
@@ -23,7 +24,7 @@ struct GuestOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A disk image, raw or qcow2; may be repeated. It is not written to: what the guest writes is thrown away.",
+            "A disk image, raw or qcow2; may be repeated. It is not changed: what the guest writes is discarded.",
             valueName: "file"))
     var disk: [String] = []
 
@@ -60,8 +61,8 @@ struct GuestOptions: ParsableArguments {
         guest.machine = machine
         guest.cpu = cpu
         guest.memory = memory
-        guest.kernel = try kernel.map { try FileIdentity(of: $0, what: "kernel") }
-        guest.initrd = try initrd.map { try FileIdentity(of: $0, what: "initrd") }
+        guest.kernel = kernel
+        guest.initrd = initrd
         guest.commandLine = append
         guest.disks = try disk.map { try GuestConfiguration.Disk(path: $0, device: diskDevice) }
         guest.devices = device
@@ -78,7 +79,7 @@ enum Switch: String, ExpressibleByArgument, CaseIterable {
     var isOn: Bool { self == .on }
 }
 
-/// What the plugin writes.
+/// What the plugin logs.
 struct LogOptions: ParsableArguments {
     enum Mode: String, ExpressibleByArgument, CaseIterable {
         case branches, digest, events, none
@@ -86,8 +87,8 @@ struct LogOptions: ParsableArguments {
 
     @Option(
         help: """
-            branches: everything; digest: of the branches only their digests; events: no branches; none: QEMU's input \
-            log alone, which a replay can make a log from.
+            branches: everything; digest: only the digests of the branches; events: no branches; none: only QEMU's input \
+            log, from which a replay can make a log.
             """)
     var mode = Mode.branches
 
@@ -158,7 +159,7 @@ struct LogOptions: ParsableArguments {
     }
 }
 
-/// How the run is made and reported.
+/// How the run is made, and how its result is printed.
 struct SessionOptions: ParsableArguments {
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case text, json
@@ -174,7 +175,7 @@ struct SessionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Say so when the guest has not executed an instruction for so long; the recording goes on.",
+            "Report a guest that has not executed an instruction for so long; the recording goes on.",
             valueName: "seconds"))
     var hangTimeout: Double = 10
 
@@ -184,7 +185,7 @@ struct SessionOptions: ParsableArguments {
     @Flag(name: [.long, .customLong("force")], help: "Remove an earlier recording in the directory, with its replays.")
     var overwrite = false
 
-    @Flag(help: "No progress and no summary; what is wrong is said all the same.")
+    @Flag(help: "Print no progress and no summary; report only what is wrong.")
     var quiet = false
 
     @Option(help: "How the summary is printed.")
@@ -199,7 +200,7 @@ struct SessionOptions: ParsableArguments {
         switch format {
         case .json: Output.standard.line(try summary.json())
         case .text:
-            if !quiet { Output.standard.line(summary.text) }
+            if !quiet { Output.standard.line("\(summary.text)\nnext: \(summary.next.commandLine)") }
             if quiet { for warning in summary.warnings { Diagnostics.warning(warning) } }
         }
         if let trouble = summary.trouble {

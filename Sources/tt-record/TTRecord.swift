@@ -33,7 +33,7 @@ struct TTRecord: ParsableCommand {
 
     @Argument(
         parsing: .postTerminator,
-        help: ArgumentHelp("Behind --: given to QEMU as they are.", valueName: "qemu-args"))
+        help: ArgumentHelp("After --: passed to QEMU unchanged.", valueName: "qemu-args"))
     var extraArguments: [String] = []
 
     @OptionGroup(title: "Guest") var guest: GuestOptions
@@ -41,17 +41,18 @@ struct TTRecord: ParsableCommand {
     @OptionGroup(title: "Run") var session: SessionOptions
 
     func run() throws {
-        var recording = Recording(
-            guest: try guest.configuration(extraArguments), qemu: try .find(session.qemu), plugin: try log.plugin(),
-            tool: "tt-record \(ToolVersion.current)")
+        let engine = QEMUEngine(
+            program: try .find(session.qemu), guest: try guest.configuration(extraArguments), plugin: try log.plugin())
+        var recording = Recording(engine: engine, tool: "tt-record \(ToolVersion.current)")
         recording.overwrite = session.overwrite
         recording.keepsSnapshot = session.snapshot
         recording.timeLimit = session.timeout
         recording.standstillPatience = session.hangTimeout
-        let progress = Progress("recording", unit: " instructions", total: 0, isQuiet: session.quiet)
-        let summary = try recording.run(
-            into: directory, onStandstill: { Diagnostics.warning($0.text) },
-            observe: { progress.update($0.instructions) })
+        recording.onStandstill = { Diagnostics.warning("\($0.text) (Ctrl-C ends it)") }
+        let progress = RunProgress("recording", total: 0, isQuiet: session.quiet)
+        recording.onHashing = { progress.hash(done: $0.done, total: $0.total) }
+        recording.onStatus = { progress.run(instructions: $0.instructions) }
+        let summary = try recording.run(into: directory)
         progress.finish()
         try session.report(summary)
     }

@@ -5,7 +5,7 @@ import Formatting
 import ReplaySession
 import ToolSupport
 
-/// What is to be other than in the recording.
+/// What the guest has otherwise than in the recording.
 struct ChangeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Another kernel.", valueName: "file"))
     var kernel: String?
@@ -28,8 +28,8 @@ struct ChangeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Another machine.", valueName: "type"))
     var machine: String?
 
-    func changes(_ extraArguments: [String]) -> Replay.Changes {
-        var changes = Replay.Changes()
+    func changes(_ extraArguments: [String]) -> QEMUEngine.Changes {
+        var changes = QEMUEngine.Changes()
         changes.kernel = kernel
         changes.initrd = initrd
         changes.commandLine = append
@@ -42,8 +42,8 @@ struct ChangeOptions: ParsableArguments {
     }
 }
 
-/// What the plugin shall do otherwise; none of it changes what the guest does.
-struct WatchOptions: ParsableArguments {
+/// What the plugin logs otherwise than in the recording; none of it changes what the guest does.
+struct LogOptions: ParsableArguments {
     enum Switch: String, ExpressibleByArgument, CaseIterable {
         case on, off
     }
@@ -86,8 +86,8 @@ struct WatchOptions: ParsableArguments {
             "An argument for the plugin, in place of the recording's; may be repeated.", valueName: "key=value"))
     var pluginOption: [String] = []
 
-    var watching: Replay.Watching {
-        var result = Replay.Watching()
+    var logging: QEMUEngine.Logging {
+        var result = QEMUEngine.Logging()
         result.plugin = plugin
         result.mode = mode
         result.codec = codec
@@ -103,7 +103,7 @@ struct WatchOptions: ParsableArguments {
     }
 }
 
-/// How the run is made and reported.
+/// How the run is made, and how its result is printed.
 struct SessionOptions: ParsableArguments {
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case text, json
@@ -115,20 +115,20 @@ struct SessionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("QEMU's program. (default: the recording's)", valueName: "file"))
     var qemu: String?
 
-    @Flag(help: "Replay although something is not as it was recorded.")
+    @Flag(help: "Replay although something differs from the recording.")
     var force = false
 
     @Flag(help: "Remove an earlier replay of this name.")
     var overwrite = false
 
     @Option(
-        help: ArgumentHelp("A replay that stands still for so long has gone wrong and is ended.", valueName: "seconds"))
+        help: ArgumentHelp("End a replay that makes no progress for so long.", valueName: "seconds"))
     var hangTimeout: Double = 3
 
     @Option(help: ArgumentHelp("End the replay after so many seconds.", valueName: "seconds"))
     var timeout: Double?
 
-    @Flag(help: "No progress and no summary; what is wrong is said all the same.")
+    @Flag(help: "Print no progress and no summary; report only what is wrong.")
     var quiet = false
 
     @Option(help: "How the summary is printed.")
@@ -143,7 +143,7 @@ struct SessionOptions: ParsableArguments {
         switch format {
         case .json: Output.standard.line(try summary.json())
         case .text:
-            if !quiet { Output.standard.line(summary.text) }
+            if !quiet { Output.standard.line("\(summary.text)\nnext: \(summary.next.commandLine)") }
             if quiet { for warning in summary.warnings { Diagnostics.warning(warning) } }
         }
         switch summary.verdict {

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Formatting
 import ReplaySession
+import RunDirectory
 import ToolSupport
 
 extension MemorySize: ExpressibleByArgument {
@@ -20,8 +21,8 @@ struct TTReplay: ParsableCommand {
         abstract: "Replay a recording under QEMU, with a log of its own to compare.",
         discussion: """
             The replay goes to STATE-DIR/replays/NAME. It repeats the recording's command line with the recording's \
-            files, and refuses where one of them, QEMU's version, or an option given here is not what it was: --force \
-            replays all the same, to see where the runs part. A replay that stands still is ended.
+            files. If one of them, QEMU's version or an option given here differs from the recording, tt-replay \
+            refuses; --force replays all the same, to show where the runs part. A replay that stands still is ended.
 
             EXAMPLES
               tt-replay /tmp/run1
@@ -31,9 +32,9 @@ struct TTReplay: ParsableCommand {
               tt-analyze diverge /tmp/run1 /tmp/run1/replays/patched --symbols patched.elf
 
             EXIT STATUS
-              0 the replay ended as the recording did (tt-analyze diverge says whether it was the same all the way)
+              0 the replay ended as the recording did (tt-analyze diverge reports whether all of it was the same)
               1 it visibly went another way: it stood still, ended early, or QEMU gave up
-              2 trouble: refused, broken off, or without a whole log
+              2 trouble: refused, interrupted, or without a whole log
             """,
         version: ToolVersion.current)
 
@@ -43,27 +44,30 @@ struct TTReplay: ParsableCommand {
     @Argument(
         parsing: .postTerminator,
         help: ArgumentHelp(
-            "Behind --: given to QEMU beside the recording's. All but debuggers and QEMU's own logs need --force.",
+            "After --: passed to QEMU after the recording's. All but debuggers and QEMU's own logs need --force.",
             valueName: "qemu-args"))
     var extraArguments: [String] = []
 
     @OptionGroup(title: "Changes (need --force)") var changes: ChangeOptions
-    @OptionGroup(title: "Log") var watching: WatchOptions
+    @OptionGroup(title: "Log") var logging: LogOptions
     @OptionGroup(title: "Run") var session: SessionOptions
 
     func run() throws {
-        var replay = Replay(tool: "tt-replay \(ToolVersion.current)")
-        replay.changes = changes.changes(extraArguments)
-        replay.watching = watching.watching
+        var options = QEMUEngine.ReplayOptions()
+        options.program = session.qemu
+        options.changes = changes.changes(extraArguments)
+        options.logging = logging.logging
+        var replay = Replay<QEMUEngine>(options: options, tool: "tt-replay \(ToolVersion.current)")
         replay.name = session.name
-        replay.qemu = session.qemu
         replay.force = session.force
         replay.overwrite = session.overwrite
         replay.hangPatience = session.hangTimeout
         replay.timeLimit = session.timeout
         let total = (try? Manifest.read("\(directory)/\(Manifest.fileName)"))?.outcome?.instructions ?? 0
-        let progress = Progress("replaying", unit: " instructions", total: total, isQuiet: session.quiet)
-        let summary = try replay.run(of: directory) { progress.update($0.instructions) }
+        let progress = RunProgress("replaying", total: total, isQuiet: session.quiet)
+        replay.onHashing = { progress.hash(done: $0.done, total: $0.total) }
+        replay.onStatus = { progress.run(instructions: $0.instructions) }
+        let summary = try replay.run(of: directory)
         progress.finish()
         try session.report(summary)
     }

@@ -2,6 +2,7 @@
 
 import CallTree
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@
 
 import CallTree
 import LogFormat
+import RunDirectory
 import Testing
 
 @testable import ReplaySession

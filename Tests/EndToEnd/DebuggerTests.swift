@@ -2,6 +2,7 @@
 
 @preconcurrency import Glibc
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 

@@ -3,6 +3,7 @@
 import Alignment
 @preconcurrency import Glibc
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 

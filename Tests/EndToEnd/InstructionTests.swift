@@ -4,6 +4,7 @@ import BranchAnalysis
 @preconcurrency import Glibc
 import LogFormat
 import MachineCode
+import RunDirectory
 import Symbolize
 import TestSupport
 import Testing

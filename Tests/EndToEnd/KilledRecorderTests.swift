@@ -2,6 +2,7 @@
 
 @preconcurrency import Glibc
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 
@@ -42,31 +43,32 @@ extension EndToEndTests {
         let whole = try LogFile(path: directory)
         let total = UInt64(whole.chunks(.branch, vcpu: 0).reduce(0) { $0 + $1.count })
         let manifest = try Manifest.read("\(directory)/manifest.json")
+        let details = try QEMUDetails(manifest)
+        let qemu = QEMUProgram(path: details.program, version: manifest.engine.version)
         var random = RandomNumbers(seed: 20_261_121)
 
         var killed = 0
         for round in 0..<50 {
             let log = scratch.file("killed-\(round).log")
             let oracle = try Oracle(path: scratch.file("oracle-\(round)"))
-            var plugin = try #require(manifest.plugin)
+            var plugin = try #require(details.plugin)
             plugin.options = ["oracle=\(oracle.path)"]
             let command = QEMUCommandLine(
-                program: manifest.qemu.path, direction: .replay, guest: manifest.guest,
+                program: qemu.path, direction: .replay, guest: details.guest,
                 inputLog: "\(directory)/replay.bin", serialLog: scratch.file("serial"),
-                plugin: plugin.argument(
-                    log: log, runKind: .replay, uuid: manifest.recordingUUID, qemu: manifest.qemu))
+                plugin: plugin.argument(log: log, runKind: .replay, uuid: manifest.recordingUUID, qemu: qemu))
             let (monitor, far) = try QMPClient.pair()
-            let qemu = try ChildProcess(
+            let process = try ChildProcess(
                 path: command.program, arguments: command.arguments,
                 inheriting: [(far, QEMUCommandLine.monitorDescriptor)], output: scratch.file("qemu.log"))
             close(far)
             // At a random branch rather than at a random time: the machine may be slow.
             let moment = random.below(total)
-            while qemu.poll() == nil, oracle.branches < moment { sched_yield() }
+            while process.poll() == nil, oracle.branches < moment { sched_yield() }
             usleep(useconds_t(random.below(200)))
-            qemu.endNow()
+            process.endNow()
             withExtendedLifetime(monitor) {}
-            killed += qemu.end == .signaled(signal: SIGKILL) ? 1 : 0
+            killed += process.end == .signaled(signal: SIGKILL) ? 1 : 0
 
             let found = try LogFile(path: log)
             try expectBeginning(found, of: whole, branches: oracle.branches, events: oracle.events, "killed \(round)")

@@ -2,6 +2,7 @@
 
 import Alignment
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 

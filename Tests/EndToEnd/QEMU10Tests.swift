@@ -2,6 +2,7 @@
 
 import Alignment
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 
@@ -40,8 +41,8 @@ extension EndToEndTests {
             let end = try #require(original.comparableEnd(vcpu: 0)).clock
             #expect(end > 1_500_000)
             let manifest = try Manifest.read("\(directory)/manifest.json")
-            #expect(manifest.pluginAPI == 4)
-            #expect(manifest.qemu.version.hasPrefix("10.0."))
+            #expect(try QEMUDetails(manifest).pluginAPI == 4)
+            #expect(manifest.engine.version.hasPrefix("10.0."))
             var wrongStatuses = 0
             for number in 1...10 {
                 let result = try replay(directory)
@@ -158,7 +159,7 @@ extension EndToEndTests {
             let new = try recorded("tiny", scratch)
             let old = scratch.file("old")
             #expect(try record(into: old).status == 0)
-            #expect(try Manifest.read("\(old)/manifest.json").pluginAPI == 1)
+            #expect(try QEMUDetails(Manifest.read("\(old)/manifest.json")).pluginAPI == 1)
 
             let refused = try replay(old, ["--qemu", qemu])
             #expect(refused.status == 2)

@@ -2,6 +2,7 @@
 
 import Alignment
 import LogFormat
+import RunDirectory
 import TestSupport
 import Testing
 
@@ -88,7 +89,8 @@ extension EndToEndTests.QEMU10 {
                 #expect(log.header.features == features, "\(run)")
                 #expect((log.attributes["recorder.check"] == nil) == run.hasSuffix("more"), "\(run)")
             }
-            let plugin = try #require(try Manifest.read("\(directory)/replays/1/manifest.json").plugin)
+            let plugin = try #require(
+                try QEMUDetails(Manifest.read("\(directory)/replays/1/manifest.json")).plugin)
             #expect([plugin.values, plugin.context, plugin.causes, plugin.registers] == [false, false, false, false])
             #expect(plugin.check == true && plugin.options.isEmpty)
             #expect(try diverge(directory, "\(directory)/replays/more").status == 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import RunDirectory
 import TestSupport
 import Testing
 
@@ -27,7 +28,7 @@ extension EndToEndTests {
             (recordArguments(kernel, into: scratch.file("run"), ["--cpu", "no-such-cpu"]), "no-such-cpu"),
             (recordArguments(notAKernel, into: scratch.file("run")), "QEMU did not start the guest"),
             (recordArguments(kernel, into: scratch.file("run"), ["--no-such-option"]), "no-such-option"),
-            (recordArguments(kernel, into: scratch.file("run"), ["--values", "on"]), "--values on"),
+            (recordArguments(kernel, into: scratch.file("run"), ["--values", "on"]), "--values off"),
         ]
         for (arguments, says) in cases {
             let result = try run(Products.tool("tt-record"), arguments)

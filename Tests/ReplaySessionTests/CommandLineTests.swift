@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import RunDirectory
 import Testing
 
 @testable import ReplaySession
 
-private let someDigest = String(repeating: "0", count: 64)
-
-func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
-    FileIdentity(path: path, size: 1, sha256: sha256)
+/// A plugin file that no test opens.
+private func plugin(_ path: String) -> PluginConfiguration {
+    PluginConfiguration(file: FileIdentity(path: path, size: 1, sha256: String(repeating: "0", count: 64)))
 }
 
 @Suite struct CommandLineTests {
     private func arguments(_ change: (inout GuestConfiguration) -> Void = { _ in }) -> [String] {
         var guest = GuestConfiguration()
-        guest.kernel = identity("/k")
+        guest.kernel = "/k"
         change(&guest)
         return QEMUCommandLine(
             program: "/q", direction: .record, guest: guest, inputLog: "/d/replay.bin", serialLog: "/d/serial.log"
@@ -41,7 +41,7 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
 
     @Test func withADisk() {
         let arguments = arguments { guest in
-            guest.disks = [.init(image: identity("/images/a,b.raw"), format: "raw", device: "virtio-blk-pci")]
+            guest.disks = [.init(image: "/images/a,b.raw", format: "raw", device: "virtio-blk-pci")]
         }
         #expect(value(of: "-icount", in: arguments)?.hasPrefix("shift=4,sleep=on,") == true)
         #expect(arguments.contains("file=/images/a,,b.raw,format=raw,if=none,id=ttimage0,snapshot=on"))
@@ -49,7 +49,7 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
         #expect(arguments.contains("virtio-blk-pci,drive=ttdisk0"))
     }
 
-    @Test func whatTheUserChoseHolds() {
+    @Test func theUsersChoicesAreKept() {
         let arguments = arguments { guest in
             guest.instructionClock = .init(shift: 3, sleep: true)
             guest.commandLine = "console=ttyS0, quiet"
@@ -64,7 +64,7 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
 
     @Test func aReplayDiffersInItsDirectionAlone() {
         var guest = GuestConfiguration()
-        guest.kernel = identity("/k")
+        guest.kernel = "/k"
         var command = QEMUCommandLine(
             program: "/q", direction: .record, guest: guest, inputLog: "/i", serialLog: "/s", plugin: "/p.so")
         let recorded = command.arguments
@@ -76,7 +76,7 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
 
     @Test func aSnapshotOfTheBeginning() {
         var guest = GuestConfiguration()
-        guest.kernel = identity("/k")
+        guest.kernel = "/k"
         let command = QEMUCommandLine(
             program: "/q", direction: .record, guest: guest, inputLog: "/i", serialLog: "/s",
             snapshotImage: "/d,e/snap.qcow2")
@@ -84,24 +84,24 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
         #expect(command.arguments.contains("file=/d,,e/snap.qcow2,format=qcow2,if=none,id=ttsnapshots"))
     }
 
-    @Test func thePluginsArguments() {
-        var plugin = PluginConfiguration(file: identity("/a,b/libttd.so"))
+    @Test func theArgumentsOfThePlugin() {
+        var plugin = ReplaySessionTests.plugin("/a,b/libttd.so")
         plugin.mode = .digest
         plugin.codec = .raw
         plugin.accesses = false
         plugin.options = ["kept=3"]
         let text = plugin.argument(
             log: "/d/ttd.log", runKind: .replay, uuid: "00ff",
-            qemu: QEMUIdentity(path: "/q", version: "7.2.22 (Debian)"))
+            qemu: QEMUProgram(path: "/q", version: "7.2.22 (Debian)"))
         #expect(
             text == "/a,,b/libttd.so,log=/d/ttd.log,mode=digest,codec=raw,run=replay,uuid=00ff,name=qemu 7.2.22,"
                 + "access=off,mmio=off,kept=3")
     }
 
-    /// What has a default of the plugin's own is passed on where somebody chose, before the further options.
+    /// A setting with a default in the plugin is passed on where the user chose it, before the further options.
     @Test func whatIsChosenOfThePluginIsPassedOn() throws {
-        let qemu = QEMUIdentity(path: "/q", version: "10.0.11 (Debian 1:10.0.11)")
-        var plugin = PluginConfiguration(file: identity("/p"))
+        let qemu = QEMUProgram(path: "/q", version: "10.0.11 (Debian 1:10.0.11)")
+        var plugin = ReplaySessionTests.plugin("/p")
         plugin.values = false
         plugin.context = true
         plugin.causes = false
@@ -113,40 +113,44 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
         try plugin.check(against: qemu)
     }
 
-    /// Asked for by name where it cannot be had; as a default it is left out in silence.
+    /// A setting that QEMU cannot serve is refused when the user chose it, and left out when it is a default.
     @Test func whatQEMUDoesNotShowIsRefused() throws {
-        let old = QEMUIdentity(path: "/q", version: "7.2.22 (Debian)")
-        let keys: [(String, WritableKeyPath<PluginConfiguration, Bool?>)] = [
-            ("--values on", \.values), ("--context on", \.context), ("--causes on", \.causes),
-            ("--registers on", \.registers),
+        let old = QEMUProgram(path: "/q", version: "7.2.22 (Debian)")
+        let keys: [(LogSetting, WritableKeyPath<PluginConfiguration, Bool?>)] = [
+            (.values, \.values), (.context, \.context), (.causes, \.causes), (.registers, \.registers),
         ]
-        for (name, key) in keys {
-            var plugin = PluginConfiguration(file: identity("/p"))
+        for (setting, key) in keys {
+            var plugin = ReplaySessionTests.plugin("/p")
             try plugin.check(against: old)
             plugin[keyPath: key] = false
             try plugin.check(against: old)
             plugin[keyPath: key] = true
-            let error = #expect(throws: SessionError.self) { try plugin.check(against: old) }
+            let error = #expect(throws: RunError.self) { try plugin.check(against: old) }
             let message = error.map { "\($0)" } ?? ""
-            #expect(message.contains("\(name) refused") && message.contains("7.2.22"), "\(message)")
+            #expect(message.contains("\(setting) refused") && message.contains("7.2.22"), "\(message)")
+            #expect(error?.remedy == .otherEngine(having: "QEMU 10.0", orOff: setting))
         }
     }
 
-    @Test(arguments: [
-        (["-smp", "2"], "one processor"), (["--smp", "cpus=4"], "one processor"),
-        (["-smp", "1,maxcpus=2"], "one processor"),
-        (["-M", "pc,smp.cpus=2"], "one processor"), (["-machine", "pc,accel=kvm"], "translator"),
-        (["-enable-kvm"], "translator"), (["-accel", "kvm"], "translator"),
-        (["-accel", "tcg,thread=multi"], "translator"),
-        (["-icount", "shift=auto"], "--shift"), (["-loadvm", "x"], "positions"), (["-daemonize"], "watch"),
-        (["-S"], "never start"), (["-hda", "disk.img"], "--disk"), (["-drive", "file=x,if=virtio"], "--disk"),
-        (["-netdev", "user,id=n"], "filter-replay"), (["-nic", "user"], "filter-replay"),
-        (["-readconfig", "f"], "arguments"),
-    ])
-    func whatRecordAndReplayCannotDoIsRefused(arguments: [String], reason: String) {
-        let error = #expect(throws: SessionError.self) { try ExtraArguments.check(arguments) }
+    @Test(
+        arguments: [
+            (["-smp", "2"], .leaveOut), (["--smp", "cpus=4"], .leaveOut), (["-smp", "1,maxcpus=2"], .leaveOut),
+            (["-M", "pc,smp.cpus=2"], .leaveOut), (["-machine", "pc,accel=kvm"], .leaveOut),
+            (["-enable-kvm"], .leaveOut),
+            (["-accel", "kvm"], .leaveOut), (["-accel", "tcg,thread=multi"], .leaveOut),
+            (["-icount", "shift=auto"], .clockSettings),
+            (["-loadvm", "x"], .advice("record the guest from its start")),
+            (["-daemonize"], .advice("put the tool in the background")), (["-S"], .leaveOut),
+            (["-hda", "disk.img"], .recordedDisk(image: nil)),
+            (["-drive", "file=x,if=virtio"], .recordedDisk(image: nil)),
+            (["-netdev", "user,id=n"], .addArgument("-object filter-replay,id=replay,netdev=ID")),
+            (["-nic", "user"], .addArgument("-object filter-replay,id=replay,netdev=ID")),
+            (["-readconfig", "f"], .singleArguments),
+        ] as [([String], Remedy)])
+    func whatRecordAndReplayCannotDoIsRefused(arguments: [String], remedy: Remedy) {
+        let error = #expect(throws: RunError.self) { try ExtraArguments.check(arguments) }
         let text = error.map { "\($0)" } ?? ""
-        #expect(text.contains(reason), "\(text)")
+        #expect(error?.remedy == remedy, "\(text)")
         #expect(text.contains(arguments[0].drop { $0 == "-" }), "\(text)")
     }
 
@@ -156,14 +160,14 @@ func identity(_ path: String, _ sha256: String = someDigest) -> FileIdentity {
         ["-netdev", "user,id=n", "-object", "filter-replay,id=r,netdev=n"], ["-drive", "if=pflash,file=x"], [],
         ["-append", "root=-smp"],
     ])
-    func theRestIsLetPass(arguments: [String]) throws {
+    func theRestIsAccepted(arguments: [String]) throws {
         try ExtraArguments.check(arguments)
     }
 
     @Test func aReplayMayWaitForADebugger() throws {
-        #expect(throws: SessionError.self) { try ExtraArguments.check(["-S"]) }
+        #expect(throws: RunError.self) { try ExtraArguments.check(["-S"]) }
         try ExtraArguments.check(["-S", "-gdb", "tcp::1"], isReplay: true)
-        #expect(throws: SessionError.self) { try ExtraArguments.check(["-S", "-smp", "2"], isReplay: true) }
+        #expect(throws: RunError.self) { try ExtraArguments.check(["-S", "-smp", "2"], isReplay: true) }
         #expect(ExtraArguments.onlyWatch(["-S", "-gdb", "tcp::1", "-d", "int", "-D", "file"]))
         #expect(ExtraArguments.onlyWatch([]))
         #expect(!ExtraArguments.onlyWatch(["-S", "-device", "x"]))

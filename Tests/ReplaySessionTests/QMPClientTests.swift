@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import RunDirectory
 import Testing
 
 @testable import ReplaySession
@@ -123,7 +124,7 @@ import Testing
 /// The client against a real QEMU without a guest.
 @Suite struct QMPRealQEMUTests {
     @Test func greetsAnswersAndQuits() throws {
-        let qemu = try QEMUIdentity.find(nil)
+        let qemu = try QEMUProgram.find(nil)
         #expect(qemu.number.split(separator: ".").count >= 2)
         let (client, far) = try QMPClient.pair()
         let child = try ChildProcess(

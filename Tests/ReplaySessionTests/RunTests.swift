@@ -2,12 +2,14 @@
 
 import Formatting
 @preconcurrency import Glibc
+import RunDirectory
+import TestSupport
 import Testing
 
 @testable import ReplaySession
 
 @Suite struct HangDetectorTests {
-    /// What a detector with three seconds of patience says to each look: (instructions, place in the input log, time).
+    /// The answers of a detector with three seconds of patience to each look: (instructions, place in the input log, time).
     private func verdicts(_ looks: [(UInt64, UInt64, Double)]) -> [Bool] {
         var detector = HangDetector(patience: 3)
         var answers: [Bool] = []
@@ -43,8 +45,8 @@ import Testing
 }
 
 @Suite struct RunMonitorTests {
-    /// Watches a program that speaks QEMU's part at descriptor 3. It has answered up to the first query-replay, which it
-    /// has heard.
+    /// Watches a program that plays QEMU at descriptor 3. It has answered everything before the first query-replay, which
+    /// it has received.
     private func watch(_ script: String, hangPatience: Double? = nil) throws -> RunMonitor.Result {
         let (monitor, far) = try QMPClient.pair()
         let start = """
@@ -61,13 +63,13 @@ import Testing
         let child = try ChildProcess(
             path: "/bin/bash", arguments: ["bash", "-c", start + script], inheriting: [(far, 3)], output: nil)
         close(far)
-        let run = RunMonitor(child: child, monitor: monitor)
+        let run = RunMonitor(QEMUGuest(child: child, monitor: monitor, inputLog: ""))
         run.timeLimit = 20
         run.hangPatience = hangPatience
         return run.run()
     }
 
-    /// It has shut down, does not answer, and does not end until a signal wakes it: that is how it ended.
+    /// It has shut down, does not answer, and does not end until a signal wakes it.
     @Test func aQEMUThatWaitsInItsEndIsWoken() throws {
         let result = try watch(
             "answer; trap 'exit 7' TERM; read -r request <&3; shutdown; while :; do sleep 0.05; done")
@@ -76,7 +78,7 @@ import Testing
         #expect(result.shutdownReason == "guest-shutdown" && result.instructions == 5)
     }
 
-    /// A debugger lets it go on between the look at its instructions and the question whether it runs: no hang.
+    /// A debugger resumes it between the look at its instructions and the question whether it runs: no hang.
     @Test func aQEMUThatHasOnlyJustResumedDoesNotHang() throws {
         let result = try watch(
             """
@@ -92,13 +94,13 @@ import Testing
         #expect(result.stop == nil && result.shutdownReason == "guest-shutdown")
     }
 
-    /// The same without having been paused.
+    /// The same without a pause.
     @Test func aQEMUThatStandsStillHangs() throws {
         let result = try watch("answer; while read -r request <&3; do answer; done", hangPatience: 0.2)
         #expect(result.stop == .hung(icount: 5))
     }
 
-    /// One that ends by itself is asked nothing more and gets no signal, however long it takes.
+    /// A QEMU that ends by itself gets no request and no signal, however long it takes.
     @Test func aQEMUThatHasShutDownIsLeftAlone() throws {
         let result = try watch("trap 'exit 9' TERM; shutdown; answer; read -t 3 -r request <&3 && exit 8; exit 3")
         #expect(result.process == .exited(status: 3))
@@ -120,34 +122,35 @@ import Testing
             ),
             (
                 "RIP=ffffffff81000000 RFL=00000246 [---Z-P-] CPL=0 II=0 A20=1 SMM=0 HLT=0",
-                .ready(ip: 0xffff_ffff_8100_0000), "it is QEMU that does not"
+                .ready(ip: 0xffff_ffff_8100_0000), "QEMU executes nothing"
             ),
-            ("unknown command", .unknown, "does not tell"), (nil, .unknown, "does not tell"),
+            ("unknown command", .unknown, "does not answer"), (nil, .unknown, "does not answer"),
         ] as [(String?, Standstill.Processor, String)])
-    func whatTheMonitorTells(registers: String?, processor: Standstill.Processor, text: String) {
-        let seen = Standstill(icount: 17, seconds: 10, registers: registers.map { "CPU#0\r\nRAX=0\r\n\($0)\r\n" })
+    func theProcessorsState(registers: String?, processor: Standstill.Processor, text: String) {
+        let answer = registers.map { "CPU#0\r\nRAX=0\r\n\($0)\r\n" }
+        let seen = Standstill(icount: 17, seconds: 10, processor: .init(registers: answer))
         #expect(seen.processor == processor)
         #expect(seen.text.contains("instruction 17 for 10 s") && seen.text.contains(text), "\(seen.text)")
     }
 
-    /// It is told once each time, and what lasts to the end is known with its whole length.
-    @Test func isToldOnceEachTime() {
-        var told: [UInt64] = []
-        var watch = StandstillWatch(patience: 3) { told.append($0.icount) }
+    /// Each standstill is reported once; one that lasts to the end is known with its whole length.
+    @Test func isReportedOnceEachTime() {
+        var reported: [UInt64] = []
+        var watch = StandstillWatch(patience: 3) { reported.append($0.icount) }
         for (icount, now) in [(5, 0), (5, 2), (5, 4), (5, 6), (9, 7), (9, 9), (9, 10), (9, 11)] as [(UInt64, Double)] {
-            if watch.observe(icount: icount, now: now) { watch.note(icount: icount, registers: nil, now: now) }
+            if watch.observe(icount: icount, now: now) { watch.note(icount: icount, processor: .unknown, now: now) }
         }
-        #expect(told == [5, 9])
-        #expect(watch.lasting(now: 20) == Standstill(icount: 9, seconds: 13, registers: nil))
+        #expect(reported == [5, 9])
+        #expect(watch.lasting(now: 20) == Standstill(icount: 9, seconds: 13, processor: .unknown))
         _ = watch.observe(icount: 10, now: 21)
         #expect(watch.lasting(now: 22) == nil)
     }
 
-    @Test func aMonitorThatDoesNotAnswerIsTold() {
-        var told = 0
-        var watch = StandstillWatch(patience: 3) { _ in told += 1 }
+    @Test func aMonitorThatDoesNotAnswerIsReported() {
+        var reported = 0
+        var watch = StandstillWatch(patience: 3) { _ in reported += 1 }
         for silence in [1, 2, 4, 5] { watch.observe(silence: Double(silence), icount: 7, now: Double(silence)) }
-        #expect(told == 1)
+        #expect(reported == 1)
     }
 }
 
@@ -161,40 +164,40 @@ import Testing
     }
 
     @Test func exitStatusAndOutput() throws {
-        let scratch = Scratch()
-        let output = "\(scratch.path)/output"
+        let scratch = try temporaryDirectory()
+        let output = scratch.file("output")
         let child = try ChildProcess(
             path: "/bin/sh", arguments: ["sh", "-c", "echo out; echo err >&2; exit 7"], inheriting: [], output: output)
         #expect(waited(child) == .exited(status: 7))
         #expect(Files.tail(output) == "out\nerr\n")
     }
 
-    @Test func aSignalIsTold() throws {
+    @Test func aSignalIsReported() throws {
         let child = try ChildProcess(path: "/bin/sleep", arguments: ["sleep", "60"], inheriting: [], output: nil)
         child.signal(SIGTERM)
         #expect(waited(child) == .signaled(signal: SIGTERM))
-        // Nobody is signalled any more: the number may be a stranger's by now.
+        // No signal is sent any more: another process may have the number.
         child.signal(SIGKILL)
         #expect(child.end == .signaled(signal: SIGTERM))
     }
 
-    @Test func standsInAGroupOfItsOwn() throws {
+    @Test func hasAProcessGroupOfItsOwn() throws {
         let child = try ChildProcess(path: "/bin/sleep", arguments: ["sleep", "60"], inheriting: [], output: nil)
         defer { child.endNow() }
         #expect(getpgid(child.pid) == child.pid)
         #expect(getpgid(child.pid) != getpgrp())
     }
 
-    /// Descriptors come out at the asked numbers, also where one of ours stands at the number of another.
+    /// Descriptors get the numbers that were asked for, even if one of them has the number of another.
     @Test func descriptorsAreInherited() throws {
-        let scratch = Scratch()
-        let first = open(scratch.file("first", "1"), O_RDONLY | O_CLOEXEC)
-        let second = open(scratch.file("second", "2"), O_RDONLY | O_CLOEXEC)
+        let scratch = try temporaryDirectory()
+        let first = open(try scratch.write("first", "1"), O_RDONLY | O_CLOEXEC)
+        let second = open(try scratch.write("second", "2"), O_RDONLY | O_CLOEXEC)
         defer {
             close(first)
             close(second)
         }
-        let output = "\(scratch.path)/output"
+        let output = scratch.file("output")
         let child = try ChildProcess(
             path: "/bin/bash",
             arguments: ["bash", "-c", "cat <&\(second); cat <&\(first)"],
@@ -204,7 +207,7 @@ import Testing
     }
 
     @Test func aMissingProgramIsAnError() {
-        #expect(throws: SessionError.system(doing: "start", path: "/no/such", code: ENOENT)) {
+        #expect(throws: RunError.system(doing: "start", path: "/no/such", code: ENOENT)) {
             try ChildProcess(path: "/no/such", arguments: ["x"], inheriting: [], output: nil)
         }
     }
@@ -219,11 +222,13 @@ import Testing
         change(&result)
         var guest = GuestConfiguration()
         guest.devices = devices
-        return RunOutcome(result, guest: guest, direction: .record, messages: messages)
+        let program = QEMUProgram(path: "/q", version: "7.2.22 (Debian)")
+        return QEMUEngine(program: program, guest: guest, plugin: nil)
+            .outcome(of: result, kind: .recording, messages: messages)
     }
 
-    /// Exit status 1 means success, an error of QEMU's, or nothing known.
-    @Test func theExitStatusAloneSaysNothing() {
+    /// Exit status 1 means success, an error of QEMU, or an unknown end.
+    @Test func theExitStatusAloneShowsNothing() {
         let exit = ["isa-debug-exit,iobase=0xf4,iosize=4"]
         let complaint = ["qemu-system-x86_64: could not load PC BIOS"]
         let one: (inout RunMonitor.Result) -> Void = { $0.process = .exited(status: 1) }
@@ -235,7 +240,7 @@ import Testing
         #expect(outcome(one, devices: exit, messages: warning).reason == .guestShutdown)
     }
 
-    @Test func whatQEMUSaysOfItsShutdown() {
+    @Test func theShutdownReasonsOfQEMU() {
         let expected: [(String, RunOutcome.Reason)] = [
             ("guest-shutdown", .guestShutdown), ("guest-reset", .guestReset), ("guest-panic", .guestPanic),
             ("host-qmp-quit", .hostQuit), ("host-signal", .hostQuit), ("host-error", .hostError), ("new", .unknown),
@@ -248,7 +253,7 @@ import Testing
         #expect(panicked.reason == .guestPanic)
     }
 
-    @Test func whatWeDidGoesFirst() {
+    @Test func whatTheMonitorDidComesFirst() {
         let hung = outcome {
             $0.stop = .hung(icount: 17)
             $0.shutdownReason = "host-qmp-quit"
@@ -259,7 +264,7 @@ import Testing
         #expect(hung.text.contains("terminated"))
         let stood = outcome {
             $0.stop = .timeLimit(seconds: 5)
-            $0.standstill = Standstill(icount: 17, seconds: 4, registers: nil)
+            $0.standstill = Standstill(icount: 17, seconds: 4, processor: .unknown)
         }
         #expect(stood.reason == .hostQuit)
         #expect(stood.text.contains("5.0 s; it had stood still at instruction 17 for 4 s"), "\(stood.text)")

@@ -52,3 +52,17 @@ public struct TestFileError: Error, CustomStringConvertible {
 
     public var description: String { "\(path): \(String(cString: strerror(errno)))" }
 }
+
+extension TemporaryDirectory {
+    /// Writes an executable file of text and returns its path.
+    public func write(_ name: String, _ text: String) throws -> String {
+        let path = file(name)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o755)
+        guard descriptor >= 0 else { throw TestFileError(path: path, errno: errno) }
+        defer { close(descriptor) }
+        var text = text
+        let count = text.withUTF8 { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        guard count == text.utf8.count else { throw TestFileError(path: path, errno: errno) }
+        return path
+    }
+}

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Arguments given to QEMU as they are, checked for what record and replay cannot do.
+import RunDirectory
+
+/// Checks the arguments that QEMU gets unchanged for what record and replay cannot do.
 public enum ExtraArguments {
-    /// Refuses, by name, what QEMU itself refuses late or not at all: it then records something that cannot be
-    /// replayed, or hangs without a word.
+    /// Refuses, by name, what QEMU itself refuses late or not at all. QEMU would record something that cannot be replayed,
+    /// or hang without a message.
     ///
     /// - Parameter isReplay: a replay may wait for a debugger (`-S`); a recording would wait for ever.
-    public static func check(_ arguments: [String], isReplay: Bool = false) throws(SessionError) {
+    public static func check(_ arguments: [String], isReplay: Bool = false) throws(RunError) {
         var index = 0
         let network = arguments.contains { $0.contains("filter-replay") }
         while index < arguments.count {
@@ -19,7 +21,7 @@ public enum ExtraArguments {
         }
     }
 
-    /// Whether all that these arguments do is watch: a debugger, QEMU's own logs.
+    /// Whether these arguments only watch the guest: a debugger, QEMU's own logs.
     static func onlyWatch(_ arguments: [String]) -> Bool {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
@@ -32,7 +34,7 @@ public enum ExtraArguments {
         return true
     }
 
-    private static func check(option: String, value: String, hasNetworkFilter: Bool) throws(SessionError) {
+    private static func check(option: String, value: String, hasNetworkFilter: Bool) throws(RunError) {
         switch option {
         case "-smp":
             try checkProcessors(value)
@@ -42,7 +44,7 @@ public enum ExtraArguments {
         case "-readconfig":
             throw .refused(
                 what: "-readconfig", why: "what it changes cannot be checked here",
-                remedy: "give its settings as arguments")
+                remedy: .singleArguments)
         case "-enable-kvm":
             throw accelerator(option)
         case "-accel":
@@ -50,20 +52,21 @@ public enum ExtraArguments {
             if value.contains("thread=multi") { throw accelerator("-accel \(value)") }
         case "-icount":
             throw .refused(
-                what: "-icount", why: "the recording has its own", remedy: "give --shift and --sleep instead")
+                what: "-icount", why: "the run has a clock already", remedy: .clockSettings)
         case "-loadvm", "-incoming":
             throw .refused(
                 what: option, why: "a log whose guest does not start at its beginning has wrong positions",
-                remedy: "record from the start")
+                remedy: .advice("record the guest from its start"))
         case "-daemonize":
             throw .refused(
-                what: option, why: "nobody could watch the run's end", remedy: "put the tool in the background instead")
+                what: option, why: "the run's end could not be watched",
+                remedy: .advice("put the tool in the background"))
         case "-S":
             throw .refused(
-                what: option, why: "the guest would never start", remedy: "leave it out")
+                what: option, why: "the guest would never start", remedy: .leaveOut)
         case "-snapshot":
             throw .refused(
-                what: option, why: "it does not reach what is recorded", remedy: "--disk does this for each disk")
+                what: option, why: "it does not apply to recorded disks", remedy: .recordedDisk(image: nil))
         case "-hda", "-hdb", "-hdc", "-hdd", "-cdrom", "-fda", "-fdb", "-sd", "-mtdblock":
             throw disk(option)
         case "-drive":
@@ -73,15 +76,15 @@ public enum ExtraArguments {
             if value != "none" && !hasNetworkFilter {
                 throw .refused(
                     what: "\(option) \(value)", why: "packets from outside would not be recorded",
-                    remedy: "add -object filter-replay,id=replay,netdev=ID")
+                    remedy: .addArgument("-object filter-replay,id=replay,netdev=ID"))
             }
         default:
             break
         }
     }
 
-    private static func checkProcessors(_ value: String) throws(SessionError) {
-        // -smp 1, -smp cpus=1, -smp 1,sockets=1: one processor is what there is anyway.
+    private static func checkProcessors(_ value: String) throws(RunError) {
+        // -smp 1, -smp cpus=1, -smp 1,sockets=1: one processor, as recorded anyway.
         let parts = value.split(separator: ",")
         let counts = parts.compactMap { part -> Substring? in
             guard let equals = part.firstIndex(of: "=") else { return part }
@@ -91,21 +94,21 @@ public enum ExtraArguments {
     }
 
     /// The refusal of more than one processor.
-    public static func processors(_ what: String) -> SessionError {
+    public static func processors(_ what: String) -> RunError {
         .refused(
             what: what, why: "QEMU's record and replay takes one processor",
-            remedy: "record the guest with one (leave it out)")
+            remedy: .leaveOut)
     }
 
-    private static func accelerator(_ what: String) -> SessionError {
+    private static func accelerator(_ what: String) -> RunError {
         .refused(
             what: what, why: "record and replay needs QEMU's own translator (single-threaded TCG)",
-            remedy: "leave it out")
+            remedy: .leaveOut)
     }
 
-    private static func disk(_ what: String) -> SessionError {
+    private static func disk(_ what: String) -> RunError {
         .refused(
             what: what, why: "its timing would not be recorded and the replay would hang",
-            remedy: "give --disk PATH instead")
+            remedy: .recordedDisk(image: nil))
     }
 }

@@ -1,36 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import RunDirectory
+
 /// QEMU's command line for a recording or a replay.
 ///
-/// What it takes care of (each found by a run that hung or parted without it):
+/// Each of these settings prevents a hang or a divergence that was observed without it:
 /// - `apic.vapic=off`: with it on, snapshots taken during a run and reverse execution deadlock.
 /// - Without a disk `shift=1,sleep=off`, with one `shift=4` and `sleep=on`.
-/// - Disks stand behind `blkreplay`, over an image with `snapshot=on`.
-/// - `-nodefaults -no-user-config`: no device that the command line does not name.
+/// - A disk is attached through `blkreplay`, over an image with `snapshot=on`.
+/// - `-nodefaults -no-user-config`: the machine has no device that the command line does not name.
 /// - The monitor is a descriptor that QEMU inherits, outside of what is recorded.
 public struct QEMUCommandLine: Sendable, Equatable {
+    /// The mode of QEMU's `rr`.
     public enum Direction: String, Sendable {
         case record, replay
     }
 
     /// QEMU's program.
     public var program: String
+    /// Whether QEMU records or replays.
     public var direction: Direction
+    /// The machine and what it boots.
     public var guest: GuestConfiguration
     /// QEMU's own input log: written by a recording, read by a replay.
     public var inputLog: String
-    /// What the guest writes to its first serial port.
+    /// The file that receives what the guest writes to its first serial port.
     public var serialLog: String
     /// The value of `-plugin`; nil for a run without a log.
     public var plugin: String?
-    /// A qcow2 image in which a recording keeps a snapshot of its beginning, `init`; nil for none. A replay that is
-    /// logged starts from the beginning by itself.
+    /// A qcow2 image in which a recording keeps a snapshot of its beginning, `init`; nil for none. A logged replay does
+    /// not use it: it starts from the beginning anyway.
     public var snapshotImage: String?
-
     /// Further arguments that only watch the guest.
     public var watchers: [String] = []
 
-    /// The descriptor that QEMU finds its monitor's socket at.
+    /// A command line.
+    public init(
+        program: String, direction: Direction, guest: GuestConfiguration, inputLog: String, serialLog: String,
+        plugin: String? = nil, snapshotImage: String? = nil, watchers: [String] = []
+    ) {
+        self.program = program
+        self.direction = direction
+        self.guest = guest
+        self.inputLog = inputLog
+        self.serialLog = serialLog
+        self.plugin = plugin
+        self.snapshotImage = snapshotImage
+        self.watchers = watchers
+    }
+
+    /// The number of the descriptor through which QEMU finds its monitor's socket.
     public static let monitorDescriptor: Int32 = 3
 
     /// The arguments, the program first.
@@ -39,20 +58,19 @@ public struct QEMUCommandLine: Sendable, Equatable {
         list += ["-machine", guest.machine, "-cpu", guest.cpu, "-m", guest.memory.description]
         list += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         list += ["-global", "apic.vapic=off"]
-        let clock = guest.resolvedClock
         list += [
             "-icount",
-            "shift=\(clock.shift),sleep=\(clock.sleep ? "on" : "off"),rr=\(direction.rawValue),"
-                + "rrfile=\(QEMUCommandLine.escaped(inputLog))" + (snapshotImage == nil ? "" : ",rrsnapshot=init"),
+            "\(guest.clockText),rr=\(direction.rawValue),rrfile=\(QEMUCommandLine.escaped(inputLog))"
+                + (snapshotImage == nil ? "" : ",rrsnapshot=init"),
         ]
         if let snapshotImage {
             list += ["-drive", "file=\(QEMUCommandLine.escaped(snapshotImage)),format=qcow2,if=none,id=ttsnapshots"]
         }
-        if let kernel = guest.kernel { list += ["-kernel", kernel.path] }
-        if let initrd = guest.initrd { list += ["-initrd", initrd.path] }
+        if let kernel = guest.kernel { list += ["-kernel", kernel] }
+        if let initrd = guest.initrd { list += ["-initrd", initrd] }
         if let commandLine = guest.commandLine { list += ["-append", commandLine] }
         for (index, disk) in guest.disks.enumerated() {
-            let file = QEMUCommandLine.escaped(disk.image.path)
+            let file = QEMUCommandLine.escaped(disk.image)
             list += ["-drive", "file=\(file),format=\(disk.format),if=none,id=ttimage\(index),snapshot=on"]
             list += ["-drive", "driver=blkreplay,if=none,image=ttimage\(index),id=ttdisk\(index)"]
             list += ["-device", "\(disk.device),drive=ttdisk\(index)"]

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import RunDirectory
 
-/// How a process ended.
-public enum ProcessEnd: Codable, Sendable, Equatable, Hashable, CustomStringConvertible {
-    case exited(status: Int32)
-    case signaled(signal: Int32)
-
-    public var description: String {
-        switch self {
-        case .exited(let status): "exit status \(status)"
-        case .signaled(let signal): "signal \(signal) (\(String(cString: strsignal(signal))))"
-        }
-    }
-}
-
-/// A child process in a process group of its own, so that a Ctrl-C at the terminal reaches us and not it.
+/// A child process in a process group of its own: a Ctrl-C at the terminal reaches the tool and not the child.
 ///
-/// It is signalled only while it has not been waited for: never a stranger who got its number.
+/// It receives signals only while it has not been waited for, so that no other process with its number gets them.
 final class ChildProcess {
     let pid: pid_t
     private(set) var end: ProcessEnd?
@@ -26,13 +14,12 @@ final class ChildProcess {
     ///
     /// - Parameters:
     ///   - arguments: the program's name first.
-    ///   - inheriting: descriptors and the numbers that the child finds them at; all others are closed if they are
-    ///     close-on-exec, as all of ours are.
+    ///   - inheriting: descriptors and the numbers that they get in the child. All other descriptors are close-on-exec.
     ///   - output: a file that receives stdout and stderr, unless `inheriting` names them; nil for /dev/null.
     init(
         path: String, arguments: [String], inheriting: [(descriptor: Int32, number: Int32)], output: String?
-    ) throws(SessionError) {
-        // A descriptor must not stand where another is to be put: move all out of the way first.
+    ) throws(RunError) {
+        // A descriptor may have the number that another one must get: move all of them to high numbers first.
         var moved: [(descriptor: Int32, number: Int32)] = []
         defer { for pair in moved { close(pair.descriptor) } }
         for pair in inheriting {
@@ -83,7 +70,7 @@ final class ChildProcess {
         if poll() == nil { kill(pid, number) }
     }
 
-    /// Kills it where it still runs, and waits.
+    /// Kills it if it still runs, and waits for its end.
     func endNow() {
         signal(SIGKILL)
         while end == nil { wait(options: 0) }
@@ -96,7 +83,7 @@ final class ChildProcess {
             let signal = status & 0x7f
             end = signal == 0 ? .exited(status: (status >> 8) & 0xff) : .signaled(signal: signal)
         } else if waited < 0 && errno == ECHILD {
-            // Somebody else in this process took the status.
+            // Another part of this process took the status.
             end = .exited(status: -1)
         }
     }

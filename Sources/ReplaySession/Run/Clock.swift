@@ -2,7 +2,7 @@
 
 @preconcurrency import Glibc
 
-/// Times for people and for durations.
+/// The host's clocks.
 enum Clock {
     /// UTC, ISO 8601, to the second.
     static func timestamp() -> String {

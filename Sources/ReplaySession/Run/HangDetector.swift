@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Tells a replay that stands still from one that goes on.
+/// Tells a replay that stands still from one that makes progress.
 ///
-/// A QEMU whose replay has parted from its recording waits for ever for an instruction count that never comes; its
-/// monitor answers, its status says running. It is taken for hung when over a whole `patience` neither its instruction
-/// count nor its place in the input log has moved, over at least three looks. (A guest that idles takes its timer
-/// ticks from the input log, so its place there moves.)
+/// An engine whose replay has left the recording can wait for ever for an instruction count that never comes, while its
+/// monitor answers and reports a running guest. A replay counts as hung when neither its instruction count nor its
+/// place in the input log has moved for `patience` seconds and over at least three looks. The place moves in a guest
+/// that idles: its timer ticks come from the input log.
 struct HangDetector {
     /// Seconds.
     let patience: Double
@@ -15,13 +15,13 @@ struct HangDetector {
 
     struct Sighting: Equatable {
         var icount: UInt64
-        /// Bytes read of the input log.
+        /// Bytes of the input log that were read.
         var inputOffset: UInt64
     }
 
     init(patience: Double) { self.patience = patience }
 
-    /// What was seen so far says nothing of what comes.
+    /// Starts anew: what was seen so far does not count.
     mutating func forget() { last = nil }
 
     /// - Parameter now: monotonic seconds.

@@ -1,69 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import RunDirectory
 
-/// What is seen of a run while it goes on.
+/// What is known of a run while it goes on.
 public struct RunStatus: Sendable {
     /// Guest instructions.
     public var instructions: UInt64
-    /// Since QEMU was started.
+    /// Seconds since the engine was started.
     public var seconds: Double
     /// Whether the run is being ended.
     public var isEnding: Bool
 }
 
-/// Watches one QEMU until it has ended.
-final class RunMonitor {
-    /// Why we ended it; nil when it ended by itself.
-    enum Stop: Equatable {
+/// Watches one guest until its engine has ended, and ends it when it must.
+public final class RunMonitor {
+    /// Why the monitor ended the run.
+    public enum Stop: Equatable, Sendable {
+        /// The tool received this signal.
         case signal(Int32)
         case timeLimit(seconds: Double)
+        /// No progress, at this instruction.
         case hung(icount: UInt64)
-        /// The monitor stopped answering.
+        /// The engine stopped answering.
         case silent(seconds: Double)
     }
 
-    struct Result {
-        var stop: Stop?
-        var process: ProcessEnd
-        /// From QEMU's SHUTDOWN event: `guest-shutdown`, `host-qmp-quit`, …
-        var shutdownReason: String?
-        /// From QEMU's GUEST_PANICKED event.
-        var guestPanicked = false
+    /// What was seen of a run that has ended.
+    public struct Result: Sendable {
+        /// nil when the run ended by itself.
+        public var stop: Stop?
+        public var process: ProcessEnd
+        /// The engine's word for why it ends; nil when it reported none.
+        public var shutdownReason: String?
+        public var guestPanicked = false
         /// Where a recording stood still when it ended.
-        var standstill: Standstill?
-        /// At the last look.
-        var instructions: UInt64
-        var seconds: Double
-        /// What it took beyond a polite request.
-        var wasTerminated = false
-        var wasKilled = false
+        public var standstill: Standstill?
+        /// Instructions at the last look.
+        public var instructions: UInt64
+        /// Seconds of the host.
+        public var seconds: Double
+        /// Whether the engine did not react to a request and received SIGTERM.
+        public var wasTerminated = false
+        /// Whether it did not react to SIGTERM either and was killed.
+        public var wasKilled = false
     }
 
     /// End the run after so many seconds.
     var timeLimit: Double?
-    /// For a replay: seconds without any progress.
+    /// For a replay: seconds without progress after which it is ended.
     var hangPatience: Double?
-    /// For a recording.
+    /// For a recording: reports that it stands still.
     var standstill: StandstillWatch?
-    /// QEMU's input log, whose place is watched.
-    var inputLog = ""
+    /// Called a few times a second.
     var observe: (RunStatus) -> Void = { _ in }
 
-    private let child: ChildProcess
-    private let monitor: QMPClient
+    private let guest: any RunningGuest
     private let start = Clock.now()
-    private var isConnected = false
-    private var isClosed = false
+    /// The engine is ending: it is not asked any more.
+    private var isGone = false
     private var silentSince: Double?
     private var instructions: UInt64 = 0
     private var stop: Stop?
     private var stage = Stage.running
     private var stageSince: Double = 0
     private var shutdownReason: String?
-    /// Nothing more is asked then: see ``ask(_:_:)``.
     private var hasShutDown = false
-    /// A paused machine goes on (QEMU's RESUME event): that it stood still before means nothing.
+    /// A paused guest goes on: what stood still before does not count.
     private var hasResumed = false
     private var guestPanicked = false
 
@@ -71,22 +74,19 @@ final class RunMonitor {
         case running, asked, terminated, killed
     }
 
-    /// How long each request to end is given.
+    /// How many seconds each request to end is given.
     private static let grace: Double = 10
-    /// How long the monitor may be silent in a replay.
+    /// How many seconds the engine may be silent in a replay.
     private static let longestSilence: Double = 30
 
-    init(child: ChildProcess, monitor: QMPClient) {
-        self.child = child
-        self.monitor = monitor
-    }
+    init(_ guest: any RunningGuest) { self.guest = guest }
 
-    /// Returns when QEMU has ended.
+    /// Returns when the engine has ended.
     func run() -> Result {
         let signals = SignalWatch()
         var detector = hangPatience.map { HangDetector(patience: $0) }
         var nextLook = 0.0
-        while child.poll() == nil {
+        while guest.poll() == nil {
             takeEvents()
             let now = Clock.now()
             if now >= nextLook {
@@ -101,7 +101,7 @@ final class RunMonitor {
         }
         takeEvents()
         return Result(
-            stop: stop, process: child.end ?? .exited(status: -1), shutdownReason: shutdownReason,
+            stop: stop, process: guest.poll() ?? .exited(status: -1), shutdownReason: shutdownReason,
             guestPanicked: guestPanicked, standstill: standstill?.lasting(now: Clock.now()), instructions: instructions,
             seconds: Clock.now() - start, wasTerminated: stage.rawValue >= Stage.terminated.rawValue,
             wasKilled: stage == .killed)
@@ -110,18 +110,13 @@ final class RunMonitor {
     // MARK: Looking
 
     private func look(_ detector: inout HangDetector?) {
-        guard !isClosed, !hasShutDown else { return }
+        guard !isGone, !hasShutDown else { return }
         do {
-            if !isConnected {
-                try monitor.negotiate(timeout: 2)
-                isConnected = true
-            }
-            let replay = try ask("query-replay")
+            instructions = try guest.instructions()
             silentSince = nil
-            instructions = UInt64(max(0, replay["icount"]?.integer ?? 0))
         } catch {
             takeEvents()
-            noteFailure(error)
+            noteSilence(error)
             return
         }
         takeEvents()
@@ -132,89 +127,51 @@ final class RunMonitor {
             detector?.forget()
             standstill?.forget()
         }
-        if standstill?.observe(icount: instructions, now: Clock.now()) == true, isRunning(), !isWaitingForDisk() {
-            let answer = try? ask("human-monitor-command", ["command-line": .string("info registers")])
-            standstill?.note(icount: instructions, registers: answer?.string, now: Clock.now())
+        if standstill?.observe(icount: instructions, now: Clock.now()) == true, isExecuting(),
+            !guest.isWaitingForDisk()
+        {
+            standstill?.note(icount: instructions, processor: guest.processor(), now: Clock.now())
         }
         guard detector != nil else { return }
-        let sighting = HangDetector.Sighting(icount: instructions, inputOffset: inputOffset() ?? 0)
-        guard detector?.observe(sighting, now: Clock.now()) == true, isRunning() else { return }
-        if isWaitingForDisk() {
+        let sighting = HangDetector.Sighting(icount: instructions, inputOffset: guest.inputOffset() ?? 0)
+        guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
+        if guest.isWaitingForDisk() {
             detector = hangPatience.map { HangDetector(patience: $0) }
         } else {
             end(.hung(icount: instructions))
         }
     }
 
-    private func noteFailure(_ error: QMPError) {
-        switch error {
-        case .timeout:
+    private func noteSilence(_ silence: GuestSilence) {
+        switch silence {
+        case .busy:
             let since = silentSince ?? Clock.now()
             silentSince = since
-            let silence = Clock.now() - since
-            if hangPatience != nil, silence > RunMonitor.longestSilence { end(.silent(seconds: silence)) }
-            standstill?.observe(silence: silence, icount: instructions, now: Clock.now())
-        default:
-            // QEMU is on its way out.
-            isClosed = true
+            let seconds = Clock.now() - since
+            if hangPatience != nil, seconds > RunMonitor.longestSilence { end(.silent(seconds: seconds)) }
+            standstill?.observe(silence: seconds, icount: instructions, now: Clock.now())
+        case .gone:
+            isGone = true
         }
     }
 
-    /// Whether the machine runs, and did so since the look began.
-    private func isRunning() -> Bool {
-        guard (try? ask("query-status"))?["running"]?.bool == true else { return false }
+    /// Whether the guest is not paused, and was not since the look began.
+    private func isExecuting() -> Bool {
+        guard guest.isExecuting() else { return false }
         takeEvents()
         return !hasResumed
     }
 
-    /// Sends a request. QEMU 10.0 sometimes does not end when one comes while it shuts down: its main thread waits in
-    /// monitor_cleanup for a wake-up that was lost. Whatever wakes it will do, and then it ends as it should.
-    private func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(QMPError) -> JSONValue {
-        do {
-            return try monitor.execute(command, arguments: arguments, timeout: 2)
-        } catch {
-            takeEvents()
-            if case .timeout = error, hasShutDown { child.signal(SIGTERM) }
-            throw error
-        }
-    }
-
     private func takeEvents() {
-        for event in monitor.takeEvents() {
-            switch event.name {
-            case "SHUTDOWN":
-                shutdownReason = event.data["reason"]?.string
+        for event in guest.takeEvents() {
+            switch event {
+            case .shutdown(let reason):
+                shutdownReason = reason
                 hasShutDown = true
-            case "RESUME": hasResumed = true
-            case "GUEST_PANICKED": guestPanicked = true
-            default: break
+            case .resumed: hasResumed = true
+            case .panicked: guestPanicked = true
             }
         }
-    }
-
-    /// Whether one of QEMU's threads stands in a system call that cannot be interrupted: a log that waits for a slow disk
-    /// is no hang.
-    private func isWaitingForDisk() -> Bool {
-        let tasks = "/proc/\(child.pid)/task"
-        return ((try? Files.list(tasks)) ?? []).contains { task in
-            guard let stat = try? Files.contents("\(tasks)/\(task)/stat") else { return false }
-            let text = String(decoding: stat, as: UTF8.self)
-            return text.lastIndex(of: ")").map { text[$0...].hasPrefix(") D") } ?? false
-        }
-    }
-
-    /// How far QEMU has read its input log, from /proc; nil where that cannot be seen.
-    private func inputOffset() -> UInt64? {
-        let directory = "/proc/\(child.pid)/fd"
-        guard let names = try? Files.list(directory) else { return nil }
-        for name in names {
-            guard let target = try? Files.absolute("\(directory)/\(name)", what: "descriptor"), target == inputLog,
-                let text = try? Files.contents("/proc/\(child.pid)/fdinfo/\(name)")
-            else { continue }
-            let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("pos:") }
-            return line.flatMap { UInt64($0.dropFirst(4).drop { $0 == " " || $0 == "\t" }) }
-        }
-        return nil
     }
 
     // MARK: Ending
@@ -224,11 +181,7 @@ final class RunMonitor {
         stop = why
         stage = .asked
         stageSince = Clock.now()
-        if isClosed || !isConnected {
-            escalate()
-        } else {
-            _ = try? ask("quit")
-        }
+        if isGone || !guest.askToEnd() { escalate() }
     }
 
     private func escalate() {
@@ -237,10 +190,10 @@ final class RunMonitor {
         case .running, .killed: break
         case .asked:
             stage = .terminated
-            child.signal(SIGTERM)
+            guest.signal(SIGTERM)
         case .terminated:
             stage = .killed
-            child.signal(SIGKILL)
+            guest.signal(SIGKILL)
         }
     }
 }

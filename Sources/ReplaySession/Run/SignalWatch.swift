@@ -2,10 +2,10 @@
 
 @preconcurrency import Glibc
 
-/// Waits for the signals that ask a tool to end, and for the end of a child, instead of being ended by them.
+/// Receives the signals that ask a tool to end, and the end of a child, while a run goes on.
 ///
-/// While it lives, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that made it; what came and was not
-/// taken before it goes has its usual effect then. Several may live at once, one inside the other.
+/// While it exists, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that created it. A signal that came
+/// and was not taken has its usual effect when the watch ends. Watches may be nested.
 final class SignalWatch {
     private var set = sigset_t()
     private var before = sigset_t()
@@ -18,7 +18,7 @@ final class SignalWatch {
 
     deinit { pthread_sigmask(SIG_SETMASK, &before, nil) }
 
-    /// Forgets what has come: the run that it was meant to end has ended.
+    /// Discards what has come: the run that it was meant to end has ended.
     func drain() { while wait(seconds: 0) != nil {} }
 
     /// The next signal, or nil after so many seconds.

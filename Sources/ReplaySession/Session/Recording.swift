@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Formatting
+import RunDirectory
 
 /// Records a guest into a state directory.
 ///
-///     var guest = GuestConfiguration()
-///     guest.kernel = try FileIdentity(of: "tiny.elf", what: "kernel")
-///     let recording = Recording(guest: guest, qemu: try .find(nil), plugin: plugin, tool: "tt-record")
-///     let summary = try recording.run(into: "/tmp/run1")
-public struct Recording: Sendable {
-    public var guest: GuestConfiguration
-    public var qemu: QEMUIdentity
-    /// nil records QEMU's input log alone: a replay can make the log.
-    public var plugin: PluginConfiguration?
-    /// For the manifest.
+///     let engine = QEMUEngine(program: try .find(nil), guest: guest, plugin: plugin)
+///     let summary = try Recording(engine: engine, tool: "my tool 1.0").run(into: "/tmp/run1")
+public struct Recording<RecordingEngine: Engine> {
+    /// What runs the guest, with the settings of the run.
+    public var engine: RecordingEngine
+    /// The tool and its version, for the manifest.
     public var tool: String
     /// Whether an earlier recording in the directory is removed.
     public var overwrite = false
@@ -21,84 +17,80 @@ public struct Recording: Sendable {
     public var keepsSnapshot = false
     /// End the run after so many seconds.
     public var timeLimit: Double?
-    /// Seconds without an instruction until the recording is said to stand still.
+    /// Seconds without an instruction until a standstill is reported.
     public var standstillPatience: Double = 10
 
-    public init(guest: GuestConfiguration, qemu: QEMUIdentity, plugin: PluginConfiguration?, tool: String) {
-        self.guest = guest
-        self.qemu = qemu
-        self.plugin = plugin
+    /// Called when the guest's instruction count has stood still, once each time.
+    public var onStandstill: (Standstill) -> Void = { _ in }
+    /// Called while files are digested.
+    public var onHashing: (HashingProgress) -> Void = { _ in }
+    /// Called a few times a second while the guest runs.
+    public var onStatus: (RunStatus) -> Void = { _ in }
+
+    /// A recording with default settings.
+    public init(engine: RecordingEngine, tool: String) {
+        self.engine = engine
         self.tool = tool
     }
 
-    /// Runs the guest until it ends, is interrupted (SIGINT, SIGTERM, SIGHUP), or the time is up.
+    /// Runs the guest until it ends, until the tool is interrupted (SIGINT, SIGTERM, SIGHUP), or until the time is up.
     ///
-    /// - Parameters:
-    ///   - onStandstill: called when the guest's instruction count has stood still, once each time.
-    ///   - observe: called a few times a second.
-    public func run(
-        into path: String, onStandstill: @escaping (Standstill) -> Void = { _ in },
-        observe: @escaping (RunStatus) -> Void = { _ in }
-    ) throws(SessionError) -> RunSummary {
-        try ExtraArguments.check(guest.extraArguments)
-        guard guest.kernel != nil || !guest.disks.isEmpty || !guest.extraArguments.isEmpty else {
-            throw .missing(what: "guest", name: "to record", remedy: "give --kernel or --disk")
-        }
-        try plugin?.check(against: qemu)
-        let directory = try StateDirectory.create(path, overwrite: overwrite)
-        let files = directory.recording
-        let uuid = RecordingID.random()
-        if keepsSnapshot { try SnapshotImage.create(files.snapshotImage) }
-        let command = QEMUCommandLine(
-            program: qemu.path, direction: .record, guest: guest, inputLog: directory.inputLog,
-            serialLog: files.serialLog,
-            plugin: plugin?.argument(log: files.log, runKind: .recording, uuid: uuid, qemu: qemu),
-            snapshotImage: keepsSnapshot ? files.snapshotImage : nil)
+    /// - Throws: ``RunError`` when nothing was recorded.
+    public func run(into path: String) throws(RunError) -> RunSummary {
+        var engine = engine
+        try engine.checkRecording()
+        let inputs = engine.filesToIdentify
+        let files = try GuestFile.identify(inputs, progress: onHashing)
+        let directory = try StateDirectory.create(
+            path, overwrite: overwrite, inputs: inputs.map(\.path) + engine.otherInputs)
+        var warnings: [String] = []
+        var plan = RunPlan(
+            kind: .recording, uuid: RecordingID.random(), source: directory.recording, files: directory.recording,
+            inputLog: directory.inputLog, keepsSnapshot: keepsSnapshot, lock: directory.lock)
+        try engine.prepare(&plan, warnings: &warnings)
         var manifest = Manifest(
-            kind: .recording, recordingUUID: uuid, created: Clock.timestamp(), tool: tool, qemu: qemu, plugin: plugin,
-            guest: guest, arguments: command.arguments)
-        try manifest.write(files.manifest)
+            kind: .recording, recordingUUID: plan.uuid, created: Clock.timestamp(), tool: tool,
+            engine: engine.record(plan, log: nil), files: files)
+        try plan.files.write(manifest)
 
         let signals = SignalWatch()
         defer { signals.drain() }
-        let run = QEMURun(
-            directory: directory, files: files, command: command, timeLimit: timeLimit,
-            standstill: StandstillWatch(patience: standstillPatience, tell: onStandstill), observe: observe)
-        var outcome = try run.run()
-        if outcome.reason == .hostError, outcome.instructions == 0, LogCompletion.isEmpty(files.log) {
-            // QEMU refused its command line: there is no recording.
-            let output = Files.tail(files.qemuLog)
+        let result = try watch(engine, plan)
+        var outcome = engine.outcome(of: result, plan: plan)
+        if outcome.reason == .hostError, outcome.instructions == 0, RunLogSummary.isEmpty(plan.files) {
+            // The engine refused its settings: there is no recording.
+            let output = Files.tail(plan.files.engineLog)
             try directory.removeRecording()
-            throw .qemu(problem: "QEMU did not start the guest (\(outcome.process))", output: output)
+            throw .engine(
+                problem: "\(RecordingEngine.displayName) did not start the guest (\(outcome.process))", output: output)
         }
 
-        var warnings: [String] = []
         manifest.outcome = outcome
-        manifest.inputLog = try? FileIdentity(of: directory.inputLog, what: "QEMU's input log")
-        let log = plugin.flatMap { _ in
-            LogCompletion.complete(files: files, inputLog: directory.inputLog, manifest: manifest, warnings: &warnings)
-        }
+        manifest.engine = engine.record(plan, log: .some(nil))
+        let log =
+            engine.makesLog
+            ? LogCompletion(engine: engine, plan: plan, manifest: manifest).complete(warnings: &warnings) : nil
         if let log { outcome.instructions = log.instructions }
         manifest.outcome = outcome
-        manifest.pluginAPI = log?.pluginAPI
-        try manifest.write(files.manifest)
+        manifest.engine = engine.record(plan, log: .some(log))
+        try plan.files.write(manifest)
         warnings += outcome.messages
-        let trouble = outcome.isOrderly ? (plugin == nil ? nil : RunSummary.trouble(log)) : outcome.text
+        let trouble = outcome.isOrderly ? (engine.makesLog ? RunSummary.trouble(log) : nil) : outcome.text
         return RunSummary(
             kind: .recording, verdict: trouble == nil ? .done : .trouble, stateDirectory: path,
-            directory: directory.path,
-            outcome: outcome, log: log, inputLogBytes: Files.size(directory.inputLog), trouble: trouble,
-            differences: [], warnings: warnings, next: "tt-replay \(ShellWord.quoted(path))")
+            directory: directory.path, outcome: outcome, log: log, inputLogBytes: Files.size(plan.inputLog),
+            trouble: trouble, differences: [], warnings: warnings,
+            next: NextStep(action: .replay, directories: [path]))
     }
-}
 
-extension RunOutcome {
-    /// Whether the run came to an end that somebody meant: the guest, or who ran the tool.
-    var isOrderly: Bool {
-        switch reason {
-        case .guestShutdown, .guestReset, .guestPanic, .hostQuit: true
-        case .unknown, .hostError, .hung, .killed, .inputExhausted: false
-        }
+    private func watch(_ engine: RecordingEngine, _ plan: RunPlan) throws(RunError) -> RunMonitor.Result {
+        let guest = try engine.start(plan)
+        plan.lock.noteHolder(guest.holder)
+        let monitor = RunMonitor(guest)
+        monitor.timeLimit = timeLimit
+        monitor.standstill = StandstillWatch(patience: standstillPatience, report: onStandstill)
+        monitor.observe = onStatus
+        return monitor.run()
     }
 }
 

@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import RunDirectory
 
-/// Which QEMU ran. Two versions do not replay each other's recordings: 10.0 takes one of 7.2 and hangs.
-public struct QEMUIdentity: Codable, Hashable, Sendable {
+/// A QEMU program. Two versions do not replay each other's recordings: 10.0 accepts one of 7.2 and hangs.
+public struct QEMUProgram: Hashable, Sendable {
     /// Absolute.
     public var path: String
-    /// `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)`: what QEMU says of itself, after "version".
+    /// `7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)`: what QEMU prints after "version".
     public var version: String
 
     /// `7.2.22`.
     public var number: String { String(version.prefix { $0 != " " }) }
 
-    /// Whether a replay that is faithful ends with the recording's exit status. QEMU 10.0 ends some of them with
-    /// another one (measured: 3 to 4 of 10, with isa-debug-exit), so there the log alone is judged.
+    /// Whether a faithful replay ends with the recording's exit status. Some replays of QEMU 10.0 end with another one
+    /// (measured: 3 to 4 of 10, with isa-debug-exit).
     public var exitStatusIsReliable: Bool { !number.hasPrefix("10.") }
 
     /// Whether its plugin interface shows registers and memory: since QEMU 9.
     public var showsRegisters: Bool { (Int(number.prefix { $0 != "." }) ?? 0) >= 9 }
 
+    /// A program whose version is known.
     public init(path: String, version: String) {
         self.path = path
         self.version = version
@@ -29,18 +31,15 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
 
     /// Finds QEMU and asks it for its version.
     ///
-    /// - Parameter given: a path or a name to look for in PATH; nil takes the environment variable QEMU, then
+    /// - Parameter given: a path, or a name to look for in PATH; nil takes the environment variable QEMU, then
     ///   ``programName``.
-    public static func find(_ given: String?) throws(SessionError) -> QEMUIdentity {
+    public static func find(_ given: String?) throws(RunError) -> QEMUProgram {
         let variable = getenv("QEMU").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
         let name = given ?? variable ?? programName
         guard let path = locate(name) else {
-            throw .missing(
-                what: "QEMU", name: name,
-                remedy: "install it (Debian: apt-get install qemu-system-x86), or name it with --qemu PATH or QEMU=PATH"
-            )
+            throw .missing(what: "QEMU", name: name, remedy: .installEngine(package: "qemu-system-x86"))
         }
-        return QEMUIdentity(path: path, version: try askVersion(path))
+        return QEMUProgram(path: path, version: try askVersion(path))
     }
 
     private static func locate(_ name: String) -> String? {
@@ -53,9 +52,10 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
         return nil
     }
 
-    private static func askVersion(_ path: String) throws(SessionError) -> String {
+    private static func askVersion(_ path: String) throws(RunError) -> String {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw .system(doing: "create", path: "a pipe", code: errno) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[0]) }
         let child: ChildProcess
         do {
@@ -69,7 +69,7 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
         var bytes: [UInt8] = []
         var block = [UInt8](repeating: 0, count: 4096)
         let deadline = Clock.now() + 10
-        while Clock.now() < deadline {
+        while Clock.now() < deadline, bytes.count < 1 << 16 {
             var poller = pollfd(fd: ends[0], events: Int16(POLLIN), revents: 0)
             guard poll(&poller, 1, 100) > 0 else { continue }
             let count = block.withUnsafeMutableBytes { read(ends[0], $0.baseAddress, $0.count) }
@@ -78,10 +78,10 @@ public struct QEMUIdentity: Codable, Hashable, Sendable {
         }
         child.endNow()
         let text = String(decoding: bytes, as: UTF8.self)
-        guard let line = text.split(separator: "\n").first,
-            line.hasPrefix("QEMU emulator version ")
-        else {
-            throw .qemu(problem: "\(path) --version does not answer as QEMU does", output: String(text.prefix(200)))
+        guard let line = text.split(separator: "\n").first, line.hasPrefix("QEMU emulator version ") else {
+            throw .engine(
+                problem: "\(path), asked for its version, does not answer as QEMU does",
+                output: String(text.prefix(200)))
         }
         return String(line.dropFirst("QEMU emulator version ".count))
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import TestSupport
 import Testing
 
-@testable import ReplaySession
+@testable import RunDirectory
 
 @Suite struct StateDirectoryTests {
     private func pretendRecording(_ directory: StateDirectory) throws {
@@ -13,23 +14,23 @@ import Testing
     }
 
     @Test func isMadeWithWhatStandsAboveIt() throws {
-        let scratch = Scratch()
-        let path = "\(scratch.path)/a/b/run"
+        let scratch = try temporaryDirectory()
+        let path = scratch.file("a/b/run")
         let directory = try StateDirectory.create(path, overwrite: false)
         #expect(directory.recording.log == "\(path)/ttd.log")
         #expect(Files.exists(path))
     }
 
     @Test func isHeldByOneAtATime() throws {
-        let scratch = Scratch()
-        let path = "\(scratch.path)/run"
+        let scratch = try temporaryDirectory()
+        let path = scratch.file("run")
         do {
             let directory = try StateDirectory.create(path, overwrite: false)
             try pretendRecording(directory)
             for attempt in [
                 { _ = try StateDirectory.open(path) }, { _ = try StateDirectory.create(path, overwrite: true) },
             ] {
-                let error = #expect(throws: SessionError.self) { try attempt() }
+                let error = #expect(throws: RunError.self) { try attempt() }
                 #expect(error.map { "\($0)" }?.contains("in use by") == true)
                 #expect(error.map { "\($0)" }?.contains("process \(getpid())") == true)
             }
@@ -38,36 +39,17 @@ import Testing
         _ = try StateDirectory.open(path)
     }
 
-    /// A tool that was killed leaves QEMU behind: the directory stays in use for as long as QEMU lives.
-    @Test func staysInUseWhileAChildHoldsTheLock() throws {
-        let scratch = Scratch()
-        let path = "\(scratch.path)/run"
-        let child: ChildProcess
-        do {
-            let directory = try StateDirectory.create(path, overwrite: false)
-            try pretendRecording(directory)
-            child = try ChildProcess(
-                path: "/bin/sleep", arguments: ["sleep", "60"], inheriting: [(directory.lockDescriptor, 4)], output: nil
-            )
-            directory.noteHolder("QEMU (process \(child.pid))")
-        }
-        let error = #expect(throws: SessionError.self) { try StateDirectory.open(path) }
-        #expect(error.map { "\($0)" }?.contains("QEMU (process \(child.pid))") == true)
-        child.endNow()
-        _ = try StateDirectory.open(path)
-    }
-
     @Test func aStrangersDirectoryIsLeftAlone() throws {
-        let scratch = Scratch()
-        let precious = scratch.file("thesis.txt", "years of work")
-        let error = #expect(throws: SessionError.self) { try StateDirectory.create(scratch.path, overwrite: true) }
+        let scratch = try temporaryDirectory()
+        let precious = try scratch.write("thesis.txt", "years of work")
+        let error = #expect(throws: RunError.self) { try StateDirectory.create(scratch.path, overwrite: true) }
         #expect(error.map { "\($0)" }?.contains("thesis.txt") == true)
         #expect(Files.exists(precious))
     }
 
     @Test func anEarlierRecordingGoesOnlyWhenAsked() throws {
-        let scratch = Scratch()
-        let path = "\(scratch.path)/run"
+        let scratch = try temporaryDirectory()
+        let path = scratch.file("run")
         do {
             let directory = try StateDirectory.create(path, overwrite: false)
             try pretendRecording(directory)
@@ -78,7 +60,7 @@ import Testing
         }
         let notes = "\(path)/notes.txt"
         try Files.replace(notes, with: [4])
-        #expect(throws: SessionError.self) { try StateDirectory.create(path, overwrite: false) }
+        #expect(throws: RunError.self) { try StateDirectory.create(path, overwrite: false) }
         let directory = try StateDirectory.create(path, overwrite: true)
         #expect(!Files.exists(directory.recording.log))
         #expect(!Files.exists(directory.inputLog))
@@ -87,14 +69,14 @@ import Testing
     }
 
     @Test func replaysHaveNames() throws {
-        let scratch = Scratch()
-        let directory = try StateDirectory.create("\(scratch.path)/run", overwrite: false)
+        let scratch = try temporaryDirectory()
+        let directory = try StateDirectory.create(scratch.file("run"), overwrite: false)
         #expect(try directory.makeReplay(name: nil, overwrite: false).name == "1")
         #expect(try directory.makeReplay(name: "7", overwrite: false).name == "7")
         #expect(try directory.makeReplay(name: nil, overwrite: false).name == "8")
         let files = try directory.makeReplay(name: "more-memory", overwrite: false).files
         try Files.replace(files.log, with: [1])
-        #expect(throws: SessionError.self) { try directory.makeReplay(name: "more-memory", overwrite: false) }
+        #expect(throws: RunError.self) { try directory.makeReplay(name: "more-memory", overwrite: false) }
         #expect(Files.exists(files.log))
         _ = try directory.makeReplay(name: "more-memory", overwrite: true)
         #expect(!Files.exists(files.log))
@@ -103,15 +85,15 @@ import Testing
 
     @Test(arguments: ["", ".", "..", "../x", "a/b", "-x", ".hidden", "a b", "ü", String(repeating: "x", count: 101)])
     func namesThatAreNoNames(name: String) throws {
-        let scratch = Scratch()
-        let directory = try StateDirectory.create("\(scratch.path)/run", overwrite: false)
-        #expect(throws: SessionError.self) { try directory.makeReplay(name: name, overwrite: true) }
+        let scratch = try temporaryDirectory()
+        let directory = try StateDirectory.create(scratch.file("run"), overwrite: false)
+        #expect(throws: RunError.self) { try directory.makeReplay(name: name, overwrite: true) }
     }
 
-    @Test func whatIsNoStateDirectory() {
-        let scratch = Scratch()
-        #expect(throws: SessionError.self) { try StateDirectory.open("\(scratch.path)/nowhere") }
-        let error = #expect(throws: SessionError.self) { try StateDirectory.open(scratch.path) }
+    @Test func whatIsNoStateDirectory() throws {
+        let scratch = try temporaryDirectory()
+        #expect(throws: RunError.self) { try StateDirectory.open(scratch.file("nowhere")) }
+        let error = #expect(throws: RunError.self) { try StateDirectory.open(scratch.path) }
         #expect(error.map { "\($0)" }?.contains("manifest.json") == true)
     }
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import TestSupport
 import Testing
 
-@testable import ReplaySession
+@testable import RunDirectory
 
-/// The examples of FIPS 180-4 and NIST's test vectors, and the sizes around a block's end.
-@Suite struct SHA256Tests {
+/// The examples of FIPS 180-4, NIST's test vectors, and sizes around the end of a block.
+@Suite struct FileDigestTests {
     private func digest(_ text: String, pieces: Int = .max) -> String {
-        var hash = SHA256()
+        var hash = FileDigest()
         let bytes = Array(text.utf8)
         var offset = 0
         while offset < bytes.count {
@@ -42,8 +43,8 @@ import Testing
     }
 
     @Test func agreesWithTheShellsTool() throws {
-        let scratch = Scratch()
-        let path = scratch.file("x", "what sha256sum prints\n")
+        let scratch = try temporaryDirectory()
+        let path = try scratch.write("x", "what sha256sum prints\n")
         let identity = try FileIdentity(of: path, what: "file")
         #expect(identity.size == 22)
         #expect(identity.sha256 == "07963eef36e6507e0b60f01cf01afca382033283c4d8df2d182852830dcf3af7")

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Any JSON document: what QMP says and hears.
+import FoundationEssentials
+
+/// Any JSON document: an engine's block in a manifest, or a message of an engine's monitor.
 public enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
+    /// A number without fraction or exponent that fits 64 bits.
     case integer(Int64)
     case number(Double)
     case string(String)
@@ -15,12 +18,30 @@ public enum JSONValue: Sendable, Equatable {
         if case .object(let members) = self { members[key] } else { nil }
     }
 
+    /// The value of an integer; nil for anything else.
     public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+    /// The value of a string; nil for anything else.
     public var string: String? { if case .string(let value) = self { value } else { nil } }
+    /// The value of a boolean; nil for anything else.
     public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
+    /// The elements of an array; nil for anything else.
+    public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+}
+
+extension JSONValue {
+    /// The JSON form of a value. Throws what the value's own coding throws.
+    public init(encoding value: some Encodable) throws {
+        self = try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value))
+    }
+
+    /// Decodes a value from this document. Throws `DecodingError`.
+    public func decoded<Value: Decodable>(as type: Value.Type = Value.self) throws -> Value {
+        try JSONDecoder().decode(type, from: JSONEncoder().encode(self))
+    }
 }
 
 extension JSONValue: Codable {
+    /// Reads any JSON value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
@@ -40,6 +61,7 @@ extension JSONValue: Codable {
         }
     }
 
+    /// Writes the value as JSON.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

@@ -2,6 +2,7 @@
 
 import FoundationEssentials
 @preconcurrency import Glibc
+import RunDirectory
 
 /// Why QEMU's monitor gave no answer.
 public enum QMPError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -13,8 +14,10 @@ public enum QMPError: Error, Sendable, Equatable, CustomStringConvertible {
     case refused(command: String, reason: String)
     /// A line that is no JSON object, or longer than any that QEMU sends.
     case malformed(String)
+    /// The socket failed with this errno.
     case system(code: Int32)
 
+    /// One sentence for people.
     public var description: String {
         switch self {
         case .closed: "QEMU closed its monitor"
@@ -28,7 +31,9 @@ public enum QMPError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// An event that QEMU sent by itself: `SHUTDOWN`, `STOP`, `GUEST_PANICKED`, …
 public struct QMPEvent: Sendable, Equatable {
+    /// The event's name.
     public var name: String
+    /// What belongs to it; null where there is nothing.
     public var data: JSONValue
 }
 
@@ -39,9 +44,8 @@ public struct QMPEvent: Sendable, Equatable {
 ///     try client.negotiate(timeout: 10)
 ///     let icount = try client.execute("query-replay")["icount"]?.integer
 ///
-/// The session passes QEMU one end of a socket pair: nothing to connect to, no path of limited length, nothing left
-/// behind. Answers are matched by id, so that one that comes after its timeout is not taken for the next command's.
-/// For one thread at a time.
+/// QEMU inherits one end of a socket pair, so there is no path to choose and no file to remove. Answers are matched by
+/// id: an answer that comes after its timeout is not taken for the next command's. For one thread at a time.
 public final class QMPClient {
     private let descriptor: Int32
     private var received: [UInt8] = []
@@ -58,7 +62,7 @@ public final class QMPClient {
     deinit { close(descriptor) }
 
     /// A client and the descriptor of the other end (close-on-exec; the caller's to close).
-    public static func pair() throws(SessionError) -> (QMPClient, Int32) {
+    public static func pair() throws(RunError) -> (QMPClient, Int32) {
         var ends: [Int32] = [-1, -1]
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, type, 0, &ends) == 0 else {
@@ -77,7 +81,7 @@ public final class QMPClient {
         do throws(QMPError) {
             try execute("qmp_capabilities", timeout: timeout)
         } catch .refused {
-            // Command mode was entered before, by a request whose answer came too late.
+            // An earlier request, whose answer came too late, has entered command mode.
         }
         return greeting ?? .null
     }
@@ -102,8 +106,8 @@ public final class QMPClient {
         }
     }
 
-    /// Reads what has come without waiting, then hands over the events so far. Late answers are dropped, a late greeting
-    /// is kept.
+    /// Reads what has come without waiting, and returns the events so far. Late answers are dropped, a late greeting is
+    /// kept.
     public func takeEvents() -> [QMPEvent] {
         while let line = try? nextLine(until: 0) {
             if let message = try? decode(line), greeting == nil { greeting = message["QMP"] }
@@ -136,7 +140,7 @@ public final class QMPClient {
         }
     }
 
-    /// nil for an event, which is kept.
+    /// Decodes a message; nil for an event, which is kept.
     private func decode(_ line: [UInt8]) throws(QMPError) -> JSONValue? {
         guard let message = try? JSONDecoder().decode(JSONValue.self, from: Data(line)), case .object = message else {
             throw .malformed(String(decoding: line, as: UTF8.self))
@@ -146,7 +150,7 @@ public final class QMPClient {
         return nil
     }
 
-    /// nil when the deadline (monotonic seconds; 0: do not wait) passed before a whole line had come.
+    /// The next line; nil when none came before the deadline (monotonic seconds; 0: do not wait).
     private func nextLine(until deadline: Double) throws(QMPError) -> [UInt8]? {
         while true {
             while let newline = received.firstIndex(of: UInt8(ascii: "\n")) {

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import RunDirectory
+
+/// A guest that an engine has started, as ``RunMonitor`` watches it.
+public protocol RunningGuest: AnyObject {
+    /// The engine's process, for the message of a tool that finds the directory in use.
+    var holder: String { get }
+
+    /// How the engine's process ended; nil while it runs.
+    func poll() -> ProcessEnd?
+    /// What the engine has reported since the last call.
+    func takeEvents() -> [GuestEvent]
+    /// Guest instructions executed so far.
+    func instructions() throws(GuestSilence) -> UInt64
+    /// Whether the engine says that the guest is not paused. False where it does not answer.
+    func isExecuting() -> Bool
+    /// Whether the engine waits in a system call that cannot be interrupted: a slow disk is no hang.
+    func isWaitingForDisk() -> Bool
+    /// Bytes of the input log that a replay has read; nil where that is unknown.
+    func inputOffset() -> UInt64?
+    /// What the guest's processor does.
+    func processor() -> Standstill.Processor
+    /// Asks the engine to end the run. False where it cannot be asked.
+    func askToEnd() -> Bool
+    /// Sends a signal to the engine's process.
+    func signal(_ number: Int32)
+}
+
+/// Why an engine gave no answer.
+public enum GuestSilence: Error, Sendable {
+    /// Not within the time limit; it may answer later.
+    case busy
+    /// It is ending.
+    case gone
+}
+
+/// What an engine reports by itself.
+public enum GuestEvent: Sendable, Equatable {
+    /// The run ends; the reason is the engine's word for it.
+    case shutdown(reason: String?)
+    /// A paused guest goes on.
+    case resumed
+    /// The guest reported a panic.
+    case panicked
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+import RunDirectory
+
+/// A hypervisor that records a guest and replays it, with the settings of one run.
+///
+/// ``Recording`` and ``Replay`` drive an engine in this order:
+///
+/// 1. ``checkRecording()``, or ``replaying(_:options:warnings:)`` for a replay: settings that cannot work are refused.
+/// 2. ``filesToIdentify``: what decides the guest's run is digested.
+/// 3. ``prepare(_:warnings:)``: files that the engine needs are created in the run's directory.
+/// 4. ``start(_:)``: the guest runs; ``RunMonitor`` watches it and ends it where it must.
+/// 5. ``outcome(of:plan:)``, ``join(_:plan:warnings:)``, ``record(_:log:)``: what the run showed goes into the log and
+///    the manifest.
+public protocol Engine: Sendable {
+    /// What a replay may be asked to change or to log otherwise.
+    associatedtype ReplayOptions: Sendable
+
+    /// The engine's name in manifests: `qemu`.
+    static var name: String { get }
+    /// The engine's name in messages: `QEMU`.
+    static var displayName: String { get }
+    /// The program's version, as it prints it. A recording is bound to it.
+    var version: String { get }
+    /// The files that decide what the guest does. A replay reads all of them again.
+    var filesToIdentify: [(role: String, path: String)] { get }
+    /// Other files that a run needs; a recording must not remove them either.
+    var otherInputs: [String] { get }
+    /// Whether the run makes a log.
+    var makesLog: Bool { get }
+    /// Whether a faithful replay ends with the exit status of its recording.
+    var exitStatusIsReliable: Bool { get }
+
+    /// Refuses a guest or settings that the engine cannot record, and makes all paths absolute.
+    mutating func checkRecording() throws(RunError)
+
+    /// The engine for a replay.
+    ///
+    /// - Parameter warnings: receives what is not as in the recording and does not matter to the guest.
+    static func replaying(
+        _ recording: Manifest, options: ReplayOptions, warnings: inout [String]
+    ) throws(RunError) -> Self
+
+    /// The settings in which a run with this engine would differ from a recording; files are compared by the caller.
+    func differences(from recording: Manifest) throws(RunError) -> [ManifestDifference]
+
+    /// Creates what the engine needs in the run's directory.
+    ///
+    /// - Parameter plan: its input log may be replaced by a repaired copy.
+    func prepare(_ plan: inout RunPlan, warnings: inout [String]) throws(RunError)
+
+    /// Starts the guest.
+    func start(_ plan: RunPlan) throws(RunError) -> any RunningGuest
+
+    /// How the run ended, from what the monitor saw and from what the engine printed.
+    func outcome(of result: RunMonitor.Result, plan: RunPlan) -> RunOutcome
+
+    /// Compares a log with the engine's input log: causes, leftovers, and up to where the log can be compared.
+    func join(
+        _ log: LogFile, plan: RunPlan, warnings: inout [String]
+    ) -> (join: RunLogSummary.Join, end: RunLogSummary.End?)?
+
+    /// The engine's part of the manifest.
+    ///
+    /// - Parameter log: nil before the run has ended.
+    func record(_ plan: RunPlan, log: RunLogSummary??) -> EngineRecord
+
+    /// What the log's attributes keep of the engine's settings, so that a log can be read without its manifest.
+    var attributes: [(key: String, value: String)] { get }
+}
+
+/// One run that an engine is to make.
+public struct RunPlan {
+    /// A recording or a replay.
+    public var kind: Manifest.RunKind
+    /// The recording's UUID: 32 hexadecimal digits.
+    public var uuid: String
+    /// The recording's files; the same as ``files`` for a recording.
+    public var source: RunFiles
+    /// Where the run's files go.
+    public var files: RunFiles
+    /// The engine's input log: written by a recording, read by a replay.
+    public var inputLog: String
+    /// The manifest of the recording that is replayed; nil for a recording.
+    public var recording: Manifest?
+    /// Whether a recording keeps a snapshot of its beginning.
+    public var keepsSnapshot = false
+    /// The lock that the engine's process inherits.
+    let lock: DirectoryLock
+}

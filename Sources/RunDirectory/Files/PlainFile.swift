@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+
+/// An open regular file. FIFOs, devices, sockets and directories are refused before they are opened, since opening one
+/// can block, or have an effect.
+package struct PlainFile: ~Copyable {
+    private let descriptor: Int32
+    /// For messages.
+    package let path: String
+    /// Bytes, when the file was opened.
+    package let size: UInt64
+
+    /// Opens a file for reading.
+    ///
+    /// - Parameters:
+    ///   - path: relative to `directory` where one is given.
+    ///   - what: for errors: "kernel".
+    ///   - directory: the open directory that the file must lie in; no link is followed then.
+    package init(_ path: String, what: String, in directory: OpenDirectory? = nil) throws(RunError) {
+        let base = directory?.descriptor ?? AT_FDCWD
+        let shown = directory.map { "\($0.path)/\(path)" } ?? path
+        var information = stat()
+        guard fstatat(base, path, &information, directory == nil ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else {
+            throw .system(doing: "find \(what)", path: shown, code: errno)
+        }
+        try PlainFile.require(information, shown)
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (directory == nil ? 0 : O_NOFOLLOW)
+        let descriptor = openat(base, path, flags)
+        guard descriptor >= 0 else { throw .system(doing: "open \(what)", path: shown, code: errno) }
+        guard fstat(descriptor, &information) == 0 else {
+            let code = errno
+            close(descriptor)
+            throw .system(doing: "examine", path: shown, code: code)
+        }
+        do throws(RunError) {
+            try PlainFile.require(information, shown)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.descriptor = descriptor
+        self.path = shown
+        size = UInt64(max(0, information.st_size))
+    }
+
+    deinit { close(descriptor) }
+
+    private static func require(_ information: stat, _ path: String) throws(RunError) {
+        let kind = FileKind(information)
+        guard kind == .file else { throw .file(path: path, problem: "is \(kind.text), not a regular file") }
+    }
+
+    /// Reads the next bytes; 0 at the end of the file.
+    package func read(into buffer: UnsafeMutableRawBufferPointer) throws(RunError) -> Int {
+        while true {
+            let count = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            if count >= 0 { return count }
+            if errno != EINTR { throw .system(doing: "read", path: path, code: errno) }
+        }
+    }
+
+    /// The whole file.
+    ///
+    /// - Parameter limit: a file that is larger is refused.
+    package func contents(limit: Int) throws(RunError) -> [UInt8] {
+        guard size <= UInt64(limit) else {
+            throw .file(path: path, problem: "is \(size) bytes long; at most \(limit) are read")
+        }
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            var failure: RunError?
+            let count = block.withUnsafeMutableBytes { buffer -> Int in
+                do throws(RunError) { return try read(into: buffer) } catch { failure = error }
+                return 0
+            }
+            if let failure { throw failure }
+            if count == 0 { return bytes }
+            bytes.append(contentsOf: block[..<count])
+            guard bytes.count <= limit else {
+                throw .file(path: path, problem: "is longer than \(limit) bytes")
+            }
+        }
+    }
+}
+
+/// What a name in a directory is.
+package enum FileKind: Sendable {
+    case file, directory, link, fifo, socket, device, other
+
+    init(_ information: stat) {
+        switch information.st_mode & S_IFMT {
+        case S_IFREG: self = .file
+        case S_IFDIR: self = .directory
+        case S_IFLNK: self = .link
+        case S_IFIFO: self = .fifo
+        case S_IFSOCK: self = .socket
+        case S_IFCHR, S_IFBLK: self = .device
+        default: self = .other
+        }
+    }
+
+    /// With its article, for messages.
+    package var text: String {
+        switch self {
+        case .file: "a regular file"
+        case .directory: "a directory"
+        case .link: "a symbolic link"
+        case .fifo: "a FIFO"
+        case .socket: "a socket"
+        case .device: "a device"
+        case .other: "a special file"
+        }
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A file that decides what a guest does, by its role in the run.
+public struct GuestFile: Codable, Hashable, Sendable {
+    /// `kernel`, `initrd`, `disk 0`; the engine names them. Unique in a run.
+    public var role: String
+    /// The file as it was when the run began.
+    public var identity: FileIdentity
+
+    /// A file in a role.
+    public init(role: String, identity: FileIdentity) {
+        self.role = role
+        self.identity = identity
+    }
+
+    /// The role of what the guest boots; its symbols name the guest's addresses.
+    public static let kernelRole = "kernel"
+}
+
+/// How far the reading of files has come, for progress lines.
+public struct HashingProgress: Sendable {
+    /// The file that is being read.
+    public var path: String
+    /// Bytes of all files read so far.
+    public var done: UInt64
+    /// Bytes of all files.
+    public var total: UInt64
+}
+
+extension GuestFile {
+    /// Reads files and returns their identities, in the same order.
+    ///
+    /// - Parameter progress: called every 16 MiB. Disks of several GB take seconds.
+    public static func identify(
+        _ files: [(role: String, path: String)], progress: (HashingProgress) -> Void = { _ in }
+    ) throws(RunError) -> [GuestFile] {
+        var state = HashingProgress(path: "", done: 0, total: files.reduce(0) { $0 &+ Files.size($1.path) })
+        var list: [GuestFile] = []
+        for (role, path) in files {
+            state.path = path
+            let identity = try FileIdentity(of: path, what: role) { count in
+                state.done &+= count
+                progress(state)
+            }
+            list.append(GuestFile(role: role, identity: identity))
+        }
+        return list
+    }
+}

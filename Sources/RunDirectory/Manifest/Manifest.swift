@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import FoundationEssentials
+
+/// `manifest.json`: what a run was made of, so that a replay can be the same and others can check it.
+///
+/// It is written before the engine starts and completed after the run has ended. A manifest without an outcome belongs
+/// to a run that is going on or whose tool was killed.
+///
+/// Version 2 (this one) names an engine; what only that engine understands is in ``EngineRecord/details``. Version 1
+/// is read too: its engine is QEMU. The manifest may come from a stranger: see docs/security.md for what a replay takes
+/// from it.
+public struct Manifest: Sendable, Equatable {
+    /// Whether a run made the input log or followed it.
+    public enum RunKind: String, Codable, Sendable {
+        case recording, replay
+    }
+
+    /// What kind of run it was.
+    public var kind: RunKind
+    /// 32 hexadecimal digits. A replay repeats its recording's.
+    public var recordingUUID: String
+    /// A replay's name.
+    public var name: String?
+    /// UTC, ISO 8601.
+    public var created: String
+    /// The tool and its version.
+    public var tool: String
+    /// What ran the guest.
+    public var engine: EngineRecord
+    /// The files that decide what the guest does, as they were when the run began.
+    public var files: [GuestFile]
+    /// What a replay was allowed to change.
+    public var forced: [ManifestDifference]?
+    /// How the run ended; nil before that.
+    public var outcome: RunOutcome?
+
+    /// A manifest of a run that begins.
+    public init(
+        kind: RunKind, recordingUUID: String, name: String? = nil, created: String, tool: String, engine: EngineRecord,
+        files: [GuestFile], forced: [ManifestDifference]? = nil
+    ) {
+        self.kind = kind
+        self.recordingUUID = recordingUUID
+        self.name = name
+        self.created = created
+        self.tool = tool
+        self.engine = engine
+        self.files = files
+        self.forced = forced
+    }
+
+    /// The value of `schema` in the file; tells it from other JSON files.
+    public static let schemaName = "tt-analyze manifest"
+    /// The version that is written.
+    public static let currentVersion = 2
+    /// The file's name in a run's directory.
+    public static let fileName = "manifest.json"
+
+    /// What the guest booted; its symbols name the guest's addresses.
+    public var kernel: FileIdentity? { files.first { $0.role == GuestFile.kernelRole }?.identity }
+}
+
+/// The engine of a run, and what is its own.
+public struct EngineRecord: Codable, Sendable, Equatable {
+    /// `qemu`.
+    public var name: String
+    /// As the engine prints it.
+    public var version: String
+    /// What only this engine understands: settings, command line, recorder.
+    public var details: JSONValue
+
+    /// The record of an engine.
+    public init(name: String, version: String, details: JSONValue) {
+        self.name = name
+        self.version = version
+        self.details = details
+    }
+}

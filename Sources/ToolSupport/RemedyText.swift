@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+import RunDirectory
+
+extension Remedy {
+    /// What to do, in the options of tt-record and tt-replay.
+    public var text: String {
+        switch self {
+        case .nameGuest: "give --kernel or --disk"
+        case .recordedDisk(let image): "give --disk \(image.map(ShellWord.quoted) ?? "FILE") instead"
+        case .leaveOut: "leave it out"
+        case .nameEmptyDirectory: "name a new or an empty directory"
+        case .nameAnotherOrOverwrite: "name another directory, or give --overwrite"
+        case .nameAnotherReplayOrOverwrite: "choose another --name, or give --overwrite"
+        case .nameRecording: "name a directory that tt-record made"
+        case .otherName(let rule): "use \(rule)"
+        case .waitForHolder: "wait until it has ended, or end it"
+        case .replayDifferently: "undo the change, or give --force to replay all the same and see where the runs part"
+        case .recordAgain: "record again"
+        case .installEngine(let package):
+            "install it (Debian: apt-get install \(package)), or name it with --qemu PATH or QEMU=PATH"
+        case .buildRecorder(let searched):
+            "build it with `make plugin`, or name it with --plugin PATH or TTD_PLUGIN; looked for "
+                + searched.joined(separator: ", ")
+        case .correctVariable(let name): "\(name) names a file that does not exist"
+        case .otherEngine(let having, let setting):
+            "use \(having) (make qemu10, --qemu), or give --\(setting.rawValue) off"
+        case .clockSettings: "give --shift and --sleep instead"
+        case .singleArguments: "give its settings as single arguments"
+        case .addArgument(let argument): "add \(argument)"
+        case .useValue(let value): "use \(value)"
+        case .advice(let sentence): sentence
+        }
+    }
+}
+
+extension RunError {
+    /// What is wrong and what to do about it.
+    public var textWithRemedy: String {
+        guard let remedy else { return description }
+        // The differences of a replay take several lines.
+        if case .differs = self { return "\(description)\n\(remedy.text)" }
+        return "\(description); \(remedy.text)"
+    }
+}
+
+extension NextStep {
+    /// The command that does it.
+    public var commandLine: String {
+        let words = directories.map(ShellWord.quoted).joined(separator: " ")
+        switch action {
+        case .replay: return "tt-replay \(words)"
+        case .compare: return "tt-analyze diverge \(words)"
+        }
+    }
+}
