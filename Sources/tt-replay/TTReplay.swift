@@ -7,6 +7,7 @@ import RunDirectory
 import ToolSupport
 
 extension MemorySize: ExpressibleByArgument {
+    /// Reads `64`, `512M`, `2G`.
     public init?(argument: String) { self.init(argument) }
 }
 extension PluginConfiguration.Mode: ExpressibleByArgument {}

@@ -19,6 +19,7 @@ public final class RunMonitor {
     public enum Stop: Equatable, Sendable {
         /// The tool received this signal.
         case signal(Int32)
+        /// The time that the user allowed is up.
         case timeLimit(seconds: Double)
         /// No progress, at this instruction.
         case hung(icount: UInt64)
@@ -30,9 +31,11 @@ public final class RunMonitor {
     public struct Result: Sendable {
         /// nil when the run ended by itself.
         public var stop: Stop?
+        /// How the engine's process ended.
         public var process: ProcessEnd
         /// The engine's word for why it ends; nil when it reported none.
         public var shutdownReason: String?
+        /// Whether the guest reported a panic.
         public var guestPanicked = false
         /// Where a recording stood still when it ended.
         public var standstill: Standstill?

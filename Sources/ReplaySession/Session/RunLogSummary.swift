@@ -36,19 +36,17 @@ public struct RunLogSummary: Codable, Sendable, Equatable {
         @StringCoded public var instructions: UInt64
         /// Why the comparison ends there.
         public var reason: String
-
-        init(clock: UInt64, instructions: UInt64, reason: String) {
-            self.clock = clock
-            self.instructions = instructions
-            self.reason = reason
-        }
     }
 
     /// What the join with the engine's input log explained.
     public struct Join: Codable, Sendable, Equatable {
+        /// Hardware interrupts.
         public var interrupts: Int
+        /// Exceptions that end the instruction before.
         public var exceptions: Int
+        /// Exceptions that restart their instruction.
         public var faults: Int
+        /// `int n` and its kind.
         public var softwareInterrupts: Int
         /// Transitions that the input log does not explain; none in a faithful run.
         public var transitionsWithoutEvent: Int
