@@ -15,7 +15,19 @@ let alignment = try align(original, replay)
 print(alignment.verdict.name)
 if let divergence = alignment.divergence {
     print("original at brctr \(divergence.original.clock), replay at brctr \(divergence.replay.clock)")
-    for field in divergence.difference?.fields ?? [] { print("  \(field.name): \(field.original) != \(field.replay)") }
+    for field in divergence.difference?.fields ?? [] {
+        print("  \(field.name): \(text(field.original)) != \(text(field.replay))")
+    }
 }
 for caveat in alignment.caveats { print("caveat: \(caveat.text)") }
 exit(alignment.verdict.exitStatus)
+
+func text(_ value: FieldDifference.Value) -> String {
+    switch value {
+    case .address(let word), .word(let word): "0x" + String(word, radix: 16)
+    case .number(let number): String(number)
+    case .name(let name): name
+    case .bytes(let bytes): "\(bytes.count) bytes"
+    case .absent: "absent"
+    }
+}
