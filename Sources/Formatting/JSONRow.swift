@@ -14,10 +14,10 @@ public struct JSONRow {
         bytes.append(UInt8(ascii: "{"))
     }
 
-    /// Ends the object and prints it.
-    public mutating func end() {
+    /// Ends the object and writes it.
+    public mutating func end(to sink: any TextSink) {
         append("}\n")
-        bytes.withUnsafeBytes { Output.standard.write($0) }
+        bytes.withUnsafeBytes { sink.write($0) }
     }
 
     /// A small number, or `null`.

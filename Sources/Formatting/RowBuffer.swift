@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Bytes of rows on their way to standard output. Formats numbers in place, for rows by the million.
+/// Bytes of rows on their way to a sink. Formats numbers in place, for rows by the million.
 public struct RowBuffer: ~Copyable {
+    private let sink: any TextSink
     private let base: UnsafeMutablePointer<UInt8>
     private let capacity: Int
     private var used = 0
@@ -9,9 +10,9 @@ public struct RowBuffer: ~Copyable {
     private let hexPairs: UnsafeMutablePointer<UInt16>
     private let decimalPairs: UnsafeMutablePointer<UInt16>
 
-    /// Several rows of the longest kind; more than Output holds itself, so that a full buffer is written without being
-    /// copied.
-    public init(capacity: Int = 1 << 20) {
+    /// - Parameter capacity: Several rows of the longest kind; large enough that the sink need not copy it.
+    public init(to sink: any TextSink, capacity: Int = 1 << 20) {
+        self.sink = sink
         self.capacity = capacity
         base = .allocate(capacity: capacity)
         hexPairs = .allocate(capacity: 256)
@@ -41,7 +42,7 @@ public struct RowBuffer: ~Copyable {
     public var pending: [UInt8] { Array(UnsafeBufferPointer(start: base, count: used)) }
 
     public mutating func flush() {
-        Output.standard.write(UnsafeRawBufferPointer(start: base, count: used))
+        sink.write(UnsafeRawBufferPointer(start: base, count: used))
         used = 0
     }
 

@@ -3,6 +3,7 @@
 import ArgumentParser
 import Formatting
 @preconcurrency import Glibc
+import LogViews
 import RunDirectory
 
 /// Runs a root command and ends the process with one of ``ToolStatus``.
@@ -41,7 +42,8 @@ public enum ToolMain {
         } else if root.exitCode(for: error) == .validationFailure {
             Diagnostics.raw(root.fullMessage(for: error))
         } else {
-            Diagnostics.error(root.message(for: error))
+            let advice = (error as? ViewError)?.advice.map { "; \($0)" } ?? ""
+            Diagnostics.error(root.message(for: error) + advice)
         }
         exit(ToolStatus.trouble.rawValue)
     }

@@ -75,7 +75,7 @@ struct BTSDump: ParsableCommand {
     var format: RowFormat { chosenFormat ?? .text }
 
     func run() throws {
-        var walk = try BranchWalk(paths: paths)
+        var walk = try BranchWalk(paths: paths, report: Diagnostics.report)
         walk.bounds = range.bounds
         // Made once, for the first log: all inputs are of one machine. The walk says which of the others it does not fit.
         // Rows name one address after the other, and may be few; calls have the names of symbols.
@@ -91,8 +91,7 @@ struct BTSDump: ParsableCommand {
             signal(SIGXFSZ, SIG_IGN)
             let form: RawBTSFile.Form = extraction.extended ? .extended : .plain
             let writer = try RawBTSWriter(path: path, form: form, replaces: extraction.force)
-            walk.isQuiet = false
-            return try walk.show(BranchExtract(writer))
+            return try show(walk, BranchExtract(writer, report: Diagnostics.report), isQuiet: false)
         }
         if instructions {
             guard let symbolizer else {
@@ -100,20 +99,23 @@ struct BTSDump: ParsableCommand {
             }
             // The instructions of a function, and not those that led to it.
             walk.selection.functions = nil
-            try walk.show(
+            try show(
+                walk,
                 InstructionDump(
-                    symbolizer, machine: walk.machine, isJSON: format == .jsonl, lines: text.lines,
+                    symbolizer, to: output, machine: walk.machine, isJSON: format == .jsonl, lines: text.lines,
                     syntax: instructionOptions.syntax, functions: try selection.functionRanges(symbolizer)))
         } else if calls.calls {
-            try walk.show(CallTreeDump(format: format, symbolizer: symbolizer, depthLimit: calls.depth))
+            try show(walk, CallTreeDump(to: output, format: format, symbolizer: symbolizer, depthLimit: calls.depth))
         } else if counts.isChosen {
-            try showCounts(&walk, symbolizer)
+            try showCounts(walk, symbolizer)
         } else if calls.folded {
             let hasIcount = walk.views.allSatisfy(\.hasIcount)
-            try walk.show(FoldedDump(format: format, symbolizer: symbolizer, hasIcount: hasIcount))
+            try show(walk, FoldedDump(to: output, format: format, symbolizer: symbolizer, hasIcount: hasIcount))
         } else {
-            try walk.show(
-                BranchRows(format: format, symbolizer: symbolizer, style: text.style, lines: text.lines))
+            try show(
+                walk,
+                BranchRows(
+                    to: Output.standard, format: format, symbolizer: symbolizer, style: text.style, lines: text.lines))
         }
     }
 
@@ -129,6 +131,22 @@ struct BTSDump: ParsableCommand {
         }
     }
 
+    /// Standard output for rows, standard error for the rest.
+    var output: ViewOutput { ViewOutput(Output.standard, report: Diagnostics.report) }
+
+    /// Runs over everything with a view, and shows progress. Rows that come out on a terminal show it themselves.
+    func show<View: BranchView & ~Copyable>(
+        _ walk: BranchWalk, _ view: consuming View, isQuiet: Bool = Output.standard.isTerminal
+    ) throws {
+        var (walk, progress) = (walk, nil as Progress?)
+        defer { progress?.finish() }
+        try walk.run(&view) { done, total in
+            let line = progress ?? Progress("reading", unit: "branches", total: total, isQuiet: isQuiet)
+            progress = line
+            line.update(done)
+        }
+    }
+
     /// Whether the view can be made of these inputs.
     private func checkView(_ inputs: [ViewInput]) throws {
         if instructions, format == .csv { throw RuntimeError("--instructions has no format csv") }
@@ -137,12 +155,5 @@ struct BTSDump: ParsableCommand {
         for input in inputs where !input.hasLabels {
             throw RuntimeError("\(input.path): has no classes of branches, which calls are told by")
         }
-    }
-}
-
-extension BranchWalk {
-    /// Runs over everything with a view of its own.
-    mutating func show<View: BranchView & ~Copyable>(_ view: consuming View) throws {
-        try run(&view)
     }
 }

@@ -28,19 +28,22 @@ struct CountOptions: ParsableArguments {
 
 extension BTSDump {
     /// `--edges` and `--coverage`.
-    func showCounts(_ walk: inout BranchWalk, _ symbolizer: Symbolizer?) throws {
+    func showCounts(_ walk: BranchWalk, _ symbolizer: Symbolizer?) throws {
         guard counts.coverage else {
-            return try walk.show(
+            return try show(
+                walk,
                 EdgeDump(
-                    format: format, symbolizer: symbolizer, style: text.style, lines: text.lines,
+                    to: output, format: format, symbolizer: symbolizer, style: text.style, lines: text.lines,
                     order: counts.sort))
         }
         guard let symbolizer else {
             throw RuntimeError("--coverage needs --symbols FILE, whose functions and lines it counts")
         }
-        try walk.show(
+        try show(
+            walk,
             CoverageDump(
-                symbolizer, machine: walk.machine, form: chosenFormat.map { .rows($0) } ?? .lcov, order: counts.sort))
+                symbolizer, to: output, machine: walk.machine, form: chosenFormat.map { .rows($0) } ?? .lcov,
+                order: counts.sort))
     }
 }
 

@@ -59,18 +59,17 @@ struct Events: ParsableCommand {
     var format = RowFormat.text
 
     func run() throws {
-        var health = LogHealth()
+        var health = LogHealth(report: Diagnostics.report)
         let log = try health.open(path)
         if let vcpu, !log.vcpus.contains(vcpu) {
-            let present = log.vcpus.map(String.init).joined(separator: ", ")
-            throw RuntimeError("\(log.path): has no vCPU \(vcpu); it has \(present)")
+            throw ViewError.noVCPU(path: log.path, vcpu: vcpu, present: log.vcpus)
         }
         let wanted = Set(kinds)
         let chosen = chosenStreams
         let (from, to) = range.bounds
         let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, reading: .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
-        var rows = EventRows(log, format: format, symbolizer: symbolizer)
+        var rows = EventRows(log, to: Output.standard, format: format, symbolizer: symbolizer)
         rows.begin(log: log)
         func print(_ streams: [LogStream], vcpu: UInt16) {
             var events = log.events(streams, vcpu: vcpu, from: from, to: to)

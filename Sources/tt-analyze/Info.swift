@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ArgumentParser
+import Formatting
 import LogFormat
 import LogViews
 import ToolSupport
@@ -26,7 +27,7 @@ struct Info: ParsableCommand {
     var format = DocumentFormat.text
 
     func run() throws {
-        var health = LogHealth()
+        var health = LogHealth(report: Diagnostics.report)
         let log = try health.open(path)
         let summary = LogSummary(log)
         health.add(summary.damage)

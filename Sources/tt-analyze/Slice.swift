@@ -39,7 +39,7 @@ struct Slice: ParsableCommand {
     }
 
     func run() throws {
-        var health = LogHealth()
+        var health = LogHealth(report: Diagnostics.report)
         let log = try health.open(path)
         if !force && access(output, F_OK) == 0 {
             throw RuntimeError("\(output): is there already; --force writes over it")

@@ -11,7 +11,7 @@ import Testing
 /// The pieces that rows are made of.
 @Suite struct RowTests {
     private func text(_ body: (inout RowBuffer) -> Void) -> String {
-        var rows = RowBuffer()
+        var rows = RowBuffer(to: MemorySink())
         body(&rows)
         return String(decoding: rows.pending, as: UTF8.self)
     }

@@ -3,17 +3,20 @@
 import Formatting
 import LogFormat
 
-/// Writes branches as raw records instead of printing them. All inputs and vCPUs come one after the other.
+/// Writes branches to a file of raw records. The branches of all inputs and vCPUs follow one another.
 public struct BranchExtract: BranchView, ~Copyable {
     private let writer: RawBTSWriter
-    /// vCPUs that branches came from.
+    private let report: NoticeHandler
+    /// The number of vCPUs that had branches.
     private var laneCount = 0
     private var isNewLane = true
-    /// What went wrong: then it is over.
+    /// The first error of the writer; nothing is written after it.
     private var failure: LogError?
 
-    public init(_ writer: RawBTSWriter) {
+    /// - Parameter report: Receives the note that says what was written.
+    public init(_ writer: RawBTSWriter, report: @escaping NoticeHandler) {
         self.writer = writer
+        self.report = report
     }
 
     public var isOver: Bool { failure != nil }
@@ -28,11 +31,12 @@ public struct BranchExtract: BranchView, ~Copyable {
         do throws(LogError) { try writer.append(batch, range) } catch { failure = error }
     }
 
+    /// Closes the file. Throws the first error in writing it.
     public mutating func finish() throws {
         if let failure { throw failure }
         try writer.close()
         let several =
             laneCount > 1 ? "; of \(laneCount) vCPUs, one after the other: records do not tell them apart" : ""
-        Diagnostics.note("\(writer.path): \(writer.count) branches, \(writer.form.rawValue)\(several)")
+        report(.note("\(writer.path): \(writer.count) branches, \(writer.form.rawValue)\(several)"))
     }
 }

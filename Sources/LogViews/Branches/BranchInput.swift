@@ -4,30 +4,31 @@ import BranchAnalysis
 import Formatting
 import LogFormat
 
-/// A file whose branches can be shown.
+/// An opened file whose branches can be shown.
 public enum BranchInput {
+    /// A log.
     case log(LogFile)
+    /// Raw BTS records.
     case raw(RawBTSFile)
 
-    /// Opens a log, the log in a state directory, or a file of raw records; which one, its content tells.
-    public init(path: String, health: inout LogHealth) throws {
+    /// Opens a log, the log in a state directory, or a file of raw records; the content tells which of them it is.
+    package init(path: String, health: inout LogHealth) throws {
         guard try RawBTSFile.isLog(path) else {
             let raw = try RawBTSFile(path: path)
             let reason = raw.form == .extended ? "it begins with a record of ones" : "its addresses are plausible"
-            Diagnostics.note("\(path): taken for \(raw.count) raw BTS records, \(raw.form.rawValue): \(reason)")
+            health.report(.note("\(path): taken for \(raw.count) raw BTS records, \(raw.form.rawValue): \(reason)"))
             health.add(raw.damage.map { [$0] } ?? [])
             self = .raw(raw)
             return
         }
         let log = try health.open(path)
         guard log.header.features.contains(.branches) else {
-            throw RuntimeError(
-                "\(log.path): holds no branches (mode \(log.header.mode)); tt-analyze events prints the rest")
+            throw ViewError.noBranches(path: log.path, mode: "\(log.header.mode)")
         }
         self = .log(log)
     }
 
-    /// What views are told of it.
+    /// The description of this input that views receive.
     public func view(isOneOfSeveral: Bool) -> ViewInput {
         switch self {
         case .log(let log): ViewInput(log, isOneOfSeveral: isOneOfSeveral)
@@ -35,7 +36,7 @@ public enum BranchInput {
         }
     }
 
-    /// How many branches of a vCPU stand in the chunks that a range touches.
+    /// The number of branches of a vCPU in the chunks that a range touches.
     func branchCount(vcpu: UInt16, from: UInt64, to: UInt64) -> UInt64 {
         switch self {
         case .log(let log):
@@ -50,7 +51,7 @@ public enum BranchInput {
     /// Calls `body` with the branches of a vCPU with clocks in `from ..< to` (no end when `to` is `.max`), batch by batch,
     /// until it returns false. Returns what could not be read.
     ///
-    /// - Parameter labeler: tells the labels of raw records.
+    /// - Parameter labeler: Finds the labels of raw records.
     func forEachBatch(
         vcpu: UInt16, from: UInt64, to: UInt64, labeler: BranchLabeler?,
         _ body: (borrowing BranchBatch, Range<Int>) -> Bool

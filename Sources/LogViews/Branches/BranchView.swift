@@ -17,9 +17,10 @@ public protocol BranchView: ~Copyable {
     mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>)
     /// The branches of the vCPU are over.
     mutating func end(vcpu: UInt16)
-    /// Whether nothing that comes any more would change what is shown.
+    /// Whether further branches would not change what is shown.
     var isOver: Bool { get }
-    /// Hands what is left to standard output; once, behind the last input, or when it is over.
+    /// Writes what is left to the sink. Called once: after the last input, or when the view is over. Throws if the view
+    /// is not complete.
     mutating func finish() throws
 }
 

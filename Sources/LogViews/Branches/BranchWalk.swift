@@ -8,56 +8,58 @@ import Symbolize
 
 /// Hands the branches of inputs to a view: input after input, vCPU after vCPU, batch after batch.
 ///
-///     var walk = try BranchWalk(paths: ["run1", "run2"])
+///     var walk = try BranchWalk(paths: ["run1", "run2"]) { print($0.text) }
 ///     walk.bounds = (533_000_000, 534_000_000)
 ///     try walk.run(&view)
 ///
-/// Shows progress, says what is wrong with the inputs on stderr, and warns of symbol files that do not belong to them.
+/// Reports what is wrong with the inputs, and symbol files that do not belong to them.
 public struct BranchWalk {
+    /// The opened files.
     public let inputs: [BranchInput]
-    /// What views are told of ``inputs``.
+    /// The descriptions of ``inputs`` that views receive.
     public private(set) var views: [ViewInput]
-    /// Only this vCPU; all when `nil`.
+    /// Only this vCPU; all if `nil`.
     public var vcpu: UInt16?
-    /// The first clock that is read, and the one behind the last (`.max`: no end).
+    /// The first clock that is read, and the one after the last (`.max`: no end).
     public var bounds: (from: UInt64, to: UInt64) = (0, .max)
-    /// Which of the branches in ``bounds`` are wanted.
+    /// The branches in ``bounds`` that are wanted.
     public var selection = BranchSelection()
-    /// Progress is not shown: rows that come out on a terminal show it themselves.
-    public var isQuiet = Output.standard.isTerminal
 
-    private var health = LogHealth()
-    /// Looks whether the files that name addresses belong to the inputs.
+    private var health: LogHealth
+    /// Checks that the files that name addresses belong to the inputs.
     private var check: CodeCheck?
     private var labeler: BranchLabeler?
 
-    /// Opens all inputs, and says what is wrong with them as a whole.
-    public init(paths: [String]) throws {
-        var health = LogHealth()
+    /// Opens all inputs, and reports what is wrong with each as a whole.
+    ///
+    /// - Parameter report: Receives notices now and during the walk.
+    ///
+    /// Throws a `LogError` or a ``ViewError`` if an input cannot be read or holds no branches.
+    public init(paths: [String], report: @escaping NoticeHandler) throws {
+        var health = LogHealth(report: report)
         inputs = try paths.map { try BranchInput(path: $0, health: &health) }
         views = inputs.map { $0.view(isOneOfSeveral: paths.count > 1) }
         self.health = health
     }
 
-    /// The first log among the inputs, which tells where the files of `--symbols` stood.
+    /// The first log among the inputs; symbol files are placed by its branches.
     public var log: LogFile? { firstLog.flatMap { views[$0].log } }
 
     private var firstLog: Int? { views.firstIndex { $0.log != nil } }
 
-    /// The processor that the inputs ran on; `nil` when none says it.
+    /// The processor that the inputs ran on, as ELF `e_machine`; `nil` if no input states it.
     public var machine: UInt16? { views.lazy.compactMap(\.machine).first }
 
-    /// Names addresses after these files: inputs to which they do not belong are warned of, but for ``log``, of which who
-    /// placed the files knows it; and raw records get their labels from the files' code.
+    /// Checks these files against the inputs, and labels raw records by the files' code.
     ///
-    /// Throws when the inputs ran on different processors.
+    /// Inputs to which the files do not belong are reported during the walk, except ``log``: placing the files checks that
+    /// one. Throws ``ViewError/differentMachines(path:machine:otherPath:other:)`` if the inputs ran on different processors.
     public mutating func use(_ symbolizer: Symbolizer) throws {
         if let machine, let other = views.first(where: { $0.machine ?? machine != machine }) {
-            throw RuntimeError(
-                "\(other.path): ran on machine \(other.machine ?? 0), \(views[0].path) on \(machine); --symbols holds for "
-                    + "all inputs: give them one at a time")
+            throw ViewError.differentMachines(
+                path: other.path, machine: other.machine ?? 0, otherPath: views[0].path, other: machine)
         }
-        // Code is read for the inputs that nobody has checked.
+        // Code is read for the inputs that have not been checked.
         guard inputs.count > 1 || firstLog == nil else { return }
         var (code, _) = CodeMap.of(symbolizer.modules, machine: machine)
         guard !code.isEmpty else { return }
@@ -70,17 +72,21 @@ public struct BranchWalk {
         check = CodeCheck(code)
     }
 
-    /// Shows everything that is selected.
+    /// Hands everything that is selected to a view, and finishes the view.
     ///
-    /// Throws the exit status 2 behind the last row when an input is damaged, or when the recorder left out all there was to show.
-    public mutating func run<View: BranchView & ~Copyable>(_ view: inout View) throws {
+    /// Throws, after the last row: what the view throws if it is not complete, ``DamagedInput`` if an input is damaged, and
+    /// ``ViewError/allElided(records:)`` if the recorder left out everything.
+    ///
+    /// - Parameter progress: Receives the number of branches read so far and in all, once for each batch.
+    public mutating func run<View: BranchView & ~Copyable>(
+        _ view: inout View, progress: (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
+    ) throws {
         try checkVCPU()
         let (from, to) = bounds
         let lanes = inputs.indices.map { index in (input: index, vcpus: vcpu.map { [$0] } ?? views[index].vcpus) }
         let total = lanes.reduce(0 as UInt64) { sum, lane in
             lane.vcpus.reduce(sum) { $0 &+ inputs[lane.input].branchCount(vcpu: $1, from: from, to: to) }
         }
-        let progress = Progress("reading", unit: "branches", total: total, isQuiet: isQuiet)
         var done: UInt64 = 0
         let selectsAll = selection.isEverything
         var selector = BranchSelector(selection)
@@ -100,7 +106,7 @@ public struct BranchWalk {
                     inputs[lane.input].forEachBatch(vcpu: vcpu, from: from, to: to, labeler: labeler) {
                         batch, range in
                         done &+= UInt64(range.count)
-                        progress.update(done)
+                        progress(done, total)
                         guard !selectsAll else {
                             view.add(batch, range)
                             return !view.isOver
@@ -111,29 +117,33 @@ public struct BranchWalk {
                 view.end(vcpu: vcpu)
                 reached = (reached.from || selector.hasBegun, reached.to || selector.hasEnded)
             }
-            if !view.isOver { say(reached, of: views[lane.input]) }
+            if !view.isOver { report(reached, of: views[lane.input]) }
         }
-        progress.finish()
-        try view.finish()
+        do {
+            try view.finish()
+        } catch {
+            try? health.finish()
+            throw error
+        }
         try health.finish()
-        if done == 0 && health.elidedRecords > 0 { throw ToolStatus.trouble }
+        if done == 0 && health.elidedRecords > 0 { throw ViewError.allElided(records: health.elidedRecords) }
     }
 
-    /// Names the places that were never reached.
-    private func say(_ reached: (from: Bool, to: Bool), of input: ViewInput) {
+    /// Warns about selection bounds that no branch reached.
+    private func report(_ reached: (from: Bool, to: Bool), of input: ViewInput) {
         if let place = selection.from, !reached.from {
-            Diagnostics.warning("\(input.path): no branch comes to \(place.text): nothing is selected")
+            health.report(.warning("\(input.path): no branch comes to \(place.text): nothing is selected"))
         } else if let place = selection.to, !reached.to {
-            Diagnostics.warning(
-                "\(input.path): no branch comes to \(place.text) afterwards: everything up to the end is selected")
+            health.report(
+                .warning(
+                    "\(input.path): no branch comes to \(place.text) afterwards: everything up to the end is selected"))
         }
     }
 
     private func checkVCPU() throws {
         guard let vcpu else { return }
         for view in views where !view.vcpus.contains(vcpu) {
-            let present = view.vcpus.map(String.init).joined(separator: ", ")
-            throw RuntimeError("\(view.path): has no vCPU \(vcpu); it has \(present)")
+            throw ViewError.noVCPU(path: view.path, vcpu: vcpu, present: view.vcpus)
         }
     }
 }

@@ -3,42 +3,54 @@
 import Formatting
 import LogFormat
 
-/// What is wrong with a log, said on stderr as it is found and counted for the exit status.
+/// Collects what is wrong with the logs that a command reads.
 ///
-/// Damage makes the status 2, after everything that can be read has been printed. What a recorder left out on purpose
-/// (mode digest) is said too, and is no damage.
+/// Each damaged part is reported when it is found, up to ``lineLimit`` of them; ``finish()`` throws what they amount to,
+/// after everything that can be read has been shown. Records that the recorder left out on purpose (mode digest) are
+/// counted and are no damage.
+///
+///     var health = LogHealth { print($0.text) }
+///     let log = try health.open("run1")
+///     health.add(events.skipped)
+///     try health.finish()
 public struct LogHealth {
     /// Damaged parts so far.
     public private(set) var damageCount = 0
     /// Records that were left out by the recorder.
     public private(set) var elidedRecords: UInt64 = 0
 
-    /// More than this is only counted.
-    private static let lineLimit = 20
+    /// Receives notices as things are found.
+    let report: NoticeHandler
 
-    public init() {}
+    /// So many damaged parts are reported one by one; further ones are only counted.
+    public static let lineLimit = 20
 
-    /// Opens a log, or the log in a state directory, and says what is wrong with it as a whole.
+    /// Makes a health without damage.
+    ///
+    /// - Parameter report: Receives a notice for each thing that is found.
+    public init(report: @escaping NoticeHandler) { self.report = report }
+
+    /// Opens a log, or the log in a state directory, and reports what is wrong with it as a whole.
+    ///
+    /// Throws a `LogError` if the file cannot be read as a log.
     public mutating func open(_ path: String) throws -> LogFile {
         let log = try LogFile(path: path)
         switch log.completeness {
-        case .closed:
+        case .closed, .unclosed(openFileFound: false):
             break
         case .beingWritten:
-            Diagnostics.note("\(log.path): is being written; this is how far it had come")
+            report(.note("\(log.path): is being written; what was committed so far is shown"))
         case .unclosed(openFileFound: true):
-            Diagnostics.note("\(log.path): was not closed (its recorder was killed); what it had committed is here")
-        case .unclosed(openFileFound: false):
-            break
+            report(.note("\(log.path): was not closed (its recorder was killed); what was committed is shown"))
         }
         if log.lostRecords > 0 {
-            Diagnostics.warning("\(log.path): its recorder could not write \(log.lostRecords) records")
+            report(.warning("\(log.path): its recorder could not write \(log.lostRecords) records"))
         }
         add(log.structuralDamage)
         return log
     }
 
-    /// Notes parts that could not be read.
+    /// Adds parts that could not be read.
     public mutating func add(_ damage: [Damage]) {
         for part in damage {
             if part.what == .elided {
@@ -46,20 +58,31 @@ public struct LogHealth {
                 continue
             }
             damageCount += 1
-            if damageCount <= LogHealth.lineLimit { Diagnostics.error(part.description) }
+            if damageCount <= LogHealth.lineLimit { report(.error(part.description)) }
         }
     }
 
-    /// Says what was only counted, and throws the exit status 2 when the log is damaged.
-    public func finish() throws {
-        if elidedRecords > 0 {
-            Diagnostics.note("\(elidedRecords) branches were left out by the recorder (mode digest)")
-        }
+    /// Reports what was only counted. Throws ``DamagedInput`` if any part was damaged.
+    public func finish() throws(DamagedInput) {
+        if elidedRecords > 0 { report(.note("\(elidedRecords) branches were left out by the recorder (mode digest)")) }
         guard damageCount > 0 else { return }
         if damageCount > LogHealth.lineLimit {
-            Diagnostics.error("… and \(damageCount - LogHealth.lineLimit) more damaged parts")
+            report(.error("… and \(damageCount - LogHealth.lineLimit) more damaged parts"))
         }
-        Diagnostics.error("the log is damaged: \(damageCount) part\(damageCount == 1 ? "" : "s") passed over")
-        throw ToolStatus.trouble
+        throw DamagedInput(partCount: damageCount)
+    }
+}
+
+/// Parts of the input were damaged and passed over: what was shown is not everything.
+public struct DamagedInput: Error, CustomStringConvertible, Hashable {
+    /// How many parts were passed over.
+    public var partCount: Int
+
+    /// Makes the error.
+    public init(partCount: Int) { self.partCount = partCount }
+
+    /// One sentence.
+    public var description: String {
+        "the log is damaged: \(partCount) part\(partCount == 1 ? "" : "s") passed over"
     }
 }

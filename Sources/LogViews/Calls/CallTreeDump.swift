@@ -5,7 +5,7 @@ import Formatting
 import LogFormat
 import Symbolize
 
-/// Prints the calls of a run as a tree, each where it was entered.
+/// Writes the calls of a run as a tree, each where it was entered.
 ///
 ///     text   1234:     foo                            a call; indented by the calls that are open
 ///            1240:       bar  [tail call]             a jump to another function: it stands for foo from here on
@@ -23,9 +23,10 @@ public struct CallTreeDump: BranchView, ~Copyable {
     /// Deeper calls are not indented further.
     private static let indentLimit: UInt32 = 100
 
+    private let output: ViewOutput
     private let format: RowFormat
     private let depthLimit: UInt32
-    private var rows = RowBuffer()
+    private var rows: RowBuffer
     private var follower = CallFollower()
     private var names = FunctionNames(nil)
     private var log: LogFile?
@@ -39,7 +40,9 @@ public struct CallTreeDump: BranchView, ~Copyable {
     /// - Parameters:
     ///   - format: text or jsonl.
     ///   - depthLimit: calls inside more open calls than this are not printed.
-    public init(format: RowFormat, symbolizer: Symbolizer?, depthLimit: Int?) {
+    public init(to output: ViewOutput, format: RowFormat, symbolizer: Symbolizer?, depthLimit: Int?) {
+        self.output = output
+        rows = RowBuffer(to: output.sink)
         self.format = format
         self.depthLimit = depthLimit.map { UInt32(clamping: $0) } ?? .max
         names = FunctionNames(symbolizer)
@@ -51,9 +54,9 @@ public struct CallTreeDump: BranchView, ~Copyable {
         width = input.counterWidth
         showsVCPU = input.vcpus.count > 1
         if format == .jsonl {
-            Output.standard.line(input.header(schema: "bts-dump-calls", version: CallTreeDump.schemaVersion))
+            output.sink.line(input.header(schema: "bts-dump calls", version: CallTreeDump.schemaVersion))
         } else if let heading = input.heading {
-            Output.standard.line(heading)
+            output.sink.line(heading)
         }
     }
 
@@ -63,7 +66,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
         follower.begin(log, vcpu: vcpu)
         if showsVCPU, format == .text {
             rows.flush()
-            Output.standard.line("vcpu \(vcpu):")
+            output.sink.line("vcpu \(vcpu):")
         }
     }
 
@@ -88,7 +91,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
 
     public mutating func end(vcpu: UInt16) {
         rows.flush()
-        Diagnostics.note(follower.statistics.summary)
+        output.report(.note(follower.statistics.summary))
     }
 
     public mutating func finish() { rows.flush() }

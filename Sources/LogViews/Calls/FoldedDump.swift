@@ -5,7 +5,7 @@ import Formatting
 import LogFormat
 import Symbolize
 
-/// Prints what was spent in each stack of calls, as flamegraph.pl, inferno and speedscope read it:
+/// Writes what was spent in each stack of calls, as flamegraph.pl, inferno and speedscope read it:
 ///
 ///     text   main;work;sort 1234
 ///     jsonl  {"stack":["main","work","sort"],"count":"1234"}
@@ -16,6 +16,7 @@ public struct FoldedDump: BranchView, ~Copyable {
     private var follower = CallFollower()
     private var folded = FoldedStacks()
     private var names = FunctionNames(nil)
+    private let output: ViewOutput
     private let format: RowFormat
     private let hasIcount: Bool
     private var log: LogFile?
@@ -24,7 +25,8 @@ public struct FoldedDump: BranchView, ~Copyable {
     /// - Parameters:
     ///   - format: text or jsonl.
     ///   - hasIcount: whether instructions are counted: all inputs must have them; else branches.
-    public init(format: RowFormat, symbolizer: Symbolizer?, hasIcount: Bool) {
+    public init(to output: ViewOutput, format: RowFormat, symbolizer: Symbolizer?, hasIcount: Bool) {
+        self.output = output
         self.format = format
         self.hasIcount = hasIcount
         names = FunctionNames(symbolizer)
@@ -60,7 +62,7 @@ public struct FoldedDump: BranchView, ~Copyable {
         if counts { folded.end(at: last) } else { folded.skip(to: last) }
     }
 
-    public mutating func end(vcpu: UInt16) { Diagnostics.note(follower.statistics.summary) }
+    public mutating func end(vcpu: UInt16) { output.report(.note(follower.statistics.summary)) }
 
     public mutating func finish() {
         var texts: [UInt64: String] = [:]
@@ -77,9 +79,9 @@ public struct FoldedDump: BranchView, ~Copyable {
                     return text
                 }
             if isText {
-                Output.standard.line("\(stack.joined(separator: ";")) \(count)")
+                output.sink.line("\(stack.joined(separator: ";")) \(count)")
             } else {
-                Output.standard.line(
+                output.sink.line(
                     "{\"stack\":[\(stack.map(RowText.json).joined(separator: ","))],\"count\":\"\(count)\"}")
             }
         }

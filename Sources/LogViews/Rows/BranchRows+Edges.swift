@@ -6,9 +6,9 @@ import LogFormat
 
 /// Rows of distinct branches (``EdgeDump``).
 extension BranchRows {
-    /// Prints distinct branches instead of branches.
+    /// Writes distinct branches instead of branches.
     mutating func writeEdges(_ pairs: [PairCounts.Pair]) {
-        if format == .csv { Output.standard.line("count,from,to,label,static,discontinuity" + placeFields) }
+        if format == .csv { sink.line("count,from,to,label,static,discontinuity" + placeFields) }
         let width = RowBuffer.decimalDigits(pairs.reduce(0) { max($0, $1.count) })
         for pair in pairs {
             reserve()

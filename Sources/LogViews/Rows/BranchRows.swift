@@ -4,7 +4,7 @@ import Formatting
 import LogFormat
 import Symbolize
 
-/// Prints branches, one a row, to standard output.
+/// Writes branches, one a row.
 ///
 ///     text   1234: 0xffffffff81000010 <foo+0x10> -> 0xffffffff81000400 <bar>  call!  5678
 ///     jsonl  {"vcpu":0,"brctr":"1234","from":"0x…","to":"0x…","label":"call","static":true,"discontinuity":false,
@@ -20,11 +20,12 @@ public struct BranchRows: BranchView, ~Copyable {
     /// The version of the row formats; goes up when a field changes its meaning or goes away.
     public static let schemaVersion = 1
 
+    let sink: any TextSink
     let format: RowFormat
     private let isPerf: Bool
     private let hasShortAddresses: Bool
     var input: RowInput
-    var rows = RowBuffer()
+    var rows: RowBuffer
     var places: PlaceCache?
     /// Reads what files say of rows before they are written, while files are read as they are asked.
     private var reader: AheadReader?
@@ -45,10 +46,15 @@ public struct BranchRows: BranchView, ~Copyable {
     }
 
     /// - Parameters:
-    ///   - style: how rows look in text.
-    ///   - lines: in text, source lines beside the names (not in style perf).
-    public init(format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle = .plain, lines: Bool) {
+    ///   - sink: Receives the rows.
+    ///   - style: How rows look in text.
+    ///   - lines: In text, source lines beside the names (not in style perf).
+    public init(
+        to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle = .plain, lines: Bool
+    ) {
+        self.sink = sink
         self.format = format
+        rows = RowBuffer(to: sink)
         isPerf = format == .text && style == .perf
         hasShortAddresses = style == .gdb
         input = RowInput()
@@ -62,20 +68,20 @@ public struct BranchRows: BranchView, ~Copyable {
         labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) }
     }
 
-    /// Prints what stands before the first row.
+    /// Writes the header of an input.
     public mutating func begin(_ input: ViewInput) {
         rows.flush()
         self.input = RowInput(
             hasIcount: input.hasIcount, showsVCPU: input.vcpus.count > 1, width: input.counterWidth)
         switch format {
         case .text:
-            if let heading = input.heading { Output.standard.line(heading) }
+            if let heading = input.heading { sink.line(heading) }
         case .jsonl:
-            Output.standard.line(input.header(schema: "bts-dump", version: BranchRows.schemaVersion))
+            sink.line(input.header(schema: "bts-dump", version: BranchRows.schemaVersion))
         case .csv:
             if input.isOneOfSeveral { self.input.logField = Array((RowText.csv(input.path) + ",").utf8) }
             guard inputCount == 0 else { break }
-            Output.standard.line(
+            sink.line(
                 (input.isOneOfSeveral ? "log," : "") + "vcpu,brctr,from,to,label,static,discontinuity,icount"
                     + placeFields)
         }
@@ -120,7 +126,7 @@ public struct BranchRows: BranchView, ~Copyable {
         rows.reserve(400 + 2 * 4096 + 2 * PlaceCache.lengthLimit)
     }
 
-    /// Hands what is left to standard output.
+    /// Writes what is left to the sink.
     public mutating func finish() {
         rows.flush()
     }

@@ -4,7 +4,7 @@ import Formatting
 import LogFormat
 import Symbolize
 
-/// Prints events, one a row, to standard output.
+/// Writes events, one a row.
 ///
 ///     text   1234: icount 5678  port-write  0x200280 <port_write @ power_off>  port 0xf4, 4 bytes
 ///     jsonl  {"vcpu":0,"stream":"access","ordinal":"7","brctr":"1234","icount":"5678","kind":"port-write","info":4,
@@ -15,6 +15,7 @@ public struct EventRows {
     /// The version of the row formats; goes up when a field changes its meaning or goes away.
     public static let schemaVersion = 1
 
+    private let sink: any TextSink
     private let format: RowFormat
     private let symbolizer: Symbolizer?
     private let showsVCPU: Bool
@@ -25,28 +26,34 @@ public struct EventRows {
     /// Beyond so many places the names are looked up anew: memory stays bounded whatever the log holds.
     private static let nameLimit = 1 << 18
 
-    public init(_ log: LogFile, format: RowFormat, symbolizer: Symbolizer?) {
+    /// - Parameters:
+    ///   - log: The log whose events follow.
+    ///   - sink: Receives the rows.
+    ///   - symbolizer: Names instructions and targets; `nil`: addresses only.
+    public init(_ log: LogFile, to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?) {
+        self.sink = sink
         self.format = format
         self.symbolizer = symbolizer
         showsVCPU = log.vcpus.count > 1
         width = log.counterWidth
     }
 
-    /// Prints what stands before the first row.
+    /// Writes the header.
     public func begin(log: LogFile) {
         switch format {
         case .text:
             break
         case .jsonl:
-            Output.standard.line(
+            sink.line(
                 "{\"schema\":\"tt-analyze events\",\"version\":\(EventRows.schemaVersion),"
                     + "\"log\":\(RowText.json(log.path))}")
         case .csv:
-            Output.standard.line(
+            sink.line(
                 "vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details")
         }
     }
 
+    /// Writes one event.
     public mutating func write(_ event: Event) {
         switch format {
         case .text: writeText(event)
@@ -93,7 +100,7 @@ public struct EventRows {
         if event.validity.contains(.registers) { row += "  registers \(RowText.hex(event.aux))" }
         let details = details(event)
         if !details.isEmpty { row += "  \(details.onOneLine)" }
-        Output.standard.line(row)
+        sink.line(row)
     }
 
     private mutating func writeJSON(_ event: Event) {
@@ -116,7 +123,7 @@ public struct EventRows {
         row.counter("ticket", event.ticket)
         row.payload("payload", event.payload)
         row.raw("details", RowText.json(details(event)))
-        row.end()
+        row.end(to: sink)
     }
 
     private mutating func writeCSV(_ event: Event) {
@@ -134,7 +141,7 @@ public struct EventRows {
             details(event),
         ]
         let fields = position + origin + content
-        Output.standard.line(fields.map(RowText.csv).joined(separator: ","))
+        sink.line(fields.map(RowText.csv).joined(separator: ","))
     }
 
     private static func leftPadded(_ text: String, _ width: Int) -> String {

@@ -27,14 +27,17 @@ public struct CoverageDump: BranchView, ~Copyable {
     private let machine: UInt16?
     private let form: Form
     private let order: CountOrder
+    private let output: ViewOutput
 
     /// - Parameters:
     ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
     ///   - order: of the functions in the table and the other rows.
     ///   - limit: more distinct stretches than this are not counted.
     public init(
-        _ symbolizer: Symbolizer, machine: UInt16?, form: Form, order: CountOrder, limit: Int = 1 << 22
+        _ symbolizer: Symbolizer, to output: ViewOutput, machine: UInt16?, form: Form, order: CountOrder,
+        limit: Int = 1 << 22
     ) {
+        self.output = output
         self.symbolizer = symbolizer
         self.machine = machine
         self.form = form
@@ -54,31 +57,34 @@ public struct CoverageDump: BranchView, ~Copyable {
 
     public mutating func end(vcpu: UInt16) { stretches.end() }
 
-    /// Prints everything. Throws the exit status 2 behind it when there was more than can be counted.
+    /// Writes everything. Throws ``ViewError/tooMany(what:limit:leftOut:)`` after it if there was more than can be counted.
     public mutating func finish() throws {
         let coverage = try Coverage(stretches, symbolizer, machine: machine)
         switch form {
-        case .lcov: LcovWriter.write(coverage)
-        case .rows(let format): CoverageRows(format: format, order: order).write(coverage, paths: paths)
+        case .lcov: LcovWriter(output.sink).write(coverage)
+        case .rows(let format):
+            CoverageRows(sink: output.sink, format: format, order: order).write(coverage, paths: paths)
         }
         let (lines, functions) = (coverage.lineTotals, coverage.functionTotals)
-        Diagnostics.note(
-            "\(functions.reached) of \(functions.all) functions and \(lines.reached) of \(lines.all) lines were reached"
-        )
+        output.report(
+            .note(
+                "\(functions.reached) of \(functions.all) functions and \(lines.reached) of \(lines.all) lines were reached"
+            ))
         if coverage.outside > 0 {
-            Diagnostics.note(
-                "\(coverage.outside) of \(coverage.outside + coverage.counted + coverage.contradicted) stretches between "
-                    + "branches ran where no --symbols file has code")
+            output.report(
+                .note(
+                    "\(coverage.outside) of \(coverage.outside + coverage.counted + coverage.contradicted) stretches "
+                        + "between branches ran where no symbol file has code"))
         }
         if coverage.contradicted > 0 {
-            Diagnostics.warning(
-                "\(coverage.contradicted) stretches between branches cannot have been run as the files' code stands, and are "
-                    + "not counted")
+            output.report(
+                .warning(
+                    "\(coverage.contradicted) stretches between branches contradict the files' code and are not counted"
+                ))
         }
-        guard stretches.leftOut > 0 else { return }
-        Diagnostics.error(
-            "there are more than \(stretches.limit) distinct stretches; \(stretches.leftOut) that came when these were full "
-                + "are not counted: choose a part with --range")
-        throw ToolStatus.trouble
+        if stretches.leftOut > 0 {
+            throw ViewError.tooMany(
+                what: "stretches", limit: stretches.limit, leftOut: UInt64(stretches.leftOut))
+        }
     }
 }

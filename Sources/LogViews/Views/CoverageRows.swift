@@ -3,8 +3,9 @@
 import BranchAnalysis
 import Formatting
 
-/// Prints what was reached as a table of functions or as rows of functions and lines (``CoverageDump``).
+/// Writes what was reached as a table of functions or as rows of functions and lines (``CoverageDump``).
 struct CoverageRows {
+    let sink: any TextSink
     let format: RowFormat
     let order: CountOrder
 
@@ -38,12 +39,12 @@ struct CoverageRows {
         func right(_ text: String, _ width: Int) -> String {
             String(repeating: " ", count: max(0, width - text.utf8.count)) + text
         }
-        Output.standard.line("\(right("entered", width))    lines  reached    share  function")
+        sink.line("\(right("entered", width))    lines  reached    share  function")
         for row in rows {
             let function = row.function
             let tenths = function.lines == 0 ? 0 : function.reachedLines * 1000 / function.lines
             let share = function.lines == 0 ? "-" : "\(tenths / 10).\(tenths % 10) %"
-            Output.standard.line(
+            sink.line(
                 "\(right(String(function.count), width))  \(right(String(function.lines), 7))  "
                     + "\(right(String(function.reachedLines), 7))  \(right(share, 7))  "
                     + "\(function.name.onOneLine)  \(row.place)")
@@ -51,13 +52,12 @@ struct CoverageRows {
     }
 
     private func writeObjects(_ rows: [Row], _ files: [Coverage.File], _ paths: [String]) {
-        let output = Output.standard
-        output.line(
+        sink.line(
             "{\"schema\":\"bts-dump coverage\",\"version\":\(CoverageDump.schemaVersion),"
                 + "\"logs\":[\(paths.map(RowText.json).joined(separator: ","))]}")
         for row in rows {
             let function = row.function
-            output.line(
+            sink.line(
                 "{\"kind\":\"function\",\"name\":\(RowText.json(function.name)),"
                     + "\"file\":\(row.path.map(RowText.json) ?? "null"),\"line\":\(function.line),"
                     + "\"count\":\"\(function.count)\",\"lines\":\(function.lines),"
@@ -66,23 +66,22 @@ struct CoverageRows {
         for file in files {
             guard let path = file.path.map(RowText.json) else { continue }
             for line in file.lines {
-                output.line("{\"kind\":\"line\",\"file\":\(path),\"line\":\(line.number),\"count\":\"\(line.count)\"}")
+                sink.line("{\"kind\":\"line\",\"file\":\(path),\"line\":\(line.number),\"count\":\"\(line.count)\"}")
             }
         }
     }
 
     private func writeFields(_ rows: [Row], _ files: [Coverage.File]) {
-        let output = Output.standard
-        output.line("kind,file,line,name,count,lines,reached")
+        sink.line("kind,file,line,name,count,lines,reached")
         for row in rows {
             let function = row.function
-            output.line(
+            sink.line(
                 "function,\(RowText.csv(row.path ?? "")),\(function.line),\(RowText.csv(function.name)),"
                     + "\(function.count),\(function.lines),\(function.reachedLines)")
         }
         for file in files {
             guard let path = file.path.map(RowText.csv) else { continue }
-            for line in file.lines { output.line("line,\(path),\(line.number),,\(line.count),,") }
+            for line in file.lines { sink.line("line,\(path),\(line.number),,\(line.count),,") }
         }
     }
 }

@@ -30,18 +30,20 @@ public struct EdgeDump: BranchView, ~Copyable {
     private var rows: BranchRows
     private let format: RowFormat
     private let order: CountOrder
+    private let output: ViewOutput
 
     /// - Parameters:
     ///   - lines: in text, source lines beside the names.
     ///   - limit: more distinct branches than this are not counted.
     public init(
-        format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle, lines: Bool, order: CountOrder,
-        limit: Int = 1 << 22
+        to output: ViewOutput, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle, lines: Bool,
+        order: CountOrder, limit: Int = 1 << 22
     ) {
+        self.output = output
         self.format = format
         self.order = order
         edges = PairCounts(limit: limit)
-        rows = BranchRows(format: format, symbolizer: symbolizer, style: style, lines: lines)
+        rows = BranchRows(to: output.sink, format: format, symbolizer: symbolizer, style: style, lines: lines)
     }
 
     public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
@@ -52,7 +54,8 @@ public struct EdgeDump: BranchView, ~Copyable {
             first: batch.from + first, second: batch.to + first, tags: batch.label + first, count: range.count)
     }
 
-    /// Prints the rows. Throws the exit status 2 behind them when there were more distinct branches than can be counted.
+    /// Writes the rows. Throws ``ViewError/tooMany(what:limit:leftOut:)`` after them if there were more distinct branches
+    /// than can be counted; the counts of the rows are right.
     public mutating func finish() throws {
         var pairs = edges.pairs()
         if order == .count {
@@ -63,15 +66,13 @@ public struct EdgeDump: BranchView, ~Copyable {
         }
         if format == .jsonl {
             let logs = paths.map(RowText.json).joined(separator: ",")
-            Output.standard.line(
+            output.sink.line(
                 "{\"schema\":\"bts-dump edges\",\"version\":\(EdgeDump.schemaVersion),\"logs\":[\(logs)]}")
         }
         rows.writeEdges(pairs)
         rows.finish()
-        guard edges.leftOut > 0 else { return }
-        Diagnostics.error(
-            "there are more than \(edges.limit) distinct branches; \(edges.leftOut) branches, of those that came first when "
-                + "these were full, are not among the rows (whose counts are right): choose a part with --range")
-        throw ToolStatus.trouble
+        if edges.leftOut > 0 {
+            throw ViewError.tooMany(what: "branches", limit: edges.limit, leftOut: UInt64(edges.leftOut))
+        }
     }
 }

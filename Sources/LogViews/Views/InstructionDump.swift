@@ -16,20 +16,23 @@ public struct InstructionDump: BranchView, ~Copyable {
     private let code: CodeMap
     private let disassembler: Disassembler
     private let isJSON: Bool
+    private let output: ViewOutput
 
-    /// Reads the code of the symbolizer's files; warns of those that have none.
+    /// Reads the code of the symbolizer's files; reports those that have none.
     ///
     /// - Parameters:
     ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
     ///   - lines: in text, source lines beside the names.
     ///   - functions: only instructions here; all when empty.
     public init(
-        _ symbolizer: Symbolizer, machine: UInt16?, isJSON: Bool, lines: Bool, syntax: Disassembler.Syntax,
+        _ symbolizer: Symbolizer, to output: ViewOutput, machine: UInt16?, isJSON: Bool, lines: Bool,
+        syntax: Disassembler.Syntax,
         functions: AddressRanges = AddressRanges([])
     ) throws {
+        self.output = output
         let disassembler = try Disassembler(syntax: syntax)
         var (code, warnings) = CodeMap.of(symbolizer.modules, machine: machine)
-        for warning in warnings { Diagnostics.warning(warning.description) }
+        for warning in warnings { output.report(.warning(warning.description)) }
         try code.findPatchSites(disassembler)
         let style = InstructionRows.Style(isJSON: isJSON, showsVCPU: false, hasIcount: false, widths: (1, 1))
         let words = InstructionWords(
@@ -37,7 +40,8 @@ public struct InstructionDump: BranchView, ~Copyable {
             style: isJSON ? .json : .text(lines: lines), isJSON: isJSON)
         printer = InstructionPrinter(
             InstructionWalk(hasIcount: false, code, disassembler),
-            InstructionRows(style, words, symbolizer, lines: lines), hasLabels: false, functions: functions)
+            InstructionRows(to: output.sink, style, words, symbolizer, lines: lines), hasLabels: false,
+            functions: functions)
         self.code = code
         self.disassembler = disassembler
         self.isJSON = isJSON
@@ -46,10 +50,10 @@ public struct InstructionDump: BranchView, ~Copyable {
     public mutating func begin(_ input: ViewInput) {
         printer.begin(input, InstructionWalk(hasIcount: input.hasIcount, code, disassembler))
         if isJSON {
-            Output.standard.line(
+            output.sink.line(
                 input.header(schema: "bts-dump instructions", version: InstructionDump.schemaVersion))
         } else if let heading = input.heading {
-            Output.standard.line(heading)
+            output.sink.line(heading)
         }
     }
 

@@ -6,7 +6,7 @@ import LogFormat
 import MachineCode
 import Symbolize
 
-/// Prints the instructions between branches, one a row.
+/// Writes the instructions between branches, one a row.
 ///
 ///     text   1234: 5678 0xffffffff81000010 <foo+0x10>  call 0xffffffff81000400  -> 0xffffffff81000400 <bar>
 ///            1234: 5679 0xffffffff81000400 <bar>  rep movsb (%rsi), (%rdi)  (1001 times)
@@ -42,7 +42,7 @@ struct InstructionRows: ~Copyable {
         }
     }
 
-    var rows = RowBuffer()
+    var rows: RowBuffer
     var style: Style
     /// What stands for an instruction of code as the files mostly have it; others are put into words each time.
     var instructions: PlaceCache
@@ -54,7 +54,8 @@ struct InstructionRows: ~Copyable {
     /// Rows printed so far.
     private(set) var count: UInt64 = 0
 
-    init(_ style: Style, _ words: InstructionWords, _ symbolizer: Symbolizer, lines: Bool) {
+    init(to sink: any TextSink, _ style: Style, _ words: InstructionWords, _ symbolizer: Symbolizer, lines: Bool) {
+        rows = RowBuffer(to: sink)
         self.style = style
         self.words = words
         let placeStyle: PlaceStyle = style.isJSON ? .json : .text(lines: lines)

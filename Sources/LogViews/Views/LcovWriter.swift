@@ -3,20 +3,23 @@
 import BranchAnalysis
 import Formatting
 
-/// Prints what was reached as an lcov tracefile (geninfo(1), "FILES").
-enum LcovWriter {
-    static func write(_ coverage: Coverage) {
-        Output.standard.line("TN:")
+/// Writes what was reached as an lcov tracefile (geninfo(1), "FILES").
+struct LcovWriter {
+    private let sink: any TextSink
+
+    init(_ sink: any TextSink) { self.sink = sink }
+
+    func write(_ coverage: Coverage) {
+        sink.line("TN:")
         for file in coverage.files {
             guard let path = file.path, !file.lines.isEmpty || !file.functions.isEmpty else { continue }
             write(file, path: path)
         }
     }
 
-    private static func write(_ file: Coverage.File, path: String) {
-        let output = Output.standard
-        output.line("SF:\(path.onOneLine)")
-        // A function is known by its name: lcov wants each once in a file, and a line that is one.
+    private func write(_ file: Coverage.File, path: String) {
+        sink.line("SF:\(path.onOneLine)")
+        // lcov identifies a function by its name, and accepts each name once in a file and only with a line.
         var functions: [(name: String, line: Int, count: UInt64)] = []
         var places: [String: Int] = [:]
         for function in file.functions where function.line > 0 {
@@ -28,13 +31,13 @@ enum LcovWriter {
                 functions.append((name, function.line, function.count))
             }
         }
-        for function in functions { output.line("FN:\(function.line),\(function.name)") }
-        for function in functions { output.line("FNDA:\(function.count),\(function.name)") }
-        output.line("FNF:\(functions.count)")
-        output.line("FNH:\(functions.count { $0.count > 0 })")
-        for line in file.lines { output.line("DA:\(line.number),\(line.count)") }
-        output.line("LF:\(file.lines.count)")
-        output.line("LH:\(file.lines.count { $0.count > 0 })")
-        output.line("end_of_record")
+        for function in functions { sink.line("FN:\(function.line),\(function.name)") }
+        for function in functions { sink.line("FNDA:\(function.count),\(function.name)") }
+        sink.line("FNF:\(functions.count)")
+        sink.line("FNH:\(functions.count { $0.count > 0 })")
+        for line in file.lines { sink.line("DA:\(line.number),\(line.count)") }
+        sink.line("LF:\(file.lines.count)")
+        sink.line("LH:\(file.lines.count { $0.count > 0 })")
+        sink.line("end_of_record")
     }
 }

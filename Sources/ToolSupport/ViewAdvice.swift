@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogViews
+
+extension ViewError {
+    /// What the user of a command line can do about the error; `nil` if nothing helps.
+    var advice: String? {
+        switch self {
+        case .noBranches: "tt-analyze events prints the rest"
+        case .differentMachines: "give the inputs one at a time"
+        case .tooMany: "choose a part with --range"
+        case .noVCPU, .noLabels, .allElided: nil
+        }
+    }
+}
