@@ -1,35 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Text pieces for rows that other programs read: JSON strings and CSV fields.
+/// Text pieces of rows, where a whole ``TextBuffer`` is not at hand.
 public enum RowText {
     /// A JSON string with its quotes (RFC 8259).
-    public static func json(_ text: String) -> String {
-        let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
-        if isPlain { return "\"" + text + "\"" }
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
-    }
+    public static func json(_ text: String) -> String { made { $0.appendJSON(text) } }
 
-    /// A CSV field, quoted where it must be (RFC 4180).
-    public static func csv(_ text: String) -> String {
-        let special: (UInt8) -> Bool = {
-            $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r")
-        }
-        guard text.utf8.contains(where: special) else { return text }
-        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    /// A CSV field, in quotes where it needs them (RFC 4180).
+    public static func csv(_ text: String) -> String { made { $0.appendCSV(text) } }
+
+    private static func made(_ body: (inout TextBuffer) -> Void) -> String {
+        var buffer = TextBuffer(capacity: 256)
+        body(&buffer)
+        return buffer.withBytes { String(decoding: $0, as: UTF8.self) }
     }
 
     /// A number for people, digits in groups of three: `131,298,850`.

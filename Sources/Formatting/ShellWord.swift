@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+/// Words for a command line that a person copies into a shell.
 public enum ShellWord {
-    /// A word that a shell takes as it is.
+    /// A word that a POSIX shell takes as it is: in single quotes if it needs them.
     public static func quoted(_ word: String) -> String {
         let plain = word.utf8.allSatisfy { byte in
             switch byte {
@@ -13,6 +14,11 @@ public enum ShellWord {
             }
         }
         if plain && !word.isEmpty { return word }
-        return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        // Scalars, not characters: a quote with a combining mark is a quote to the shell.
+        var result = "'"
+        for scalar in word.unicodeScalars {
+            if scalar == "'" { result += "'\\''" } else { result.unicodeScalars.append(scalar) }
+        }
+        return result + "'"
     }
 }

@@ -8,7 +8,7 @@
 ///     sink.line("two words")
 ///     print(sink.text)  // "two words\n"
 ///
-/// Rows come by the million, so writers collect them (``RowBuffer``) and hand over large pieces.
+/// Rows come by the million, so writers collect them (``TextBuffer``) and hand over large pieces.
 public protocol TextSink: AnyObject {
     /// Takes bytes of UTF-8 text. The bytes are valid only during the call.
     func write(_ bytes: UnsafeRawBufferPointer)

@@ -33,7 +33,7 @@ extension BTSDump {
             return try show(
                 walk,
                 EdgeDump(
-                    to: output, format: format, symbolizer: symbolizer, style: text.style, lines: text.lines,
+                    to: output.sink, format: format, symbolizer: symbolizer, style: text.style, lines: text.lines,
                     order: counts.sort))
         }
         guard let symbolizer else {

@@ -83,6 +83,7 @@ struct Events: ParsableCommand {
             for vcpu in vcpu.map({ [$0] }) ?? log.vcpus { print(compared, vcpu: vcpu) }
         }
         if chosen.contains(.meta) { print([.meta], vcpu: noVCPU) }
+        rows.finish()
         try health.finish()
     }
 

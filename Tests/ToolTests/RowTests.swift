@@ -10,10 +10,10 @@ import Testing
 
 /// The pieces that rows are made of.
 @Suite struct RowTests {
-    private func text(_ body: (inout RowBuffer) -> Void) -> String {
-        var rows = RowBuffer(to: MemorySink())
-        body(&rows)
-        return String(decoding: rows.pending, as: UTF8.self)
+    private func text(_ body: (inout TextBuffer) -> Void) -> String {
+        var text = TextBuffer(capacity: 1)
+        body(&text)
+        return text.withBytes { String(decoding: $0, as: UTF8.self) }
     }
 
     @Test func numbersComeOutAsSwiftPrintsThem() {
@@ -22,11 +22,11 @@ import Testing
         for digits in 1...19 { values.append((0..<digits).reduce(1) { value, _ in value &* 10 }) }
         for _ in 0..<2000 { values.append(numbers.next() >> numbers.below(64)) }
         for value in values {
-            #expect(text { $0.decimal(value) } == String(value))
-            #expect(text { $0.address(value) } == "0x" + String(value, radix: 16))
+            #expect(text { $0.appendDecimal(value) } == String(value))
+            #expect(text { $0.appendAddress(value) } == "0x" + String(value, radix: 16))
             let hex = String(value, radix: 16)
-            #expect(text { $0.fullAddress(value) } == "0x" + String(repeating: "0", count: 16 - hex.count) + hex)
-            let padded = text { $0.decimal(value, width: 12) }
+            #expect(text { $0.appendFullAddress(value) } == "0x" + String(repeating: "0", count: 16 - hex.count) + hex)
+            let padded = text { $0.appendDecimal(value, width: 12) }
             #expect(padded.count == max(12, String(value).count))
             #expect(padded.drop { $0 == " " } == String(value))
         }

@@ -3,17 +3,17 @@
 import Formatting
 import LogFormat
 
-/// What a view is told of the input whose branches follow.
+/// The description of an input that a view receives before the input's branches.
 public struct ViewInput {
-    /// The file, as it was resolved.
+    /// The path of the file that was read.
     public var path: String
-    /// ELF `e_machine`; `nil` when it is not known.
+    /// ELF `e_machine`; `nil` if it is not known.
     public var machine: UInt16?
     /// The vCPUs of the input, whether they are selected or not.
     public var vcpus: [UInt16]
-    /// Whether branches have instruction counts; else these are 0.
+    /// Whether branches have instruction counts; otherwise these are 0.
     public var hasIcount: Bool
-    /// Whether branches have classes; else these are `unknown`.
+    /// Whether branches have classes; otherwise these are `unknown`.
     public var hasLabels: Bool
     /// How many digits the largest branch counter has.
     public var counterWidth: Int
@@ -21,7 +21,7 @@ public struct ViewInput {
     public var icountWidth: Int
     /// `nil` for a foreign format.
     public var log: LogFile?
-    /// Whether it is one of several inputs: then rows must tell it from the others.
+    /// Whether it is one of several inputs, so that rows must name it.
     public var isOneOfSeveral: Bool
 
     /// A log.
@@ -33,7 +33,7 @@ public struct ViewInput {
         hasLabels = log.header.features.contains(.labels)
         counterWidth = log.counterWidth
         let icount = log.vcpus.compactMap { log.chunks(.branch, vcpu: $0).last?.icountLast }.max()
-        icountWidth = icount.map(RowBuffer.decimalDigits) ?? 1
+        icountWidth = icount.map(decimalDigitCount) ?? 1
         self.log = log
         self.isOneOfSeveral = isOneOfSeveral
     }
@@ -44,16 +44,11 @@ public struct ViewInput {
         vcpus = [0]
         hasIcount = false
         hasLabels = false
-        counterWidth = RowBuffer.decimalDigits(raw.lastClock)
+        counterWidth = decimalDigitCount(raw.lastClock)
         icountWidth = 1
         self.isOneOfSeveral = isOneOfSeveral
     }
 
-    /// The line of text that stands before the rows of an input, when there are several; `nil` else.
+    /// The line of text before the rows of an input, if there are several inputs.
     public var heading: String? { isOneOfSeveral ? "==> \(path.onOneLine) <==" : nil }
-
-    /// The object that stands before the rows of an input in jsonl.
-    public func header(schema: String, version: Int) -> String {
-        "{\"schema\":\"\(schema)\",\"version\":\(version),\"log\":\(RowText.json(path))}"
-    }
 }

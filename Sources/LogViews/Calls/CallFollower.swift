@@ -3,11 +3,11 @@
 import CallTree
 import LogFormat
 
-/// Follows the open calls of one vCPU after another for a dump: the steps of a tracker, and, where symbols tell functions,
-/// the jumps that stand for calls.
+/// Follows the open calls of one vCPU after another for a dump: the steps of a tracker and, if symbols are known, the
+/// jumps to other functions.
 struct CallFollower: ~Copyable {
     private var tracker = CallTracker()
-    /// Where the last step left the run.
+    /// The stack and its depth after the last step.
     private var stack: UInt32 = 0
     private var depth: UInt32 = 0
 
@@ -44,7 +44,7 @@ struct CallFollower: ~Copyable {
                 else {
                     continue
                 }
-                // A return that many functions share.
+                // A jump to a return that many functions share is no call.
                 let isReturn =
                     index + 1 < batch.count && BranchLabel(rawValue: label[index + 1]) == BranchLabel(.ret)
                     && from[index + 1] == to[index]
@@ -83,7 +83,7 @@ struct CallFollower: ~Copyable {
 }
 
 extension CallStatistics {
-    /// What a dump says at the end.
+    /// One line for the end of a dump.
     var summary: String {
         func words(_ count: UInt64, _ one: String, _ many: String) -> String { "\(count) \(count == 1 ? one : many)" }
         var text = words(calls, "call", "calls")

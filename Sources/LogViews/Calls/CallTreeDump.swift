@@ -7,28 +7,25 @@ import Symbolize
 
 /// Writes the calls of a run as a tree, each where it was entered.
 ///
-///     text   1234:     foo                            a call; indented by the calls that are open
-///            1240:       bar  [tail call]             a jump to another function: it stands for foo from here on
+///     text   1234:     foo                            a call; indented by the open calls
+///            1240:       bar  [tail call]             a jump to another function, which replaces foo
 ///            1250:       tick  [interruption at bar+0x12]
-///            1300:   ! unwound: 3 frames left         where the open calls had to be found again
-///            1310: --- stack 4, depth 6               the guest goes on with another stack
+///            1300:   ! unwound: 3 frames left         the open calls had to be found again
+///            1310: --- stack 4, depth 6               the guest switches to another stack
 ///     jsonl  {"vcpu":0,"brctr":"1234","icount":"5678","action":"enter","kind":"call","mark":null,"stack":0,"depth":3,
 ///             "from":"0x…","to":"0x…","fromSymbol":"…","toSymbol":"…"}
 ///
-/// jsonl has the returns too (`leave`; `depth` is how many frames are open after a row, from and to are those of the
-/// outermost frame left), and what was set right afterwards (`reopen`).
+/// jsonl also has the returns (`leave`: `depth` is the number of frames that are open after the row, `from` and `to` are
+/// those of the outermost frame left) and the corrections made afterwards (`reopen`).
 public struct CallTreeDump: BranchView, ~Copyable {
-    /// The version of the jsonl format; goes up when a field changes its meaning or goes away.
-    public static let schemaVersion = 1
-    /// Deeper calls are not indented further.
-    private static let indentLimit: UInt32 = 100
+    /// The name and version of the rows.
+    public static let schema = RowSchema("bts-dump calls", version: 1)
 
     private let output: ViewOutput
-    private let format: RowFormat
     private let depthLimit: UInt32
-    private var rows: RowBuffer
+    private var rows: RowEncoder
     private var follower = CallFollower()
-    private var names = FunctionNames(nil)
+    private var names: FunctionNames
     private var log: LogFile?
     private var hasIcount = false
     private var width = 1
@@ -38,12 +35,13 @@ public struct CallTreeDump: BranchView, ~Copyable {
     private var depth: UInt32 = 0
 
     /// - Parameters:
-    ///   - format: text or jsonl.
-    ///   - depthLimit: calls inside more open calls than this are not printed.
+    ///   - output: Receives the rows, and a summary of each vCPU's calls.
+    ///   - format: Text or jsonl.
+    ///   - symbolizer: Names functions; `nil`: addresses only, and no tail calls.
+    ///   - depthLimit: Calls inside more open calls than this are not written.
     public init(to output: ViewOutput, format: RowFormat, symbolizer: Symbolizer?, depthLimit: Int?) {
         self.output = output
-        rows = RowBuffer(to: output.sink)
-        self.format = format
+        rows = RowEncoder(to: output.sink, format: format)
         self.depthLimit = depthLimit.map { UInt32(clamping: $0) } ?? .max
         names = FunctionNames(symbolizer)
     }
@@ -53,10 +51,10 @@ public struct CallTreeDump: BranchView, ~Copyable {
         hasIcount = input.hasIcount
         width = input.counterWidth
         showsVCPU = input.vcpus.count > 1
-        if format == .jsonl {
-            output.sink.line(input.header(schema: "bts-dump calls", version: CallTreeDump.schemaVersion))
+        if rows.format == .jsonl {
+            rows.line(CallTreeDump.schema.header(log: input.path))
         } else if let heading = input.heading {
-            output.sink.line(heading)
+            rows.line(heading)
         }
     }
 
@@ -64,19 +62,14 @@ public struct CallTreeDump: BranchView, ~Copyable {
         self.vcpu = vcpu
         depth = 0
         follower.begin(log, vcpu: vcpu)
-        if showsVCPU, format == .text {
-            rows.flush()
-            output.sink.line("vcpu \(vcpu):")
-        }
+        if showsVCPU, rows.format == .text { rows.line("vcpu \(vcpu):") }
     }
 
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         var depth = depth
-        let printer = Printer(
-            format: format, depthLimit: depthLimit, hasIcount: hasIcount, width: width,
-            vcpu: vcpu)
+        let writer = CallRowWriter(depthLimit: depthLimit, hasIcount: hasIcount, width: width, vcpu: vcpu)
         follower.add(batch, range, names: &names) { step, names in
-            printer.write(step, from: depth, &names, to: &rows)
+            writer.write(step, from: depth, &names, to: &rows)
             depth = step.depth
         }
         self.depth = depth
@@ -95,100 +88,4 @@ public struct CallTreeDump: BranchView, ~Copyable {
     }
 
     public mutating func finish() { rows.flush() }
-
-    /// Makes rows of steps.
-    private struct Printer {
-        let format: RowFormat
-        let depthLimit: UInt32
-        let hasIcount: Bool
-        let width: Int
-        let vcpu: UInt16
-
-        /// - Parameter depth: the frames open before the step.
-        func write(
-            _ step: CallStep, from depth: UInt32, _ names: inout FunctionNames, to rows: inout RowBuffer
-        ) {
-            let isFrame = step.action != .switchStack && step.mark == nil
-            // The frame's own place: how many calls stand around it.
-            let place = step.action == .leave ? step.depth : max(step.depth, 1) - 1
-            if isFrame, place >= depthLimit { return }
-            rows.reserve(1024 + 8 * FunctionNames.lengthLimit)
-            switch format {
-            case .jsonl: writeJSON(step, names, &rows)
-            default: writeText(step, place, from: depth, &names, &rows)
-            }
-        }
-
-        private func writeText(
-            _ step: CallStep, _ place: UInt32, from depth: UInt32, _ names: inout FunctionNames,
-            _ rows: inout RowBuffer
-        ) {
-            let isShown =
-                switch step.action {
-                case .enter, .tailCall, .switchStack, .forget: true
-                case .leave: step.mark != nil
-                case .reopen: false
-                }
-            guard isShown else { return }
-            rows.decimal(step.clock, width: width)
-            rows.text(": ")
-            switch step.action {
-            case .enter, .tailCall:
-                indent(place, &rows)
-                names.appendLabel(step.frame.target, to: &rows)
-                if step.action == .tailCall { rows.text("  [tail call]") }
-                if step.frame.kind == .start { rows.text("  [start]") }
-                if step.frame.kind != .call, step.frame.kind != .start {
-                    append(Array("  [\(step.frame.kind.name) at ".utf8), &rows)
-                    names.appendLabel(step.frame.callSite, to: &rows)
-                    rows.byte(0x5d)
-                }
-            case .switchStack:
-                append(Array("--- stack \(step.stack), depth \(step.depth)".utf8), &rows)
-                if let mark = step.mark { append(Array(" [\(mark.name)]".utf8), &rows) }
-            default:
-                indent(step.depth, &rows)
-                let left = depth > step.depth ? depth - step.depth : 0
-                append(
-                    Array("! \(step.mark?.name ?? ""): \(left) frame\(left == 1 ? "" : "s") left".utf8), &rows
-                )
-            }
-            rows.byte(0x0a)
-        }
-
-        private func writeJSON(_ step: CallStep, _ names: borrowing FunctionNames, _ rows: inout RowBuffer) {
-            let frame = step.frame
-            var text = "{\"vcpu\":\(vcpu),\"brctr\":\"\(step.clock)\","
-            text +=
-                "\"icount\":\(hasIcount ? "\"\(step.icount)\"" : "null"),\"action\":\"\(step.action.name)\","
-            if step.action == .switchStack || step.mark == .beneath {
-                text += "\"kind\":null,"
-            } else {
-                text += "\"kind\":\"\(frame.kind.name)\","
-            }
-            text += "\"mark\":\(step.mark.map { "\"\($0.name)\"" } ?? "null"),"
-            text += "\"stack\":\(step.stack),\"depth\":\(step.depth)"
-            if step.action != .switchStack, step.mark != .beneath {
-                text +=
-                    ",\"from\":\"\(RowText.hex(frame.callSite))\",\"to\":\"\(RowText.hex(frame.target))\""
-                if names.hasSymbols {
-                    let from = names.name(frame.callSite).map(RowText.json) ?? "null"
-                    let to = names.name(frame.target).map(RowText.json) ?? "null"
-                    text += ",\"fromSymbol\":\(from),\"toSymbol\":\(to)"
-                }
-            }
-            append(Array((text + "}\n").utf8), &rows)
-        }
-
-        private func indent(_ depth: UInt32, _ rows: inout RowBuffer) {
-            for _ in 0..<min(depth, CallTreeDump.indentLimit) { rows.text("  ") }
-            if depth > CallTreeDump.indentLimit { append(Array("(\(depth)) ".utf8), &rows) }
-        }
-
-        private func append(_ bytes: [UInt8], _ rows: inout RowBuffer) {
-            bytes.withUnsafeBufferPointer { buffer in
-                if let base = buffer.baseAddress { rows.bytes(base, buffer.count) }
-            }
-        }
-    }
 }

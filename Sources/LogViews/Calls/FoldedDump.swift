@@ -10,29 +10,38 @@ import Symbolize
 ///     text   main;work;sort 1234
 ///     jsonl  {"stack":["main","work","sort"],"count":"1234"}
 ///
-/// Counted are instructions, or branches where a log has no instruction counts. `[unknown]` is what ran outside of all
-/// calls that were seen. All vCPUs and all inputs are put together.
+/// The counts are instructions, or branches if an input has no instruction counts. `[unknown]` is what ran outside of all
+/// calls that were seen. All vCPUs and inputs are counted together.
 public struct FoldedDump: BranchView, ~Copyable {
+    /// The name and version of the rows.
+    public static let schema = RowSchema("bts-dump folded", version: 1)
+
     private var follower = CallFollower()
     private var folded = FoldedStacks()
-    private var names = FunctionNames(nil)
+    private var names: FunctionNames
     private let output: ViewOutput
-    private let format: RowFormat
+    private var rows: RowEncoder
+    private var paths: [String] = []
     private let hasIcount: Bool
     private var log: LogFile?
     private var end: (clock: UInt64, epoch: UInt32)?
 
     /// - Parameters:
-    ///   - format: text or jsonl.
-    ///   - hasIcount: whether instructions are counted: all inputs must have them; else branches.
+    ///   - output: Receives the rows, and a summary of each vCPU's calls.
+    ///   - format: Text or jsonl.
+    ///   - symbolizer: Names functions; `nil`: addresses only, and no tail calls.
+    ///   - hasIcount: Whether instructions are counted, which all inputs must have; otherwise branches are.
     public init(to output: ViewOutput, format: RowFormat, symbolizer: Symbolizer?, hasIcount: Bool) {
         self.output = output
-        self.format = format
+        rows = RowEncoder(to: output.sink, format: format)
         self.hasIcount = hasIcount
         names = FunctionNames(symbolizer)
     }
 
-    public mutating func begin(_ input: ViewInput) { log = input.log }
+    public mutating func begin(_ input: ViewInput) {
+        log = input.log
+        paths.append(input.path)
+    }
 
     public mutating func begin(vcpu: UInt16) {
         follower.begin(log, vcpu: vcpu)
@@ -66,7 +75,8 @@ public struct FoldedDump: BranchView, ~Copyable {
 
     public mutating func finish() {
         var texts: [UInt64: String] = [:]
-        let isText = format == .text
+        let isText = rows.format == .text
+        if !isText { rows.line(FoldedDump.schema.header(logs: paths)) }
         folded.visit { functions, count in
             let stack =
                 functions.isEmpty
@@ -79,16 +89,19 @@ public struct FoldedDump: BranchView, ~Copyable {
                     return text
                 }
             if isText {
-                output.sink.line("\(stack.joined(separator: ";")) \(count)")
+                rows.line("\(stack.joined(separator: ";")) \(count)")
             } else {
-                output.sink.line(
-                    "{\"stack\":[\(stack.map(RowText.json).joined(separator: ","))],\"count\":\"\(count)\"}")
+                rows.begin()
+                rows.strings("stack", stack, separator: ";")
+                rows.counter("count", count)
+                rows.end()
             }
         }
+        rows.flush()
     }
 
-    /// Separators of the format cannot stand in names.
+    /// The name for a line of text: the separator of the format becomes a colon.
     private static func plain(_ name: String) -> String {
-        String(name.map { $0 == ";" || $0.isNewline ? ":" : $0 })
+        String(String.UnicodeScalarView(name.onOneLine.unicodeScalars.map { $0 == ";" ? ":" : $0 }))
     }
 }

@@ -3,19 +3,17 @@
 import Formatting
 import Symbolize
 
-/// The functions that addresses belong to, each looked up once.
+/// The functions that hold addresses, each looked up once.
 struct FunctionNames: ~Copyable {
     private struct Edge: Hashable {
         var from: UInt64
         var to: UInt64
     }
 
-    /// Beyond so many of each the caches begin anew: memory stays bounded whatever a log holds.
+    /// After so many of each the caches begin anew: memory stays bounded whatever a log holds.
     private static let limit = 1 << 18
     /// Longer names are cut.
     private static let scalarLimit = 256
-    /// A label is never longer than this, in bytes; nor is it as a JSON string.
-    static let lengthLimit = 2048
 
     private let lookup: SymbolLookup?
     private var entries: [UInt64: UInt64] = [:]
@@ -26,13 +24,13 @@ struct FunctionNames: ~Copyable {
         let lookup = symbolizer?.symbolLookup
         self.lookup = lookup
         labels = PlaceCache(placeLimit: FunctionNames.limit) { address in
-            FunctionNames.name(address, lookup) ?? RowText.hex(address)
+            FunctionNames.name(address, lookup)?.onOneLine ?? RowText.hex(address)
         }
     }
 
     var hasSymbols: Bool { lookup != nil }
 
-    /// Where the function that an address is in begins; the address itself where that is not known.
+    /// The first address of the function that holds an address; the address itself if that is not known.
     mutating func entry(of address: UInt64) -> UInt64 {
         guard let lookup else { return address }
         if let known = entries[address] { return known }
@@ -42,11 +40,11 @@ struct FunctionNames: ~Copyable {
         return entry
     }
 
-    /// Appends `foo`, `foo+0x12` or the address to a row, in which there must be room for `lengthLimit` bytes.
+    /// Appends `foo`, `foo+0x12` or the address to a row of text.
     @inline(__always)
-    mutating func appendLabel(_ address: UInt64, to rows: inout RowBuffer) { labels.append(address, to: &rows) }
+    mutating func appendLabel(_ address: UInt64, to rows: inout TextBuffer) { labels.append(address, to: &rows) }
 
-    /// The function's name and the offset; nil where no function is known.
+    /// The function's name and the offset; `nil` if no function is known.
     func name(_ address: UInt64) -> String? { FunctionNames.name(address, lookup) }
 
     private static func name(_ address: UInt64, _ lookup: SymbolLookup?) -> String? {
@@ -57,7 +55,7 @@ struct FunctionNames: ~Copyable {
         return offset == 0 ? cut : "\(cut)+\(RowText.hex(offset))"
     }
 
-    /// Whether a jump goes to the beginning of another function: not of a part that the compiler split off.
+    /// Whether a jump goes to the beginning of another function, and not to a part that the compiler split off.
     mutating func isTailCall(from: UInt64, to: UInt64) -> Bool {
         guard hasSymbols else { return false }
         let edge = Edge(from: from, to: to)

@@ -6,32 +6,32 @@ import LogFormat
 
 /// Rows of distinct branches (``EdgeDump``).
 extension BranchRows {
-    /// Writes distinct branches instead of branches.
-    mutating func writeEdges(_ pairs: [PairCounts.Pair]) {
-        if format == .csv { sink.line("count,from,to,label,static,discontinuity" + placeFields) }
-        let width = RowBuffer.decimalDigits(pairs.reduce(0) { max($0, $1.count) })
+    /// Writes distinct branches, and what is left to the sink.
+    mutating func writeEdges(_ pairs: [PairCounts.Pair], logs: [String]) {
+        switch format {
+        case .text: break
+        case .jsonl: rows.line(EdgeDump.schema.header(logs: logs))
+        case .csv: rows.line(EdgeDump.schema.columnLine(after: placeColumns))
+        }
+        let width = decimalDigitCount(pairs.reduce(0) { max($0, $1.count) })
         for pair in pairs {
-            reserve()
-            switch format {
-            case .text:
-                rows.decimal(pair.count, width: width)
-                rows.text("  ")
+            if format == .text {
+                rows.text.appendDecimal(pair.count, width: width)
+                rows.text.append("  ")
                 writeTextPath(pair.first, pair.second)
                 let label = BranchLabel(rawValue: pair.tag)
-                write(Array((label.isDiscontinuity ? label.name + " *" : label.name).utf8))
-                rows.byte(0x0a)
-            case .jsonl:
-                rows.text("{\"count\":\"")
-                rows.decimal(pair.count)
-                writeJSONPath(pair.first, pair.second)
+                rows.text.appendText(label.isDiscontinuity ? label.name + " *" : label.name)
+                rows.endText()
+            } else {
+                rows.begin()
+                rows.counter("count", pair.count)
+                rows.address("from", pair.first)
+                rows.address("to", pair.second)
                 writeLabel(pair.tag)
-                writeJSONPlaces(pair.first, pair.second)
-            case .csv:
-                rows.decimal(pair.count)
-                writeCSVPath(pair.first, pair.second)
-                writeLabel(pair.tag)
-                writeCSVPlaces(pair.first, pair.second)
+                writePlaces(pair.first, pair.second)
+                rows.end()
             }
         }
+        rows.flush()
     }
 }

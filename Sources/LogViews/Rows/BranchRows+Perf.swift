@@ -9,25 +9,25 @@ import LogFormat
 extension BranchRows {
     @inline(__always)
     mutating func writePerf(_ row: Row) {
-        rows.byte(0x5b)
-        if row.vcpu < 100 { rows.byte(0x30) }
-        if row.vcpu < 10 { rows.byte(0x30) }
-        rows.decimal(UInt64(row.vcpu))
-        rows.text("] ")
-        rows.decimal(row.clock, width: input.width)
-        rows.text(": branches:")
+        rows.text.append(0x5b)
+        if row.vcpu < 100 { rows.text.append(0x30) }
+        if row.vcpu < 10 { rows.text.append(0x30) }
+        rows.text.appendDecimal(UInt64(row.vcpu))
+        rows.text.append("] ")
+        rows.text.appendDecimal(row.clock, width: input.width)
+        rows.text.append(": branches:")
         writeLabel(row.label)
-        rows.hexadecimal(row.from, width: 16)
+        rows.text.appendHexadecimal(row.from, width: 16)
         writePerfPlace(row.from)
-        rows.text(" => ")
-        rows.hexadecimal(row.to, width: 16)
+        rows.text.append(" => ")
+        rows.text.appendHexadecimal(row.to, width: 16)
         writePerfPlace(row.to)
-        rows.byte(0x0a)
+        rows.endText()
     }
 
     @inline(__always)
     private mutating func writePerfPlace(_ address: UInt64) {
-        if places != nil { places?.append(address, to: &rows) } else { rows.text(" [unknown] ([unknown])") }
+        if places != nil { places?.append(address, to: &rows.text) } else { rows.text.append(" [unknown] ([unknown])") }
     }
 
     /// Two spaces, the flags and more spaces up to a width of 16.

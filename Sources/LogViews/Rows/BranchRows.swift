@@ -11,25 +11,28 @@ import Symbolize
 ///             "icount":"5678","fromPlace":{…},"toPlace":{…}}
 ///     csv    [log,]vcpu,brctr,from,to,label,static,discontinuity,icount[,from_symbol,from_source,to_symbol,to_source]
 ///
-/// With several inputs, a line `==> FILE <==` stands before the rows of each in text, and csv has the field `log`; jsonl has
-/// an object with the file before the rows of each input.
+/// With several inputs, a line `==> FILE <==` precedes the rows of each in text, and csv has the field `log`; jsonl has an
+/// object with the file before the rows of each input.
 ///
-/// In text the class of the branch carries `!` when its static target explains it, and a row ends with `*` when no
-/// branch instruction explains the transition (an interrupt, an exception, a fault).
+/// In text the class of the branch carries `!` if its static target explains it, and a row ends with `*` if no branch
+/// instruction explains the transition (an interrupt, an exception, a fault).
 public struct BranchRows: BranchView, ~Copyable {
-    /// The version of the row formats; goes up when a field changes its meaning or goes away.
-    public static let schemaVersion = 1
+    /// The name, version and columns of the rows, without those of places.
+    public static let schema = RowSchema(
+        "bts-dump", version: 1,
+        columns: ["vcpu", "brctr", "from", "to", "label", "static", "discontinuity", "icount"])
+    /// The columns of places in csv.
+    static let placeColumns = ["from_symbol", "from_source", "to_symbol", "to_source"]
 
-    let sink: any TextSink
     let format: RowFormat
     private let isPerf: Bool
     private let hasShortAddresses: Bool
     var input: RowInput
-    var rows: RowBuffer
+    var rows: RowEncoder
     var places: PlaceCache?
-    /// Reads what files say of rows before they are written, while files are read as they are asked.
+    /// Reads the names of addresses before rows are written, while symbol files are read on demand.
     private var reader: AheadReader?
-    /// What stands for each label: in text padded, in the other formats the fields themselves.
+    /// The words for each label: in text padded, in the other formats fields.
     private let labels: [[UInt8]]
     private var vcpu: UInt16 = 0
     /// Inputs begun so far.
@@ -39,22 +42,22 @@ public struct BranchRows: BranchView, ~Copyable {
     struct RowInput {
         var hasIcount = false
         var showsVCPU = false
-        /// How wide the counter is in text.
+        /// The width of the counter in text.
         var width = 1
-        /// In csv: the field that tells inputs apart, with its comma.
+        /// In csv: the field that identifies the input, with its comma.
         var logField: [UInt8] = []
     }
 
     /// - Parameters:
     ///   - sink: Receives the rows.
+    ///   - symbolizer: Names addresses; `nil`: none are named.
     ///   - style: How rows look in text.
     ///   - lines: In text, source lines beside the names (not in style perf).
     public init(
         to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle = .plain, lines: Bool
     ) {
-        self.sink = sink
         self.format = format
-        rows = RowBuffer(to: sink)
+        rows = RowEncoder(to: sink, format: format)
         isPerf = format == .text && style == .perf
         hasShortAddresses = style == .gdb
         input = RowInput()
@@ -70,26 +73,25 @@ public struct BranchRows: BranchView, ~Copyable {
 
     /// Writes the header of an input.
     public mutating func begin(_ input: ViewInput) {
-        rows.flush()
         self.input = RowInput(
             hasIcount: input.hasIcount, showsVCPU: input.vcpus.count > 1, width: input.counterWidth)
         switch format {
         case .text:
-            if let heading = input.heading { sink.line(heading) }
+            if let heading = input.heading { rows.line(heading) }
         case .jsonl:
-            sink.line(input.header(schema: "bts-dump", version: BranchRows.schemaVersion))
+            rows.line(BranchRows.schema.header(log: input.path))
         case .csv:
             if input.isOneOfSeveral { self.input.logField = Array((RowText.csv(input.path) + ",").utf8) }
-            guard inputCount == 0 else { break }
-            sink.line(
-                (input.isOneOfSeveral ? "log," : "") + "vcpu,brctr,from,to,label,static,discontinuity,icount"
-                    + placeFields)
+            if inputCount == 0 {
+                rows.line(
+                    BranchRows.schema.columnLine(before: input.isOneOfSeveral ? ["log"] : [], after: placeColumns))
+            }
         }
         inputCount += 1
     }
 
-    /// The names of the fields that places have in csv, with a comma before them.
-    var placeFields: String { places == nil ? "" : ",from_symbol,from_source,to_symbol,to_source" }
+    /// The columns of places, if there are any.
+    var placeColumns: [String] { places == nil ? [] : BranchRows.placeColumns }
 
     public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
 
@@ -107,29 +109,19 @@ public struct BranchRows: BranchView, ~Copyable {
         let (from, to, icount, label) = (batch.from, batch.to, batch.icount, batch.label)
         let first = batch.clockFirst
         for index in range {
-            reserve()
             let row = Row(
                 vcpu: vcpu, clock: first &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
                 label: label[index])
-            switch format {
-            case .text: isPerf ? writePerf(row) : writeText(row)
-            case .jsonl: writeJSON(row)
-            case .csv: writeCSV(row)
+            if format == .text {
+                if isPerf { writePerf(row) } else { writeText(row) }
+            } else {
+                writeFields(row)
             }
         }
     }
 
-    /// Makes room for a row.
-    @inline(__always)
-    mutating func reserve() {
-        // Fixed parts stay below 400 bytes; a path below 4096, its quotes doubled.
-        rows.reserve(400 + 2 * 4096 + 2 * PlaceCache.lengthLimit)
-    }
-
     /// Writes what is left to the sink.
-    public mutating func finish() {
-        rows.flush()
-    }
+    public mutating func finish() { rows.flush() }
 
     struct Row {
         var vcpu: UInt16
@@ -140,161 +132,84 @@ public struct BranchRows: BranchView, ~Copyable {
     @inline(__always)
     private mutating func writeText(_ row: Row) {
         if input.showsVCPU {
-            rows.text("vcpu ")
-            rows.decimal(UInt64(row.vcpu))
-            rows.byte(0x20)
+            rows.text.append("vcpu ")
+            rows.text.appendDecimal(UInt64(row.vcpu))
+            rows.text.append(0x20)
         }
-        rows.decimal(row.clock, width: input.width)
-        rows.text(": ")
+        rows.text.appendDecimal(row.clock, width: input.width)
+        rows.text.append(": ")
         writeTextPath(row.from, row.to)
         writeLabel(row.label)
-        if input.hasIcount { rows.decimal(row.icount) }
-        if BranchLabel(rawValue: row.label).isDiscontinuity { rows.text(" *") }
-        rows.byte(0x0a)
+        if input.hasIcount { rows.text.appendDecimal(row.icount) }
+        if BranchLabel(rawValue: row.label).isDiscontinuity { rows.text.append(" *") }
+        rows.endText()
     }
 
-    /// `0x… <foo> -> 0x… <bar>` and two spaces.
+    /// Writes `0x… <foo> -> 0x… <bar>` and two spaces.
     @inline(__always)
     mutating func writeTextPath(_ from: UInt64, _ to: UInt64) {
-        if hasShortAddresses { rows.address(from) } else { rows.fullAddress(from) }
-        if places != nil { places?.append(from, to: &rows) }
-        rows.text(" -> ")
-        if hasShortAddresses { rows.address(to) } else { rows.fullAddress(to) }
-        if places != nil { places?.append(to, to: &rows) }
-        rows.text("  ")
+        if hasShortAddresses { rows.text.appendAddress(from) } else { rows.text.appendFullAddress(from) }
+        if places != nil { places?.append(from, to: &rows.text) }
+        rows.text.append(" -> ")
+        if hasShortAddresses { rows.text.appendAddress(to) } else { rows.text.appendFullAddress(to) }
+        if places != nil { places?.append(to, to: &rows.text) }
+        rows.text.append("  ")
     }
 
+    /// Writes a row of jsonl or csv.
     @inline(__always)
-    private mutating func writeJSON(_ row: Row) {
-        rows.text("{\"vcpu\":")
-        rows.decimal(UInt64(row.vcpu))
-        rows.text(",\"brctr\":\"")
-        rows.decimal(row.clock)
-        writeJSONPath(row.from, row.to)
+    private mutating func writeFields(_ row: Row) {
+        rows.begin()
+        if !input.logField.isEmpty { rows.text.append(input.logField) }
+        rows.number("vcpu", UInt64(row.vcpu))
+        rows.counter("brctr", row.clock)
+        rows.address("from", row.from)
+        rows.address("to", row.to)
         writeLabel(row.label)
-        if input.hasIcount {
-            rows.text(",\"icount\":\"")
-            rows.decimal(row.icount)
-            rows.byte(0x22)
-        } else {
-            rows.text(",\"icount\":null")
-        }
-        writeJSONPlaces(row.from, row.to)
+        if input.hasIcount { rows.counter("icount", row.icount) } else { rows.null("icount") }
+        writePlaces(row.from, row.to)
+        rows.end()
     }
 
-    /// Ends a string before it; its own last one is open, for the label.
+    /// Writes the places, if there are any.
     @inline(__always)
-    mutating func writeJSONPath(_ from: UInt64, _ to: UInt64) {
-        rows.text("\",\"from\":\"")
-        rows.address(from)
-        rows.text("\",\"to\":\"")
-        rows.address(to)
-    }
-
-    /// The places, when there are any, and the end of the row.
-    @inline(__always)
-    mutating func writeJSONPlaces(_ from: UInt64, _ to: UInt64) {
-        if places != nil {
-            rows.text(",\"fromPlace\":")
-            places?.append(from, to: &rows)
-            rows.text(",\"toPlace\":")
-            places?.append(to, to: &rows)
-        }
-        rows.text("}\n")
+    mutating func writePlaces(_ from: UInt64, _ to: UInt64) {
+        guard places != nil else { return }
+        rows.key("fromPlace")
+        places?.append(from, to: &rows.text)
+        rows.text.append(0x2c)
+        rows.key("toPlace")
+        places?.append(to, to: &rows.text)
+        rows.text.append(0x2c)
     }
 
     @inline(__always)
-    private mutating func writeCSV(_ row: Row) {
-        if !input.logField.isEmpty { write(input.logField) }
-        rows.decimal(UInt64(row.vcpu))
-        rows.byte(0x2c)
-        rows.decimal(row.clock)
-        writeCSVPath(row.from, row.to)
-        writeLabel(row.label)
-        rows.byte(0x2c)
-        if input.hasIcount { rows.decimal(row.icount) }
-        writeCSVPlaces(row.from, row.to)
-    }
-
-    /// Begins with a comma.
-    @inline(__always)
-    mutating func writeCSVPath(_ from: UInt64, _ to: UInt64) {
-        rows.byte(0x2c)
-        rows.address(from)
-        rows.byte(0x2c)
-        rows.address(to)
-    }
-
-    /// The places, when there are any, and the end of the row.
-    @inline(__always)
-    mutating func writeCSVPlaces(_ from: UInt64, _ to: UInt64) {
-        if places != nil {
-            rows.byte(0x2c)
-            places?.append(from, to: &rows)
-            rows.byte(0x2c)
-            places?.append(to, to: &rows)
-        }
-        rows.byte(0x0a)
-    }
-
-    @inline(__always)
-    mutating func writeLabel(_ label: UInt8) { write(labels[Int(label)]) }
-
-    @inline(__always)
-    mutating func write(_ text: [UInt8]) {
-        text.withUnsafeBufferPointer { bytes in
-            if let base = bytes.baseAddress { rows.bytes(base, bytes.count) }
-        }
-    }
+    mutating func writeLabel(_ label: UInt8) { rows.text.append(labels[Int(label)]) }
 
     private static func label(_ label: BranchLabel, _ format: RowFormat, _ style: BranchStyle) -> [UInt8] {
-        let name = label.branchClass.name
-        let text: String
         switch format {
-        case .text where style == .perf:
-            text = BranchRows.perfLabel(label)
-        case .text:
-            let words = label.name
-            text = words + String(repeating: " ", count: max(1, 15 - words.utf8.count))
-        case .jsonl:
-            text =
-                "\",\"label\":\"\(name)\",\"static\":\(label.hasStaticTarget),"
-                + "\"discontinuity\":\(label.isDiscontinuity)"
-        case .csv:
-            text = ",\(name),\(label.hasStaticTarget),\(label.isDiscontinuity)"
+        case .text where style == .perf: return Array(BranchRows.perfLabel(label).utf8)
+        case .text: return Array(label.name.utf8) + Array(repeating: 0x20, count: max(1, 15 - label.name.utf8.count))
+        case .jsonl, .csv:
+            var fields = RowEncoder(to: MemorySink(), format: format)
+            fields.label(label)
+            return fields.text.withBytes { Array($0) }
         }
-        return Array(text.utf8)
+    }
+}
+
+extension RowEncoder {
+    /// The fields of a branch's label.
+    mutating func label(_ label: BranchLabel) {
+        string("label", label.branchClass.name)
+        flag("static", label.hasStaticTarget)
+        flag("discontinuity", label.isDiscontinuity)
     }
 }
 
 extension LogFile {
     /// How many digits the largest branch counter of the log has.
     public var counterWidth: Int {
-        vcpus.compactMap { chunks(.branch, vcpu: $0).last?.clockLast }.max().map(RowBuffer.decimalDigits) ?? 1
-    }
-}
-
-/// Asks a symbolizer that reads files as it is asked for the addresses of few rows, then of more and more: the first rows
-/// come at once, and many do not ask often.
-private struct AheadReader {
-    private let symbolizer: Symbolizer
-    private var rowCount = 64
-    private var addresses: [UInt64] = []
-
-    init(_ symbolizer: Symbolizer) { self.symbolizer = symbolizer }
-
-    /// Whether all files are whole.
-    var isDone: Bool { symbolizer.isWhole }
-
-    /// Asks for the first of these rows; returns up to which one.
-    mutating func read(_ batch: borrowing BranchBatch, _ range: Range<Int>) -> Int {
-        let end = min(range.lowerBound + rowCount, range.upperBound)
-        let (from, to) = (batch.from, batch.to)
-        addresses.removeAll(keepingCapacity: true)
-        for index in range.lowerBound..<end { addresses += [from[index], to[index]] }
-        // What cannot be read gives no names.
-        _ = try? symbolizer.lookup(for: addresses)
-        rowCount = min(rowCount * 4, 1 << 20)
-        return end
+        vcpus.compactMap { chunks(.branch, vcpu: $0).last?.clockLast }.max().map(decimalDigitCount) ?? 1
     }
 }

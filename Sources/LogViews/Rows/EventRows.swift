@@ -11,58 +11,119 @@ import Symbolize
 ///             "ip":"0x200280","place":{…},"rcx":null,"registers":null,"address":"0xf4","values":[],"tsc":null,
 ///             "ticket":"9","payload":"f400000000000000","details":"port 0xf4, 4 bytes"}
 ///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details
-public struct EventRows {
-    /// The version of the row formats; goes up when a field changes its meaning or goes away.
-    public static let schemaVersion = 1
+public struct EventRows: ~Copyable {
+    /// The name, version and columns of the rows.
+    public static let schema = RowSchema(
+        "tt-analyze events", version: 1,
+        columns: [
+            "vcpu", "stream", "ordinal", "brctr", "icount", "kind", "info", "ip", "symbol", "source", "address",
+            "values", "details",
+        ])
 
-    private let sink: any TextSink
-    private let format: RowFormat
+    private var rows: RowEncoder
     private let symbolizer: Symbolizer?
     private let showsVCPU: Bool
     private let width: Int
     private var names: [UInt64: Symbolized?] = [:]
-    private var row = JSONRow()
 
-    /// Beyond so many places the names are looked up anew: memory stays bounded whatever the log holds.
+    /// After so many places the names are looked up again: memory stays bounded whatever the log holds.
     private static let nameLimit = 1 << 18
 
     /// - Parameters:
     ///   - log: The log whose events follow.
     ///   - sink: Receives the rows.
-    ///   - symbolizer: Names instructions and targets; `nil`: addresses only.
+    ///   - symbolizer: Names instructions and targets; `nil`: none are named.
     public init(_ log: LogFile, to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?) {
-        self.sink = sink
-        self.format = format
+        rows = RowEncoder(to: sink, format: format)
         self.symbolizer = symbolizer
         showsVCPU = log.vcpus.count > 1
         width = log.counterWidth
     }
 
     /// Writes the header.
-    public func begin(log: LogFile) {
-        switch format {
-        case .text:
-            break
-        case .jsonl:
-            sink.line(
-                "{\"schema\":\"tt-analyze events\",\"version\":\(EventRows.schemaVersion),"
-                    + "\"log\":\(RowText.json(log.path))}")
-        case .csv:
-            sink.line(
-                "vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details")
+    public mutating func begin(log: LogFile) {
+        switch rows.format {
+        case .text: break
+        case .jsonl: rows.line(EventRows.schema.header(log: log.path))
+        case .csv: rows.line(EventRows.schema.columnLine())
         }
     }
 
     /// Writes one event.
     public mutating func write(_ event: Event) {
-        switch format {
-        case .text: writeText(event)
-        case .jsonl: writeJSON(event)
-        case .csv: writeCSV(event)
-        }
+        if rows.format == .text { writeText(event) } else { writeFields(event) }
     }
 
-    // MARK: - Fields
+    /// Writes what is left to the sink.
+    public mutating func finish() { rows.flush() }
+
+    // MARK: - Rows
+
+    private mutating func writeText(_ event: Event) {
+        if showsVCPU, event.vcpu != noVCPU { rows.text.appendText("vcpu \(event.vcpu) ") }
+        rows.text.appendDecimal(event.clock, width: width)
+        rows.text.append(": ")
+        if event.validity.contains(.icount) {
+            rows.text.append("icount ")
+            rows.text.appendDecimal(event.icount)
+            rows.text.append("  ")
+        }
+        rows.text.appendText(event.kind.name)
+        if event.validity.contains(.ip) {
+            rows.text.append("  ")
+            rows.text.appendAddress(event.ip)
+            rows.text.appendText(name(event.ip))
+        }
+        if event.validity.contains(.rcx) {
+            rows.text.append("  rcx ")
+            rows.text.appendAddress(event.aux)
+        }
+        if event.validity.contains(.registers) {
+            rows.text.append("  registers ")
+            rows.text.appendAddress(event.aux)
+        }
+        let details = details(event)
+        if !details.isEmpty {
+            rows.text.append("  ")
+            rows.text.appendText(details.onOneLine)
+        }
+        rows.endText()
+    }
+
+    /// Writes a row of jsonl or csv.
+    private mutating func writeFields(_ event: Event) {
+        let ip = event.validity.contains(.ip) ? event.ip : nil
+        let isJSON = rows.format == .jsonl
+        rows.begin()
+        rows.number("vcpu", event.vcpu == noVCPU ? nil : UInt64(event.vcpu))
+        rows.string("stream", event.stream.name)
+        rows.counter("ordinal", event.ordinal)
+        rows.counter("brctr", event.clock)
+        rows.counter("icount", event.validity.contains(.icount) ? event.icount : nil)
+        rows.string("kind", event.kind.name)
+        rows.number("info", UInt64(event.info))
+        rows.address("ip", ip)
+        if !isJSON || symbolizer != nil {
+            rows.key("place")
+            rows.text.appendText((isJSON ? PlaceStyle.json : .csv).render(place(ip)))
+            rows.text.append(0x2c)
+        }
+        if isJSON {
+            rows.address("rcx", event.validity.contains(.rcx) ? event.aux : nil)
+            rows.address("registers", event.validity.contains(.registers) ? event.aux : nil)
+        }
+        rows.address("address", event.address)
+        rows.addresses("values", event.values)
+        if isJSON {
+            rows.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
+            rows.counter("ticket", event.ticket)
+            rows.bytes("payload", event.payload)
+        }
+        rows.string("details", details(event))
+        rows.end()
+    }
+
+    // MARK: - Names
 
     private mutating func place(_ address: UInt64?) -> Symbolized? {
         guard let address, let symbolizer else { return nil }
@@ -78,73 +139,10 @@ public struct EventRows {
         PlaceStyle.text(lines: false).render(place(address))
     }
 
-    private func icount(_ event: Event) -> UInt64? { event.validity.contains(.icount) ? event.icount : nil }
-    private func ip(_ event: Event) -> UInt64? { event.validity.contains(.ip) ? event.ip : nil }
-
     private mutating func details(_ event: Event) -> String {
-        // A target is the only code address in an event's words.
+        // A target is the only code address among an event's words.
         let target = event.values.first
         let targetName = target.map { name($0) } ?? ""
         return event.details { $0 == target ? targetName : "" }
-    }
-
-    // MARK: - Rows
-
-    private mutating func writeText(_ event: Event) {
-        var row = showsVCPU && event.vcpu != noVCPU ? "vcpu \(event.vcpu) " : ""
-        row += EventRows.leftPadded(String(event.clock), width) + ": "
-        if let icount = icount(event) { row += "icount \(icount)  " }
-        row += event.kind.name
-        if let ip = ip(event) { row += "  \(RowText.hex(ip))\(name(ip))" }
-        if event.validity.contains(.rcx) { row += "  rcx \(RowText.hex(event.aux))" }
-        if event.validity.contains(.registers) { row += "  registers \(RowText.hex(event.aux))" }
-        let details = details(event)
-        if !details.isEmpty { row += "  \(details.onOneLine)" }
-        sink.line(row)
-    }
-
-    private mutating func writeJSON(_ event: Event) {
-        let address = ip(event)
-        row.begin()
-        row.number("vcpu", event.vcpu == noVCPU ? nil : UInt64(event.vcpu))
-        row.name("stream", event.stream.name)
-        row.counter("ordinal", event.ordinal)
-        row.counter("brctr", event.clock)
-        row.counter("icount", icount(event))
-        row.name("kind", event.kind.name)
-        row.number("info", UInt64(event.info))
-        row.address("ip", address)
-        if symbolizer != nil { row.raw("place", PlaceStyle.json.render(place(address))) }
-        row.address("rcx", event.validity.contains(.rcx) ? event.aux : nil)
-        row.address("registers", event.validity.contains(.registers) ? event.aux : nil)
-        row.address("address", event.address)
-        row.addresses("values", event.values)
-        row.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
-        row.counter("ticket", event.ticket)
-        row.payload("payload", event.payload)
-        row.raw("details", RowText.json(details(event)))
-        row.end(to: sink)
-    }
-
-    private mutating func writeCSV(_ event: Event) {
-        let place = place(ip(event))
-        let position: [String] = [
-            event.vcpu == noVCPU ? "" : String(event.vcpu), event.stream.name, String(event.ordinal),
-            String(event.clock), icount(event).map { String($0) } ?? "",
-        ]
-        let origin: [String] = [
-            event.kind.name, String(event.info), ip(event).map(RowText.hex) ?? "", place?.label ?? "",
-            place?.sourcePlace ?? "",
-        ]
-        let content: [String] = [
-            event.address.map(RowText.hex) ?? "", event.values.map(RowText.hex).joined(separator: " "),
-            details(event),
-        ]
-        let fields = position + origin + content
-        sink.line(fields.map(RowText.csv).joined(separator: ","))
-    }
-
-    private static func leftPadded(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(0, width - text.utf8.count)) + text
     }
 }

@@ -43,13 +43,13 @@ struct PlaceCache: ~Copyable {
         slots = HashTable(limit: placeLimit, expected: 1 << 13)
     }
 
-    /// Appends the text for an address to a row. There must be room for `lengthLimit` bytes.
+    /// Appends the text for an address to a row.
     @inline(__always)
-    mutating func append(_ address: UInt64, to row: inout RowBuffer) {
+    mutating func append(_ address: UInt64, to row: inout TextBuffer) {
         let slot = slots.find(address)?.pointee ?? insert(address)
         text.withUnsafeBufferPointer { bytes in
             guard let base = bytes.baseAddress else { return }
-            row.bytes(base + Int(slot.offset), Int(slot.length))
+            row.append(UnsafeBufferPointer(start: base + Int(slot.offset), count: Int(slot.length)))
         }
     }
 

@@ -3,21 +3,20 @@
 import Formatting
 import Symbolize
 
-/// How the name of an address stands in a row.
+/// How a row names an address. Styles for people escape what comes from the symbol files.
 enum PlaceStyle {
-    /// ` <foo+0x12>`, ` <inlined+0x4 @ foo+0x12>`; with `lines` ` <foo+0x12 file.c:33>`. Nothing where it is unknown.
+    /// ` <foo+0x12>`, ` <inlined+0x4 @ foo+0x12>`; with `lines` ` <foo+0x12 file.c:33>`. Nothing if it is unknown.
     case text(lines: Bool)
-    /// ` <foo+18>`, ` <inlined+4 @ foo+18>`: the innermost inlined function, and the one whose code it stands in.
+    /// ` <foo+18>`, ` <inlined+4 @ foo+18>`: the innermost inlined function, and the one that holds its code.
     case inline(lines: Bool)
-    /// ` foo+0x12 (file)`, as perf script prints it; ` [unknown] ([unknown])` where nothing is known.
+    /// ` foo+0x12 (file)`, as perf script prints it; ` [unknown] ([unknown])` if nothing is known.
     case perf
     /// An object, or `null`.
     case json
     /// Two fields: the name and the source line.
     case csv
 
-    /// The words for one address, at most `PlaceCache.lengthLimit` bytes: of what is longer, names and inline chain are
-    /// shortened.
+    /// The words for one address, at most `PlaceCache.lengthLimit` bytes: longer names and inline chains are shortened.
     func render(_ place: Symbolized?) -> String {
         let whole = words(place)
         return whole.utf8.count <= PlaceCache.lengthLimit ? whole : words(place.map(PlaceStyle.shortened))
@@ -27,15 +26,16 @@ enum PlaceStyle {
         switch self {
         case .text(let lines):
             guard let place, !place.label.isEmpty else { return "" }
-            guard lines, let source = place.sourcePlace else { return " <\(place.label)>" }
-            return " <\(place.label) \(source)>"
+            guard lines, let source = place.sourcePlace else { return " <\(place.label)>".onOneLine }
+            return " <\(place.label) \(source)>".onOneLine
         case .inline(let lines):
             guard let place, !place.label.isEmpty else { return "" }
             let source = lines ? place.sourcePlace.map { " \($0)" } ?? "" : ""
-            return " <\(PlaceStyle.innermostAndOutermost(place))\(source)>"
+            return " <\(PlaceStyle.innermostAndOutermost(place))\(source)>".onOneLine
         case .perf:
             guard let place else { return " [unknown] ([unknown])" }
-            return " \(place.symbol.map { "\($0)+\(RowText.hex(place.offset))" } ?? "[unknown]") (\(place.module))"
+            let symbol = place.symbol.map { "\($0)+\(RowText.hex(place.offset))" } ?? "[unknown]"
+            return " \(symbol) (\(place.module))".onOneLine
         case .json:
             return place.map(PlaceStyle.json) ?? "null"
         case .csv:
@@ -61,9 +61,9 @@ enum PlaceStyle {
         guard var name = symbolizer.debuggerName(address) else { return "" }
         if name.name.utf8.count > PlaceCache.lengthLimit / 2 { name.name = cut(name.name) }
         guard lines, let place = symbolizer.symbolize(address).map(shortened), let source = place.sourcePlace else {
-            return " <\(name)>"
+            return " <\(name)>".onOneLine
         }
-        return " <\(name) at \(source)>"
+        return " <\(name) at \(source)>".onOneLine
     }
 
     /// At most 24 frames, and at most 160 characters of each name.

@@ -13,11 +13,15 @@ import Symbolize
 ///            {"kind":"line","file":"a.c","line":13,"count":"1000"}
 ///     csv    kind,file,line,name,count,lines,reached
 public struct CoverageDump: BranchView, ~Copyable {
-    /// The version of the row formats; goes up when a field changes its meaning or goes away.
-    public static let schemaVersion = 1
+    /// The name, version and columns of the rows.
+    public static let schema = RowSchema(
+        "bts-dump coverage", version: 1, columns: ["kind", "file", "line", "name", "count", "lines", "reached"])
 
+    /// What is written.
     public enum Form: Sendable {
+        /// An lcov tracefile.
         case lcov
+        /// Rows of functions and, except in text, of lines.
         case rows(RowFormat)
     }
 
@@ -63,7 +67,8 @@ public struct CoverageDump: BranchView, ~Copyable {
         switch form {
         case .lcov: LcovWriter(output.sink).write(coverage)
         case .rows(let format):
-            CoverageRows(sink: output.sink, format: format, order: order).write(coverage, paths: paths)
+            var rows = CoverageRows(to: output.sink, format: format, order: order)
+            rows.write(coverage, logs: paths)
         }
         let (lines, functions) = (coverage.lineTotals, coverage.functionTotals)
         output.report(

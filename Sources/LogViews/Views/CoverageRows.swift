@@ -4,10 +4,9 @@ import BranchAnalysis
 import Formatting
 
 /// Writes what was reached as a table of functions or as rows of functions and lines (``CoverageDump``).
-struct CoverageRows {
-    let sink: any TextSink
-    let format: RowFormat
-    let order: CountOrder
+struct CoverageRows: ~Copyable {
+    private var rows: RowEncoder
+    private let order: CountOrder
 
     private struct Row {
         var path: String?
@@ -16,7 +15,13 @@ struct CoverageRows {
         var place: String { "\(path?.onOneLine ?? "??"):\(function.line == 0 ? "?" : String(function.line))" }
     }
 
-    func write(_ coverage: Coverage, paths: [String]) {
+    init(to sink: any TextSink, format: RowFormat, order: CountOrder) {
+        rows = RowEncoder(to: sink, format: format)
+        self.order = order
+    }
+
+    /// Writes everything.
+    mutating func write(_ coverage: Coverage, logs: [String]) {
         var functions = coverage.files.flatMap { file in
             file.functions.map { Row(path: file.path, function: $0) }
         }
@@ -27,61 +32,65 @@ struct CoverageRows {
                 return first != second ? first > second : $0.offset < $1.offset
             }.map(\.element)
         }
-        switch format {
+        switch rows.format {
         case .text: writeTable(functions)
-        case .jsonl: writeObjects(functions, coverage.files, paths)
-        case .csv: writeFields(functions, coverage.files)
+        case .jsonl:
+            rows.line(CoverageDump.schema.header(logs: logs))
+            writeFields(functions, coverage.files)
+        case .csv:
+            rows.line(CoverageDump.schema.columnLine())
+            writeFields(functions, coverage.files)
         }
+        rows.flush()
     }
 
-    private func writeTable(_ rows: [Row]) {
-        let width = max(7, rows.reduce(0) { max($0, String($1.function.count).utf8.count) })
-        func right(_ text: String, _ width: Int) -> String {
-            String(repeating: " ", count: max(0, width - text.utf8.count)) + text
-        }
-        sink.line("\(right("entered", width))    lines  reached    share  function")
-        for row in rows {
+    private mutating func writeTable(_ functions: [Row]) {
+        let width = max(7, functions.reduce(0) { max($0, decimalDigitCount($1.function.count)) })
+        rows.text.appendSpaces(width - 7)
+        rows.line("entered    lines  reached    share  function")
+        for row in functions {
             let function = row.function
             let tenths = function.lines == 0 ? 0 : function.reachedLines * 1000 / function.lines
             let share = function.lines == 0 ? "-" : "\(tenths / 10).\(tenths % 10) %"
-            sink.line(
-                "\(right(String(function.count), width))  \(right(String(function.lines), 7))  "
-                    + "\(right(String(function.reachedLines), 7))  \(right(share, 7))  "
-                    + "\(function.name.onOneLine)  \(row.place)")
+            rows.text.appendDecimal(function.count, width: width)
+            rows.text.append("  ")
+            rows.text.appendDecimal(UInt64(function.lines), width: 7)
+            rows.text.append("  ")
+            rows.text.appendDecimal(UInt64(function.reachedLines), width: 7)
+            rows.text.appendSpaces(9 - share.utf8.count)
+            rows.line("\(share)  \(function.name.onOneLine)  \(row.place)")
         }
     }
 
-    private func writeObjects(_ rows: [Row], _ files: [Coverage.File], _ paths: [String]) {
-        sink.line(
-            "{\"schema\":\"bts-dump coverage\",\"version\":\(CoverageDump.schemaVersion),"
-                + "\"logs\":[\(paths.map(RowText.json).joined(separator: ","))]}")
-        for row in rows {
+    /// Writes rows of jsonl or csv.
+    private mutating func writeFields(_ functions: [Row], _ files: [Coverage.File]) {
+        for row in functions {
             let function = row.function
-            sink.line(
-                "{\"kind\":\"function\",\"name\":\(RowText.json(function.name)),"
-                    + "\"file\":\(row.path.map(RowText.json) ?? "null"),\"line\":\(function.line),"
-                    + "\"count\":\"\(function.count)\",\"lines\":\(function.lines),"
-                    + "\"reached\":\(function.reachedLines)}")
+            rows.begin()
+            rows.string("kind", "function")
+            rows.string("file", row.path)
+            rows.number("line", UInt64(function.line))
+            rows.string("name", function.name)
+            rows.counter("count", function.count)
+            rows.number("lines", UInt64(function.lines))
+            rows.number("reached", UInt64(function.reachedLines))
+            rows.end()
         }
         for file in files {
-            guard let path = file.path.map(RowText.json) else { continue }
+            guard let path = file.path else { continue }
             for line in file.lines {
-                sink.line("{\"kind\":\"line\",\"file\":\(path),\"line\":\(line.number),\"count\":\"\(line.count)\"}")
+                rows.begin()
+                rows.string("kind", "line")
+                rows.string("file", path)
+                rows.number("line", UInt64(line.number))
+                if rows.format == .csv { rows.null("name") }
+                rows.counter("count", line.count)
+                if rows.format == .csv {
+                    rows.null("lines")
+                    rows.null("reached")
+                }
+                rows.end()
             }
-        }
-    }
-
-    private func writeFields(_ rows: [Row], _ files: [Coverage.File]) {
-        sink.line("kind,file,line,name,count,lines,reached")
-        for row in rows {
-            let function = row.function
-            sink.line(
-                "function,\(RowText.csv(row.path ?? "")),\(function.line),\(RowText.csv(function.name)),"
-                    + "\(function.count),\(function.lines),\(function.reachedLines)")
-        }
-        for file in files {
-            guard let path = file.path.map(RowText.csv) else { continue }
-            for line in file.lines { sink.line("line,\(path),\(line.number),,\(line.count),,") }
         }
     }
 }

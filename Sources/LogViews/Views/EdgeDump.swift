@@ -22,28 +22,25 @@ public enum CountOrder: String, CaseIterable, Sendable {
 ///
 /// Branches are distinct when they differ in from, to or class, `!` included.
 public struct EdgeDump: BranchView, ~Copyable {
-    /// The version of the row formats; goes up when a field changes its meaning or goes away.
-    public static let schemaVersion = 1
+    /// The name, version and columns of the rows, without those of places.
+    public static let schema = RowSchema(
+        "bts-dump edges", version: 1, columns: ["count", "from", "to", "label", "static", "discontinuity"])
 
     private var edges: PairCounts
     private var paths: [String] = []
     private var rows: BranchRows
-    private let format: RowFormat
     private let order: CountOrder
-    private let output: ViewOutput
 
     /// - Parameters:
     ///   - lines: in text, source lines beside the names.
     ///   - limit: more distinct branches than this are not counted.
     public init(
-        to output: ViewOutput, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle, lines: Bool,
+        to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle, lines: Bool,
         order: CountOrder, limit: Int = 1 << 22
     ) {
-        self.output = output
-        self.format = format
         self.order = order
         edges = PairCounts(limit: limit)
-        rows = BranchRows(to: output.sink, format: format, symbolizer: symbolizer, style: style, lines: lines)
+        rows = BranchRows(to: sink, format: format, symbolizer: symbolizer, style: style, lines: lines)
     }
 
     public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
@@ -64,13 +61,7 @@ public struct EdgeDump: BranchView, ~Copyable {
                     ? $0.count > $1.count : ($0.first, $0.second, $0.tag) < ($1.first, $1.second, $1.tag)
             }
         }
-        if format == .jsonl {
-            let logs = paths.map(RowText.json).joined(separator: ",")
-            output.sink.line(
-                "{\"schema\":\"bts-dump edges\",\"version\":\(EdgeDump.schemaVersion),\"logs\":[\(logs)]}")
-        }
-        rows.writeEdges(pairs)
-        rows.finish()
+        rows.writeEdges(pairs, logs: paths)
         if edges.leftOut > 0 {
             throw ViewError.tooMany(what: "branches", limit: edges.limit, leftOut: UInt64(edges.leftOut))
         }

@@ -9,14 +9,13 @@ import Symbolize
 /// `bts-dump --instructions`: the instructions between branches, disassembled from the files of `--symbols`. Rows are those
 /// of ``InstructionRows``.
 public struct InstructionDump: BranchView, ~Copyable {
-    /// The version of the row format; goes up when a field changes its meaning or goes away.
-    public static let schemaVersion = 1
+    /// The name and version of the rows.
+    public static let schema = RowSchema("bts-dump instructions", version: 1)
 
     private var printer: InstructionPrinter
     private let code: CodeMap
     private let disassembler: Disassembler
     private let isJSON: Bool
-    private let output: ViewOutput
 
     /// Reads the code of the symbolizer's files; reports those that have none.
     ///
@@ -29,7 +28,6 @@ public struct InstructionDump: BranchView, ~Copyable {
         syntax: Disassembler.Syntax,
         functions: AddressRanges = AddressRanges([])
     ) throws {
-        self.output = output
         let disassembler = try Disassembler(syntax: syntax)
         var (code, warnings) = CodeMap.of(symbolizer.modules, machine: machine)
         for warning in warnings { output.report(.warning(warning.description)) }
@@ -50,10 +48,9 @@ public struct InstructionDump: BranchView, ~Copyable {
     public mutating func begin(_ input: ViewInput) {
         printer.begin(input, InstructionWalk(hasIcount: input.hasIcount, code, disassembler))
         if isJSON {
-            output.sink.line(
-                input.header(schema: "bts-dump instructions", version: InstructionDump.schemaVersion))
+            printer.rows.line(InstructionDump.schema.header(log: input.path))
         } else if let heading = input.heading {
-            output.sink.line(heading)
+            printer.rows.line(heading)
         }
     }
 

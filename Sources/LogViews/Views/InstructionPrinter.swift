@@ -72,7 +72,7 @@ struct InstructionPrinter: ~Copyable {
         let more =
             stretch.isComplete && (step.begun ?? 0) > UInt64(stretch.count)
             ? (step.begun ?? 0) &- UInt64(stretch.count) : 0
-        // With one repeated instruction the iterations are its; with several it is not known which had how many.
+        // With one repeated instruction the iterations are its own; with several their shares are not known.
         let isKnown = more == 0 ? stretch.isComplete || stretch.repeatCount == 0 : stretch.repeatCount == 1
         var icount = step.icount
         var isRestart = step.isRestart
@@ -92,8 +92,8 @@ struct InstructionPrinter: ~Copyable {
         if !stretch.isComplete { writeUndecoded(step, stretch) }
     }
 
-    /// A stretch with places that the kernel changes: what stands there is not known. One instruction stood at each, when
-    /// that makes up the count; else the counts behind the first are not known.
+    /// Writes a stretch with places that the kernel changes, where the code that ran is not known. If one instruction at
+    /// each place makes up the count, that is assumed; otherwise the counts after the first place are not known.
     @inline(never)
     private mutating func writePatched(_ step: InstructionWalk.Step, _ stretch: Stretch) {
         let isCertain = step.begun == UInt64(stretch.count) &+ UInt64(stretch.patchedRange.lowerBound)
@@ -154,13 +154,17 @@ struct InstructionPrinter: ~Copyable {
         rows.writeNote(
             "undecoded",
             "the stretch up to \(RowText.hex(stretch.end)) does not decode, at \(RowText.hex(stretch.stop)): "
-                + stretch.outcome.explanation + begun,
-            [
-                "brctr": "\"\(step.branch.clock)\"", "begin": "\"\(RowText.hex(stretch.begin))\"",
-                "end": "\"\(RowText.hex(stretch.end))\"", "at": "\"\(RowText.hex(stretch.stop))\"",
-                "reason": "\"\(stretch.outcome.name)\"", "shown": "\"\(stretch.count)\"",
-                "begun": step.begun.map { "\"\($0)\"" } ?? "null", "to": "\"\(RowText.hex(step.branch.to))\"",
-            ])
+                + stretch.outcome.explanation + begun
+        ) { fields in
+            fields.counter("brctr", step.branch.clock)
+            fields.address("begin", stretch.begin)
+            fields.address("end", stretch.end)
+            fields.address("at", stretch.stop)
+            fields.string("reason", stretch.outcome.name)
+            fields.counter("shown", UInt64(stretch.count))
+            fields.counter("begun", step.begun)
+            fields.address("to", step.branch.to)
+        }
     }
 
     @inline(__always)
@@ -170,29 +174,33 @@ struct InstructionPrinter: ~Copyable {
         outside.instructions &+= step.begun ?? 0
     }
 
-    /// Says how much ran where no file has code.
+    /// Writes how much ran where no file has code.
     @inline(never)
     mutating func endOutside() {
         guard outside.stretches > 0 else { return }
         let run = outside
         outside = (0, 0, 0)
         guard functions.isEmpty else { return }
-        let instructions = rows.style.hasIcount ? "\(run.instructions) instructions, " : ""
+        let hasIcount = rows.style.hasIcount
+        let instructions = hasIcount ? "\(run.instructions) instructions, " : ""
         rows.writeNote(
             "outside",
-            "\(instructions)\(run.stretches) branches where no file has code, from \(RowText.hex(run.begin)) on",
-            [
-                "from": "\"\(RowText.hex(run.begin))\"", "branches": "\"\(run.stretches)\"",
-                "instructions": rows.style.hasIcount ? "\"\(run.instructions)\"" : "null",
-            ])
+            "\(instructions)\(run.stretches) branches where no file has code, from \(RowText.hex(run.begin)) on"
+        ) { fields in
+            fields.address("from", run.begin)
+            fields.counter("branches", run.stretches)
+            fields.counter("instructions", hasIcount ? run.instructions : nil)
+        }
     }
 
     @inline(never)
     private mutating func writeGap(missing: UInt64) {
         endOutside()
         rows.writeNote(
-            "gap", missing > 0 ? "\(missing) branches are missing here" : "something is missing here",
-            ["branches": missing > 0 ? "\"\(missing)\"" : "null"])
+            "gap", missing > 0 ? "\(missing) branches are missing here" : "something is missing here"
+        ) { fields in
+            fields.counter("branches", missing > 0 ? missing : nil)
+        }
     }
 
     mutating func finish() {

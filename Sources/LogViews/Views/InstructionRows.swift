@@ -15,12 +15,12 @@ import Symbolize
 ///     jsonl  {"kind":"instruction","vcpu":0,"brctr":"1234","icount":"5678","address":"0x…","size":5,"text":"call …",
 ///             "times":"1","branch":{"to":"0x…","label":"call","static":true,"discontinuity":false},"place":{…}}
 ///
-/// `brctr` counts the branches before the instruction, `icount` the instructions that began before it (in JSON null where
-/// that is not known: behind one of several repeated instructions). The last instruction of a stretch has the branch
-/// that left it; with `*` (JSON `discontinuity`) an interrupt, an exception or a fault did: then the instruction began,
-/// and it is not said whether it was completed. `again` stands where it begins once more.
+/// `brctr` counts the branches before the instruction, `icount` the instructions that began before it (null in JSON if that
+/// is not known: after one of several repeated instructions). The last instruction of a stretch has the branch that left
+/// it. With `*` (JSON `discontinuity`) an interrupt, an exception or a fault left it: the instruction began, and the log
+/// does not show whether it was completed. `again` marks an instruction that begins once more.
 struct InstructionRows: ~Copyable {
-    /// What rows look like.
+    /// The form of the rows.
     struct Style {
         var isJSON: Bool
         var showsVCPU: Bool
@@ -42,20 +42,20 @@ struct InstructionRows: ~Copyable {
         }
     }
 
-    var rows: RowBuffer
+    private var rows: RowEncoder
     var style: Style
-    /// What stands for an instruction of code as the files mostly have it; others are put into words each time.
+    /// The words for instructions of the mode that most code has; others are put into words each time.
     var instructions: PlaceCache
     private let cachedMode: CodeMode
     /// Names of branch targets.
     var places: PlaceCache
     let words: InstructionWords
     var vcpu: UInt16 = 0
-    /// Rows printed so far.
+    /// Rows written so far.
     private(set) var count: UInt64 = 0
 
     init(to sink: any TextSink, _ style: Style, _ words: InstructionWords, _ symbolizer: Symbolizer, lines: Bool) {
-        rows = RowBuffer(to: sink)
+        rows = RowEncoder(to: sink, format: style.isJSON ? .jsonl : .text)
         self.style = style
         self.words = words
         let placeStyle: PlaceStyle = style.isJSON ? .json : .text(lines: lines)
@@ -70,8 +70,9 @@ struct InstructionRows: ~Copyable {
         var brctr: UInt64
         var icount: UInt64?
         var instruction: Instruction
-        /// How often it began; `nil` when that is not known.
+        /// How often it began; `nil` if that is not known.
         var times: UInt64?
+        /// Whether it began before and was left by an interrupt, an exception or a fault.
         var isRestart: Bool
         /// The branch that left it.
         var branch: Branch?
@@ -79,8 +80,6 @@ struct InstructionRows: ~Copyable {
 
     @inline(__always)
     mutating func write(_ row: Row) {
-        // Fixed parts stay below 1200 bytes.
-        rows.reserve(1200 + 2 * PlaceCache.lengthLimit)
         count &+= 1
         if style.isJSON { writeJSON(row) } else { writeText(row) }
     }
@@ -88,29 +87,30 @@ struct InstructionRows: ~Copyable {
     @inline(__always)
     private mutating func writeText(_ row: Row) {
         writePosition(row.brctr, row.icount)
-        rows.fullAddress(row.instruction.address)
+        rows.text.appendFullAddress(row.instruction.address)
         writeWords(row.instruction)
         if row.instruction.branchClass == .rep { writeTimes(row) }
-        if row.isRestart { rows.text("  (again)") }
+        if row.isRestart { rows.text.append("  (again)") }
         writeBranch(row.branch)
     }
 
     @inline(__always)
     private mutating func writePosition(_ brctr: UInt64, _ icount: UInt64?) {
         if style.showsVCPU {
-            rows.text("vcpu ")
-            rows.decimal(UInt64(vcpu))
-            rows.byte(0x20)
+            rows.text.append("vcpu ")
+            rows.text.appendDecimal(UInt64(vcpu))
+            rows.text.append(0x20)
         }
-        rows.decimal(brctr, width: style.widths.brctr)
-        rows.text(": ")
+        rows.text.appendDecimal(brctr, width: style.widths.brctr)
+        rows.text.append(": ")
         if style.hasIcount {
             if let icount {
-                rows.decimal(icount, width: style.widths.icount)
+                rows.text.appendDecimal(icount, width: style.widths.icount)
             } else {
-                append(String(repeating: " ", count: max(0, style.widths.icount - 1)) + "?")
+                rows.text.appendSpaces(style.widths.icount - 1)
+                rows.text.append(0x3f)
             }
-            rows.byte(0x20)
+            rows.text.append(0x20)
         }
     }
 
@@ -118,116 +118,106 @@ struct InstructionRows: ~Copyable {
     @inline(__always)
     private mutating func writeBranch(_ branch: Branch?) {
         if let branch {
-            rows.text("  -> ")
-            rows.fullAddress(branch.to)
-            places.append(branch.to, to: &rows)
-            if branch.label.isDiscontinuity { rows.text(" *") }
+            rows.text.append("  -> ")
+            rows.text.appendFullAddress(branch.to)
+            places.append(branch.to, to: &rows.text)
+            if branch.label.isDiscontinuity { rows.text.append(" *") }
         }
-        rows.byte(0x0a)
+        rows.endText()
     }
 
-    /// A place that the kernel changes: its code in the file is not what ran.
+    /// Writes a place that the kernel changes: what ran there is not the code in the file.
     mutating func writePatch(_ range: Range<UInt64>, brctr: UInt64, icount: UInt64?, branch: Branch?) {
-        rows.reserve(1200 + 2 * PlaceCache.lengthLimit)
         count &+= 1
         let size = range.upperBound &- range.lowerBound
         guard style.isJSON else {
             writePosition(brctr, icount)
-            rows.fullAddress(range.lowerBound)
-            places.append(range.lowerBound, to: &rows)
-            append(
+            rows.text.appendFullAddress(range.lowerBound)
+            places.append(range.lowerBound, to: &rows.text)
+            rows.text.appendText(
                 "  (changed by the kernel" + (branch.map { ": \($0.label.branchClass.name))" } ?? ", \(size) bytes)"))
             return writeBranch(branch)
         }
-        append(
-            "{\"kind\":\"patched\",\"vcpu\":\(vcpu),\"brctr\":\"\(brctr)\","
-                + "\"icount\":\(icount.map { "\"\($0)\"" } ?? "null"),"
-                + "\"address\":\"\(RowText.hex(range.lowerBound))\",\"size\":\(size),\"place\":")
-        places.append(range.lowerBound, to: &rows)
+        rows.begin()
+        rows.string("kind", "patched")
+        rows.number("vcpu", UInt64(vcpu))
+        rows.counter("brctr", brctr)
+        rows.counter("icount", icount)
+        rows.address("address", range.lowerBound)
+        rows.number("size", size)
+        rows.key("place")
+        places.append(range.lowerBound, to: &rows.text)
+        rows.text.append(0x2c)
         writeJSONBranch(branch)
     }
 
     @inline(never)
     private mutating func writeTimes(_ row: Row) {
         switch row.times {
-        case nil: rows.text("  (? times)")
+        case nil: rows.text.append("  (? times)")
         case 1: break
-        case .some(let times): append("  (\(times) times)")
+        case .some(let times): rows.text.appendText("  (\(times) times)")
         }
     }
 
     @inline(__always)
     private mutating func writeWords(_ instruction: Instruction) {
         if instruction.mode == cachedMode {
-            instructions.append(instruction.address, to: &rows)
+            instructions.append(instruction.address, to: &rows.text)
         } else {
-            append(words.render(instruction.address, instruction.mode))
+            rows.text.appendText(words.render(instruction.address, instruction.mode))
         }
     }
 
     private mutating func writeJSON(_ row: Row) {
-        rows.text("{\"kind\":\"instruction\",\"vcpu\":")
-        rows.decimal(UInt64(vcpu))
-        rows.text(",\"brctr\":\"")
-        rows.decimal(row.brctr)
-        if let icount = row.icount {
-            rows.text("\",\"icount\":\"")
-            rows.decimal(icount)
-            rows.text("\",\"address\":\"")
-        } else {
-            rows.text("\",\"icount\":null,\"address\":\"")
-        }
-        rows.address(row.instruction.address)
-        rows.text("\",\"size\":")
-        rows.decimal(UInt64(row.instruction.size))
+        rows.begin()
+        rows.string("kind", "instruction")
+        rows.number("vcpu", UInt64(vcpu))
+        rows.counter("brctr", row.brctr)
+        rows.counter("icount", row.icount)
+        rows.address("address", row.instruction.address)
+        rows.number("size", UInt64(row.instruction.size))
         writeWords(row.instruction)
-        if let times = row.times {
-            rows.text(",\"times\":\"")
-            rows.decimal(times)
-            rows.text("\",\"again\":")
-        } else {
-            rows.text(",\"times\":null,\"again\":")
-        }
-        append(row.isRestart ? "true" : "false")
+        rows.counter("times", row.times)
+        rows.flag("again", row.isRestart)
         writeJSONBranch(row.branch)
     }
 
     /// Ends a row of JSON.
     private mutating func writeJSONBranch(_ branch: Branch?) {
         if let branch {
-            rows.text(",\"branch\":{\"to\":\"")
-            rows.address(branch.to)
-            append(
-                "\",\"label\":\"\(branch.label.branchClass.name)\",\"static\":\(branch.label.hasStaticTarget),"
-                    + "\"discontinuity\":\(branch.label.isDiscontinuity),\"toPlace\":")
-            places.append(branch.to, to: &rows)
-            rows.text("}}\n")
+            rows.beginObject("branch")
+            rows.address("to", branch.to)
+            rows.label(branch.label)
+            rows.key("toPlace")
+            places.append(branch.to, to: &rows.text)
+            rows.text.append(0x2c)
+            rows.endObject()
         } else {
-            rows.text(",\"branch\":null}\n")
+            rows.null("branch")
         }
+        rows.end()
     }
 
-    /// A row about what is not shown.
+    /// Writes a row about what is not shown.
     ///
     /// - Parameters:
-    ///   - kind: what JSON calls it.
-    ///   - fields: for JSON, in order; values as they stand there.
-    mutating func writeNote(_ kind: String, _ text: String, _ fields: KeyValuePairs<String, String>) {
-        rows.reserve(4096)
+    ///   - kind: The kind of the row in JSON.
+    ///   - text: The row in text.
+    ///   - fields: Writes the row's further fields in JSON.
+    mutating func writeNote(_ kind: String, _ text: String, _ fields: (inout RowEncoder) -> Void) {
         if style.isJSON {
-            let rest = fields.map { ",\"\($0.key)\":\($0.value)" }.joined()
-            append("{\"kind\":\"\(kind)\",\"vcpu\":\(vcpu)\(rest)}\n")
+            rows.begin()
+            rows.string("kind", kind)
+            rows.number("vcpu", UInt64(vcpu))
+            fields(&rows)
+            rows.end()
         } else {
-            append((style.showsVCPU ? "vcpu \(vcpu) " : "") + "--- \(text)\n")
+            rows.line((style.showsVCPU ? "vcpu \(vcpu) " : "") + "--- \(text)")
         }
     }
 
-    mutating func append(_ text: String) {
-        var text = text
-        text.withUTF8 { bytes in
-            if let base = bytes.baseAddress { rows.bytes(base, bytes.count) }
-        }
-    }
+    mutating func line(_ line: String) { rows.line(line) }
 
     mutating func flush() { rows.flush() }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import BranchAnalysis
+import Formatting
 import Foundation
 import LogFormat
 import MachineCode
@@ -31,16 +32,17 @@ struct InstructionRowTests {
         let words = InstructionWords(
             code: code, disassembler: disassembler, symbolizer: symbolizer,
             style: isJSON ? .json : .text(lines: false), isJSON: isJSON)
+        let sink = MemorySink()
         var printer = InstructionPrinter(
-            InstructionWalk(log, code, disassembler), InstructionRows(style, words, symbolizer, lines: false),
+            InstructionWalk(log, code, disassembler), InstructionRows(to: sink, style, words, symbolizer, lines: false),
             hasLabels: log.header.features.contains(.labels), functions: AddressRanges(functions))
         printer.begin(vcpu: 0)
         var branches = log.branches(from: from)
         while branches.nextBatch({ batch, range in
             for index in range { printer.add(batch, index, isWanted: true) }
         }) {}
-        printer.endOutside()
-        return String(decoding: printer.rows.rows.pending, as: UTF8.self).split(separator: "\n").map(String.init)
+        printer.finish()
+        return sink.text.split(separator: "\n").map(String.init)
     }
 
     private static let run = """

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Writes rows to a sink: JSON lines and CSV from one description of a row's fields, and text.
+///
+/// A view calls one method for each field, in the order of its ``RowSchema``; the format decides what is written. 64-bit
+/// numbers are strings in JSON, because a double loses them above 2^53.
+///
+///     rows.begin()
+///     rows.counter("brctr", 1234)       // "brctr":"1234",   or   1234,
+///     rows.address("from", 0x1000)      // "from":"0x1000",  or   0x1000,
+///     rows.end()
+///
+/// In text a view lays the row out itself, with the methods of ``text``, and calls ``endText()``.
+public struct RowEncoder: ~Copyable {
+    /// How rows are written.
+    public let format: RowFormat
+    /// Receives the rows, many at a time.
+    public let sink: any TextSink
+    /// The rows that are not written yet.
+    public var text = TextBuffer(capacity: 1 << 17)
+    @usableFromInline let isJSON: Bool
+
+    /// Rows are handed over when there are so many bytes of them.
+    @usableFromInline static let batchSize = 96 << 10
+
+    /// Makes an encoder of rows in one format.
+    public init(to sink: any TextSink, format: RowFormat) {
+        self.sink = sink
+        self.format = format
+        isJSON = format == .jsonl
+    }
+
+    /// Writes a line that is no row: a header, a heading.
+    public mutating func line(_ line: String) {
+        text.appendText(line)
+        endText()
+    }
+
+    /// Hands over everything.
+    public mutating func flush() { text.write(to: sink) }
+
+    /// Ends a row of text.
+    @inlinable @inline(__always)
+    public mutating func endText() {
+        text.append(0x0a)
+        if text.size >= RowEncoder.batchSize { flush() }
+    }
+
+    // MARK: - Rows
+
+    /// Begins a row of JSON or CSV.
+    @inlinable @inline(__always)
+    public mutating func begin() { if isJSON { text.append(0x7b) } }
+
+    /// Ends a row of JSON or CSV: the comma after the last field goes.
+    @inlinable @inline(__always)
+    public mutating func end() {
+        text.removeLast(1)
+        if isJSON { text.append(0x7d) }
+        endText()
+    }
+
+    /// Begins an object inside of a row of JSON.
+    public mutating func beginObject(_ key: StaticString) {
+        self.key(key)
+        text.append(0x7b)
+    }
+
+    /// Ends an object inside of a row of JSON.
+    public mutating func endObject() {
+        text.removeLast(1)
+        text.append("},")
+    }
+
+    // MARK: - Fields
+
+    /// A small number.
+    @inlinable @inline(__always)
+    public mutating func number(_ key: StaticString, _ value: UInt64) {
+        self.key(key)
+        text.appendDecimal(value)
+        text.append(0x2c)
+    }
+
+    /// A small number; `nil`: `null`, or an empty field.
+    public mutating func number(_ key: StaticString, _ value: UInt64?) {
+        if let value { number(key, value) } else { null(key) }
+    }
+
+    /// A decimal number, in JSON a string.
+    @inlinable @inline(__always)
+    public mutating func counter(_ key: StaticString, _ value: UInt64) {
+        open(key)
+        text.appendDecimal(value)
+        close()
+    }
+
+    /// A decimal number, in JSON a string; `nil`: `null`, or an empty field.
+    @inlinable @inline(__always)
+    public mutating func counter(_ key: StaticString, _ value: UInt64?) {
+        if let value { counter(key, value) } else { null(key) }
+    }
+
+    /// A hexadecimal number, in JSON a string.
+    @inlinable @inline(__always)
+    public mutating func address(_ key: StaticString, _ value: UInt64) {
+        open(key)
+        text.appendAddress(value)
+        close()
+    }
+
+    /// A hexadecimal number, in JSON a string; `nil`: `null`, or an empty field.
+    public mutating func address(_ key: StaticString, _ value: UInt64?) {
+        if let value { address(key, value) } else { null(key) }
+    }
+
+    /// Hexadecimal numbers: an array, or one field with spaces between them.
+    public mutating func addresses(_ key: StaticString, _ values: [UInt64]) {
+        self.key(key)
+        if isJSON { text.append(0x5b) }
+        for (index, value) in values.enumerated() {
+            if index > 0 { text.append(isJSON ? 0x2c : 0x20) }
+            if isJSON { text.append(0x22) }
+            text.appendAddress(value)
+            if isJSON { text.append(0x22) }
+        }
+        if isJSON { text.append(0x5d) }
+        text.append(0x2c)
+    }
+
+    /// Bytes as hexadecimal digits.
+    public mutating func bytes(_ key: StaticString, _ bytes: [UInt8]) {
+        open(key)
+        for byte in bytes { text.appendHexadecimal(UInt64(byte), digits: 2) }
+        close()
+    }
+
+    /// `true` or `false`.
+    public mutating func flag(_ key: StaticString, _ value: Bool) {
+        self.key(key)
+        text.append(value ? "true," : "false,")
+    }
+
+    /// A text, escaped as the format needs it; `nil`: `null`, or an empty field.
+    public mutating func string(_ key: StaticString, _ value: String?) {
+        guard let value else { return null(key) }
+        self.key(key)
+        if isJSON { text.appendJSON(value) } else { text.appendCSV(value) }
+        text.append(0x2c)
+    }
+
+    /// Texts: an array, or one field with `separator` between them.
+    public mutating func strings(_ key: StaticString, _ values: [String], separator: String) {
+        guard isJSON else { return string(key, values.joined(separator: separator)) }
+        self.key(key)
+        text.append(0x5b)
+        for (index, value) in values.enumerated() {
+            if index > 0 { text.append(0x2c) }
+            text.appendJSON(value)
+        }
+        text.append("],")
+    }
+
+    /// Begins a field whose value the caller appends to ``text`` in the row's format, and ends with a comma.
+    @inlinable @inline(__always)
+    public mutating func key(_ key: StaticString) {
+        guard isJSON else { return }
+        text.append(0x22)
+        text.append(key)
+        text.append("\":")
+    }
+
+    @inlinable @inline(__always)
+    mutating func open(_ key: StaticString) {
+        guard isJSON else { return }
+        text.append(0x22)
+        text.append(key)
+        text.append("\":\"")
+    }
+
+    @inlinable @inline(__always)
+    mutating func close() { if isJSON { text.append("\",") } else { text.append(0x2c) } }
+
+    /// A field without a value.
+    @inlinable
+    public mutating func null(_ key: StaticString) {
+        self.key(key)
+        if isJSON { text.append("null,") } else { text.append(0x2c) }
+    }
+}
