@@ -93,8 +93,8 @@ public struct BranchWalk {
         for lane in lanes where !view.isOver {
             if lane.input != firstLog {
                 switch inputs[lane.input] {
-                case .log(let log): try check?.notices(for: log).forEach(Diagnostics.report)
-                case .raw(let raw): try check?.notices(for: raw).forEach(Diagnostics.report)
+                case .log(let log): try check?.notices(for: log).forEach(health.report)
+                case .raw(let raw): try check?.notices(for: raw).forEach(health.report)
                 }
             }
             try view.begin(views[lane.input])
