@@ -27,4 +27,18 @@ public enum RowText {
 
     /// An address, hexadecimal: `0xffffffff81000000`.
     public static func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+
+    /// A number with a decimal prefix: `12.3 M`.
+    public static func scaled(_ value: Double) -> String {
+        let prefixes = ["", "k", "M", "G", "T"]
+        var value = value
+        var index = 0
+        while value >= 1000, index < prefixes.count - 1 {
+            value /= 1000
+            index += 1
+        }
+        if index == 0 { return "\(Int(value)) " }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(prefixes[index])"
+    }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 @preconcurrency import Glibc
 
 /// A progress line for work that takes over a second: a bar, the rate, the time left.
@@ -55,28 +56,14 @@ public final class Progress: @unchecked Sendable {
             line += "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: 24 - filled) + "] "
             line += "\(Int(share * 100)) % "
         } else {
-            line += "\(Progress.scaled(done))\(unit) "
+            line += "\(RowText.scaled(done))\(unit) "
         }
-        line += "\(Progress.scaled(rate))\(unit)/s"
+        line += "\(RowText.scaled(rate))\(unit)/s"
         if total > 0, rate > 0 {
             line += ", \(Int((max(0, total - done) / rate).rounded(.up))) s left"
         }
         Progress.lineIsDrawn = true
         line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
-
-    /// A number with a decimal prefix: `12.3 M`.
-    public static func scaled(_ value: Double) -> String {
-        let prefixes = ["", "k", "M", "G", "T"]
-        var value = value
-        var index = 0
-        while value >= 1000, index < prefixes.count - 1 {
-            value /= 1000
-            index += 1
-        }
-        if index == 0 { return "\(Int(value)) " }
-        let tenths = Int((value * 10).rounded())
-        return "\(tenths / 10).\(tenths % 10) \(prefixes[index])"
     }
 
     // Drawn and cleared by the thread that runs the command.

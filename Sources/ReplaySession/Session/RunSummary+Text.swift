@@ -14,9 +14,9 @@ extension RunSummary {
         let rate = outcome.seconds > 0 ? Double(outcome.instructions) / outcome.seconds : 0
         lines.append(
             "  ran \(RunSummary.decimal(outcome.seconds)) s, \(outcome.instructions) instructions"
-                + " (\(Progress.scaled(rate))/s)")
+                + " (\(RowText.scaled(rate))/s)")
         if let log { lines += RunSummary.lines(log) }
-        if kind == .recording { lines.append("  QEMU's input log: \(Progress.scaled(Double(inputLogBytes)))B") }
+        if kind == .recording { lines.append("  QEMU's input log: \(RowText.scaled(Double(inputLogBytes)))B") }
         for warning in warnings { lines.append("  warning: \(warning)") }
         return lines.joined(separator: "\n")
     }
@@ -25,7 +25,7 @@ extension RunSummary {
         var lines: [String] = []
         let share =
             log.branches > 0 ? ", \(RunSummary.decimal(Double(log.bytes) / Double(log.branches))) bytes a branch" : ""
-        lines.append("  log: \(log.path), \(Progress.scaled(Double(log.bytes)))B\(share)")
+        lines.append("  log: \(log.path), \(RowText.scaled(Double(log.bytes)))B\(share)")
         let branches = log.branches > 0 ? "\(log.branches) branches" : "\(log.clock) branches (not kept)"
         lines.append("  \(branches), \(log.events) events, \(log.accesses) accesses")
         if let join = log.join {
