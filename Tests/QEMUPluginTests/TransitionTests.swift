@@ -8,7 +8,7 @@ import Testing
 struct TransitionTests {
     /// A block of three instructions of four bytes at 0x1000; the last one is `last`.
     private func step(
-        last branchClass: ttlog_branch_class, target: UInt64? = nil, done: UInt64, to: UInt64
+        last branchClass: ttlog_branch_class, target: UInt64? = nil, done: UInt64, hasStored: Bool = true, to: UInt64
     ) -> (step: ttd_step, transition: ttd_transition) {
         let size = MemoryLayout<ttd_block>.size
         let memory = UnsafeMutableRawPointer.allocate(
@@ -29,7 +29,7 @@ struct TransitionTests {
                 offset: UInt16(4 * index), size: 4, branch_class: index == 2 ? UInt8(branchClass.rawValue) : 0)
         }
         var transition = ttd_transition()
-        let step = ttd_step_between(block, 0, done, to, 77, &transition)
+        let step = ttd_step_between(block, 0, done, hasStored ? 1 : 0, to, 77, &transition)
         return (step, transition)
     }
 
@@ -64,6 +64,7 @@ struct TransitionTests {
     @Test func aRepeatedInstructionGoesToItselfWithoutATransition() {
         #expect(step(last: TTLOG_BRANCH_REP, done: 3, to: 0x1008).step == TTD_STEP_SEQUENTIAL)
         #expect(step(last: TTLOG_BRANCH_REP, done: 3, to: 0x100c).step == TTD_STEP_SEQUENTIAL)
+        #expect(step(last: TTLOG_BRANCH_REP, done: 3, hasStored: false, to: 0x100c).step == TTD_STEP_SEQUENTIAL)
         let interrupted = step(last: TTLOG_BRANCH_REP, done: 3, to: 0x9000)
         #expect(interrupted.step == TTD_STEP_TRANSITION)
         #expect(UInt32(interrupted.transition.label) == TTLOG_BRANCH_REP.rawValue)
@@ -72,6 +73,8 @@ struct TransitionTests {
     @Test func anInstructionThatQEMUBeginsAgainIsNoTransition() {
         #expect(step(last: TTLOG_BRANCH_NONE, done: 2, to: 0x1004).step == TTD_STEP_RESTARTED)
         #expect(step(last: TTLOG_BRANCH_NONE, done: 3, to: 0x1008).step == TTD_STEP_RESTARTED)
+        // A repeated store that goes to itself without a store.
+        #expect(step(last: TTLOG_BRANCH_REP, done: 3, hasStored: false, to: 0x1008).step == TTD_STEP_RESTARTED)
         // A jump to itself is one.
         let loop = step(last: TTLOG_BRANCH_JMP, target: 0x1008, done: 3, to: 0x1008)
         #expect(loop.step == TTD_STEP_TRANSITION)

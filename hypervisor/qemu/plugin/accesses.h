@@ -29,6 +29,9 @@ bool ttd_accesses_watch(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *
 bool ttd_accesses_watch_context(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *next, uint64_t address,
                                 uint8_t size, uint16_t index, const struct ttd_instruction *decoded);
 
+/* Forgets the last address space: the machine was reset. */
+void ttd_accesses_forget_context(void);
+
 /* Records an instruction's accesses to device memory. */
 void ttd_accesses_watch_memory(struct qemu_plugin_insn *insn, uint64_t address);
 

@@ -62,24 +62,33 @@ bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size) {
     return true;
 }
 
-static struct qemu_plugin_scoreboard *score; /* of one counter */
+static struct qemu_plugin_scoreboard *score; /* of struct ttd_counters */
 
-uint64_t *ttd_api_start_counter(uint64_t *own) {
+struct ttd_counters *ttd_api_start_counters(struct ttd_counters *own) {
     if (!qemu_plugin_scoreboard_new) {
         return own;
     }
     if (!score) {
-        score = qemu_plugin_scoreboard_new(sizeof(uint64_t));
+        score = qemu_plugin_scoreboard_new(sizeof(struct ttd_counters));
     }
     return qemu_plugin_scoreboard_find(score, 0);
 }
 
-void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *own, uint64_t count) {
+void ttd_api_count_instructions(struct qemu_plugin_insn *insn, struct ttd_counters *own, uint64_t count) {
     if (score) {
-        qemu_plugin_u64 entry = {.score = score, .offset = 0};
+        qemu_plugin_u64 entry = {.score = score, .offset = offsetof(struct ttd_counters, instructions)};
         qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64, entry, count);
     } else {
-        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, own, count);
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &own->instructions, count);
+    }
+}
+
+void ttd_api_count_accesses(struct qemu_plugin_insn *insn, struct ttd_counters *own) {
+    if (score) {
+        qemu_plugin_u64 entry = {.score = score, .offset = offsetof(struct ttd_counters, accesses)};
+        qemu_plugin_register_vcpu_mem_inline_per_vcpu(insn, QEMU_PLUGIN_MEM_RW, QEMU_PLUGIN_INLINE_ADD_U64, entry, 1);
+    } else {
+        qemu_plugin_register_vcpu_mem_inline(insn, QEMU_PLUGIN_MEM_RW, QEMU_PLUGIN_INLINE_ADD_U64, &own->accesses, 1);
     }
 }
 

@@ -19,11 +19,20 @@ bool ttd_api_shares_blocks(void);
 /* Whether this plugin supports the QEMU that `info` describes. If not, `message` has the reason, for people. */
 bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size);
 
-/* The counter of instructions: `own`, or QEMU's memory. Call it when the vCPU starts, on its thread. */
-uint64_t *ttd_api_start_counter(uint64_t *own);
+/* Counters to which QEMU's generated code adds. */
+struct ttd_counters {
+    uint64_t instructions; /* begun */
+    uint64_t accesses;     /* to memory, completed, of the instructions for which they are counted */
+};
 
-/* Adds `count` to the counter each time the instruction begins executing; `own` as above. */
-void ttd_api_count_instructions(struct qemu_plugin_insn *insn, uint64_t *own, uint64_t count);
+/* The counters: `own`, or QEMU's memory. Call it when the vCPU starts, on its thread. */
+struct ttd_counters *ttd_api_start_counters(struct ttd_counters *own);
+
+/* Adds `count` to the instructions each time the instruction begins executing; `own` as above. */
+void ttd_api_count_instructions(struct qemu_plugin_insn *insn, struct ttd_counters *own, uint64_t count);
+
+/* Counts the memory accesses of the instruction, loads and stores (QEMU 7.2 cannot tell them apart); `own` as above. */
+void ttd_api_count_accesses(struct qemu_plugin_insn *insn, struct ttd_counters *own);
 
 /* Registers that can be read where blocks are shared. */
 enum ttd_register {

@@ -7,6 +7,8 @@
 #include "api.h"
 #include "causes.h"
 
+#define RESET_VECTOR 0xfffffff0u /* the first instruction after a reset */
+
 static void on_target(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
     (void)vcpu;
     (void)address;
@@ -20,20 +22,31 @@ void ttd_blocks_watch_target(struct qemu_plugin_insn *insn) {
     qemu_plugin_register_vcpu_mem_cb(insn, on_target, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
 }
 
+static void on_repeated_store(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    (void)userdata;
+    ttd_recorder.accesses_before = ttd_recorder.counters->accesses;
+}
+
+void ttd_blocks_watch_repeated_store(struct qemu_plugin_insn *insn) {
+    ttd_api_count_accesses(insn, &ttd_recorder.own);
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_repeated_store, QEMU_PLUGIN_CB_NO_REGS, NULL);
+}
+
 /* Decides what the entry of the block means. Returns whether *transition must be written as a branch. Its discontinuity
  * event, if it has one, is written already. */
 static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t delta, uint64_t done,
-                    uint64_t address, struct ttd_transition *transition) {
+                    bool has_stored, uint64_t address, struct ttd_transition *transition) {
     if (previous == &ttd_no_block) {
         return false;
     }
     uint64_t icount = ttd_recorder_icount();
-    switch (ttd_step_between(previous, delta, done, address, icount, transition)) {
+    switch (ttd_step_between(previous, delta, done, has_stored, address, icount, transition)) {
     case TTD_STEP_SEQUENTIAL:
         return false;
     case TTD_STEP_RESTARTED:
         recorder->restarts++;
-        --*recorder->counter;
+        recorder->counters->instructions--;
         recorder->entered_at = icount - 1;
         return false;
     case TTD_STEP_TRANSITION:
@@ -54,19 +67,24 @@ static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previ
 }
 
 void ttd_blocks_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
-                               const struct ttd_block *block, enum ttd_variant variant) {
+                             const struct ttd_block *block, enum ttd_variant variant) {
     struct ttd_transition transition;
     uint64_t delta = recorder->delta;
     uint64_t address = block->address;
+    bool has_stored = recorder->counters->accesses - recorder->accesses_before >= previous->repeats_store;
     if (recorder->corrects) {
-        if (done == previous->count && previous->label == TTLOG_BRANCH_REP && address == previous->last) {
+        if (done == previous->count && previous->label == TTLOG_BRANCH_REP && address == previous->last && has_stored) {
             return; /* the next iteration */
         }
         address = ttd_recorder_true_address(block);
         recorder->delta = address - block->address;
         recorder->promised = UINT64_MAX;
     }
-    if (examine(recorder, previous, delta, done, address, &transition)) {
+    if (examine(recorder, previous, delta, done, has_stored, address, &transition)) {
+        if (transition.to == RESET_VECTOR) {
+            ttd_causes_forget_table();
+            ttd_accesses_forget_context();
+        }
         if (recorder->causes) {
             ttd_causes_look(&transition);
         }

@@ -96,6 +96,10 @@ void ttd_causes_watch_table(struct qemu_plugin_insn *lidt) {
     qemu_plugin_register_vcpu_mem_cb(lidt, on_table_loaded, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
 }
 
+void ttd_causes_forget_table(void) {
+    table.base = 0;
+}
+
 static bool has_error_code(int vector) {
     switch (vector) {
     case 8:

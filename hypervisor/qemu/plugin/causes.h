@@ -13,6 +13,9 @@
 /* Watches a lidt instruction, which loads the address of the table. */
 void ttd_causes_watch_table(struct qemu_plugin_insn *lidt);
 
+/* Forgets the table: the machine was reset. */
+void ttd_causes_forget_table(void);
+
 /* Writes the cause of a transition as an event, if it goes to a handler in the table. Call it when the vCPU is about to
  * begin the instruction at `to`. */
 void ttd_causes_look(const struct ttd_transition *transition);

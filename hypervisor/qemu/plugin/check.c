@@ -16,6 +16,7 @@ struct checked {
     uint64_t target;
     uint8_t branch_class;
     uint8_t has_target;
+    uint8_t repeats_store;
 };
 
 static struct {
@@ -24,6 +25,7 @@ static struct {
     bool has_previous;
     uint64_t clock;  /* of the log, at the previous instruction */
     uint64_t icount; /* instructions begun */
+    uint64_t accesses; /* counted at the previous instruction */
     uint64_t transitions;
     uint64_t mismatches;
     uint64_t blocks; /* compared with rip */
@@ -71,8 +73,9 @@ static void on_instruction(unsigned vcpu, void *userdata) {
     const struct ttd_transition *expected = NULL;
     if (check.has_previous) {
         const struct checked *before = &check.previous;
+        int has_stored = ttd_recorder.counters->accesses - check.accesses >= before->repeats_store;
         switch (ttd_step_after(before->address, before->fall_through, before->branch_class, before->has_target,
-                               before->target, now.address, check.icount, &transition)) {
+                               before->target, has_stored, now.address, check.icount, &transition)) {
         case TTD_STEP_SEQUENTIAL:
             break;
         case TTD_STEP_RESTARTED:
@@ -89,6 +92,7 @@ static void on_instruction(unsigned vcpu, void *userdata) {
         check.has_previous = true;
     }
     check.previous = now;
+    check.accesses = ttd_recorder.counters->accesses;
     check.icount++;
 }
 
@@ -104,6 +108,7 @@ bool ttd_check_instruction(struct qemu_plugin_insn *insn, uint64_t address, uint
         .target = decoded->target,
         .branch_class = decoded->branch_class,
         .has_target = decoded->has_static_target,
+        .repeats_store = decoded->repeats_store,
     };
     qemu_plugin_register_vcpu_insn_exec_cb(insn, on_instruction, QEMU_PLUGIN_CB_NO_REGS, checked);
     return true;

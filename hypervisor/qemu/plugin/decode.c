@@ -106,6 +106,20 @@ static int is_string_opcode(uint8_t opcode) {
            (opcode >= 0x6c && opcode <= 0x6f);
 }
 
+/* The memory accesses in an iteration of a string instruction that stores; 0 for others. QEMU's ins stores twice: it
+ * first probes the page. */
+static uint8_t accesses_of_store(uint8_t opcode) {
+    switch (opcode | 1) {
+    case 0x6d: /* ins */
+    case 0xa5: /* movs */
+        return 2;
+    case 0xab: /* stos */
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* The REX prefix, 0 without one. */
 static uint8_t rex_of(const struct parts *parts) {
     uint8_t before = parts->opcode > 0 ? parts->bytes[parts->opcode - 1] : 0;
@@ -152,6 +166,7 @@ static void decode_one_byte(const struct parts *parts, uint64_t address, struct 
     unsigned left = parts->size - parts->opcode - 1;
     if (parts->repeat && is_string_opcode(opcode)) {
         out->branch_class = TTLOG_BRANCH_REP;
+        out->repeats_store = accesses_of_store(opcode);
     }
     switch (opcode) {
     case 0x6c: /* ins */

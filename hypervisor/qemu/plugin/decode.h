@@ -23,6 +23,7 @@ struct ttd_instruction {
     uint8_t loads_table;       /* lidt */
     uint8_t loads_address_space; /* mov to cr3 */
     uint8_t switches_stack;    /* loads rsp from memory, a constant or another register than rbp */
+    uint8_t repeats_store;     /* a repeated string instruction that stores: its memory accesses for each iteration */
     uint8_t has_port;          /* `port` is in the instruction's bytes */
     uint8_t port;
     uint64_t target; /* as in 64-bit code; see ttd_target_explains */

@@ -96,11 +96,15 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
          * between them. */
         uncounted++;
         if (!decoded.cannot_fault || i == count - 1 || (i == count - 2 && may_be_dropped(address + size))) {
-            ttd_api_count_instructions(insn, &ttd_recorder.icount, uncounted);
+            ttd_api_count_instructions(insn, &ttd_recorder.own, uncounted);
             uncounted = 0;
         }
         if (i == count - 1) {
             describe_end(block, address, size, &decoded);
+            if (decoded.repeats_store) {
+                block->repeats_store = decoded.repeats_store;
+                ttd_blocks_watch_repeated_store(insn);
+            }
             if (decoded.reads_target && ttd_recorder.corrects) {
                 block->reads_target = 1;
                 ttd_blocks_watch_target(insn);

@@ -89,6 +89,13 @@ QEMU_WEAK void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_ins
 QEMU_WEAK void qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(struct qemu_plugin_insn *insn,
                                                                    enum qemu_plugin_op op, qemu_plugin_u64 entry,
                                                                    uint64_t immediate);
+/* Level 1 only. */
+QEMU_WEAK void qemu_plugin_register_vcpu_mem_inline(struct qemu_plugin_insn *insn, enum qemu_plugin_mem_rw rw,
+                                                    enum qemu_plugin_op op, void *pointer, uint64_t immediate);
+/* Since level 2. */
+QEMU_WEAK void qemu_plugin_register_vcpu_mem_inline_per_vcpu(struct qemu_plugin_insn *insn, enum qemu_plugin_mem_rw rw,
+                                                             enum qemu_plugin_op op, qemu_plugin_u64 entry,
+                                                             uint64_t immediate);
 QEMU_WEAK void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, qemu_plugin_vcpu_mem_cb_t callback,
                                                 enum qemu_plugin_cb_flags flags, enum qemu_plugin_mem_rw rw,
                                                 void *userdata);

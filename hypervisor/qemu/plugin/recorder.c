@@ -13,7 +13,7 @@
 const struct ttd_block ttd_no_block = {.fall_through = UINT64_MAX, .target = UINT64_MAX};
 
 struct ttd_recorder ttd_recorder __attribute__((aligned(64))) = {
-    .previous = &ttd_no_block, .stopped = 1, .counter = &ttd_recorder.icount, .promised = UINT64_MAX};
+    .previous = &ttd_no_block, .stopped = 1, .counters = &ttd_recorder.own, .promised = UINT64_MAX};
 
 void ttd_tell(const char *format, ...) {
     va_list arguments;

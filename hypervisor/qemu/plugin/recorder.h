@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "ttlog_writer.h"
+#include "api.h"
 #include "arena.h"
 #include "transitions.h"
 
@@ -21,7 +22,7 @@
 
 struct ttd_recorder {
     /* Fields that every block touches. */
-    uint64_t icount; /* instructions begun, where QEMU's generated code adds to it (API 1); see ttd_recorder_icount */
+    struct ttd_counters own; /* where QEMU's generated code adds to it (API 1); see `counters` */
     const struct ttd_block *previous;
     uint64_t entered_at; /* icount when `previous` was entered */
     ttlog_lane *lane;
@@ -33,11 +34,12 @@ struct ttd_recorder {
     bool unsettled; /* an access has begun, and its record waits for the access's end (accesses.h) */
     uint8_t reserved[2];
     /* Used if blocks are shared between virtual addresses. */
-    uint64_t *counter; /* instructions begun */
+    struct ttd_counters *counters; /* `own`, or QEMU's memory */
     uint64_t delta;    /* from the address in the description of `previous` to its real address, modulo 2^64 */
     uint64_t promised; /* the target that the last branch through memory has read */
 
     /* The rest. */
+    uint64_t accesses_before; /* counters->accesses when the last repeated store began */
     ttlog_writer *writer;
     volatile uint64_t *oracle; /* {branches, events}, or NULL */
     struct ttd_arena blocks;
@@ -66,7 +68,7 @@ extern const struct ttd_block ttd_no_block;
 
 /* Instructions begun so far. */
 static inline uint64_t ttd_recorder_icount(void) {
-    return *ttd_recorder.counter;
+    return ttd_recorder.counters->instructions;
 }
 
 /* The address at which a shared block is executed. Call it at the block's start. */

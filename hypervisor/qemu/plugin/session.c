@@ -40,10 +40,10 @@ static void map_oracle(const char *path) {
 
 void ttd_session_start(const struct ttd_options *options) {
     struct ttd_recorder *recorder = &ttd_recorder;
-    recorder->icount = options->writer.icount_base;
-    recorder->entered_at = recorder->icount;
-    recorder->published_at = recorder->icount;
-    recorder->base.icount = recorder->icount;
+    recorder->own.instructions = options->writer.icount_base;
+    recorder->entered_at = options->writer.icount_base;
+    recorder->published_at = options->writer.icount_base;
+    recorder->base.icount = options->writer.icount_base;
     snprintf(recorder->path, sizeof recorder->path, "%s", options->log);
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
 
@@ -69,9 +69,9 @@ void ttd_session_start(const struct ttd_options *options) {
 
 void ttd_session_start_vcpu(void) {
     struct ttd_recorder *recorder = &ttd_recorder;
-    uint64_t *counter = ttd_api_start_counter(&recorder->icount);
-    *counter = recorder->icount;
-    recorder->counter = counter;
+    struct ttd_counters *counters = ttd_api_start_counters(&recorder->own);
+    *counters = recorder->own;
+    recorder->counters = counters;
     const char *missing;
     if (!ttd_api_find_registers(&missing)) {
         char why[80];

@@ -22,7 +22,8 @@ int ttd_class_is_indirect(uint8_t branch_class) {
 }
 
 enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branch_class, int has_target,
-                             uint64_t target, uint64_t to, uint64_t icount, struct ttd_transition *transition) {
+                             uint64_t target, int has_stored, uint64_t to, uint64_t icount,
+                             struct ttd_transition *transition) {
     if (to == fall_through) {
         return TTD_STEP_SEQUENTIAL;
     }
@@ -31,7 +32,7 @@ enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branc
         label |= TTLOG_LABEL_STATIC;
     } else if (to == from) {
         if (branch_class == TTLOG_BRANCH_REP) {
-            return TTD_STEP_SEQUENTIAL;
+            return has_stored ? TTD_STEP_SEQUENTIAL : TTD_STEP_RESTARTED;
         }
         if (branch_class == TTLOG_BRANCH_NONE || branch_class == TTLOG_BRANCH_CALL) {
             return TTD_STEP_RESTARTED; /* only these can write to their own block */
@@ -41,12 +42,12 @@ enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branc
     return TTD_STEP_TRANSITION;
 }
 
-enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, uint64_t to,
-                               uint64_t icount, struct ttd_transition *transition) {
+enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, int has_stored,
+                               uint64_t to, uint64_t icount, struct ttd_transition *transition) {
     if (done == previous->count) {
         uint8_t branch_class = previous->label & TTLOG_LABEL_CLASS_MASK;
         return ttd_step_after(previous->last + delta, previous->fall_through + delta, branch_class,
-                              previous->has_target, previous->target + delta, to, icount, transition);
+                              previous->has_target, previous->target + delta, has_stored, to, icount, transition);
     }
     if (done == 0 || done > previous->count) {
         /* These rules do not cover what QEMU did: the label names no instruction. */
@@ -56,5 +57,5 @@ enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta,
     }
     const struct ttd_site *site = &previous->sites[done - 1];
     uint64_t from = previous->address + delta + site->offset;
-    return ttd_step_after(from, from + site->size, site->branch_class, 0, 0, to, icount, transition);
+    return ttd_step_after(from, from + site->size, site->branch_class, 0, 0, has_stored, to, icount, transition);
 }

@@ -14,8 +14,8 @@
  *     fall-through    not a transition
  *     static target   the branch was taken; 16- and 32-bit code wraps (ttd_target_explains)
  *     rep             an iteration of a repeated string instruction goes to itself: not a transition
- *     restart         an instruction that writes to its own block is begun again by QEMU: not a transition, and the
- *                     count is one too high
+ *     restart         QEMU begins an instruction that stores into its own block again: not a transition, and the count
+ *                     is one too high. A repeated store that goes to itself was restarted if it has not stored
  *     anything else   a transition: an indirect branch, or a discontinuity, which no instruction explains
  *
  * Pure: no QEMU, no writer.
@@ -43,7 +43,8 @@ struct ttd_block {
     uint8_t is_indirect;   /* the last instruction explains any target */
     uint8_t has_target;
     uint8_t reads_target;  /* the last instruction reads its target from memory, and is watched */
-    uint8_t reserved[20];
+    uint8_t repeats_store; /* the last instruction is a repeated store: its memory accesses for each iteration */
+    uint8_t reserved[19];
     struct ttd_site sites[]; /* count of them */
 };
 _Static_assert(sizeof(struct ttd_block) == 64, "a block's header is one cache line");
@@ -62,14 +63,16 @@ enum ttd_step {
 };
 
 /* What the entry of a block at `to` means, after `done` instructions of `previous` and `icount` instructions in all have
- * begun. `previous` was executed `delta` bytes (modulo 2^64) above the addresses in its description. Fills *transition
- * if it is one. The caller has handled the common cases. */
-enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, uint64_t to,
-                               uint64_t icount, struct ttd_transition *transition);
+ * begun. `previous` was executed `delta` bytes (modulo 2^64) above the addresses in its description. `has_stored`: its
+ * last instruction, a repeated store, has stored. Fills *transition if it is one. The caller has handled the common
+ * cases. */
+enum ttd_step ttd_step_between(const struct ttd_block *previous, uint64_t delta, uint64_t done, int has_stored,
+                               uint64_t to, uint64_t icount, struct ttd_transition *transition);
 
 /* The same for one instruction: it began, and the next one to begin is at `to`. The basic rule. */
 enum ttd_step ttd_step_after(uint64_t from, uint64_t fall_through, uint8_t branch_class, int has_target,
-                             uint64_t target, uint64_t to, uint64_t icount, struct ttd_transition *transition);
+                             uint64_t target, int has_stored, uint64_t to, uint64_t icount,
+                             struct ttd_transition *transition);
 
 /* Whether an instruction of this class explains any target. */
 int ttd_class_is_indirect(uint8_t branch_class);

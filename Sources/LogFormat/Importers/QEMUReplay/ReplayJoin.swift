@@ -8,6 +8,8 @@ public enum JoinedCauseKind: String, Sendable, Hashable, CaseIterable {
     case fault
     /// `int n`.
     case softwareInterrupt = "software-interrupt"
+    /// A reset of the machine: by the guest, by a triple fault, or by the operator.
+    case reset
 }
 
 /// A transition, and its cause.
@@ -29,7 +31,13 @@ public struct JoinedCause: Hashable, Sendable {
 ///
 /// - an EXCEPTION at `adjusted - 1` is a restored fault;
 /// - an INTERRUPT at `adjusted` is a hardware interrupt;
-/// - an EXCEPTION at `adjusted` is one that was not restored.
+/// - an EXCEPTION at `adjusted` is one that was not restored;
+/// - a reset request at `adjusted`, or at `adjusted - 1` if its instruction was restored, explains a transition to the
+///   reset vector. Entries before it at the same position share that transition: the exceptions of a triple fault.
+///
+/// `into` is the exception to the rule. QEMU counts all instructions of the block in which an `into` traps, also those
+/// after it. So an EXCEPTION that comes less than 512 instructions too late for an `int` branch adds the distance to
+/// ``uncounted``, and QEMU's count is `adjusted + uncounted` from there on.
 ///
 /// One pass over both files. Without branch bodies (mode events, or elided), the log's discontinuity events are joined;
 /// interrupts and exceptions right behind an indirect branch or an `int n` are then ``eventsNotVisible``.
@@ -56,6 +64,8 @@ public struct ReplayJoin: Sendable {
     public internal(set) var eventSamples: [ReplayEvent] = []
     /// Instructions that began and were undone.
     public internal(set) var restoredFaults: UInt64 = 0
+    /// Instructions that QEMU counted and that never began: those after an `into` that trapped, in its block.
+    public internal(set) var uncounted: UInt64 = 0
     /// Whether branches were joined, or only discontinuity events.
     public internal(set) var usesBranches = true
     /// The first position that is not compared, because behind it QEMU does not repeat itself; nil when the log ends

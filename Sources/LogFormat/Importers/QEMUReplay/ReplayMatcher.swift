@@ -2,16 +2,18 @@ import CTTLog
 
 /// The engine of ``ReplayJoin``: takes transitions in order and matches them with the entries of a replay.bin.
 ///
-/// `adjusted` is a transition's instruction count less the restored faults so far, which is QEMU's count.
+/// `adjusted` is a transition's instruction count less the offset so far, which is QEMU's count.
 struct ReplayMatcher: ~Copyable {
     private var result = ReplayJoin()
     private var entries: ReplayEventCursor
+    /// Entries that have been read ahead of ``pending``, in order.
+    private var readAhead: [ReplayEvent] = []
     private let isComplete: Bool
     private let isKilled: Bool
     private let isReplay: Bool
     /// Whether every transition is taken; without, only discontinuities are.
     private let seesEverything: Bool
-    /// The INTERRUPT or EXCEPTION entry that waits for its transition; nil when there are no more of them.
+    /// The INTERRUPT, EXCEPTION or reset entry that waits for its transition; nil when there are no more of them.
     private var pending: ReplayEvent?
     /// The entry at which the machine stopped, once it has been read.
     private var shutdown: ReplayEvent?
@@ -22,8 +24,8 @@ struct ReplayMatcher: ~Copyable {
     private var tentative: Branch?
     /// Position of the entry matched last: those that follow at the same one share its transition.
     private var matchedAt: UInt64?
-    /// Restored faults while everything still fitted; nil as long as it does.
-    private var restoredBeforeLeftover: UInt64?
+    /// ``offset`` before the first leftover; nil without leftovers.
+    private var offsetBeforeLeftover: UInt64?
     /// Exceptions since the last match that no transition showed, each of which may have been restored. Always 0 when
     /// everything is seen.
     private var hiddenExceptions: UInt64 = 0
@@ -42,6 +44,9 @@ struct ReplayMatcher: ~Copyable {
         repeat { advance() } while pending.map { $0.icount < header.icountBase } ?? false
     }
 
+    /// The log's instruction count less QEMU's, modulo 2^64.
+    private var offset: UInt64 { result.restoredFaults &- result.uncounted }
+
     /// Whether the run's comparable end has been passed.
     var isAtEnd: Bool { endClock != nil }
 
@@ -51,7 +56,7 @@ struct ReplayMatcher: ~Copyable {
     }
 
     /// The first instruction behind the comparable end, as the log counts; known once no entry is pending.
-    private var endIcount: UInt64 { (shutdown?.icount ?? lastIcount) &+ result.restoredFaults }
+    private var endIcount: UInt64 { (shutdown?.icount ?? lastIcount) &+ offset }
 
     // MARK: Taking transitions
 
@@ -66,10 +71,11 @@ struct ReplayMatcher: ~Copyable {
             let isExplained = labels[index] & staticTarget != 0
             // Until the next entry, or the end, is due, only unexplained transitions matter.
             if icount < due {
-                if isExplained || !BranchLabel(rawValue: labels[index]).isDiscontinuity { continue }
+                let label = BranchLabel(rawValue: labels[index])
+                if isExplained || !(label.isDiscontinuity || label.branchClass == .int) { continue }
             } else {
                 if let tentative, icount > tentative.icount &+ 1 || isExplained { accept(tentative) }
-                let adjusted = icount &- result.restoredFaults
+                let adjusted = icount &- offset
                 passEntries(before: adjusted > 0 ? adjusted &- 1 : 0)
                 if isPastEnd(icount: icount) {
                     endClock = batch.clockFirst &+ UInt64(index)
@@ -83,7 +89,7 @@ struct ReplayMatcher: ~Copyable {
 
     /// The least count, as the log counts, at which the next entry can have its transition or the end can be.
     private var nextDue: UInt64 {
-        pending.map { $0.icount &+ result.restoredFaults } ?? endIcount
+        pending.map { $0.icount &+ offset } ?? endIcount
     }
 
     /// Takes one transition that its instruction's static target does not explain.
@@ -104,12 +110,13 @@ struct ReplayMatcher: ~Copyable {
 
     /// Matches the branch with an entry at its position. Entries that lie before it are let go.
     private mutating func match(_ branch: Branch) -> Bool {
-        let adjusted = branch.icount &- result.restoredFaults
+        if branch.to == Self.resetVector, matchReset(branch) { return true }
+        let adjusted = branch.icount &- offset
         while let entry = pending, entry.icount <= adjusted {
             // How far the entry lies back; one instruction is the restored one itself.
             let distance = adjusted &- entry.icount
             let isException = entry.kind == .exception
-            guard distance <= hiddenExceptions &+ (isException ? 1 : 0) else {
+            guard entry.kind != .checkpointResetRequested, distance <= hiddenExceptions &+ (isException ? 1 : 0) else {
                 letGo(entry)
                 advance()
                 continue
@@ -128,7 +135,43 @@ struct ReplayMatcher: ~Copyable {
             add(branch, kind)
             return true
         }
-        return false
+        return branch.label.branchClass == .int && matchLate(branch, adjusted)
+    }
+
+    /// Where an x86 processor begins after a reset.
+    private static let resetVector: UInt64 = 0xffff_fff0
+    /// More instructions than QEMU puts into a block.
+    private static let blockLimit: UInt64 = 512
+
+    /// Matches a transition to the reset vector with the reset request at its position. The entries before the request at
+    /// the same position share the transition.
+    private mutating func matchReset(_ branch: Branch) -> Bool {
+        let adjusted = branch.icount &- offset
+        guard let first = pending, first.icount <= adjusted else { return false }
+        var position = first.kind == .checkpointResetRequested ? first.icount : nil
+        while position == nil, readAhead.last.map({ $0.icount <= adjusted }) ?? true, let event = read() {
+            readAhead.append(event)
+        }
+        position = position ?? readAhead.first { $0.kind == .checkpointResetRequested }?.icount
+        guard let position, adjusted &- position <= hiddenExceptions &+ 1 else { return false }
+        passEntries(before: position)
+        while let entry = pending, entry.kind != .checkpointResetRequested {
+            result.eventsSharingTransition += 1
+            advance()
+        }
+        result.restoredFaults &+= adjusted &- position
+        hiddenExceptions = 0
+        add(branch, .reset)
+        return true
+    }
+
+    /// Matches a software interrupt with an EXCEPTION that comes late: QEMU has counted the rest of the block of an `into`.
+    private mutating func matchLate(_ branch: Branch, _ adjusted: UInt64) -> Bool {
+        guard seesEverything, let entry = pending, entry.kind == .exception, entry.icount &- adjusted < Self.blockLimit
+        else { return false }
+        result.uncounted &+= entry.icount &- adjusted
+        add(branch, .softwareInterrupt)
+        return true
     }
 
     /// The pending EXCEPTION was this indirect branch's: its target could not be fetched.
@@ -169,24 +212,28 @@ struct ReplayMatcher: ~Copyable {
     }
 
     private mutating func markLeftover() {
-        if restoredBeforeLeftover == nil { restoredBeforeLeftover = result.restoredFaults }
+        if offsetBeforeLeftover == nil { offsetBeforeLeftover = offset }
     }
 
-    /// Goes to the next INTERRUPT or EXCEPTION before the shutdown.
+    /// Goes to the next entry before the shutdown that a transition shows.
     private mutating func advance() {
-        pending = nil
+        pending = readAhead.isEmpty ? read() : readAhead.removeFirst()
+    }
+
+    /// Reads the next entry before the shutdown that a transition shows.
+    private mutating func read() -> ReplayEvent? {
         while shutdown == nil, let event = entries.next() {
             lastIcount = event.icount
             switch event.kind {
-            case .interrupt, .exception:
-                pending = event
-                return
+            case .interrupt, .exception, .checkpointResetRequested:
+                return event
             case .shutdownSnapshotLoad:
                 continue  // a snapshot was loaded; the run goes on
             default:
                 if event.kind.isShutdown { shutdown = event }
             }
         }
+        return nil
     }
 
     // MARK: The end
@@ -197,13 +244,13 @@ struct ReplayMatcher: ~Copyable {
         if let tentative { accept(tentative) }
         if endClock == nil { passRest(instructions: instructions) }
         if endClock != nil || (pending == nil && instructions.map { $0 >= endIcount } ?? false) {
-            let restored = restoredBeforeLeftover ?? result.restoredFaults
+            let known = offsetBeforeLeftover ?? offset
             var reason = shutdown.map { "QEMU's \($0.kind.rawValue)" } ?? "the last entry of an unfinished replay.bin"
-            if restored != result.restoredFaults { reason += ", taken early because the join has leftovers" }
-            let icount = (shutdown?.icount ?? lastIcount) &+ restored
+            if known != offset { reason += ", taken early because the join has leftovers" }
+            let icount = (shutdown?.icount ?? lastIcount) &+ known
             result.comparableEnd = (seesEverything ? endClock ?? clockEnd : clockEnd, icount, reason)
-            if let cause = result.causes.last, shutdown == nil, matchedAt == lastIcount {
-                // A replay runs out of input when it takes the last entry: before the handler's first instruction.
+            if let cause = result.causes.last, matchedAt == shutdown?.icount ?? lastIcount {
+                // A replay ends when it takes the last entry: before the handler's first instruction.
                 result.comparableEnd = (cause.clock, cause.icount &- 1, reason)
             }
         }
@@ -222,7 +269,7 @@ struct ReplayMatcher: ~Copyable {
     /// never came; behind it, the log says nothing of them.
     private mutating func passRest(instructions: UInt64?) {
         guard let instructions else { return }
-        let reached = instructions &- result.restoredFaults
+        let reached = instructions &- offset
         passEntries(before: reached > 0 ? reached &- 1 : 0)
         while let entry = pending, entry.icount <= reached { advance() }
     }
