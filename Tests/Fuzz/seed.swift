@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Writes the seeds of the fuzzer's corpus: small logs of every sort, as LogReaderFuzz.swift wants them.
+// Writes the seeds of the corpus: small logs of each kind, in the form that LogReaderFuzz.swift reads.
 
 import Glibc
 
