@@ -121,7 +121,8 @@ let package = Package(
         .testTarget(
             name: "BranchAnalysisTests",
             dependencies: [
-                "BranchAnalysis", "LogFormat", "LogViews", "Symbolize", "MachineCode", "CQEMUPlugin", "TestSupport",
+                "BranchAnalysis", "Formatting", "LogFormat", "LogViews", "Symbolize", "MachineCode", "CQEMUPlugin",
+                "TestSupport",
             ]),
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
