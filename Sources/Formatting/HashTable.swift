@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a slot of a ``HashTable`` holds: a key and what belongs to it, in a fixed number of bytes.
+/// A slot of a ``HashTable``: a key and its values, in a fixed number of bytes.
 ///
 ///     struct Place: HashSlot {
 ///         var address: UInt64
@@ -15,7 +15,7 @@
 /// Both `hash` functions give the same value for the same key. Mark all of them `@inlinable` if the table is used in
 /// another module.
 public protocol HashSlot: BitwiseCopyable {
-    /// What a slot is found by. A key need not be stored as it is: it may carry what ``holds(_:)`` needs to compare.
+    /// The key of a lookup. The slot need not store it: a key may carry what ``holds(_:)`` needs for the comparison.
     associatedtype Key
 
     /// The value of a slot that holds nothing.
@@ -61,14 +61,15 @@ public struct HashSeeds: BitwiseCopyable, Sendable {
 ///     var places = HashTable<Place>(limit: 1 << 20)
 ///     if let slot = places.find(address) { slot.pointee.count += 1 } else { places.insert(Place(address, count: 1)) }
 ///
-/// The standard library's `Dictionary` serves everything else. There is no removal but ``removeAll()``.
+/// For all other uses take the standard library's `Dictionary`. Slots cannot be removed one by one; ``removeAll()`` empties
+/// the table.
 ///
 /// Invariants: the number of slots is a power of two; at most half of them are taken; a slot with key *k* is reached from
 /// `hash(k)` modulo the number of slots, one slot after the other, before the first free slot.
 ///
 /// A copy shares its slots with the original until one of the two inserts.
 public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
-    /// Where the slots are: what a loop keeps in registers. Valid until the table changes.
+    /// The address of the slots, the mask and the seeds, which a loop keeps in registers. Valid until the table changes.
     public struct Probe: BitwiseCopyable {
         @usableFromInline var slots: UnsafeMutablePointer<Slot>
         @usableFromInline var mask: Int
@@ -116,11 +117,11 @@ public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
         deinit { slots.deallocate() }
     }
 
-    /// How many slots are taken.
+    /// The number of slots that are taken.
     @inlinable public var count: Int { taken }
-    /// The most slots that are taken.
+    /// The largest number of slots that can be taken.
     public let limit: Int
-    /// The slots, for a loop that looks up many keys.
+    /// For a loop that looks up many keys.
     @inlinable public var probe: Probe { place }
 
     @usableFromInline var taken = 0
@@ -130,8 +131,8 @@ public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
     /// Makes an empty table.
     ///
     /// - Parameters:
-    ///   - limit: The most slots that are taken, at least 1. Memory: up to `4 * limit` slots.
-    ///   - expected: How many slots to have room for at once.
+    ///   - limit: The largest number of slots that can be taken, at least 1. Memory: up to `4 * limit` slots.
+    ///   - expected: The number of slots that fit before the table grows for the first time.
     @inlinable
     public init(limit: Int, expected: Int = 1 << 10) {
         self.limit = max(1, min(limit, Int.max / 8))
@@ -143,14 +144,16 @@ public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
 
     /// The slot that has a key; `nil` if there is none.
     ///
-    /// The caller may change what belongs to the key, in a table of which there is no copy. The pointer is valid until
-    /// the table changes.
+    /// The caller may change the slot's values, but not its key, if there is no copy of the table. The pointer is valid
+    /// until the table changes.
     @inlinable @inline(__always)
     public func find(_ key: Slot.Key) -> UnsafeMutablePointer<Slot>? { place.find(key) }
 
     /// Adds a slot whose key is not in the table.
     ///
-    /// - Returns: `false` if the table is full: then nothing changes.
+    /// Not inlined: it is rare, and its code would make the loops around ``find(_:)`` larger.
+    ///
+    /// - Returns: `false` if the table is full; the table is then unchanged.
     @discardableResult @inlinable @inline(never)
     public mutating func insert(_ slot: Slot) -> Bool {
         guard taken < limit else { return false }
@@ -165,7 +168,7 @@ public struct HashTable<Slot: HashSlot>: @unchecked Sendable {
         return true
     }
 
-    /// Takes all slots out and keeps the table's size.
+    /// Empties the table and keeps its memory.
     @inlinable
     public mutating func removeAll() {
         if isKnownUniquelyReferenced(&memory) {

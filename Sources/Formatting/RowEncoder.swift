@@ -14,13 +14,13 @@
 public struct RowEncoder: ~Copyable {
     /// How rows are written.
     public let format: RowFormat
-    /// Receives the rows, many at a time.
+    /// Receives the rows, in large pieces.
     public let sink: any TextSink
-    /// The rows that are not written yet.
+    /// The pending rows: not written to the sink yet.
     public var text = TextBuffer(capacity: 1 << 17)
     @usableFromInline let isJSON: Bool
 
-    /// Rows are handed over when there are so many bytes of them.
+    /// Rows are written to the sink when there are that many bytes of them.
     @usableFromInline static let batchSize = 96 << 10
 
     /// Makes an encoder of rows in one format.
@@ -30,13 +30,13 @@ public struct RowEncoder: ~Copyable {
         isJSON = format == .jsonl
     }
 
-    /// Writes a line that is no row: a header, a heading.
+    /// Writes a line that is not a row, such as a header.
     public mutating func line(_ line: String) {
         text.appendText(line)
         endText()
     }
 
-    /// Hands over everything.
+    /// Writes all pending rows to the sink.
     public mutating func flush() { text.write(to: sink) }
 
     /// Ends a row of text.
@@ -52,7 +52,7 @@ public struct RowEncoder: ~Copyable {
     @inlinable @inline(__always)
     public mutating func begin() { if isJSON { text.append(0x7b) } }
 
-    /// Ends a row of JSON or CSV: the comma after the last field goes.
+    /// Ends a row of JSON or CSV: removes the comma after the last field, and adds the line's end.
     @inlinable @inline(__always)
     public mutating func end() {
         text.removeLast(1)
@@ -74,7 +74,7 @@ public struct RowEncoder: ~Copyable {
 
     // MARK: - Fields
 
-    /// A small number.
+    /// A number below 2^53, in JSON a number.
     @inlinable @inline(__always)
     public mutating func number(_ key: StaticString, _ value: UInt64) {
         self.key(key)
@@ -82,7 +82,7 @@ public struct RowEncoder: ~Copyable {
         text.append(0x2c)
     }
 
-    /// A small number; `nil`: `null`, or an empty field.
+    /// A number below 2^53, in JSON a number; `nil`: `null`, or an empty field.
     public mutating func number(_ key: StaticString, _ value: UInt64?) {
         if let value { number(key, value) } else { null(key) }
     }
@@ -141,7 +141,7 @@ public struct RowEncoder: ~Copyable {
         text.append(value ? "true," : "false,")
     }
 
-    /// A text, escaped as the format needs it; `nil`: `null`, or an empty field.
+    /// A text, escaped for the format; `nil`: `null`, or an empty field.
     public mutating func string(_ key: StaticString, _ value: String?) {
         guard let value else { return null(key) }
         self.key(key)
@@ -161,7 +161,7 @@ public struct RowEncoder: ~Copyable {
         text.append("],")
     }
 
-    /// Begins a field whose value the caller appends to ``text`` in the row's format, and ends with a comma.
+    /// Begins a field. The caller appends the value to ``text``, in the row's format, and then a comma.
     @inlinable @inline(__always)
     public mutating func key(_ key: StaticString) {
         guard isJSON else { return }

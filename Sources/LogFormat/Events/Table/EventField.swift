@@ -10,7 +10,7 @@ public struct EventField: Sendable, Hashable {
     public let source: Source
     /// What kind of value it holds.
     public let type: ValueType
-    /// What a number counts; nil where it counts nothing.
+    /// The unit of a number; nil: the number has no unit.
     public let unit: Unit?
     /// When two logs can be compared by the field.
     public let comparison: Comparison
@@ -27,7 +27,7 @@ public struct EventField: Sendable, Hashable {
         case address(shift: UInt8, width: UInt8)
         /// `width` bits of a value word from bit `shift` on.
         case value(index: Int, shift: UInt8, width: UInt8)
-        /// All value words from that one on.
+        /// The value words from that index on.
         case values(from: Int)
         /// The value word of a bit of `info`: there is one word for each bit that is set, lowest first.
         case flagged(bit: UInt32)
@@ -37,7 +37,7 @@ public struct EventField: Sendable, Hashable {
         case key
         /// The payload as UTF-8 text, after the first NUL.
         case textAfterKey
-        /// The payload, where no validity bit divides it into words.
+        /// The whole payload, if no validity bit declares an address or values in it.
         case bytes
     }
 
@@ -51,7 +51,7 @@ public struct EventField: Sendable, Hashable {
         case word
         /// Several words, each shown in hexadecimal.
         case words
-        /// 1 where something is so.
+        /// 1 if what the field's name states is true, 0 if not.
         case flag
         /// A ``BranchLabel``.
         case label
@@ -83,7 +83,7 @@ public struct EventField: Sendable, Hashable {
         }
     }
 
-    /// What a number counts.
+    /// The unit of a number.
     public enum Unit: String, Sendable, Hashable {
         case bytes, records, transitions, instructions, nanoseconds
     }
@@ -94,8 +94,8 @@ public struct EventField: Sendable, Hashable {
         case always
         /// Where both logs have all of these features.
         case features(FileHeader.Features)
-        /// An operand: a recorder without ``FileHeader/Features/accessValues`` has those in the instruction only. It is
-        /// compared where both logs, or neither, have that feature, and where both records have the operand.
+        /// An operand. Without ``FileHeader/Features/accessValues`` a recorder sees only operands in the instruction's bytes.
+        /// The field is compared if both logs or neither have that feature, and both records have the operand.
         case operand
         /// Never: the field is private, or describes the run and not the guest.
         case never
@@ -103,15 +103,15 @@ public struct EventField: Sendable, Hashable {
 
     /// How a field is put into words.
     public enum Phrase: Sendable, Hashable {
-        /// A title and the value: `vector 32`.
+        /// This title and the value: `vector 32`.
         case titled(String)
-        /// The value and what it counts: `4 bytes`. The singular is given.
+        /// The value and this unit, given in the singular: `1 byte`, `4 bytes`.
         case measured(String)
         /// The value alone.
         case bare
-        /// The text alone, where the flag is set.
+        /// This text if the flag is set; otherwise nothing.
         case flag(String)
-        /// The value alone, after the field before and this text: `key=value`.
+        /// This text and the value, appended to the previous field: `key=value`.
         case joined(String)
     }
 
