@@ -18,6 +18,8 @@ let package = Package(
         .library(name: "CallTree", targets: ["CallTree"]),
         .library(name: "Alignment", targets: ["Alignment"]),
         .library(name: "LogViews", targets: ["LogViews"]),
+        .library(name: "TraceIndex", targets: ["TraceIndex"]),
+        .library(name: "ttlog_sqlite", type: .dynamic, targets: ["TTLogSQLite"]),
         .library(name: "Reporting", targets: ["Reporting"]),
         .library(name: "RunDirectory", targets: ["RunDirectory"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
@@ -82,6 +84,16 @@ let package = Package(
             name: "LogViews",
             dependencies: ["Formatting", "LogFormat", "CallTree", "Symbolize", "MachineCode", "BranchAnalysis"]),
 
+        // Logs to SQLite.
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(
+            name: "TraceIndex",
+            dependencies: ["CSQLite", "Formatting", "LogFormat", "CallTree", "Symbolize"]),
+
+        .target(
+            name: "CEditLine", cSettings: warningsAsErrors, linkerSettings: [.linkedLibrary("edit")]),
+        .target(name: "TTLogSQLite", dependencies: ["TraceIndex", "CSQLite"]),
+
         // Executables, and what their command lines have in common.
         .target(
             name: "ToolSupport",
@@ -93,7 +105,7 @@ let package = Package(
             name: "tt-analyze",
             dependencies: [
                 "ToolSupport", "LogViews", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
-                "RunDirectory", "MachineCode", "Formatting", argumentParser,
+                "RunDirectory", "MachineCode", "Formatting", "TraceIndex", "CEditLine", argumentParser,
             ]),
         .executableTarget(
             name: "bts-dump",
@@ -130,6 +142,9 @@ let package = Package(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
             exclude: ["Snapshots"]),
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
+        .testTarget(
+            name: "TraceIndexTests",
+            dependencies: ["TraceIndex", "CSQLite", "CallTree", "LogFormat", "Formatting", "TestSupport"]),
         .testTarget(
             name: "ReplaySessionTests",
             dependencies: ["Formatting", "ReplaySession", "RunDirectory", "TestSupport"]),

@@ -20,7 +20,10 @@ struct TTAnalyze: ParsableCommand {
               2 trouble: usage, a file that cannot be read, damage, nothing to compare
             """,
         version: ToolVersion.current,
-        subcommands: [Diverge.self, Info.self, Events.self, Verify.self, Slice.self, SymbolizeCommand.self])
+        subcommands: [
+            Diverge.self, Info.self, Events.self, Verify.self, Slice.self, SymbolizeCommand.self, Index.self,
+            SQL.self, Schema.self,
+        ])
 }
 
 /// How a command prints one document.

@@ -75,7 +75,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
     }
 
     /// The error as damage of that chunk, for readers that pass over it.
-    func damage(of chunk: Chunk) -> Damage {
+    package func damage(of chunk: Chunk) -> Damage {
         Damage(
             file: file, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: damageKind,
             lostRecords: UInt64(truncatingIfNeeded: chunk.count))

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CSQLite
+import LogFormat
+import Symbolize
+
+/// Builds stages of an index into a temporary file, which then takes the place of the index.
+struct IndexBuilder {
+    let log: LogFile
+    let key: String
+    let options: TraceIndex.Options
+
+    /// - Parameters:
+    ///   - stages: In the order in which they are built.
+    ///   - existing: What the index has already: it is copied, and the stages are added.
+    func build(_ stages: [BuildStage], on existing: CurrentIndex?, to target: String) throws {
+        let file = try TemporaryFile(for: target)
+        if let existing { try file.copy(of: existing.path) }
+        try fill(file.path, stages, existing: existing)
+        try file.finish()
+    }
+
+    private func fill(_ path: String, _ stages: [BuildStage], existing: CurrentIndex?) throws {
+        let schema = IndexSchema(key: key, hasAccessRows: existing?.hasAccessRows ?? options.hasAccessRows)
+        let database = try Database(path: path, .build)
+        let symbolizer = try options.symbolizer(log)
+        try database.execute("BEGIN")
+        if existing == nil { try create(schema, in: database, hasSymbols: symbolizer != nil) }
+        if options.isSelfContained, existing?.isSelfContained != true { try LogCopy.write(log, to: database) }
+        for stage in stages {
+            let progress = { (share: Double) in options.progress(stage, share) }
+            switch stage {
+            case .events:
+                var events = try EventStage(
+                    log, database, hasAccessRows: schema.hasAccessRows, symbolizer: symbolizer)
+                try events.run(progress: progress)
+            case .edges: try EdgeStage(log, database).run(progress: progress)
+            case .places: try PlaceStage(database: database, symbolizer: symbolizer).run()
+            case .calls: try CallStage(log, database, symbolizer: symbolizer).run(progress: progress)
+            case .console:
+                var console = ConsoleStage(log, database)
+                try console.run()
+            }
+            for index in schema.indexes(of: stage) { try database.execute(index) }
+            try database.execute("INSERT INTO _meta VALUES ('stage.\(stage.rawValue)', 1)")
+        }
+        try database.execute("COMMIT")
+        try database.execute("PRAGMA analysis_limit=1000; ANALYZE; PRAGMA optimize")
+    }
+
+    private func create(_ schema: IndexSchema, in database: Database, hasSymbols: Bool) throws {
+        try database.execute(
+            "PRAGMA application_id=\(IndexSchema.applicationID); PRAGMA user_version=\(IndexSchema.version)")
+        for statement in schema.statements { try database.execute(statement) }
+        let insert = try database.prepare("INSERT INTO _meta VALUES (?, ?)")
+        let facts = [
+            ("key", key), ("log", IndexLocation.name(log.path)),
+            ("symbols", hasSymbols ? options.symbols ?? "" : ""),
+        ]
+        for (key, value) in facts {
+            insert.bind(1, key)
+            insert.bind(2, value)
+            try insert.run()
+        }
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// A file under a temporary name, in the directory where it will be: it gets its name when it is whole.
+///
+/// Whoever makes it holds a lock on it. What a killed process left is recognised by its name without a lock, and removed
+/// by the next one that makes a file for the same name.
+final class TemporaryFile {
+    let path: String
+    private let name: String
+    private var descriptor: Int32
+
+    /// Throws errno's sentence where the directory cannot be written.
+    init(for name: String) throws(IndexError) {
+        self.name = name
+        TemporaryFile.removeLeftovers(of: name)
+        var made: (path: String, descriptor: Int32)?
+        // Between making a file and locking it, another process may take it for a leftover.
+        for _ in 0..<16 where made == nil {
+            let path = "\(name).\(getpid()).\(UInt32.random(in: 0 ... .max)).part"
+            let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o666)
+            guard descriptor >= 0 else { throw IndexError(file: path, kind: .cannotCreate(errno: errno)) }
+            var status = stat()
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &status) == 0, status.st_nlink > 0 {
+                made = (path, descriptor)
+            } else {
+                close(descriptor)
+            }
+        }
+        guard let made else { throw IndexError(file: name, kind: .cannotCreate(errno: EBUSY)) }
+        (path, descriptor) = made
+        PendingFiles.shared.add(path)
+    }
+
+    deinit {
+        guard descriptor >= 0 else { return }
+        unlink(path)
+        PendingFiles.shared.remove(path)
+        close(descriptor)
+    }
+
+    /// Gives the file its name, in place of what has it. Its content must be written: it is on the disk when this
+    /// returns.
+    func finish() throws(IndexError) {
+        guard fdatasync(descriptor) == 0, rename(path, name) == 0 else {
+            throw IndexError(file: name, kind: .cannotWrite(errno: errno))
+        }
+        PendingFiles.shared.remove(path)
+        close(descriptor)
+        descriptor = -1
+    }
+
+    /// Copies another file into this one, which is empty.
+    func copy(of other: String) throws(IndexError) {
+        let source = open(other, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard source >= 0 else { throw IndexError(file: other, kind: .cannotRead(errno: errno)) }
+        defer { close(source) }
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var offset: off_t = 0
+        while true {
+            let count = pread(source, &buffer, buffer.count, offset)
+            guard count >= 0 else { throw IndexError(file: other, kind: .cannotRead(errno: errno)) }
+            if count == 0 { return }
+            guard pwrite(descriptor, buffer, count, offset) == count else {
+                throw IndexError(file: path, kind: .cannotWrite(errno: errno))
+            }
+            offset += off_t(count)
+        }
+    }
+
+    /// Removes files that killed processes left for a name.
+    private static func removeLeftovers(of name: String) {
+        let directory = IndexLocation.directory(name)
+        let prefix = IndexLocation.name(name) + "."
+        guard let entries = opendir(directory) else { return }
+        defer { closedir(entries) }
+        while let entry = readdir(entries) {
+            let found = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard found.hasPrefix(prefix), found.hasSuffix(".part") else { continue }
+            let parts = found.dropFirst(prefix.count).split(separator: ".")
+            guard parts.count == 3, Int32(parts[0]) != nil, UInt32(parts[1]) != nil else { continue }
+            let path = "\(directory)/\(found)"
+            let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(path) }
+            close(descriptor)
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+import Glibc
+import LogFormat
+import Symbolize
+
+/// The index of one log: an SQLite file that belongs to it, with the stages that were asked for.
+///
+///     let log = try LogFile(path: "run")
+///     let index = try TraceIndex.prepare(log, stages: [.events], options: TraceIndex.Options())
+///     let session = try QuerySession([.init(name: "main", log: log, options: .init())])
+///
+/// An index is a sidecar that can be made anew at any time. A stale one is never used; a file that is no index of ours is
+/// never overwritten. Two processes that build at once do no harm: each writes a file of its own and renames it when it
+/// is whole.
+public struct TraceIndex: Sendable {
+    /// How an index is made.
+    public struct Options {
+        /// Accesses become rows too; else they stay in the log and are read through a virtual table.
+        public var hasAccessRows = false
+        /// The log is copied into the index.
+        public var isSelfContained = false
+        /// Where the index is to be; nil: beside the log or, if that folder cannot be written, in the cache directory.
+        public var output: String?
+        /// What the names come from, as text that changes with it; nil: whatever an index has is welcome.
+        public var symbols: String?
+        /// Makes the names. Called only when something is built.
+        public var symbolizer: (LogFile) throws -> Symbolizer? = { _ in nil }
+        /// Receives what is assumed and done.
+        public var notices: NoticeHandler = { _ in }
+        /// Receives the stage that is being built, and the share of it that is done.
+        public var progress: (BuildStage, Double) -> Void = { _, _ in }
+
+        public init() {}
+    }
+
+    /// The file.
+    public let path: String
+    /// What of it is there.
+    public let stages: Set<BuildStage>
+    let key: String
+
+    /// Finds the index of a log, and builds what of it is missing.
+    ///
+    /// Throws ``IndexError`` where it can be written nowhere, ``SQLError`` when SQLite fails (a full disk), and what
+    /// the symbols throw.
+    public static func prepare(_ log: LogFile, stages: Set<BuildStage>, options: Options) throws -> TraceIndex {
+        let key = IndexKey.text(log)
+        var wanted = closure(of: stages)
+        let existing = try find(log, key: key, options)
+        if let existing, !existing.symbols.isEmpty, options.symbols == nil, !existing.stages.contains(.places),
+            wanted.remove(.places) != nil
+        {
+            // Half of the names would look like all of them.
+            options.notices(
+                .warning("\(existing.path): has the names of events; name the symbol files again for those of branches")
+            )
+        }
+        if let existing, wanted.isSubset(of: existing.stages) {
+            return TraceIndex(path: existing.path, stages: existing.stages, key: key)
+        }
+        let missing = wanted.subtracting(existing?.stages ?? []).sorted()
+        let target = try target(log, key: key, options, existing: existing)
+        let builder = IndexBuilder(log: log, key: key, options: options)
+        options.notices(.note(announcement(missing, target)))
+        try builder.build(missing, on: existing, to: target)
+        return TraceIndex(path: target, stages: wanted.union(existing?.stages ?? []), key: key)
+    }
+
+    /// The index that a log has, if it is not stale; nil without one. Nothing is built.
+    public static func existing(_ log: LogFile, options: Options = Options()) throws -> TraceIndex? {
+        let key = IndexKey.text(log)
+        return try find(log, key: key, options).map { TraceIndex(path: $0.path, stages: $0.stages, key: key) }
+    }
+
+    /// The stages with all that they need.
+    static func closure(of stages: Set<BuildStage>) -> Set<BuildStage> {
+        stages.reduce(into: [.events]) { $0.formUnion([$1] + $1.needs) }
+    }
+
+    private static func announcement(_ stages: [BuildStage], _ path: String) -> String {
+        "building the index \(path): \(stages.map(\.rawValue).joined(separator: ", "))"
+    }
+
+    // MARK: Where
+
+    private static func candidates(_ log: LogFile, key: String, _ options: Options) -> [String] {
+        if let output = options.output { return [output] }
+        return [IndexLocation.beside(log.path)] + (IndexLocation.cached(key: key).map { [$0] } ?? [])
+    }
+
+    /// The first index of this log that is what the options ask for.
+    private static func find(_ log: LogFile, key: String, _ options: Options) throws -> CurrentIndex? {
+        for path in candidates(log, key: key, options) {
+            guard case .current(let index) = ExistingIndex.look(at: path, key: key) else { continue }
+            if options.hasAccessRows && !index.hasAccessRows { continue }
+            if options.isSelfContained && !index.isSelfContained { continue }
+            if let symbols = options.symbols, symbols != index.symbols { continue }
+            return index
+        }
+        return nil
+    }
+
+    /// Where an index can be written.
+    private static func target(
+        _ log: LogFile, key: String, _ options: Options, existing: CurrentIndex?
+    ) throws -> String {
+        if let existing, IndexLocation.isWritable(existing.path) { return existing.path }
+        for (number, path) in candidates(log, key: key, options).enumerated() {
+            if case .foreign = ExistingIndex.look(at: path, key: key) {
+                guard options.output == nil else { throw IndexError(file: path, kind: .notOurs) }
+                options.notices(.warning("\(path): is no index that this program made; it is left alone"))
+                continue
+            }
+            let isPossible = number == 0 ? IndexLocation.isWritable(path) : IndexLocation.makeDirectory(of: path)
+            guard isPossible else {
+                guard options.output == nil else {
+                    throw IndexError(file: path, kind: .cannotCreate(errno: errno))
+                }
+                continue
+            }
+            if number > 0 {
+                options.notices(.note("the folder of \(log.path) cannot be written; the index is \(path)"))
+            }
+            return path
+        }
+        throw IndexError(file: log.path, kind: .nowhereToWrite)
+    }
+}

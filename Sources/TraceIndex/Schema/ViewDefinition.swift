@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A view of the index: the documented interface of a table that nobody else should read.
+///
+/// The views of the schema, `docs/sql.md` and `tt-analyze schema` all derive from these.
+public struct ViewDefinition: Sendable {
+    /// One column of a view.
+    public struct Column: Sendable, Hashable {
+        /// The column's name; `from` and `to` need double quotes in SQL.
+        public var name: String
+        public var type: ColumnType
+        /// What a number counts; nil where it counts nothing.
+        public var unit: String?
+        /// What the column means; a phrase without a full stop.
+        public var meaning: String
+        /// What computes it, in terms of the view's `source`.
+        var expression: String
+
+        init(
+            _ name: String, _ type: ColumnType, unit: String? = nil, _ meaning: String, _ expression: String? = nil
+        ) {
+            self.name = name
+            self.type = type
+            self.unit = unit
+            self.meaning = meaning
+            self.expression = expression ?? IndexSchema.quoted(name)
+        }
+    }
+
+    /// What kind of values a column holds. SQLite's own types are fewer: all of these but text are integers.
+    public enum ColumnType: String, Sendable, Hashable {
+        /// A number, printed in decimal.
+        case integer
+        /// 64 bits, printed in hexadecimal by `tt-analyze sql`. SQLite's integers have a sign: addresses above 2^63 are
+        /// negative; `addr(n)` gives the text.
+        case address
+        /// 0 or 1.
+        case flag
+        /// Text in UTF-8.
+        case text
+    }
+
+    /// The view's name.
+    public var name: String
+    /// What a row is; one sentence.
+    public var summary: String
+    /// What must be built before the view has its rows.
+    public var stages: Set<BuildStage>
+    public var columns: [Column]
+    /// What follows FROM.
+    var source: String
+
+    init(
+        _ name: String, stages: Set<BuildStage> = [.events], _ summary: String, source: String, _ columns: [Column]
+    ) {
+        self.name = name
+        self.stages = stages
+        self.summary = summary
+        self.source = source
+        self.columns = columns
+    }
+
+    /// The statement that creates the view.
+    var sql: String {
+        let list = columns.map { column in
+            let name = IndexSchema.quoted(column.name)
+            return column.expression == name ? name : "\(column.expression) AS \(name)"
+        }
+        return "CREATE VIEW \(name) AS SELECT \(list.joined(separator: ", ")) FROM \(source)"
+    }
+}
+
+/// A part of an index that is built at once.
+public enum BuildStage: String, Sendable, Hashable, CaseIterable, Comparable {
+    /// Events, notes, chunks, attributes: what an index always has.
+    case events
+    /// The distinct branches of a run, with their counts and where they occur.
+    case edges
+    /// The names of the addresses of edges. (Those of events come with the events.)
+    case places
+    /// One row for each call.
+    case calls
+    /// The lines of the serial console, with their positions.
+    case console
+
+    public static func < (a: BuildStage, b: BuildStage) -> Bool { a.order < b.order }
+
+    private var order: Int { BuildStage.allCases.firstIndex(of: self) ?? 0 }
+
+    /// The stages that must be there before this one is built.
+    var needs: Set<BuildStage> {
+        switch self {
+        case .events: []
+        case .edges, .calls, .console: [.events]
+        case .places: [.events, .edges]
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CSQLite
+import LogFormat
+
+/// One scan of the virtual table of branches: chooses chunks, decodes them, and finds the rows that match.
+final class BranchScan {
+    private var batch = BranchBatch()
+    /// What is in `batch`: scans of a join come back to it.
+    private var loaded: (log: ObjectIdentifier, offset: UInt64, slot: Bool)?
+    private var source: LogRegistry.Source?
+    /// The chunks that the scan may have to read, as places in the source's list.
+    private var chunks: [Int] = []
+    private var next = 0
+    private var isDescending = false
+    private var clocks: ClosedRange<UInt64> = 0...UInt64.max
+    private var icounts: ClosedRange<UInt64> = 0...UInt64.max
+    private var from: UInt64?
+    private var to: UInt64?
+    /// The labels that may come, a flag for each; empty: all.
+    private var labels: [Bool] = []
+
+    init() {}
+
+    /// The columns of the decoded chunk.
+    var columns:
+        (
+            from: UnsafePointer<UInt64>, to: UnsafePointer<UInt64>, icount: UnsafePointer<UInt64>,
+            label: UnsafePointer<UInt8>
+        )
+    { (batch.from, batch.to, batch.icount, batch.label) }
+
+    /// Goes to the first row.
+    func begin(
+        _ source: LogRegistry.Source, _ bounds: ScanPlan.Bounds, isDescending: Bool, _ connection: OpaquePointer,
+        _ cursor: UnsafeMutablePointer<BranchModule.Cursor>
+    ) throws {
+        typealias Column = BranchModule.Column
+        self.source = source
+        self.isDescending = isDescending
+        clocks = bounds.unsigned(Column.brctr)
+        icounts = bounds.unsigned(Column.icount)
+        from = bounds.value(Column.from).map { UInt64(bitPattern: $0) }
+        to = bounds.value(Column.to).map { UInt64(bitPattern: $0) }
+        labels = bounds.texts[Column.kind].map(BranchScan.labels) ?? []
+        cursor.pointee.hasIcount = source.log.header.features.contains(.icount)
+        cursor.pointee.hasFilter = from != nil || to != nil || !labels.isEmpty || icounts != 0...UInt64.max
+        cursor.pointee.step = isDescending ? -1 : 1
+        cursor.pointee.isAtEnd = false
+        (cursor.pointee.index, cursor.pointee.last) = (0, 0)
+        next = 0
+        chunks = bounds.isEmpty ? [] : chosen(source, bounds)
+        if from != nil || to != nil, chunks.count > 1 {
+            try EdgeBlocks.narrow(&chunks, source, connection, from: from, to: to)
+        }
+        if isDescending { chunks.reverse() }
+        try loadChunk(cursor)
+    }
+
+    /// The chunks whose headers do not exclude them.
+    private func chosen(_ source: LogRegistry.Source, _ bounds: ScanPlan.Bounds) -> [Int] {
+        let vcpus = bounds.unsigned(BranchModule.Column.vcpu)
+        let epochs = bounds.unsigned(BranchModule.Column.epoch)
+        let hasIcount = source.log.header.features.contains(.icount)
+        return source.branchChunks.indices.filter { index in
+            let chunk = source.branchChunks[index]
+            guard !chunk.isElided, vcpus.contains(UInt64(chunk.vcpu)), epochs.contains(UInt64(chunk.epoch)),
+                chunk.clockFirst <= clocks.upperBound, chunk.clockLast >= clocks.lowerBound
+            else { return false }
+            // A guest that was put back has counts that step back: such a chunk is read.
+            guard hasIcount, chunk.icountFirst <= chunk.icountLast else { return true }
+            return chunk.icountFirst <= icounts.upperBound && chunk.icountLast >= icounts.lowerBound
+        }
+    }
+
+    private static func labels(named name: [UInt8]) -> [Bool] {
+        (UInt8.min ... .max).map { Array(BranchLabel(rawValue: $0).name.utf8) == name }
+    }
+
+    /// Goes to the next row that matches.
+    func advance(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) throws {
+        guard cursor.pointee.index != cursor.pointee.last else { return try loadChunk(cursor) }
+        cursor.pointee.index &+= cursor.pointee.step
+        if cursor.pointee.hasFilter, !find(cursor) { try loadChunk(cursor) }
+    }
+
+    /// Decodes chunks until one has a row that matches; else the scan is at its end.
+    private func loadChunk(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) throws {
+        guard let source else { return }
+        while next < chunks.count {
+            let chunk = source.branchChunks[chunks[next]]
+            next += 1
+            try decode(chunk, of: source.log)
+            let rows = batch.range(
+                from: clocks.lowerBound, to: clocks.upperBound == .max ? .max : clocks.upperBound + 1)
+            guard let first = rows.first, let last = rows.last else { continue }
+            let (from, to, icount, label) = columns
+            cursor.pointee.from = from
+            cursor.pointee.to = to
+            cursor.pointee.icount = icount
+            cursor.pointee.label = label
+            cursor.pointee.clockFirst = batch.clockFirst
+            cursor.pointee.vcpu = Int64(chunk.vcpu)
+            cursor.pointee.epoch = Int64(chunk.epoch)
+            cursor.pointee.index = isDescending ? last : first
+            cursor.pointee.last = isDescending ? first : last
+            if !cursor.pointee.hasFilter || find(cursor) { return }
+        }
+        cursor.pointee.isAtEnd = true
+    }
+
+    private func decode(_ chunk: Chunk, of log: LogFile) throws {
+        let place = (log: ObjectIdentifier(log), offset: chunk.offset, slot: chunk.isOpenSlot)
+        if let loaded, loaded == place { return }
+        loaded = nil
+        try log.decode(chunk, into: &batch)
+        loaded = place
+    }
+
+    /// Goes to the first row at or after the current one that matches; false without one in the chunk.
+    private func find(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) -> Bool {
+        let (from, to, icount, label) = columns
+        let (last, step) = (cursor.pointee.last, cursor.pointee.step)
+        let hasLabels = !labels.isEmpty
+        let (wantedFrom, wantedTo) = (self.from ?? 0, self.to ?? 0)
+        let (anyFrom, anyTo) = (self.from == nil, self.to == nil)
+        let counts = icounts
+        var index = cursor.pointee.index
+        while true {
+            if anyTo || to[index] == wantedTo, anyFrom || from[index] == wantedFrom,
+                !hasLabels || labels[Int(label[index])], counts.contains(icount[index])
+            {
+                cursor.pointee.index = index
+                return true
+            }
+            if index == last { return false }
+            index &+= step
+        }
+    }
+}
