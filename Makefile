@@ -7,7 +7,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 how-to lint bench bench-symbols fuzz fixtures docs install clean
+.PHONY: help deps build sqlite-extension plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 how-to lint bench bench-symbols fuzz fixtures docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,10 @@ deps: ## install the Debian packages that are missing (root or sudo)
 
 build: deps ## the tools, release, Swift runtime linked statically: .build/release
 	$(RELEASE)
+
+sqlite-extension: deps ## the SQLite extension: .build/release/ttlog_sqlite.so
+	$(RELEASE) --product ttlog_sqlite
+	@cp $(BIN)/libttlog_sqlite.so $(BIN)/ttlog_sqlite.so
 
 plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
 	@$(MAKE) --no-print-directory -s -C hypervisor/qemu
