@@ -122,6 +122,7 @@ let package = Package(
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["LogFormat"], path: "Tests/Support"),
         .executableTarget(name: "make-pair", dependencies: ["LogFormat", "TestSupport"], path: "Benchmarks/make-pair"),
+        .executableTarget(name: "make-log", dependencies: ["TestSupport"], path: "Benchmarks/index/make-log"),
         .executableTarget(
             name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
             cSettings: warningsAsErrors),
