@@ -15,6 +15,7 @@ public struct Notice: Sendable, Hashable {
         case error
     }
 
+    /// How much the notice takes away from the result.
     public var severity: Severity
     /// One sentence without a final period. It names the file, and the offset where there is one.
     public var text: String

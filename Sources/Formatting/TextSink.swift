@@ -12,9 +12,14 @@
 public protocol TextSink: AnyObject {
     /// Takes bytes of UTF-8 text. The bytes are valid only during the call.
     func write(_ bytes: UnsafeRawBufferPointer)
+    /// Whether the reader went away: what is written is discarded, and the writer may stop.
+    var isClosed: Bool { get }
 }
 
 extension TextSink {
+    /// Whether the reader went away; a sink without a reader is never closed.
+    public var isClosed: Bool { false }
+
     /// Writes text as it is.
     public func write(_ text: String) {
         var text = text
@@ -36,6 +41,7 @@ public final class MemorySink: TextSink {
     /// Makes an empty sink.
     public init() {}
 
+    /// Appends the bytes.
     public func write(_ bytes: UnsafeRawBufferPointer) { self.bytes.append(contentsOf: bytes) }
 
     /// What was written so far, as text; bytes that are not UTF-8 become U+FFFD.

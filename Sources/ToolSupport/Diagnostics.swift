@@ -3,7 +3,9 @@
 import Formatting
 @preconcurrency import Glibc
 
-/// What a tool says beside its data: always on stderr, prefixed by the tool's name.
+/// Messages of a tool beside its data: always on standard error, after the tool's name.
+///
+/// Messages hold names from files; control characters in them are escaped here.
 public enum Diagnostics {
     /// The name that the tool was called by, without its directory.
     public static let toolName: String = {
@@ -11,8 +13,20 @@ public enum Diagnostics {
         return path.split(separator: "/").last.map(String.init) ?? path
     }()
 
-    public static func error(_ message: String) { raw("\(toolName): error: \(message)") }
-    public static func warning(_ message: String) { raw("\(toolName): warning: \(message)") }
+    /// Prints an error, and the remedy for a limit on open files.
+    public static func error(_ message: String) {
+        let isLimit = message.contains(Diagnostics.tooManyFiles)
+        print(["error: \(message)\(isLimit ? "; raise the limit with `ulimit -n`" : "")"])
+    }
+
+    /// Prints an error that takes several lines.
+    public static func error(lines: [String]) {
+        print(lines.enumerated().map { $0.offset == 0 ? "error: \($0.element)" : $0.element })
+    }
+
+    /// Prints a warning.
+    public static func warning(_ message: String) { print(["warning: \(message)"]) }
+
     /// Prints a notice of a library.
     public static func report(_ notice: Notice) {
         switch notice.severity {
@@ -22,13 +36,16 @@ public enum Diagnostics {
         }
     }
 
-    public static func note(_ message: String) { raw("\(toolName): \(message)") }
+    /// Prints a note.
+    public static func note(_ message: String) { print([message]) }
 
-    /// One line, as it is. Written whole, so that lines of two processes do not mix.
-    public static func raw(_ line: String) {
+    private static let tooManyFiles = String(cString: strerror(EMFILE))
+
+    /// Prints lines in one write, so that messages of two processes do not mix.
+    private static func print(_ lines: [String]) {
         Progress.clearLine()
-        var bytes = Array(line.utf8)
-        bytes.append(UInt8(ascii: "\n"))
+        let text = "\(toolName): " + lines.map { $0.onOneLine + "\n" }.joined()
+        let bytes = Array(text.utf8)
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

@@ -5,8 +5,9 @@ import Formatting
 
 /// Buffered standard output for data.
 ///
-/// A reader that went away (`| head`) ends the tool quietly with status 0; any other failure to write (a full disk)
-/// is an error with status 2, never silence. Not for use from two threads at once.
+/// If the reader goes away (`| head`), ``isClosed`` becomes true and the rest is discarded: the tool ends quietly, with the
+/// status that it has with a reader. Any other failure to write (a full disk) is an error with status 2. Not for use from
+/// two threads at once.
 public final class Output: TextSink, @unchecked Sendable {
     /// The process's standard output.
     public static let standard = Output(descriptor: STDOUT_FILENO)
@@ -14,6 +15,8 @@ public final class Output: TextSink, @unchecked Sendable {
     private let descriptor: Int32
     private let buffer: UnsafeMutableRawBufferPointer
     private var used = 0
+    /// Whether the reader went away.
+    public private(set) var isClosed = false
 
     init(descriptor: Int32, capacity: Int = 1 << 18) {
         self.descriptor = descriptor
@@ -22,11 +25,12 @@ public final class Output: TextSink, @unchecked Sendable {
 
     deinit { buffer.deallocate() }
 
-    /// Whether somebody looks at the output as it comes.
+    /// Whether the output is a terminal.
     public var isTerminal: Bool { isatty(descriptor) == 1 }
 
+    /// Writes bytes, when the buffer is full or at the next ``flush()``.
     public func write(_ bytes: UnsafeRawBufferPointer) {
-        // Much at once is not copied first.
+        // Large pieces are not copied first.
         let isLarge = bytes.count > buffer.count / 8
         if isLarge || bytes.count > buffer.count - used { flush() }
         guard let base = bytes.baseAddress, let target = buffer.baseAddress else { return }
@@ -38,15 +42,7 @@ public final class Output: TextSink, @unchecked Sendable {
         }
     }
 
-    /// Lends at least `capacity` free bytes of the buffer; `body` returns how many it filled. For formatting rows
-    /// in place.
-    @inline(__always)
-    public func withFreeSpace(_ capacity: Int, _ body: (UnsafeMutableRawPointer) -> Int) {
-        if capacity > buffer.count - used { flush() }
-        precondition(capacity <= buffer.count, "a row larger than the whole output buffer")
-        if let base = buffer.baseAddress { used += body(base + used) }
-    }
-
+    /// Writes what is buffered.
     public func flush() {
         guard used > 0 else { return }
         let pending = UnsafeRawBufferPointer(rebasing: buffer[..<used])
@@ -55,6 +51,7 @@ public final class Output: TextSink, @unchecked Sendable {
     }
 
     private func writeAll(_ bytes: UnsafeRawBufferPointer) {
+        guard !isClosed else { return }
         var done = 0
         while done < bytes.count, let base = bytes.baseAddress {
             let written = Glibc.write(descriptor, base + done, bytes.count - done)
@@ -64,7 +61,9 @@ public final class Output: TextSink, @unchecked Sendable {
             }
             switch errno {
             case EINTR: continue
-            case EPIPE: exit(ToolStatus.done.rawValue)
+            case EPIPE:
+                isClosed = true
+                return
             default:
                 Diagnostics.error("cannot write to standard output: \(String(cString: strerror(errno)))")
                 exit(ToolStatus.trouble.rawValue)

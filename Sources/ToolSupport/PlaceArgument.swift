@@ -4,8 +4,9 @@ import ArgumentParser
 
 /// A place in a run: `SYMBOL[+OFFSET][:BRCTR]`, an address `0x…[:BRCTR]`, or a branch counter alone.
 ///
-/// With a counter, the first time at or after it. What follows the last colon is a counter when it is a number.
+/// With a counter, the first time at or after it. The text after the last colon is a counter if it is a number.
 public struct PlaceArgument: ExpressibleByArgument, Hashable, Sendable {
+    /// What a place names.
     public enum Target: Hashable, Sendable {
         /// A branch counter alone.
         case counter
@@ -14,12 +15,14 @@ public struct PlaceArgument: ExpressibleByArgument, Hashable, Sendable {
         case symbol(String)
     }
 
+    /// What the place names.
     public var target: Target
-    /// The branch counter; 0 when none was given.
+    /// The branch counter; 0 if none is given.
     public var brctr: UInt64
-    /// The place as it was given.
+    /// The argument.
     public var text: String
 
+    /// Reads an argument; `nil` if the text is none.
     public init?(argument: String) {
         text = argument
         if !argument.lowercased().hasPrefix("0x"), let number = NumberArgument(argument: argument) {
@@ -42,7 +45,7 @@ public struct PlaceArgument: ExpressibleByArgument, Hashable, Sendable {
             guard let address = NumberArgument(argument: String(name)) else { return nil }
             target = .address(address.value)
         } else {
-            // A number that is none, as 12x.
+            // A malformed number: 12x.
             guard first.properties.numericType == nil else { return nil }
             target = .symbol(String(name))
         }

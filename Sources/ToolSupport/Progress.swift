@@ -5,7 +5,7 @@ import Formatting
 
 /// A progress line for work that takes over a second: a bar, the rate, the time left.
 ///
-/// It appears only when stderr is a terminal, and only after the first second.
+/// It appears only if standard error is a terminal with control sequences, and only after the first second.
 ///
 ///     let progress = Progress("verifying", unit: "B", total: file.size)
 ///     progress.update(done)
@@ -19,18 +19,21 @@ public final class Progress: @unchecked Sendable {
     private let isShown: Bool
 
     /// - Parameters:
-    ///   - unit: what is counted, as it is printed after the rate ("branches", "B").
-    ///   - total: 0 when it is not known: then there is no bar and no time left.
+    ///   - label: The step, before the bar.
+    ///   - unit: What is counted, as it is printed after the rate ("branches", "B").
+    ///   - total: 0 if it is not known: then there is no bar and no time left.
     public init(_ label: String, unit: String, total: UInt64, isQuiet: Bool = false) {
         self.label = label
         self.unit = unit
         self.total = Double(total)
         start = Progress.now()
         nextDraw = start + 1
-        isShown = !isQuiet && isatty(STDERR_FILENO) == 1
+        isShown = !isQuiet && isatty(STDERR_FILENO) == 1 && Terminal.hasControls
     }
 
-    /// - Parameter done: units since the start, not since the last call.
+    /// Draws the line if it is time.
+    ///
+    /// - Parameter done: Units since the start, not since the last call.
     public func update(_ done: UInt64) {
         guard isShown else { return }
         let now = Progress.now()
@@ -39,12 +42,12 @@ public final class Progress: @unchecked Sendable {
         draw(Double(done), now)
     }
 
-    /// The same as a share of the whole, 0 ... 1.
+    /// Draws the line if it is time; `fraction` is the share that is done, 0 ... 1.
     public func update(fraction: Double) {
         update(UInt64(max(0, min(1, fraction)) * max(total, 0)))
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     public func finish() { Progress.clearLine() }
 
     private func draw(_ done: Double, _ now: Double) {

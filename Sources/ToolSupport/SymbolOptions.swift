@@ -8,35 +8,38 @@ import LogFormat
 import MachineCode
 import Symbolize
 
-/// `--symbols`, `--kaslr`, `--modules`, `--user`: the files that name the addresses of a run, and where they stood in it.
+/// `--symbols`, `--kaslr`, `--modules`, `--user`: the files that name the addresses of a run, and where they were loaded.
 public struct SymbolOptions: ParsableArguments {
+    /// `--symbols`, each with its placement.
     @Option(
         name: .customLong("symbols"),
         help: ArgumentHelp(
-            "Name addresses after this ELF file (a kernel's vmlinux, a program built with -g); may be repeated, the "
-                + "first file that knows an address wins. FILE@ADDRESS: its lowest segment was loaded there. FILE+SLIDE: "
-                + "it ran that much higher than it was linked. FILE,FROM:TO: it answers only for these addresses. "
-                + "Separate debug files, System.map and /proc/kallsyms serve too.",
+            "Take names from this ELF file (a kernel's vmlinux, a program built with -g); may be repeated, the first "
+                + "file that knows an address names it. FILE@ADDRESS: the lowest segment was loaded at ADDRESS. "
+                + "FILE+SLIDE: the code ran SLIDE bytes above its linked address. FILE,FROM:TO: only for these addresses. "
+                + "FILE may also be a separate debug file, a System.map or a copy of /proc/kallsyms.",
             valueName: "file[@address|+slide][,from:to]"),
         completion: .file())
     public var files: [String] = []
 
+    /// `--kaslr`.
     @Option(
         help: ArgumentHelp(
-            "How much higher a kernel ran than it was linked (KASLR), where --symbols does not say: auto finds it by the "
-                + "log's calls, off takes the kernel as it was linked.",
+            "The slide of a kernel (KASLR) for which --symbols gives none: auto finds it by the log's calls, off is 0.",
             valueName: "slide|auto|off"))
     public var kaslr = KernelSlide.auto
 
+    /// `--modules`.
     @Option(
         help: ArgumentHelp(
-            "Name addresses after the kernel modules that were loaded: their files (.ko) stand in or below DIR. LIST says "
-                + "which and where: the text of /proc/modules, as root, or of grep . /sys/module/*/sections/*. "
-                + "(default for LIST: DIR/\(KernelModules.listName))",
+            "Take names from the kernel modules that were loaded; their files (.ko) are in or below DIR. LIST names them "
+                + "and their addresses: a copy of /proc/modules, read as root, or the output of "
+                + "grep . /sys/module/*/sections/*. (default for LIST: DIR/\(KernelModules.listName))",
             valueName: "dir[,list]"),
         completion: .directory)
     public var modules: String?
 
+    /// `--user`, each with its placement.
     @Option(
         name: .customLong("user"),
         help: ArgumentHelp(
@@ -47,10 +50,12 @@ public struct SymbolOptions: ParsableArguments {
         completion: .file())
     public var programs: [String] = []
 
+    /// `--no-cache`.
     @Flag(
-        help: "Read symbol files anew instead of keeping their tables in $XDG_CACHE_HOME/tt-analyze/symbols.")
+        help: "Read symbol files without the cache of their tables in $XDG_CACHE_HOME/tt-analyze/symbols.")
     public var noCache = false
 
+    /// Makes options that are not given.
     public init() {}
 
     /// Whether any file is named.
@@ -58,13 +63,12 @@ public struct SymbolOptions: ParsableArguments {
 
     private var hasOthers: Bool { modules != nil || !programs.isEmpty }
 
-    /// Reads the files and places them where they stood in a run; `nil` when there are none. What is wrong with a file
-    /// that serves all the same is said on stderr, and where a file was found to stand that was not said to.
+    /// Reads the files and places them at their addresses in a run; `nil` if there are none. Prints what is wrong with a
+    /// file that can still be used, and the addresses that were found by the log's calls.
     ///
     /// - Parameters:
-    ///   - log: The run, whose processor the files must be for; `nil` where there is none: any processor, and only what is
-    ///     said counts.
-    ///   - from: Where a program stood is taken from branches with clocks in `from ..< to`, if these tell it.
+    ///   - log: The run, whose processor the files must be for; `nil`: any processor, and no search for addresses.
+    ///   - from: Programs are placed by branches with clocks in `from ..< to`, if these suffice.
     ///   - reading: How much of a file is read now.
     public func symbolizer(
         for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max, reading: Symbolizer.Reading = .whole
@@ -72,7 +76,30 @@ public struct SymbolOptions: ParsableArguments {
         try symbolizer(files, for: log, from: from, to: to, reading: reading)
     }
 
-    /// The same with other files than those of `--symbols`.
+    /// Reads the files of the options or, if none is named, the kernel of the run that one of some logs belongs to.
+    ///
+    /// A boot image or a file without symbols, which only a manifest names, gives no names and no error.
+    public func symbolizer(
+        for log: LogFile?, orKernelOf paths: [String], from: UInt64, to: UInt64, reading: Symbolizer.Reading
+    ) throws -> Symbolizer? {
+        if isGiven { return try symbolizer(for: log, from: from, to: to, reading: reading) }
+        guard let log, let kernel = paths.lazy.compactMap({ RunKernel.path(ofLog: $0) }).first else { return nil }
+        do {
+            return try symbolizer([kernel], for: log, from: from, to: to, reading: reading)
+        } catch let error as SymbolError {
+            switch error.kind {
+            case .bootImage, .noSymbols, .notELF: return nil
+            default: throw error
+            }
+        }
+    }
+
+    /// The paths of the files that the options name, without their placement.
+    public var inputs: [String] {
+        (files + programs).compactMap { (try? SymbolFile(argument: $0))?.path }
+    }
+
+    /// Reads other files than those of `--symbols`, and places them the same way.
     public func symbolizer(
         _ files: [String], for log: LogFile?, from: UInt64 = 0, to: UInt64 = .max,
         reading: Symbolizer.Reading = .whole
@@ -88,19 +115,19 @@ public struct SymbolOptions: ParsableArguments {
         return symbolizer
     }
 
-    /// Says what turned out to be wrong with files that were read as they were asked, and keeps what was read of them.
+    /// Prints what turned out to be wrong with files that were read on demand, and writes their tables to the cache.
     public static func finish(_ symbolizer: Symbolizer?) {
         for warning in symbolizer?.finish() ?? [] { Diagnostics.warning(warning.description) }
     }
 
-    /// Whether the files stood elsewhere in another run than a symbolizer has them: a kernel with another slide, or
-    /// programs whose places the log tells.
+    /// Whether another run loaded the files at other addresses: a kernel with another slide, or programs that are placed by
+    /// the log's calls.
     public func isPlacedElsewhere(_ symbolizer: Symbolizer, in log: LogFile) -> Bool {
         if programs.contains(where: { (try? SymbolFile(argument: $0))?.placement == .linked }) { return true }
         return kaslr == .auto && SymbolPlacer.hasOtherSlide(symbolizer, in: log)
     }
 
-    /// What names these files, the modules and the programs on another command line.
+    /// The arguments that name these files, the modules and the programs on another command line.
     public func arguments(_ files: [String]) -> [String] {
         let slide: [String] =
             switch kaslr {
@@ -112,8 +139,8 @@ public struct SymbolOptions: ParsableArguments {
             + programs.flatMap { ["--user", $0] }
     }
 
-    /// The code of the files, placed as for ``symbolizer(for:from:to:)``. Files without symbols serve as well; of
-    /// files without code it is said on stderr, unless none has any: that is an error.
+    /// The code of the files, at the addresses of ``symbolizer(for:from:to:reading:)``. Files need no symbols. Prints a
+    /// warning for a file without code; throws if no file has code.
     public func code(for log: LogFile) throws -> CodeMap {
         let search = SearchLine()
         var placer = SymbolPlacer(
@@ -150,7 +177,7 @@ public struct SymbolOptions: ParsableArguments {
         }
     }
 
-    /// A remedy as this command line has it.
+    /// A remedy, in the options of these tools.
     private static func text(_ remedy: PlacementRemedy) -> String {
         switch remedy {
         case .giveLoadAddress(let path):
@@ -172,6 +199,7 @@ private final class SearchLine {
 }
 
 extension KernelSlide: ExpressibleByArgument {
+    /// Reads an argument; `nil` if the text is none.
     public init?(argument: String) {
         switch argument {
         case "auto": self = .auto
@@ -182,6 +210,7 @@ extension KernelSlide: ExpressibleByArgument {
         }
     }
 
+    /// The argument that has this value.
     public var defaultValueDescription: String {
         switch self {
         case .auto: "auto"

@@ -12,6 +12,8 @@ public enum ToolStatus: Int32, Error {
 
 /// A reason to end with status 2 that is neither usage nor a file's fault.
 public struct RuntimeError: Error, CustomStringConvertible {
+    /// One sentence.
     public var description: String
+    /// Makes an error.
     public init(_ description: String) { self.description = description }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What the tools answer to `--version`, and what recordings keep of who made them.
+/// The version that the tools print for `--version` and write into recordings.
 public enum ToolVersion {
+    /// The version of this package.
     public static let current = "0.1.0"
 }

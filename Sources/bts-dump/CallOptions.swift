@@ -6,16 +6,16 @@ import ArgumentParser
 struct CallOptions: ParsableArguments {
     @Flag(
         help: ArgumentHelp(
-            "Print the tree of calls with interrupts and system calls, each where it was entered (not as csv)."))
+            "Print the tree of calls, with interrupts and system calls (not as csv)."))
     var calls = false
 
     @Flag(
         help: ArgumentHelp(
-            "Print each stack of calls and the instructions spent in it, for flamegraph.pl (not as csv); branches where "
-                + "the log counts no instructions."))
+            "Print each stack of calls and the instructions spent in it, for flamegraph.pl (not as csv). Without "
+                + "instruction counts in the log, branches are counted."))
     var folded = false
 
-    @Option(help: ArgumentHelp("With --calls: leave out what is called inside N open calls.", valueName: "n"))
+    @Option(help: ArgumentHelp("With --calls: leave out calls inside N open calls.", valueName: "n"))
     var depth: Int?
 
     func validate() throws {

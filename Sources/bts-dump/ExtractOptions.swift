@@ -8,16 +8,16 @@ import LogViews
 struct ExtractOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Print nothing; write what is selected to FILE as raw BTS records of 24 bytes (from, to, 0).",
+            "Print nothing; write the selected branches to FILE as raw BTS records of 24 bytes (from, to, 0).",
             valueName: "file"),
         completion: .file())
     var extract: String?
 
     @Flag(
-        help: "With --extract: begin with a record of ones, and give each record its branch counter instead of the 0.")
+        help: "With --extract: begin with a record of ones, and write branch counters instead of the 0.")
     var extended = false
 
-    @Flag(help: "With --extract: write over a file that is there.")
+    @Flag(help: "With --extract: replace an existing file.")
     var force = false
 
     func validate() throws {

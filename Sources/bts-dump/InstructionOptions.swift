@@ -7,7 +7,7 @@ import Symbolize
 /// Options of `--instructions` alone.
 struct InstructionOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("With --instructions: how operands are written.", valueName: "att|intel"))
+        help: ArgumentHelp("With --instructions: the syntax of the operands.", valueName: "att|intel"))
     var syntax = Disassembler.Syntax.att
 }
 

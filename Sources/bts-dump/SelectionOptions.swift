@@ -11,16 +11,22 @@ import ToolSupport
 struct SelectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "From the first branch that comes to PLACE: SYMBOL[+OFFSET], an address with 0x, or a branch counter. With "
+            "Begin at the first branch that comes to PLACE: SYMBOL[+OFFSET], an address with 0x, or a branch counter. With "
                 + ":BRCTR, the first one at or after that counter.",
             valueName: "place[:brctr]"))
     var from: PlaceArgument?
 
     @Option(
         help: ArgumentHelp(
-            "Up to and with the first branch afterwards that comes to PLACE; up to but not including a branch counter.",
+            "End with the next branch that comes to PLACE; a branch counter itself is not included.",
             valueName: "place[:brctr]"))
     var to: PlaceArgument?
+
+    @Option(
+        help: ArgumentHelp(
+            "Begin N branches before the one that comes to --from; without it, the N branches before the one that comes "
+                + "to --to.", valueName: "n"))
+    var before: NumberArgument?
 
     @Option(
         name: .customLong("function"),
@@ -39,40 +45,47 @@ struct SelectionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Only this vCPU. (default: all, one after the other)", valueName: "n"))
     var vcpu: UInt16?
 
-    /// Whether anything here or among these files needs symbols: `--from foo`.
+    /// The names of functions and symbols in these options.
     private var names: [String] {
         functions
             + [from, to].compactMap { if case .symbol(let name)? = $0?.target { name } else { nil } }
     }
 
-    /// Selects in a walk, whose bounds are those of `--range`.
+    /// Selects in a walk whose bounds are those of `--range`.
     func apply(to walk: inout BranchWalk, _ symbolizer: Symbolizer?) throws {
         walk.vcpu = vcpu
         if let name = names.first, symbolizer == nil {
-            throw RuntimeError("\(name): which address that is, --symbols FILE tells")
+            throw RuntimeError("\(name): is a name; --symbols FILE gives its address")
         }
         var selection = BranchSelection()
         for kind in kinds { selection.addLabels(where: kind.contains) }
         if !kinds.isEmpty, let input = walk.views.first(where: { !$0.hasLabels }) {
-            throw RuntimeError("\(input.path): has no classes of branches; --kind cannot select any")
+            throw RuntimeError("\(ViewError.noLabels(path: input.path)); --kind cannot select any")
         }
         if let from {
-            // One branch before, to see the run of instructions that the first one ends.
-            walk.bounds.from = max(
-                walk.bounds.from, from.target == .counter || from.brctr == 0 ? from.brctr : from.brctr - 1)
+            // For an address, one branch earlier: the run of instructions that the first branch ends begins there.
+            let begin = from.target == .counter || from.brctr == 0 ? from.brctr : from.brctr - 1
+            if before == nil || from.target == .counter { walk.limits.from = begin }
+            if from.target == .counter, let before { walk.limits.from -= min(begin, before.value) }
             selection.from = try place(from, symbolizer)
         }
         if let to {
-            if to.target == .counter { walk.bounds.to = min(walk.bounds.to, to.brctr) }
+            if to.target == .counter { walk.limits.to = to.brctr }
             selection.to = try place(to, symbolizer)
         }
         if let symbolizer, !functions.isEmpty {
             selection.functions = try functionRanges(symbolizer)
         }
+        // A counter needs no search.
+        if from?.target != .counter { selection.before = before?.value }
         walk.selection = selection
     }
 
-    /// The addresses of `--function`; empty when it was not given.
+    func validate() throws {
+        if before != nil && from == nil && to == nil { throw ValidationError("--before goes with --from or --to.") }
+    }
+
+    /// The addresses of `--function`; empty if it is not given.
     func functionRanges(_ symbolizer: Symbolizer) throws -> AddressRanges {
         AddressRanges(
             try functions.flatMap { name in
@@ -98,7 +111,7 @@ struct SelectionOptions: ParsableArguments {
         return BranchSelection.Place(text: place.text, addresses: addresses, brctr: place.brctr)
     }
 
-    /// - Parameter symbol: the symbol in what was asked for.
+    /// - Parameter symbol: The symbol in `asked`.
     private func unknown(_ asked: String, _ symbol: String, _ symbolizer: Symbolizer) -> RuntimeError {
         if symbol != asked, let range = symbolizer.resolve(name: symbol).max(by: { $0.count < $1.count }) {
             return RuntimeError("\(asked): \(symbol) has only \(range.count) bytes")

@@ -7,9 +7,8 @@ import LogViews
 struct StyleOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "In text, how rows name addresses: plain <foo+0x12>, with the functions inlined there; gdb as its x/i, "
-                + "<foo+18>; inline <inner+4 @ foo+18>, the innermost inlined function; perf as perf script prints "
-                + "branches.",
+            "In text, the form of the names: plain <foo+0x12>, with the functions inlined there; gdb <foo+18>, as its "
+                + "x/i; inline <inner+4 @ foo+18>, the innermost inlined function; perf, the rows of perf script.",
             valueName: "plain|gdb|inline|perf"))
     var style = BranchStyle.plain
 

@@ -11,10 +11,10 @@ struct Events: ParsableCommand {
         commandName: "events",
         abstract: "Print the events of a log.",
         discussion: """
-            One event a row: the branch counter before which it stands, the instruction count, the kind, the \
-            instruction, and what happened. Events come as the recorder wrote them; nothing is joined with other \
-            files. Without --stream, those of the event stream are printed or, with --kind, of the streams that \
-            these kinds stand in.
+            Prints one event a row: the branch counter that it precedes, the instruction count, the kind, the \
+            instruction, and the details. Without --stream, the events of the event stream are printed or, with --kind, \
+            those of the streams that have these kinds. Without --symbols, addresses are named after the kernel in the \
+            run's manifest, if that file has not changed.
 
             EXAMPLES
               tt-analyze events --symbols vmlinux --around 533717582:100 run1
@@ -37,7 +37,7 @@ struct Events: ParsableCommand {
     }
 
     @Argument(
-        help: ArgumentHelp("A log, or a state directory that holds ttd.log.", valueName: "log"), completion: .file())
+        help: ArgumentHelp("A log or a run directory.", valueName: "log"), completion: .file())
     var path: String
 
     @OptionGroup var range: RangeOptions
@@ -55,7 +55,7 @@ struct Events: ParsableCommand {
 
     @OptionGroup var symbols: SymbolOptions
 
-    @Option(help: "How rows are printed; jsonl and csv keep their fields from version to version.")
+    @Option(help: "Format of the rows. The fields of jsonl and csv are stable.")
     var format = RowFormat.text
 
     func run() throws {
@@ -66,25 +66,41 @@ struct Events: ParsableCommand {
         }
         let wanted = Set(kinds)
         let chosen = chosenStreams
-        let (from, to) = range.bounds
-        let symbolizer = try symbols.symbolizer(for: log, from: from, to: to, reading: .onDemand())
+        let (from, to) = range.bounds.resolved(in: log.clocks)
+        let symbolizer = try symbols.symbolizer(
+            for: log, orKernelOf: [path], from: from, to: to, reading: .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
         var rows = EventRows(log, to: Output.standard, format: format, symbolizer: symbolizer)
         rows.begin(log: log)
-        func print(_ streams: [LogStream], vcpu: UInt16) {
+        var count = 0
+        func write(_ streams: [LogStream], vcpu: UInt16) {
+            let clocks = vcpu == noVCPU ? log.clocks : log.clocks(vcpu: vcpu)
+            let (from, to) = range.bounds.resolved(in: clocks)
             var events = log.events(streams, vcpu: vcpu, from: from, to: to)
-            while let event = events.next() {
-                if wanted.isEmpty || wanted.contains(event.kind) { rows.write(event) }
+            while !rows.isClosed, let event = events.next() {
+                guard wanted.isEmpty || wanted.contains(event.kind) else { continue }
+                rows.write(event)
+                count += 1
             }
             health.add(events.skipped)
         }
         let compared = chosen.filter { $0 != .meta }
         if !compared.isEmpty {
-            for vcpu in vcpu.map({ [$0] }) ?? log.vcpus { print(compared, vcpu: vcpu) }
+            for vcpu in vcpu.map({ [$0] }) ?? log.vcpus { write(compared, vcpu: vcpu) }
         }
-        if chosen.contains(.meta) { print([.meta], vcpu: noVCPU) }
+        if chosen.contains(.meta) { write([.meta], vcpu: noVCPU) }
         rows.finish()
         try health.finish()
+        if count == 0 { reportNothing(log) }
+    }
+
+    /// Reports that nothing was selected, with what there is to select from.
+    private func reportNothing(_ log: LogFile) {
+        let kinds = LogSummary(log).kinds.sorted { $0.key.rawValue < $1.key.rawValue }
+        let held = kinds.isEmpty ? "no events" : kinds.map { "\($0.value) \($0.key.name)" }.joined(separator: ", ")
+        let clocks = log.clocks
+        Diagnostics.note(
+            "\(log.path): no event is selected; it holds \(held), at \(clocks.lowerBound):\(clocks.upperBound)")
     }
 
     private var chosenStreams: [LogStream] {

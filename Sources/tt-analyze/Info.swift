@@ -9,10 +9,10 @@ import ToolSupport
 struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "info",
-        abstract: "Say what a log is of and what it holds.",
+        abstract: "Describe a log: its run, its contents, its end, its damage.",
         discussion: """
-            Prints the header, what the recorder saw, how many records of which kind there are and what they take, \
-            how the run ended, and what is damaged.
+            Prints the header, the features of the recorder, the number and the size of the records of each kind, the \
+            end of the run, and the damage.
 
             EXAMPLES
               tt-analyze info run1
@@ -20,10 +20,10 @@ struct Info: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("A log, or a state directory that holds ttd.log.", valueName: "log"), completion: .file())
+        help: ArgumentHelp("A log or a run directory.", valueName: "log"), completion: .file())
     var path: String
 
-    @Option(help: "How it is printed.")
+    @Option(help: "Format of the description.")
     var format = DocumentFormat.text
 
     func run() throws {
@@ -32,8 +32,10 @@ struct Info: ParsableCommand {
         let summary = LogSummary(log)
         health.add(summary.damage)
         switch format {
-        case .text: InfoText(log, summary, damageCount: health.damageCount).print()
-        case .json: try InfoDocument(log, summary, damageCount: health.damageCount).print()
+        case .text: LogInfoText(log, summary, damageCount: health.damageCount, to: Output.standard).write()
+        case .json:
+            let document = LogInfoDocument(log, summary, damageCount: health.damageCount)
+            Output.standard.line(try JSONText.document(document))
         }
         try health.finish()
     }

@@ -7,15 +7,15 @@ import LogViews
 import Symbolize
 import ToolSupport
 
-/// `tt-analyze symbolize`: what addresses are, printed as addr2line does.
+/// `tt-analyze symbolize`: names addresses as addr2line does.
 struct SymbolizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "symbolize",
-        abstract: "Say what addresses are: function, file, line, inline chain.",
+        abstract: "Name addresses: function, file, line, inline chain.",
         discussion: """
-            Takes addresses (hexadecimal, with or without 0x) or places SYMBOL[+OFFSET] from the arguments or, without \
-            any, from standard input, one a line, and prints what addr2line prints; --format json is llvm-symbolizer's \
-            JSON, one object a line for standard input, one array for arguments.
+            Reads addresses (hexadecimal, with or without 0x) or places SYMBOL[+OFFSET] from the arguments or, without \
+            arguments, from standard input, one a line. Prints the output of addr2line; with --format json that of \
+            llvm-symbolizer: an array for arguments, an object a line for standard input.
 
             EXAMPLES
               tt-analyze symbolize --symbols vmlinux -f -i 0xffffffff81000123
@@ -31,7 +31,7 @@ struct SymbolizeCommand: ParsableCommand {
     @Flag(name: [.customShort("f"), .long], help: "Print function names.")
     var functions = false
 
-    @Flag(name: [.customShort("i"), .long], help: "Print the functions that the code was inlined into, too.")
+    @Flag(name: [.customShort("i"), .long], help: "Also print the functions that the code was inlined into.")
     var inlines = false
 
     @Flag(name: [.customShort("a"), .long], help: "Print each address before its answer.")
@@ -40,7 +40,7 @@ struct SymbolizeCommand: ParsableCommand {
     @Flag(name: [.customShort("s"), .long], help: "Print file names without their directories.")
     var basenames = false
 
-    @Option(help: "How answers are printed; json implies -f -i.")
+    @Option(help: "Format of the answers; json implies -f -i.")
     var format = Format.text
 
     @Argument(help: ArgumentHelp("Addresses, or SYMBOL[+OFFSET].", valueName: "address"))

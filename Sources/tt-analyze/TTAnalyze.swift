@@ -9,14 +9,14 @@ struct TTAnalyze: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "tt-analyze",
-        abstract: "Look into the trace logs of recorded and replayed guests, and find where two runs part.",
+        abstract: "Analyze the trace logs of recorded and replayed guests, and find where two runs differ.",
         discussion: """
-            Wherever a log is expected, a state directory that holds one (ttd.log) serves too. Positions are branch \
-            counters, decimal or hexadecimal with 0x.
+            Every LOG may be a run directory, which holds its log as ttd.log. Positions are branch counters, decimal or \
+            hexadecimal with 0x.
 
             EXIT STATUS
               0 done; with diverge: the runs are the same
-              1 with diverge: the runs differ
+              1 with diverge: the runs differ; with verify --symbols: the branches contradict the code
               2 trouble: usage, a file that cannot be read, damage, nothing to compare
             """,
         version: ToolVersion.current,

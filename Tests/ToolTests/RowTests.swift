@@ -77,4 +77,34 @@ import Testing
         #expect("plain é".onOneLine == "plain é")
         #expect("a\nb\u{1b}[m\u{7f}\u{9b}".onOneLine == "a\\x0ab\\x1b[m\\x7f\\x9b")
     }
+
+    @Test func directionMarksAreWrittenOut() {
+        #expect("a\u{202e}b\u{2028}".onOneLine == "a\\u{202e}b\\u{2028}")
+    }
+
+    /// A combining mark joins a quote to one character of Swift, and leaves it a quote to everybody else.
+    @Test func quotesWithCombiningMarksAreQuotes() {
+        #expect(RowText.csv("a\"\u{301},b") == "\"a\"\"\u{301},b\"")
+        #expect(ShellWord.quoted("a'\u{301}; rm b") == "'a'\\''\u{301}; rm b'")
+        #expect(RowText.json("a\"\u{301}\n\u{1}") == "\"a\\\"\u{301}\\n\\u0001\"")
+    }
+
+    @Test func documentsBeginWithTheirSchema() throws {
+        struct Document: Encodable {
+            var answer = [1, 2]
+            var schema = "a schema"
+            var version = 3
+        }
+        #expect(
+            try JSONText.document(Document()) == """
+                {
+                  "schema" : "a schema",
+                  "version" : 3,
+                  "answer" : [
+                    1,
+                    2
+                  ]
+                }
+                """)
+    }
 }

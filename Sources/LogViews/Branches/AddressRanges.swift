@@ -3,8 +3,9 @@
 import Formatting
 import Symbolize
 
-/// Addresses, as ranges in ascending order that lie apart.
+/// A set of addresses, as disjoint ranges in ascending order.
 public struct AddressRanges: Sendable, Equatable {
+    /// The ranges.
     public let ranges: [Range<UInt64>]
 
     /// Sorts the ranges, and joins those that touch or overlap.
@@ -12,8 +13,10 @@ public struct AddressRanges: Sendable, Equatable {
         self.ranges = ranges.filter { !$0.isEmpty }.joinedRanges()
     }
 
+    /// Whether there are no addresses.
     public var isEmpty: Bool { ranges.isEmpty }
 
+    /// Whether an address is in one of the ranges. Takes O(log n) steps.
     @inline(__always)
     public func contains(_ address: UInt64) -> Bool {
         ranges.withUnsafeBufferPointer { ranges in

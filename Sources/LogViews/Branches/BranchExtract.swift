@@ -19,12 +19,16 @@ public struct BranchExtract: BranchView, ~Copyable {
         self.report = report
     }
 
+    /// Whether further branches would not change what is shown.
     public var isOver: Bool { failure != nil }
 
+    /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) {}
 
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { isNewLane = true }
 
+    /// Takes branches that are wanted.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         if isNewLane { laneCount += 1 }
         isNewLane = false
@@ -36,7 +40,7 @@ public struct BranchExtract: BranchView, ~Copyable {
         if let failure { throw failure }
         try writer.close()
         let several =
-            laneCount > 1 ? "; of \(laneCount) vCPUs, one after the other: records do not tell them apart" : ""
+            laneCount > 1 ? "; \(laneCount) vCPUs, one after the other: the records do not hold their numbers" : ""
         report(.note("\(writer.path): \(writer.count) branches, \(writer.form.rawValue)\(several)"))
     }
 }

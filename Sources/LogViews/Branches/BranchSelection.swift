@@ -2,16 +2,19 @@
 
 import LogFormat
 
-/// Which branches are wanted. Those of a vCPU from the first that visits ``from`` up to and with the next that visits
-/// ``to``; of these, the ones of the wanted kinds that are in the wanted functions.
+/// The branches that are wanted: those of a vCPU from the first that visits ``from`` up to and with the next that visits
+/// ``to``; of these, the ones of the wanted kinds in the wanted functions.
 public struct BranchSelection {
     /// Addresses of a place, and the counter from which on a visit counts.
     public struct Place: Sendable {
         /// The place as the user wrote it.
         public var text: String
+        /// The addresses; a visit of any of them counts.
         public var addresses: [UInt64]
+        /// The first branch counter at which a visit counts.
         public var brctr: UInt64
 
+        /// Makes a place.
         public init(text: String, addresses: [UInt64], brctr: UInt64) {
             self.text = text
             self.addresses = addresses
@@ -19,16 +22,22 @@ public struct BranchSelection {
         }
     }
 
+    /// Where the selection begins; `nil`: at the first branch.
     public var from: Place?
+    /// Where it ends; `nil`: at the last branch.
     public var to: Place?
+    /// Begin so many branches before the first visit of ``from``, or end at the first visit of ``to`` and begin so many
+    /// branches before it. Without either, before the end of the bounds.
+    public var before: UInt64?
     /// For each label, whether it is wanted; `nil`: all are.
     public var labels: [Bool]?
-    /// A branch is wanted when it leaves from or goes to one of these addresses. `nil`: all are.
+    /// A branch is wanted if it leaves from or goes to one of these addresses; `nil`: all are.
     public var functions: AddressRanges?
 
+    /// Selects everything.
     public init() {}
 
-    var isEverything: Bool { from == nil && to == nil && !isFiltered }
+    var isEverything: Bool { from == nil && to == nil && before == nil && !isFiltered }
     var isFiltered: Bool { labels != nil || functions != nil }
 
     /// Restricts to labels that one of some conditions holds for.
@@ -38,16 +47,18 @@ public struct BranchSelection {
     }
 }
 
-/// Takes a vCPU's branches apart into those that are wanted and those that are not.
+/// Divides a vCPU's branches into those that are wanted and those that are not.
 struct BranchSelector: ~Copyable {
     private enum Phase {
-        case before, inside, behind
+        case before, inside, after
     }
 
     private let selection: BranchSelection
     private let labels: UnsafeMutablePointer<Bool>
     private var phase: Phase
     private var finder = PlaceFinder()
+    /// The wanted branches so far.
+    private(set) var selected: UInt64 = 0
 
     init(_ selection: BranchSelection) {
         self.selection = selection
@@ -58,18 +69,12 @@ struct BranchSelector: ~Copyable {
 
     deinit { labels.deallocate() }
 
-    /// A vCPU's branches begin.
-    mutating func begin() {
-        phase = selection.from == nil ? .inside : .before
-        finder.forget()
-    }
-
     /// Whether the vCPU came to the place where the selection begins.
     var hasBegun: Bool { phase != .before }
     /// Whether it came to the place where the selection ends.
-    var hasEnded: Bool { phase == .behind }
+    var hasEnded: Bool { phase == .after }
 
-    /// Hands some branches to a view. Returns false when no branch behind them is wanted.
+    /// Hands some branches to a view. Returns false if no later branch is wanted.
     mutating func feed<View: BranchView & ~Copyable>(
         _ batch: borrowing BranchBatch, _ range: Range<Int>, to view: inout View
     ) -> Bool {
@@ -85,21 +90,25 @@ struct BranchSelector: ~Copyable {
             filter(batch, index..<index + 1, to: &view)
             rest = index + 1..<rest.upperBound
         }
-        guard phase == .inside, !rest.isEmpty else { return phase != .behind }
+        guard phase == .inside, !rest.isEmpty else { return phase != .after }
         guard let place = selection.to, let index = finder.visit(of: place, batch, rest) else {
             filter(batch, rest, to: &view)
             return true
         }
         filter(batch, rest.lowerBound..<index + 1, to: &view)
-        phase = .behind
+        phase = .after
         return false
     }
 
     @inline(__always)
-    private func filter<View: BranchView & ~Copyable>(
+    private mutating func filter<View: BranchView & ~Copyable>(
         _ batch: borrowing BranchBatch, _ range: Range<Int>, to view: inout View
     ) {
-        guard selection.isFiltered else { return view.add(batch, range) }
+        guard selection.isFiltered else {
+            selected &+= UInt64(range.count)
+            return view.add(batch, range)
+        }
+        let labels = labels
         if let functions = selection.functions {
             let (from, to, label) = (batch.from, batch.to, batch.label)
             split(batch, range, to: &view) { index in
@@ -113,7 +122,7 @@ struct BranchSelector: ~Copyable {
 
     /// Hands over a range in unbroken runs.
     @inline(__always)
-    private func split<View: BranchView & ~Copyable>(
+    private mutating func split<View: BranchView & ~Copyable>(
         _ batch: borrowing BranchBatch, _ range: Range<Int>, to view: inout View, _ isWanted: (Int) -> Bool
     ) {
         var index = range.lowerBound
@@ -123,7 +132,10 @@ struct BranchSelector: ~Copyable {
             if index > first { view.pass(batch, first..<index) }
             let begin = index
             while index < range.upperBound, isWanted(index) { index &+= 1 }
-            if index > begin { view.add(batch, begin..<index) }
+            if index > begin {
+                selected &+= UInt64(index &- begin)
+                view.add(batch, begin..<index)
+            }
         }
     }
 }

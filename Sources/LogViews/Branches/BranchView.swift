@@ -25,8 +25,12 @@ public protocol BranchView: ~Copyable {
 }
 
 extension BranchView where Self: ~Copyable {
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) {}
+    /// Takes branches that are not wanted.
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {}
+    /// Ends the branches of a vCPU.
     public mutating func end(vcpu: UInt16) {}
+    /// Whether further branches would not change what is shown.
     public var isOver: Bool { false }
 }

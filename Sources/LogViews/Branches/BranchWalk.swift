@@ -9,7 +9,7 @@ import Symbolize
 /// Hands the branches of inputs to a view: input after input, vCPU after vCPU, batch after batch.
 ///
 ///     var walk = try BranchWalk(paths: ["run1", "run2"]) { print($0.text) }
-///     walk.bounds = (533_000_000, 534_000_000)
+///     walk.bounds = ClockBounds(from: .at(533_000_000), to: .at(534_000_000))
 ///     try walk.run(&view)
 ///
 /// Reports what is wrong with the inputs, and symbol files that do not belong to them.
@@ -20,8 +20,10 @@ public struct BranchWalk {
     public private(set) var views: [ViewInput]
     /// Only this vCPU; all if `nil`.
     public var vcpu: UInt16?
-    /// The first clock that is read, and the one after the last (`.max`: no end).
-    public var bounds: (from: UInt64, to: UInt64) = (0, .max)
+    /// The part of each vCPU's branches that is read.
+    public var bounds = ClockBounds()
+    /// Within ``bounds``, the first clock that is read and the one after the last (`.max`: no end).
+    public var limits: (from: UInt64, to: UInt64) = (0, .max)
     /// The branches in ``bounds`` that are wanted.
     public var selection = BranchSelection()
 
@@ -78,30 +80,29 @@ public struct BranchWalk {
     /// ``ViewError/allElided(records:)`` if the recorder left out everything.
     ///
     /// - Parameter progress: Receives the number of branches read so far and in all, once for each batch.
+    /// - Returns: How many branches were selected. None selected is reported.
+    @discardableResult
     public mutating func run<View: BranchView & ~Copyable>(
         _ view: inout View, progress: (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
-    ) throws {
+    ) throws -> UInt64 {
         try checkVCPU()
-        let (from, to) = bounds
         let lanes = inputs.indices.map { index in (input: index, vcpus: vcpu.map { [$0] } ?? views[index].vcpus) }
         let total = lanes.reduce(0 as UInt64) { sum, lane in
-            lane.vcpus.reduce(sum) { $0 &+ inputs[lane.input].branchCount(vcpu: $1, from: from, to: to) }
-        }
-        var done: UInt64 = 0
-        let selectsAll = selection.isEverything
-        var selector = BranchSelector(selection)
-        for lane in lanes where !view.isOver {
-            if lane.input != firstLog {
-                switch inputs[lane.input] {
-                case .log(let log): try check?.notices(for: log).forEach(health.report)
-                case .raw(let raw): try check?.notices(for: raw).forEach(health.report)
-                }
+            lane.vcpus.reduce(sum) {
+                let (from, to) = resolvedBounds(of: lane.input, vcpu: $1)
+                return $0 &+ inputs[lane.input].branchCount(vcpu: $1, from: from, to: to)
             }
+        }
+        var (done, selected) = (0 as UInt64, 0 as UInt64)
+        for lane in lanes where !view.isOver {
+            if lane.input != firstLog { try checkCode(of: inputs[lane.input]) }
             try view.begin(views[lane.input])
             var reached = (from: false, to: false)
             for vcpu in lane.vcpus {
+                guard let (from, to, selection) = part(of: lane.input, vcpu: vcpu) else { continue }
+                let selectsAll = selection.isEverything
+                var selector = BranchSelector(selection)
                 view.begin(vcpu: vcpu)
-                selector.begin()
                 health.add(
                     inputs[lane.input].forEachBatch(vcpu: vcpu, from: from, to: to, labeler: labeler) {
                         batch, range in
@@ -113,12 +114,14 @@ public struct BranchWalk {
                         }
                         return selector.feed(batch, range, to: &view) && !view.isOver
                     })
+                selected &+= selector.selected
                 guard !view.isOver else { break }
                 view.end(vcpu: vcpu)
                 reached = (reached.from || selector.hasBegun, reached.to || selector.hasEnded)
             }
             if !view.isOver { report(reached, of: views[lane.input]) }
         }
+        if selection.isEverything { selected = done }
         do {
             try view.finish()
         } catch {
@@ -127,16 +130,84 @@ public struct BranchWalk {
         }
         try health.finish()
         if done == 0 && health.elidedRecords > 0 { throw ViewError.allElided(records: health.elidedRecords) }
+        if selected == 0 { reportNothing() }
+        return selected
+    }
+
+    private func resolvedBounds(of input: Int, vcpu: UInt16) -> (from: UInt64, to: UInt64) {
+        let (from, to) = bounds.resolved(in: views[input].clocks(vcpu: vcpu))
+        return (max(from, limits.from), min(to, limits.to))
+    }
+
+    /// The clocks and the selection of a vCPU's part; `nil` if the place before which it lies is never reached.
+    private func part(
+        of input: Int, vcpu: UInt16
+    ) -> (from: UInt64, to: UInt64, selection: BranchSelection)? {
+        var (from, to) = resolvedBounds(of: input, vcpu: vcpu)
+        var selection = selection
+        guard let before = selection.before else { return (from, to, selection) }
+        if let place = selection.from ?? selection.to {
+            guard let clock = firstVisit(of: place, input: input, vcpu: vcpu, from: from, to: to) else {
+                health.report(.warning("\(views[input].path): no branch comes to \(place.text): nothing is selected"))
+                return nil
+            }
+            if selection.from == nil {
+                to = clock == .max ? clock : clock + 1
+                selection.to = nil
+            } else {
+                selection.from = nil
+                let next = clock == .max ? clock : clock + 1
+                if let to = selection.to, to.brctr < next { selection.to?.brctr = next }
+            }
+            from = max(from, clock > before ? clock - before : 0)
+        } else if to != .max {
+            from = max(from, to > before ? to - before : 0)
+        }
+        return (from, to, selection)
+    }
+
+    /// The clock of the first branch of a vCPU that comes to a place.
+    private func firstVisit(
+        of place: BranchSelection.Place, input: Int, vcpu: UInt16, from: UInt64, to: UInt64
+    ) -> UInt64? {
+        var finder = PlaceFinder()
+        var found: UInt64?
+        // What cannot be read is reported when the part is shown.
+        _ = inputs[input].forEachBatch(vcpu: vcpu, from: from, to: to, labeler: nil) { batch, range in
+            if let index = finder.visit(of: place, batch, range) { found = batch.clockFirst &+ UInt64(index) }
+            return found == nil
+        }
+        return found
+    }
+
+    private func checkCode(of input: BranchInput) throws {
+        switch input {
+        case .log(let log): try check?.notices(for: log).forEach(health.report)
+        case .raw(let raw): try check?.notices(for: raw).forEach(health.report)
+        }
     }
 
     /// Warns about selection bounds that no branch reached.
     private func report(_ reached: (from: Bool, to: Bool), of input: ViewInput) {
+        guard selection.before == nil else { return }
         if let place = selection.from, !reached.from {
             health.report(.warning("\(input.path): no branch comes to \(place.text): nothing is selected"))
         } else if let place = selection.to, !reached.to {
             health.report(
                 .warning(
                     "\(input.path): no branch comes to \(place.text) afterwards: everything up to the end is selected"))
+        }
+    }
+
+    /// Reports that nothing was selected, with what there is to select from.
+    private func reportNothing() {
+        for view in views {
+            let clocks = (vcpu.map { [$0] } ?? view.vcpus).map { vcpu in
+                let clocks = view.clocks(vcpu: vcpu)
+                let range = clocks.isEmpty ? "none" : "\(clocks.lowerBound):\(clocks.upperBound)"
+                return view.vcpus.count > 1 ? "vcpu \(vcpu) \(range)" : range
+            }
+            health.report(.note("\(view.path): no branch is selected; it holds \(clocks.joined(separator: ", "))"))
         }
     }
 

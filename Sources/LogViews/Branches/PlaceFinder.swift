@@ -4,17 +4,17 @@ import LogFormat
 
 /// Finds the branches with which a vCPU visits a place.
 ///
-/// A branch visits an address when it goes there, or when the address lies in the straight run of instructions that it ends,
-/// behind the first of them: to that first one the branch before had gone. Where the branch before is not known (the
-/// first one that is read, behind a gap) it visits what it goes to and what it leaves.
+/// A branch visits an address if it goes there, or if the address is in the straight run of instructions that it ends,
+/// after the first of them: the previous branch visited that one. If the previous branch is not known (at the beginning,
+/// after a gap), a branch visits the addresses that it goes to and that it leaves.
 struct PlaceFinder {
     private var previous: (to: UInt64, clock: UInt64, epoch: UInt32)?
 
-    /// What comes next does not follow from what came last.
+    /// Forgets the previous branch: the next one does not follow it.
     mutating func forget() { previous = nil }
 
-    /// The first branch of a range that visits the place; nil, and the range counts as seen, when none does. When one does,
-    /// what was seen ends with it.
+    /// The first branch of a range that visits the place; `nil` if none does. The search goes on after that branch, or
+    /// after the range.
     mutating func visit(of place: BranchSelection.Place, _ batch: borrowing BranchBatch, _ range: Range<Int>) -> Int? {
         var found: Int?
         for address in place.addresses {

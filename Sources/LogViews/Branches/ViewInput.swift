@@ -21,6 +21,8 @@ public struct ViewInput {
     public var icountWidth: Int
     /// `nil` for a foreign format.
     public var log: LogFile?
+    /// The clocks of a foreign format's only vCPU.
+    private var rawClocks: Range<UInt64> = 0..<0
     /// Whether it is one of several inputs, so that rows must name it.
     public var isOneOfSeveral: Bool
 
@@ -46,8 +48,12 @@ public struct ViewInput {
         hasLabels = false
         counterWidth = decimalDigitCount(raw.lastClock)
         icountWidth = 1
+        rawClocks = raw.clocks
         self.isOneOfSeveral = isOneOfSeveral
     }
+
+    /// The clocks of a vCPU's records; empty if it has none.
+    public func clocks(vcpu: UInt16) -> Range<UInt64> { log?.clocks(vcpu: vcpu) ?? rawClocks }
 
     /// The line of text before the rows of an input, if there are several inputs.
     public var heading: String? { isOneOfSeveral ? "==> \(path.onOneLine) <==" : nil }

@@ -46,6 +46,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
         names = FunctionNames(symbolizer)
     }
 
+    /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) {
         log = input.log
         hasIcount = input.hasIcount
@@ -58,6 +59,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
         }
     }
 
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) {
         self.vcpu = vcpu
         depth = 0
@@ -65,6 +67,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
         if showsVCPU, rows.format == .text { rows.line("vcpu \(vcpu):") }
     }
 
+    /// Takes branches that are wanted.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         var depth = depth
         let writer = CallRowWriter(depthLimit: depthLimit, hasIcount: hasIcount, width: width, vcpu: vcpu)
@@ -82,10 +85,15 @@ public struct CallTreeDump: BranchView, ~Copyable {
         self.depth = depth
     }
 
+    /// Ends the branches of a vCPU.
     public mutating func end(vcpu: UInt16) {
         rows.flush()
         output.report(.note(follower.statistics.summary))
     }
 
+    /// Whether further branches would not change what is shown.
+    public var isOver: Bool { rows.sink.isClosed }
+
+    /// Writes what is left to the sink.
     public mutating func finish() { rows.flush() }
 }

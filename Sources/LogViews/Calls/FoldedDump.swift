@@ -38,19 +38,23 @@ public struct FoldedDump: BranchView, ~Copyable {
         names = FunctionNames(symbolizer)
     }
 
+    /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) {
         log = input.log
         paths.append(input.path)
     }
 
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) {
         follower.begin(log, vcpu: vcpu)
         folded.begin(at: 0)
         end = nil
     }
 
+    /// Takes branches that are wanted.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { follow(batch, range, counts: true) }
 
+    /// Takes branches that are not wanted.
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         follow(batch, range, counts: false)
     }
@@ -71,8 +75,10 @@ public struct FoldedDump: BranchView, ~Copyable {
         if counts { folded.end(at: last) } else { folded.skip(to: last) }
     }
 
+    /// Ends the branches of a vCPU.
     public mutating func end(vcpu: UInt16) { output.report(.note(follower.statistics.summary)) }
 
+    /// Writes what is left to the sink.
     public mutating func finish() {
         var texts: [UInt64: String] = [:]
         let isText = rows.format == .text

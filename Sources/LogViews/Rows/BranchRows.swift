@@ -33,7 +33,9 @@ public struct BranchRows: BranchView, ~Copyable {
     /// Reads the names of addresses before rows are written, while symbol files are read on demand.
     private var reader: AheadReader?
     /// The words for each label: in text padded, in the other formats fields.
-    private let labels: [[UInt8]]
+    private let labels: FixedTexts
+    /// In csv of several inputs: the field that names the input, with its comma.
+    private var logField: FixedTexts?
     private var vcpu: UInt16 = 0
     /// Inputs begun so far.
     private var inputCount = 0
@@ -44,8 +46,6 @@ public struct BranchRows: BranchView, ~Copyable {
         var showsVCPU = false
         /// The width of the counter in text.
         var width = 1
-        /// In csv: the field that identifies the input, with its comma.
-        var logField: [UInt8] = []
     }
 
     /// - Parameters:
@@ -68,7 +68,7 @@ public struct BranchRows: BranchView, ~Copyable {
             case .csv: symbolizer.map { PlaceCache($0, style: .csv) }
             }
         reader = symbolizer.flatMap { $0.isWhole ? nil : AheadReader($0) }
-        labels = (0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) }
+        labels = FixedTexts((0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) })
     }
 
     /// Writes the header of an input.
@@ -81,7 +81,7 @@ public struct BranchRows: BranchView, ~Copyable {
         case .jsonl:
             rows.line(BranchRows.schema.header(log: input.path))
         case .csv:
-            if input.isOneOfSeveral { self.input.logField = Array((RowText.csv(input.path) + ",").utf8) }
+            if input.isOneOfSeveral { logField = FixedTexts([Array((RowText.csv(input.path) + ",").utf8)]) }
             if inputCount == 0 {
                 rows.line(
                     BranchRows.schema.columnLine(before: input.isOneOfSeveral ? ["log"] : [], after: placeColumns))
@@ -93,8 +93,10 @@ public struct BranchRows: BranchView, ~Copyable {
     /// The columns of places, if there are any.
     var placeColumns: [String] { places == nil ? [] : BranchRows.placeColumns }
 
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
 
+    /// Takes branches that are wanted.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         var rest = range
         while !rest.isEmpty {
@@ -119,6 +121,9 @@ public struct BranchRows: BranchView, ~Copyable {
             }
         }
     }
+
+    /// Whether further branches would not change what is shown.
+    public var isOver: Bool { rows.sink.isClosed }
 
     /// Writes what is left to the sink.
     public mutating func finish() { rows.flush() }
@@ -160,7 +165,7 @@ public struct BranchRows: BranchView, ~Copyable {
     @inline(__always)
     private mutating func writeFields(_ row: Row) {
         rows.begin()
-        if !input.logField.isEmpty { rows.text.append(input.logField) }
+        if logField != nil { logField?.append(0, to: &rows.text) }
         rows.number("vcpu", UInt64(row.vcpu))
         rows.counter("brctr", row.clock)
         rows.address("from", row.from)
@@ -184,7 +189,7 @@ public struct BranchRows: BranchView, ~Copyable {
     }
 
     @inline(__always)
-    mutating func writeLabel(_ label: UInt8) { rows.text.append(labels[Int(label)]) }
+    mutating func writeLabel(_ label: UInt8) { labels.append(Int(label), to: &rows.text) }
 
     private static func label(_ label: BranchLabel, _ format: RowFormat, _ style: BranchStyle) -> [UInt8] {
         switch format {

@@ -54,6 +54,9 @@ public struct EventRows: ~Copyable {
         if rows.format == .text { writeText(event) } else { writeFields(event) }
     }
 
+    /// Whether the reader of the rows went away.
+    public var isClosed: Bool { rows.sink.isClosed }
+
     /// Writes what is left to the sink.
     public mutating func finish() { rows.flush() }
 

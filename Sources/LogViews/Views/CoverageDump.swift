@@ -49,16 +49,21 @@ public struct CoverageDump: BranchView, ~Copyable {
         stretches = StretchCounts(limit: limit)
     }
 
+    /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
 
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { stretches.begin() }
 
+    /// Takes branches that are wanted.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { stretches.add(batch, range) }
 
+    /// Takes branches that are not wanted.
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         stretches.add(batch, range, counts: false)
     }
 
+    /// Ends the branches of a vCPU.
     public mutating func end(vcpu: UInt16) { stretches.end() }
 
     /// Writes everything. Throws ``ViewError/tooMany(what:limit:leftOut:)`` after it if there was more than can be counted.

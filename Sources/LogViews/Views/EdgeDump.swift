@@ -43,8 +43,10 @@ public struct EdgeDump: BranchView, ~Copyable {
         rows = BranchRows(to: sink, format: format, symbolizer: symbolizer, style: style, lines: lines)
     }
 
+    /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
 
+    /// Takes branches that are wanted.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         let first = range.lowerBound
         edges.add(

@@ -22,7 +22,7 @@ public struct InstructionDump: BranchView, ~Copyable {
     /// - Parameters:
     ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
     ///   - lines: in text, source lines beside the names.
-    ///   - functions: only instructions here; all when empty.
+    ///   - functions: only instructions here; all if empty.
     public init(
         _ symbolizer: Symbolizer, to output: ViewOutput, machine: UInt16?, isJSON: Bool, lines: Bool,
         syntax: Disassembler.Syntax,
@@ -45,6 +45,7 @@ public struct InstructionDump: BranchView, ~Copyable {
         self.isJSON = isJSON
     }
 
+    /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) {
         printer.begin(input, InstructionWalk(hasIcount: input.hasIcount, code, disassembler))
         if isJSON {
@@ -54,6 +55,7 @@ public struct InstructionDump: BranchView, ~Copyable {
         }
     }
 
+    /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { printer.begin(vcpu: vcpu) }
 
     /// The stretches that these branches end.
@@ -66,5 +68,12 @@ public struct InstructionDump: BranchView, ~Copyable {
         for index in range { printer.add(batch, index, isWanted: false) }
     }
 
+    /// Rows written so far.
+    public var rowCount: UInt64 { printer.rows.count }
+
+    /// Whether further branches would not change what is shown.
+    public var isOver: Bool { printer.rows.isClosed }
+
+    /// Writes what is left to the sink.
     public mutating func finish() { printer.finish() }
 }

@@ -9,7 +9,7 @@ import Symbolize
 struct InstructionPrinter: ~Copyable {
     var walk: InstructionWalk
     var rows: InstructionRows
-    /// Only instructions here; all when empty.
+    /// Only instructions here; all if empty.
     let functions: AddressRanges
     private var hasLabels: Bool
     /// The stretches since the last row that begin where no file has code.

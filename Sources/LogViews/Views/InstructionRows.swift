@@ -217,6 +217,9 @@ struct InstructionRows: ~Copyable {
         }
     }
 
+    /// Whether the reader of the rows went away.
+    var isClosed: Bool { rows.sink.isClosed }
+
     mutating func line(_ line: String) { rows.line(line) }
 
     mutating func flush() { rows.flush() }

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import FoundationEssentials
 
 extension DivergenceDocument {
-    /// The document as JSON text, with sorted keys and without a final newline.
+    /// The document as JSON text: schema and version first, the other keys sorted; without a final newline.
     ///
     /// - Throws: `EncodingError`; not for documents that this library made.
     public func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
+        try JSONText.document(self)
     }
 
     /// Reads a document from JSON text.

@@ -3,35 +3,42 @@
 import Formatting
 import Glibc
 import LogFormat
-import LogViews
-import ToolSupport
 
-/// What `tt-analyze info` prints for people.
-struct InfoText {
+/// A description of a log for people, one property a line.
+public struct LogInfoText {
     private let log: LogFile
     private let summary: LogSummary
     private let damageCount: Int
     private let header: FileHeader
+    private let sink: any TextSink
 
-    init(_ log: LogFile, _ summary: LogSummary, damageCount: Int) {
+    /// Describes a log.
+    ///
+    /// - Parameters:
+    ///   - damageCount: The damaged parts that were found in opening and summarising it.
+    ///   - sink: Receives the lines.
+    public init(_ log: LogFile, _ summary: LogSummary, damageCount: Int, to sink: any TextSink) {
+        self.sink = sink
         self.log = log
         self.summary = summary
         self.damageCount = damageCount
         header = log.header
     }
 
-    func print() {
+    /// Writes the description.
+    public func write() {
         line("log", log.path)
-        line("size", "\(log.fileSize) bytes in \(log.chunks.count) chunks, \(InfoText.words(log.completeness))")
-        line("run", "\(InfoText.words(header.runKind)) \(header.uuid)")
+        line("size", "\(log.fileSize) bytes in \(log.chunks.count) chunks, \(LogInfoText.words(log.completeness))")
+        line("run", "\(LogInfoText.words(header.runKind)) \(header.uuid)")
         line("recorder", recorder)
-        line("created", InfoText.time(header.createdUnixNanoseconds))
+        line("created", LogInfoText.time(header.createdUnixNanoseconds))
         line(
-            "guest", "\(InfoText.machine(header.machine)), \(header.vcpuCount) vCPU\(header.vcpuCount == 1 ? "" : "s")")
-        line("clock", "\(InfoText.words(header.clock)), from \(header.clockBase)")
+            "guest",
+            "\(LogInfoText.machine(header.machine)), \(header.vcpuCount) vCPU\(header.vcpuCount == 1 ? "" : "s")")
+        line("clock", "\(LogInfoText.words(header.clock)), from \(header.clockBase)")
         line("mode", "\(header.mode)")
         line("features", header.features.names.joined(separator: ", "))
-        for vcpu in summary.vcpus { print(vcpu) }
+        for vcpu in summary.vcpus { write(vcpu) }
         if let meta = summary.meta { line("meta", describe(meta)) }
         if let rates { line("rates", rates) }
         for vcpu in log.vcpus {
@@ -40,17 +47,17 @@ struct InfoText {
             line("comparable end", "vcpu \(vcpu): brctr \(end.clock)\(icount): \(end.reason)")
         }
         let end = log.runEnd
-        line("run end", end.map { $0.text.isEmpty ? $0.reason.name : "\($0.reason): \($0.text)" } ?? "not said")
+        line("run end", end.map { $0.text.isEmpty ? $0.reason.name : "\($0.reason): \($0.text)" } ?? "not recorded")
         line("lost", "\(log.lostRecords) records")
         line(
             "damage",
-            damageCount == 0 ? "none" : "\(damageCount) part\(damageCount == 1 ? "" : "s"); tt-analyze verify lists all"
+            damageCount == 0 ? "none" : "\(damageCount) part\(damageCount == 1 ? "" : "s")"
         )
         list("kinds", summary.kinds.sorted { $0.key.rawValue < $1.key.rawValue }.map { ($0.key.name, "\($0.value)") })
         list("attributes", log.attributes.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     }
 
-    private func print(_ vcpu: LogSummary.VCPU) {
+    private func write(_ vcpu: LogSummary.VCPU) {
         var range = "no records"
         if let clocks = vcpu.clocks {
             range = "brctr \(clocks.lowerBound):\(clocks.upperBound)"
@@ -58,14 +65,14 @@ struct InfoText {
             if vcpu.epochs > 1 { range += ", \(vcpu.epochs) epochs" }
         }
         line("vcpu \(vcpu.vcpu)", range)
-        for stream in vcpu.streams { line("  \(InfoText.plural(stream.stream))", describe(stream)) }
+        for stream in vcpu.streams { line("  \(LogInfoText.plural(stream.stream))", describe(stream)) }
     }
 
     private func describe(_ stream: LogSummary.Stream) -> String {
         var text = "\(stream.records) in \(stream.chunks) chunk\(stream.chunks == 1 ? "" : "s")"
         if stream.elidedRecords > 0 { text += ", \(stream.elidedRecords) more left out" }
         text += ", \(stream.storedBytes) bytes"
-        if let each = stream.bytesPerRecord { text += " (\(InfoText.hundredths(each)) each)" }
+        if let each = stream.bytesPerRecord { text += " (\(LogInfoText.hundredths(each)) each)" }
         return text
     }
 
@@ -74,25 +81,25 @@ struct InfoText {
         return header.recorderGeneration == 0 ? name : "\(name), generation \(header.recorderGeneration)"
     }
 
-    /// Per 1,000 instructions, which is what two guests can be compared by.
+    /// Records per 1,000 instructions, which makes two guests comparable.
     private var rates: String? {
         let instructions = summary.instructions
         guard instructions > 0 else { return nil }
-        func rate(_ count: UInt64) -> String { InfoText.hundredths(Double(count) * 1000 / Double(instructions)) }
+        func rate(_ count: UInt64) -> String { LogInfoText.hundredths(Double(count) * 1000 / Double(instructions)) }
         return "\(rate(summary.records(.branch))) branches, \(rate(summary.records(.event))) events, "
             + "\(rate(summary.records(.access))) accesses, \(rate(log.fileSize)) bytes per 1,000 instructions"
     }
 
     private func line(_ title: String, _ text: String) {
-        Output.standard.line(InfoText.padded(title, 16) + text.onOneLine)
+        sink.line(LogInfoText.padded(title, 16) + text.onOneLine)
     }
 
     private func list(_ title: String, _ rows: [(String, String)]) {
         guard !rows.isEmpty else { return }
-        Output.standard.line(title)
+        sink.line(title)
         let width = (rows.map(\.0.count).max() ?? 0) + 2
         for (name, text) in rows {
-            Output.standard.line("  " + InfoText.padded(name.onOneLine, max(width, 14)) + text.onOneLine)
+            sink.line("  " + LogInfoText.padded(name.onOneLine, max(width, 14)) + text.onOneLine)
         }
     }
 
@@ -108,7 +115,7 @@ struct InfoText {
     }
 
     private static func time(_ unixNanoseconds: UInt64) -> String {
-        guard unixNanoseconds > 0 else { return "not said" }
+        guard unixNanoseconds > 0 else { return "not recorded" }
         var seconds = time_t(unixNanoseconds / 1_000_000_000)
         var parts = tm()
         guard gmtime_r(&seconds, &parts) != nil else { return "\(seconds) s after 1970" }

@@ -4,20 +4,22 @@ import BranchAnalysis
 import Formatting
 import LogFormat
 import MachineCode
-import Symbolize
-import ToolSupport
 
-/// What `tt-analyze verify --symbols` prints for people.
-struct InstructionCheckText {
+/// The result of checking a log's branches against the code of files, for people.
+public struct InstructionCheckText {
     private let check: InstructionCheck
     private let matches: [CodeMatch]
+    private let sink: any TextSink
 
-    init(_ check: InstructionCheck, _ matches: [CodeMatch]) {
+    /// - Parameter sink: Receives the lines.
+    public init(_ check: InstructionCheck, _ matches: [CodeMatch], to sink: any TextSink) {
+        self.sink = sink
         self.check = check
         self.matches = matches
     }
 
-    func print() {
+    /// Writes the result.
+    public func write() {
         for match in matches {
             line("file", "\(match.path): \(match.percent) % of \(match.places) branches' places fit")
         }
@@ -50,7 +52,7 @@ struct InstructionCheckText {
         count(
             "  restarted", check.restarted, "checked ones begin with an instruction that had been left so: begun again")
         count("  outside", check.outside, "run where no file has code: \(check.outsideInstructions) instructions")
-        count("  no beginning", check.withoutBeginning, "at the beginning of the log or behind a gap")
+        count("  no beginning", check.withoutBeginning, "at the beginning of the log or after a gap")
         for mode in [CodeMode.bits16, .bits32] {
             count("  \(mode.rawValue)-bit", check.modes[mode] ?? 0, "checked ones are \(mode.rawValue)-bit code")
         }
@@ -61,7 +63,7 @@ struct InstructionCheckText {
     }
 
     private func line(_ title: String, _ text: String, width: Int = 16) {
-        Output.standard.line(title + String(repeating: " ", count: max(0, width - title.count)) + text.onOneLine)
+        sink.line(title + String(repeating: " ", count: max(0, width - title.count)) + text.onOneLine)
     }
 
     private func count(_ title: String, _ number: UInt64, _ text: String) {
@@ -99,84 +101,5 @@ extension InstructionCheck.Contradiction: CustomStringConvertible {
         case .target:
             return place + "the file's instruction goes to \(RowText.hex(stretch.last.target))"
         }
-    }
-}
-
-/// What `tt-analyze verify --symbols --format json` adds.
-struct InstructionCheckDocument: Encodable {
-    struct Contradiction: Encodable {
-        var vcpu: UInt16
-        var brctr: String
-        var begin: String
-        var end: String
-        var to: String
-        var label: String
-        var reason: String
-        var stop: String
-        var instructions: String
-        var begun: String?
-    }
-
-    var stretches: String
-    var checked: String
-    var equal: String
-    var repeated: String
-    var iterations: String
-    var patched: String
-    var patchedExactly: String
-    var unseen: String
-    var uncounted: String
-    var unexplained: String
-    /// Distinct instructions; many are given as the limit of what is kept.
-    var places: String
-    var reasons: [String: String]
-    var contradictions: [Contradiction]
-    var discontinued: String
-    var restarted: String
-    var outside: String
-    var outsideInstructions: String
-    var withoutBeginning: String
-    var instructions: String
-    var modes: [String: String]
-    var files: [File]
-
-    struct File: Encodable {
-        var path: String
-        var places: String
-        var fitting: String
-        var belongs: Bool
-    }
-
-    init(_ check: InstructionCheck, _ matches: [CodeMatch]) {
-        files = matches.map {
-            File(
-                path: $0.path, places: String($0.places), fitting: String($0.fitting), belongs: $0.belongs)
-        }
-        stretches = String(check.stretches)
-        checked = String(check.checked)
-        equal = String(check.equal)
-        repeated = String(check.repeated)
-        iterations = String(check.iterations)
-        patched = String(check.patched)
-        patchedExactly = String(check.patchedExactly)
-        unseen = String(check.unseen)
-        uncounted = String(check.uncounted)
-        unexplained = String(check.unexplained)
-        places = String(check.places.count)
-        reasons = Dictionary(uniqueKeysWithValues: check.contradicted.map { ($0.key.name, String($0.value)) })
-        contradictions = check.contradictions.map {
-            Contradiction(
-                vcpu: $0.vcpu, brctr: String($0.branch.clock), begin: RowText.hex($0.stretch.begin),
-                end: RowText.hex($0.stretch.end), to: RowText.hex($0.branch.to), label: $0.branch.label.name,
-                reason: $0.reason.name, stop: RowText.hex($0.stretch.stop), instructions: String($0.stretch.count),
-                begun: $0.begun.map { String($0) })
-        }
-        discontinued = String(check.discontinued)
-        restarted = String(check.restarted)
-        outside = String(check.outside)
-        outsideInstructions = String(check.outsideInstructions)
-        withoutBeginning = String(check.withoutBeginning)
-        instructions = String(check.instructions)
-        modes = Dictionary(uniqueKeysWithValues: check.modes.map { (String($0.key.rawValue), String($0.value)) })
     }
 }

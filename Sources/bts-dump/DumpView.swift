@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import Formatting
+import LogViews
+import Symbolize
+import ToolSupport
+
+/// One of the views of bts-dump: what it has, what it needs, and how it is made. The table is ``all``.
+struct DumpView: Sendable {
+    /// The option that chooses it; `nil` for the view without an option.
+    var option: String?
+    /// The formats of its rows, the first one by default; empty if it prints none.
+    var formats: [RowFormat]
+    /// The styles that it has in text.
+    var styles: [BranchStyle] = [.plain]
+    /// Why it needs symbols; `nil` if it does not.
+    var symbolNeed: String?
+    /// Whether it shows names at all.
+    var usesSymbols = true
+    /// Whether it asks for many addresses at once, so that symbol files are read whole.
+    var needsWholeSymbols = false
+    /// Whether it needs the classes of branches.
+    var needsLabels = false
+    /// Whether the options choose it.
+    var isChosen: @Sendable (BTSDump) -> Bool
+    /// Shows the selected branches. Returns how many rows or branches that were.
+    var show: @Sendable (consuming DumpRun) throws -> UInt64
+
+    /// Checks the options against what the view has, before any input is read.
+    func check(_ options: BTSDump) throws {
+        if let format = options.chosenFormat, !formats.contains(format) {
+            let name = option ?? "the view of branches"
+            throw ValidationError(
+                formats.isEmpty
+                    ? "\(name) prints no rows, so --format does not go with it."
+                    : "\(name) has no format \(format); it has \(formats.map(\.rawValue).joined(separator: ", ")).")
+        }
+        let isText = (options.chosenFormat ?? .text) == .text
+        if options.text.style != .plain, !isText || !styles.contains(options.text.style) {
+            throw ValidationError("--style goes with branches and, except perf, with --edges, in text.")
+        }
+    }
+
+    /// Checks that the view can be made of these inputs.
+    func check(_ inputs: [ViewInput], _ symbolizer: Symbolizer?) throws {
+        if let symbolNeed, symbolizer == nil {
+            throw RuntimeError("\(option ?? "") needs --symbols FILE, \(symbolNeed)")
+        }
+        guard needsLabels, let input = inputs.first(where: { !$0.hasLabels }) else { return }
+        throw RuntimeError("\(ViewError.noLabels(path: input.path)), which \(option ?? "the view") needs to find calls")
+    }
+}
+
+/// What a view is made of.
+struct DumpRun {
+    var options: BTSDump
+    var walk: BranchWalk
+    var symbolizer: Symbolizer?
+
+    /// The format of the rows.
+    var format: RowFormat { options.chosenFormat ?? .text }
+    /// Standard output for rows, standard error for the rest.
+    var output: ViewOutput { ViewOutput(Output.standard, report: Diagnostics.report) }
+
+    /// Runs over everything with a view, and shows progress. Rows that come out on a terminal show it themselves.
+    ///
+    /// - Returns: How many branches were selected.
+    func run<View: BranchView & ~Copyable>(
+        _ view: inout View, isQuiet: Bool = Output.standard.isTerminal
+    ) throws -> UInt64 {
+        var (walk, progress) = (walk, nil as Progress?)
+        defer { progress?.finish() }
+        return try walk.run(&view) { done, total in
+            let line = progress ?? Progress("reading", unit: "branches", total: total, isQuiet: isQuiet)
+            progress = line
+            line.update(done)
+        }
+    }
+}
