@@ -103,6 +103,16 @@ struct DecodeTests {
         #expect((decode(bytes).switches_stack != 0) == switches)
     }
 
+    /// Repeated stores and their memory accesses for each iteration.
+    @Test(
+        arguments: [
+            ([0xf3, 0xa4], 2), ([0xf3, 0x48, 0xa5], 2), ([0xf3, 0xaa], 1), ([0xf3, 0x48, 0xab], 1), ([0xf3, 0x6c], 2),
+            ([0xa4], 0), ([0xf3, 0xac], 0), ([0xf3, 0xa6], 0), ([0xf2, 0xae], 0), ([0xf3, 0x6e], 0),
+        ] as [([UInt8], UInt8)])
+    func repeatedStores(bytes: [UInt8], accesses: UInt8) {
+        #expect(decode(bytes).repeats_store == accesses)
+    }
+
     @Test func loadsOfTheAddressSpace() {
         #expect(decode([0x0f, 0x22, 0xd8]).loads_address_space == 1)  // mov %rax, %cr3
         #expect(decode([0x41, 0x0f, 0x22, 0xdc]).loads_address_space == 1)  // mov %r12, %cr3

@@ -185,7 +185,98 @@ struct ReplayJoinTests {
         #expect(join.eventSamples.first?.icount == 20)
     }
 
+    // MARK: Resets and `into`
+
+    @Test func aResetRequestExplainsATransitionToTheResetVector() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xfffffff0 none +5
+                branch 0xfffffff0 -> 0xfe05b far +1
+                branch 0x1018 -> 0x9000 hlt +4
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 5
+                checkpoint-reset-requested
+                instruction 5
+                interrupt
+                instruction 10
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 reset", "2 interrupt"])
+        #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
+    }
+
+    /// The three exceptions of a triple fault lead to one transition, from the instruction that was undone.
+    @Test func theExceptionsOfATripleFaultShareTheTransitionOfItsReset() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xfffffff0 none +5
+                branch 0x1018 -> 0x9000 hlt +5
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 4
+                exception
+                exception
+                exception
+                checkpoint-reset-requested
+                instruction 5
+                interrupt
+                instruction 10
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 reset", "1 interrupt"])
+        #expect(join.eventsSharingTransition == 3)
+        #expect(join.restoredFaults == 1)
+        #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
+    }
+
+    /// QEMU counts the instructions after an `into` that traps, so all that follows comes later in its count.
+    @Test func theRestOfTheBlockOfAnIntoIsCounted() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 int +5
+                branch 0xe004 -> 0x1009 iret +1
+                branch 0x1018 -> 0x9000 hlt +4
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 9
+                exception
+                instruction 5
+                interrupt
+                instruction 10
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 software-interrupt", "2 interrupt"])
+        #expect(join.uncounted == 4)
+        #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
+        #expect(join.comparableEnd?.icount == 20)
+    }
+
     // MARK: The comparable end
+
+    /// A replay ends at the shutdown, before it begins the handler of an exception at the same position.
+    @Test func aTransitionAtTheShutdownIsNotCompared() throws {
+        let join = try join(
+            log: """
+                branch 0x1008 -> 0xe000 int +5
+                branch 0xe004 -> 0x1009 iret +1
+                attribute recorder.instructions=20
+                """,
+            replay: """
+                instruction 5
+                exception
+                shutdown-guest-shutdown
+                end
+                """)
+        #expect(kinds(join) == ["0 software-interrupt"])
+        #expect(join.comparableEnd?.clock == 0 && join.comparableEnd?.icount == 5)
+    }
 
     /// Behind the shutdown a vCPU runs on; the first branch there is not compared.
     @Test func theComparableEndIsTheShutdownPlusTheRestoredFaults() throws {

@@ -83,11 +83,19 @@ void ttd_api_count_instructions(struct qemu_plugin_insn *insn, struct ttd_counte
     }
 }
 
+static void begin_accesses(unsigned vcpu, void *userdata) {
+    (void)vcpu;
+    struct ttd_counters *own = userdata;
+    own->accesses = 0;
+}
+
 void ttd_api_count_accesses(struct qemu_plugin_insn *insn, struct ttd_counters *own) {
     if (score) {
         qemu_plugin_u64 entry = {.score = score, .offset = offsetof(struct ttd_counters, accesses)};
+        qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_STORE_U64, entry, 0);
         qemu_plugin_register_vcpu_mem_inline_per_vcpu(insn, QEMU_PLUGIN_MEM_RW, QEMU_PLUGIN_INLINE_ADD_U64, entry, 1);
     } else {
+        qemu_plugin_register_vcpu_insn_exec_cb(insn, begin_accesses, QEMU_PLUGIN_CB_NO_REGS, own);
         qemu_plugin_register_vcpu_mem_inline(insn, QEMU_PLUGIN_MEM_RW, QEMU_PLUGIN_INLINE_ADD_U64, &own->accesses, 1);
     }
 }

@@ -22,7 +22,7 @@ bool ttd_api_accepts(const qemu_info_t *info, char *message, size_t size);
 /* Counters to which QEMU's generated code adds. */
 struct ttd_counters {
     uint64_t instructions; /* begun */
-    uint64_t accesses;     /* to memory, completed, of the instructions for which they are counted */
+    uint64_t accesses;     /* to memory, completed, since an instruction for which they are counted began */
 };
 
 /* The counters: `own`, or QEMU's memory. Call it when the vCPU starts, on its thread. */
@@ -31,7 +31,8 @@ struct ttd_counters *ttd_api_start_counters(struct ttd_counters *own);
 /* Adds `count` to the instructions each time the instruction begins executing; `own` as above. */
 void ttd_api_count_instructions(struct qemu_plugin_insn *insn, struct ttd_counters *own, uint64_t count);
 
-/* Counts the memory accesses of the instruction, loads and stores (QEMU 7.2 cannot tell them apart); `own` as above. */
+/* Counts the memory accesses of the instruction from 0 each time it begins: loads and stores, because QEMU 7.2 cannot tell
+ * them apart. QEMU 7.2 goes on counting accesses of later instructions. `own` as above. */
 void ttd_api_count_accesses(struct qemu_plugin_insn *insn, struct ttd_counters *own);
 
 /* Registers that can be read where blocks are shared. */

@@ -22,17 +22,6 @@ void ttd_blocks_watch_target(struct qemu_plugin_insn *insn) {
     qemu_plugin_register_vcpu_mem_cb(insn, on_target, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
 }
 
-static void on_repeated_store(unsigned vcpu, void *userdata) {
-    (void)vcpu;
-    (void)userdata;
-    ttd_recorder.accesses_before = ttd_recorder.counters->accesses;
-}
-
-void ttd_blocks_watch_repeated_store(struct qemu_plugin_insn *insn) {
-    ttd_api_count_accesses(insn, &ttd_recorder.own);
-    qemu_plugin_register_vcpu_insn_exec_cb(insn, on_repeated_store, QEMU_PLUGIN_CB_NO_REGS, NULL);
-}
-
 /* Decides what the entry of the block means. Returns whether *transition must be written as a branch. Its discontinuity
  * event, if it has one, is written already. */
 static bool examine(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t delta, uint64_t done,
@@ -71,7 +60,7 @@ void ttd_blocks_enter_slowly(struct ttd_recorder *recorder, const struct ttd_blo
     struct ttd_transition transition;
     uint64_t delta = recorder->delta;
     uint64_t address = block->address;
-    bool has_stored = recorder->counters->accesses - recorder->accesses_before >= previous->repeats_store;
+    bool has_stored = recorder->counters->accesses >= previous->repeats_store;
     if (recorder->corrects) {
         if (done == previous->count && previous->label == TTLOG_BRANCH_REP && address == previous->last && has_stored) {
             return; /* the next iteration */

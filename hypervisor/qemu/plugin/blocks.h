@@ -14,10 +14,6 @@
 /* Notes the target that a near branch reads from memory, in `promised`. */
 void ttd_blocks_watch_target(struct qemu_plugin_insn *insn);
 
-/* Notes whether each iteration of a repeated store does store: QEMU restarts one that stores into its own block. QEMU 7.2
- * also counts accesses of later instructions, so the count is read when the iteration begins. */
-void ttd_blocks_watch_repeated_store(struct qemu_plugin_insn *insn);
-
 /* Enters a block that is neither the fall-through nor an obvious branch target. */
 void ttd_blocks_enter_slowly(struct ttd_recorder *recorder, const struct ttd_block *previous, uint64_t done,
                                const struct ttd_block *block, enum ttd_variant variant);

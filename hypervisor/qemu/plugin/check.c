@@ -25,7 +25,6 @@ static struct {
     bool has_previous;
     uint64_t clock;  /* of the log, at the previous instruction */
     uint64_t icount; /* instructions begun */
-    uint64_t accesses; /* counted at the previous instruction */
     uint64_t transitions;
     uint64_t mismatches;
     uint64_t blocks; /* compared with rip */
@@ -73,7 +72,7 @@ static void on_instruction(unsigned vcpu, void *userdata) {
     const struct ttd_transition *expected = NULL;
     if (check.has_previous) {
         const struct checked *before = &check.previous;
-        int has_stored = ttd_recorder.counters->accesses - check.accesses >= before->repeats_store;
+        int has_stored = ttd_recorder.counters->accesses >= before->repeats_store;
         switch (ttd_step_after(before->address, before->fall_through, before->branch_class, before->has_target,
                                before->target, has_stored, now.address, check.icount, &transition)) {
         case TTD_STEP_SEQUENTIAL:
@@ -92,7 +91,6 @@ static void on_instruction(unsigned vcpu, void *userdata) {
         check.has_previous = true;
     }
     check.previous = now;
-    check.accesses = ttd_recorder.counters->accesses;
     check.icount++;
 }
 

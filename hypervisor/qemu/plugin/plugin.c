@@ -58,6 +58,7 @@ static void describe_end(struct ttd_block *block, uint64_t address, uint64_t siz
                          const struct ttd_instruction *decoded) {
     block->last = address;
     block->fall_through = address + size;
+    block->repeats_store = decoded->repeats_store;
     block->has_target = decoded->has_static_target;
     block->target = decoded->has_static_target ? decoded->target : block->fall_through;
     block->is_indirect = (uint8_t)ttd_class_is_indirect(decoded->branch_class);
@@ -101,10 +102,6 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         }
         if (i == count - 1) {
             describe_end(block, address, size, &decoded);
-            if (decoded.repeats_store) {
-                block->repeats_store = decoded.repeats_store;
-                ttd_blocks_watch_repeated_store(insn);
-            }
             if (decoded.reads_target && ttd_recorder.corrects) {
                 block->reads_target = 1;
                 ttd_blocks_watch_target(insn);
@@ -128,6 +125,9 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         }
         if (wanted.check) {
             good = ttd_check_instruction(insn, address, size, &decoded) && good;
+        }
+        if (decoded.repeats_store) {
+            ttd_api_count_accesses(insn, &ttd_recorder.own); /* last: the check reads the count of the iteration before */
         }
     }
     qemu_plugin_register_vcpu_tb_exec_cb(tb, wanted.on_block,

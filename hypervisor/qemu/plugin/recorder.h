@@ -39,7 +39,6 @@ struct ttd_recorder {
     uint64_t promised; /* the target that the last branch through memory has read */
 
     /* The rest. */
-    uint64_t accesses_before; /* counters->accesses when the last repeated store began */
     ttlog_writer *writer;
     volatile uint64_t *oracle; /* {branches, events}, or NULL */
     struct ttd_arena blocks;

@@ -250,8 +250,10 @@ struct ReplayMatcher: ~Copyable {
             let icount = (shutdown?.icount ?? lastIcount) &+ known
             result.comparableEnd = (seesEverything ? endClock ?? clockEnd : clockEnd, icount, reason)
             if let cause = result.causes.last, matchedAt == shutdown?.icount ?? lastIcount {
-                // A replay ends when it takes the last entry: before the handler's first instruction.
-                result.comparableEnd = (cause.clock, cause.icount &- 1, reason)
+                // A replay ends when it takes the last entry: before the handler's first instruction. It has no transition
+                // then, so it does not know that a fault was restored.
+                let unseen: UInt64 = shutdown == nil || cause.kind == .fault ? 1 : 0
+                result.comparableEnd = (cause.clock, cause.icount &- unseen, reason)
             }
         }
         result.runEnd = runEnd(reached: result.comparableEnd != nil)
