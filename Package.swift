@@ -145,7 +145,7 @@ let package = Package(
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
             name: "TraceIndexTests",
-            dependencies: ["TraceIndex", "CSQLite", "CallTree", "LogFormat", "Formatting", "TestSupport"]),
+            dependencies: ["TraceIndex", "CSQLite", "LogFormat", "Formatting", "TestSupport"]),
         .testTarget(
             name: "ReplaySessionTests",
             dependencies: ["Formatting", "ReplaySession", "RunDirectory", "TestSupport"]),

@@ -51,7 +51,7 @@ struct Index: ParsableCommand {
         options.output = output
         var stages: Set<BuildStage> = [.events, .edges, .places]
         if calls { stages.insert(.calls) }
-        let index = try TraceIndex.prepare(log, stages: stages, options: options)
+        let index = try LogIndex.prepare(log, stages: stages, options: options)
         Output.standard.line(index.path)
         try health.finish()
     }
@@ -59,8 +59,8 @@ struct Index: ParsableCommand {
 
 /// How the commands make indexes.
 enum IndexSettings {
-    static func options(for log: LogFile, _ symbols: SymbolOptions) -> TraceIndex.Options {
-        var options = TraceIndex.Options()
+    static func options(for log: LogFile, _ symbols: SymbolOptions) -> LogIndex.Options {
+        var options = LogIndex.Options()
         options.notices = Diagnostics.report
         if symbols.isGiven {
             options.symbols = symbols.arguments(symbols.files).joined(separator: "\n")

@@ -64,7 +64,7 @@ import TraceIndex
         let test = try QueryCase(Logs.everyKind)
         let query = "SELECT * FROM access ORDER BY seq"
         let fromLog = try test.rows(query)
-        var options = TraceIndex.Options()
+        var options = LogIndex.Options()
         options.hasAccessRows = true
         #expect(try test.rows(query, options) == fromLog)
         #expect(fromLog.split(separator: "\n").count == 11)

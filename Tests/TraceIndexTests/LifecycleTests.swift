@@ -24,20 +24,20 @@ import Testing
         let test = try QueryCase(Logs.small)
         _ = try test.rows("SELECT * FROM event")
         let first = try identity(test.index)
-        #expect(try TraceIndex.existing(test.log)?.stages == [.events])
+        #expect(try LogIndex.existing(test.log)?.stages == [.events])
         _ = try test.rows("SELECT * FROM interrupt")
         #expect(try identity(test.index) == first)
         _ = try test.rows("SELECT * FROM edge")
-        #expect(try TraceIndex.existing(test.log)?.stages == [.events, .edges, .places])
+        #expect(try LogIndex.existing(test.log)?.stages == [.events, .edges, .places])
         _ = try test.rows("SELECT * FROM function")
-        #expect(try TraceIndex.existing(test.log)?.stages == [.events, .edges, .places, .calls])
+        #expect(try LogIndex.existing(test.log)?.stages == [.events, .edges, .places, .calls])
         #expect(try files(test) == ["ttd.log", "ttd.log.ttidx"])
     }
 
     @Test func branchesNeedNoStage() throws {
         let test = try QueryCase(Logs.small)
         #expect(try test.rows("SELECT count(*) FROM branch") == "46")
-        #expect(try TraceIndex.existing(test.log)?.stages == [.events])
+        #expect(try LogIndex.existing(test.log)?.stages == [.events])
     }
 
     @Test func aStaleIndexIsReplaced() throws {
@@ -45,7 +45,7 @@ import Testing
         _ = try test.rows("SELECT * FROM event")
         try assemble(Logs.everyKind, to: test.directory.file("ttd.log"))
         let log = try LogFile(path: test.directory.path)
-        #expect(try TraceIndex.existing(log) == nil)
+        #expect(try LogIndex.existing(log) == nil)
         let session = try QuerySession([.init(name: "main", log: log, options: .init())])
         #expect(try session.csv("SELECT count(*) FROM event WHERE kind = 'state'") == "3")
     }
@@ -76,7 +76,7 @@ import Testing
         let test = try QueryCase(Logs.small)
         try Data("my notes".utf8).write(to: URL(fileURLWithPath: test.index))
         let notices = Mutex<[String]>([])
-        var options = TraceIndex.Options()
+        var options = LogIndex.Options()
         options.notices = { notice in notices.withLock { $0.append(notice.text) } }
         #expect(try test.rows("SELECT count(*) FROM event", options) == "2")
         #expect(try String(contentsOfFile: test.index, encoding: .utf8) == "my notes")
@@ -98,7 +98,7 @@ import Testing
     @Test func aFailedBuildLeavesNothing() throws {
         struct Failure: Error {}
         let test = try QueryCase(Logs.small)
-        var options = TraceIndex.Options()
+        var options = LogIndex.Options()
         options.symbols = "a"
         options.symbolizer = { _ in throw Failure() }
         #expect(throws: Failure.self) { try test.rows("SELECT 1", options) }
@@ -123,10 +123,10 @@ import Testing
 
     @Test func aSelfContainedIndexNeedsNoLog() throws {
         let test = try QueryCase(Logs.small)
-        var options = TraceIndex.Options()
+        var options = LogIndex.Options()
         options.isSelfContained = true
         options.output = test.directory.file("mailed.ttidx")
-        _ = try TraceIndex.prepare(test.log, stages: [.events], options: options)
+        _ = try LogIndex.prepare(test.log, stages: [.events], options: options)
         try FileManager.default.removeItem(atPath: test.directory.file("ttd.log"))
         let log = try #require(try LogCopy.log(in: test.directory.file("mailed.ttidx")))
         let session = try QuerySession([.init(name: "main", log: log, options: options)])

@@ -28,12 +28,12 @@ struct QueryCase {
 
     var index: String { directory.file("ttd.log.ttidx") }
 
-    func session(_ options: TraceIndex.Options = .init()) throws -> QuerySession {
+    func session(_ options: LogIndex.Options = .init()) throws -> QuerySession {
         try QuerySession([.init(name: "main", log: log, options: options)])
     }
 
     /// The rows of a query as CSV, without the header.
-    func rows(_ sql: String, _ options: TraceIndex.Options = .init()) throws -> String {
+    func rows(_ sql: String, _ options: LogIndex.Options = .init()) throws -> String {
         try session(options).csv(sql)
     }
 

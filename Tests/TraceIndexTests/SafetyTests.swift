@@ -64,7 +64,7 @@ import Testing
         var random = RandomNumbers(seed: 12)
         let rounds = ProcessInfo.processInfo.environment["TT_MUTATIONS"].flatMap { Int($0) } ?? 300
         var answered = 0
-        var options = TraceIndex.Options()
+        var options = LogIndex.Options()
         options.output = test.index
         for _ in 0..<rounds {
             var bytes = original

@@ -8,7 +8,7 @@ import Symbolize
 struct IndexBuilder {
     let log: LogFile
     let key: String
-    let options: TraceIndex.Options
+    let options: LogIndex.Options
 
     /// - Parameters:
     ///   - stages: In the order in which they are built.

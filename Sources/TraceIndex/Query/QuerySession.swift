@@ -18,9 +18,9 @@ public final class QuerySession {
         /// The schema's name in SQL: `main` where there is one run, else `orig`, `replay`, ….
         public var name: String
         public var log: LogFile
-        public var options: TraceIndex.Options
+        public var options: LogIndex.Options
 
-        public init(name: String, log: LogFile, options: TraceIndex.Options) {
+        public init(name: String, log: LogFile, options: LogIndex.Options) {
             self.name = name
             self.log = log
             self.options = options
@@ -28,7 +28,7 @@ public final class QuerySession {
     }
 
     private let runs: [Run]
-    private var indexes: [TraceIndex]
+    private var indexes: [LogIndex]
     private var database: Database
     private let authorizer = Authorizer()
     private let interruption = Interruption()
@@ -36,7 +36,7 @@ public final class QuerySession {
     /// Prepares the indexes with the stage of events and opens them.
     public init(_ runs: [Run]) throws {
         self.runs = runs
-        indexes = try runs.map { try TraceIndex.prepare($0.log, stages: [.events], options: $0.options) }
+        indexes = try runs.map { try LogIndex.prepare($0.log, stages: [.events], options: $0.options) }
         database = try QuerySession.connect(runs, indexes)
         interruption.set(database)
         authorizer.install(on: database)
@@ -94,7 +94,7 @@ public final class QuerySession {
         defer { authorizer.isOpen = true }
         let first = try Statement.first(of: sql, database)
         let stages = stages(for: authorizer.names)
-        let isThere = indexes.allSatisfy { TraceIndex.closure(of: stages).isSubset(of: $0.stages) }
+        let isThere = indexes.allSatisfy { LogIndex.closure(of: stages).isSubset(of: $0.stages) }
         if isThere { return first }
         try reopen(with: stages)
         authorizer.isOpen = false
@@ -112,7 +112,7 @@ public final class QuerySession {
             var options = run.options
             options.output = index.path
             options.isSelfContained = false
-            return try TraceIndex.prepare(run.log, stages: stages.union(index.stages), options: options)
+            return try LogIndex.prepare(run.log, stages: stages.union(index.stages), options: options)
         }
         let other = try QuerySession.connect(runs, indexes)
         interruption.set(other)
@@ -123,7 +123,7 @@ public final class QuerySession {
 
     /// Opens the indexes: one alone is `main`, several are attached to a connection without a file. What has been put in
     /// their place meanwhile is refused.
-    private static func connect(_ runs: [Run], _ indexes: [TraceIndex]) throws -> Database {
+    private static func connect(_ runs: [Run], _ indexes: [LogIndex]) throws -> Database {
         let isAlone = runs.count == 1 && runs[0].name == "main"
         let registry = LogRegistry()
         let database = try Database(path: isAlone ? indexes[0].path : ":memory:", isAlone ? .read : .memory)

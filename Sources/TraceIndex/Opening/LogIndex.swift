@@ -8,13 +8,13 @@ import Symbolize
 /// The index of one log: an SQLite file that belongs to it, with the stages that were asked for.
 ///
 ///     let log = try LogFile(path: "run")
-///     let index = try TraceIndex.prepare(log, stages: [.events], options: TraceIndex.Options())
+///     let index = try LogIndex.prepare(log, stages: [.events], options: LogIndex.Options())
 ///     let session = try QuerySession([.init(name: "main", log: log, options: .init())])
 ///
 /// An index is a sidecar that can be made anew at any time. A stale one is never used; a file that is no index of ours is
 /// never overwritten. Two processes that build at once do no harm: each writes a file of its own and renames it when it
 /// is whole.
-public struct TraceIndex: Sendable {
+public struct LogIndex: Sendable {
     /// How an index is made.
     public struct Options {
         /// Accesses become rows too; else they stay in the log and are read through a virtual table.
@@ -45,7 +45,7 @@ public struct TraceIndex: Sendable {
     ///
     /// Throws ``IndexError`` where it can be written nowhere, ``SQLError`` when SQLite fails (a full disk), and what
     /// the symbols throw.
-    public static func prepare(_ log: LogFile, stages: Set<BuildStage>, options: Options) throws -> TraceIndex {
+    public static func prepare(_ log: LogFile, stages: Set<BuildStage>, options: Options) throws -> LogIndex {
         let key = IndexKey.text(log)
         var wanted = closure(of: stages)
         let existing = try find(log, key: key, options)
@@ -58,20 +58,20 @@ public struct TraceIndex: Sendable {
             )
         }
         if let existing, wanted.isSubset(of: existing.stages) {
-            return TraceIndex(path: existing.path, stages: existing.stages, key: key)
+            return LogIndex(path: existing.path, stages: existing.stages, key: key)
         }
         let missing = wanted.subtracting(existing?.stages ?? []).sorted()
         let target = try target(log, key: key, options, existing: existing)
         let builder = IndexBuilder(log: log, key: key, options: options)
         options.notices(.note(announcement(missing, target)))
         try builder.build(missing, on: existing, to: target)
-        return TraceIndex(path: target, stages: wanted.union(existing?.stages ?? []), key: key)
+        return LogIndex(path: target, stages: wanted.union(existing?.stages ?? []), key: key)
     }
 
     /// The index that a log has, if it is not stale; nil without one. Nothing is built.
-    public static func existing(_ log: LogFile, options: Options = Options()) throws -> TraceIndex? {
+    public static func existing(_ log: LogFile, options: Options = Options()) throws -> LogIndex? {
         let key = IndexKey.text(log)
-        return try find(log, key: key, options).map { TraceIndex(path: $0.path, stages: $0.stages, key: key) }
+        return try find(log, key: key, options).map { LogIndex(path: $0.path, stages: $0.stages, key: key) }
     }
 
     /// The stages with all that they need.
