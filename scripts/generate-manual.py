@@ -79,7 +79,7 @@ def option(argument):
     words = argument.get("abstract", "")
     if argument.get("discussion"):
         words += "\n" + argument["discussion"]
-        values = argument.get("allValues") or argument.get("allValueStrings")
+    values = argument.get("allValues") or argument.get("allValueStrings")
     notes = []
     if values:
         notes.append("Values: %s." % ", ".join(values))
