@@ -14,10 +14,11 @@ extension PluginConfiguration.Codec: ExpressibleByArgument {}
 
 /// What boots, and on what machine.
 struct GuestOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A PVH or multiboot ELF file, or a Linux bzImage.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("A PVH or multiboot ELF file, or a Linux bzImage.", valueName: "file"), completion: .file())
     var kernel: String?
 
-    @Option(help: ArgumentHelp("The kernel's first RAM disk.", valueName: "file"))
+    @Option(help: ArgumentHelp("The kernel's first RAM disk.", valueName: "file"), completion: .file())
     var initrd: String?
 
     @Option(help: ArgumentHelp("The kernel's command line.", valueName: "text"))

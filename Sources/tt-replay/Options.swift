@@ -7,16 +7,18 @@ import ToolSupport
 
 /// What the guest has otherwise than in the recording.
 struct ChangeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Another kernel.", valueName: "file"))
+    @Option(help: ArgumentHelp("Another kernel.", valueName: "file"), completion: .file())
     var kernel: String?
 
-    @Option(help: ArgumentHelp("Another RAM disk.", valueName: "file"))
+    @Option(help: ArgumentHelp("Another RAM disk.", valueName: "file"), completion: .file())
     var initrd: String?
 
     @Option(help: ArgumentHelp("Another kernel command line.", valueName: "text"))
     var append: String?
 
-    @Option(help: ArgumentHelp("Other disk images, in the recording's order; may be repeated.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Other disk images, in the recording's order; may be repeated.", valueName: "file"),
+        completion: .file())
     var disk: [String] = []
 
     @Option(help: ArgumentHelp("Another amount of memory.", valueName: "size"))
@@ -78,7 +80,9 @@ struct LogOptions: ParsableArguments {
             """)
     var check: Switch?
 
-    @Option(help: ArgumentHelp("Another build of the recorder than the recording's.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Another build of the recorder than the recording's.", valueName: "file"),
+        completion: .file())
     var plugin: String?
 
     @Option(
@@ -112,7 +116,7 @@ struct SessionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The replay's name. (default: the next free number)", valueName: "name"))
     var name: String?
 
-    @Option(help: ArgumentHelp("QEMU's program. (default: the recording's)", valueName: "file"))
+    @Option(help: ArgumentHelp("QEMU's program. (default: the recording's)", valueName: "file"), completion: .file())
     var qemu: String?
 
     @Flag(help: "Replay although something differs from the recording.")

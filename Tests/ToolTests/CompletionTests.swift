@@ -11,7 +11,7 @@ import Testing
         ("bts-dump", "bts-dump alp", "alpha.log"), ("bts-dump", "bts-dump --symbols be", "beta.elf"),
         ("bts-dump", "bts-dump --format js", "jsonl"), ("tt-analyze", "tt-analyze info alp", "alpha.log"),
         ("tt-analyze", "tt-analyze ver", "verify"), ("tt-analyze", "tt-analyze events --kind rdts", "rdtsc"),
-        ("tt-record", "tt-record --kernel be", "beta.elf"), ("tt-replay", "tt-replay --wa", "--watch"),
+        ("tt-record", "tt-record --kernel be", "beta.elf"), ("tt-replay", "tt-replay --over", "--overwrite"),
     ]
 
     /// A directory with two files, a completion script and the tools, and a path that begins with them.

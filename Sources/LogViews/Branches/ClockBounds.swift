@@ -54,9 +54,12 @@ extension RawBTSFile {
 }
 
 extension LogFile {
-    /// The clocks of a vCPU's records, from the first up to but not including the one after the last; empty if it has none.
-    public func clocks(vcpu: UInt16) -> Range<UInt64> {
-        let chunks = [LogStream.branch, .event, .access].flatMap { self.chunks($0, vcpu: vcpu) }
+    /// The clocks of a vCPU's records in some streams, from the first up to but not including the one after the last; empty
+    /// if it has none.
+    public func clocks(
+        vcpu: UInt16, of streams: [LogStream] = [.branch, .event, .access]
+    ) -> Range<UInt64> {
+        let chunks = streams.flatMap { self.chunks($0, vcpu: vcpu) }
         guard let first = chunks.map(\.clockFirst).min(), let last = chunks.map(\.clockLast).max(), first <= last else {
             return 0..<0
         }

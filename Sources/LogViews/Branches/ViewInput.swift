@@ -52,8 +52,8 @@ public struct ViewInput {
         self.isOneOfSeveral = isOneOfSeveral
     }
 
-    /// The clocks of a vCPU's records; empty if it has none.
-    public func clocks(vcpu: UInt16) -> Range<UInt64> { log?.clocks(vcpu: vcpu) ?? rawClocks }
+    /// The clocks of a vCPU's branches; empty if it has none.
+    public func clocks(vcpu: UInt16) -> Range<UInt64> { log?.clocks(vcpu: vcpu, of: [.branch]) ?? rawClocks }
 
     /// The line of text before the rows of an input, if there are several inputs.
     public var heading: String? { isOneOfSeveral ? "==> \(path.onOneLine) <==" : nil }
