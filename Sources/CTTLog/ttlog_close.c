@@ -56,11 +56,14 @@ static int close_created(ttlog_writer *writer, ttlog_error *error) {
     uint64_t lost = ttlog_writer_lost(writer);
     if (code == 0 && writer->sync_seconds > 0 && fdatasync(writer->sink.fd) != 0)
         code = errno;
+    if (code != 0 && writer->nameless)
+        return ttlog_fail(error, code, "%s: cannot write the log", writer->path);
     if (code != 0)
         return ttlog_fail(error, code,
                           "%s: cannot finish the log (%llu records lost); the other records are in %s: keep both files",
                           writer->path, (unsigned long long)lost, writer->open_path);
-    unlink(writer->open_path);
+    if (!writer->nameless)
+        unlink(writer->open_path);
     if (first_error != 0) {
         ttlog_fail(error, first_error, "%s: the log is complete up to the first failed write; %llu records were lost",
                    writer->path, (unsigned long long)lost);

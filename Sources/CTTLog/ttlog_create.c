@@ -99,12 +99,27 @@ static int set_up_kept(ttlog_writer *writer, const ttlog_options *options) {
     return writer->kept != NULL ? 0 : ENOMEM;
 }
 
-static int create_files(ttlog_writer *writer, const ttlog_options *options, ttlog_error *error) {
+/* Takes a file that has no name: nobody else can open it, and no open file is needed. */
+static int adopt_file(ttlog_writer *writer, int fd, ttlog_error *error) {
+    writer->nameless = 1;
+    writer->sink.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (writer->sink.fd < 0)
+        return ttlog_fail(error, errno, "%s: cannot use the temporary file", writer->path);
+    int code = ttlog_open_anonymous(writer);
+    return code == 0 ? 0 : ttlog_fail(error, code, "%s: cannot reserve memory for records", writer->path);
+}
+
+static int create_named(ttlog_writer *writer, ttlog_error *error) {
     if (ttlog_open_log(writer, 1, error) != 0)
         return -1;
     if (ftruncate(writer->sink.fd, 0) != 0)
         return ttlog_fail(error, errno, "%s: cannot truncate the old log", writer->path);
-    if (ttlog_open_create(writer, error) != 0)
+    return ttlog_open_create(writer, error);
+}
+
+/* fd: the file without a name, or -1. */
+static int create_files(ttlog_writer *writer, int fd, const ttlog_options *options, ttlog_error *error) {
+    if ((fd >= 0 ? adopt_file(writer, fd, error) : create_named(writer, error)) != 0)
         return -1;
     writer->sink.nonce = writer->header.nonce;
     writer->sink.codec = options->codec;
@@ -124,7 +139,7 @@ static int create_files(ttlog_writer *writer, const ttlog_options *options, ttlo
     return 0;
 }
 
-ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options, ttlog_error *error) {
+static ttlog_writer *create(const char *path, int fd, const ttlog_options *options, ttlog_error *error) {
     if (check_options(path, options, error) != 0)
         return NULL;
     ttlog_writer *writer = ttlog_writer_allocate(path);
@@ -139,7 +154,7 @@ ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options
     writer->window_to = options->window_to;
     writer->synced_ns = ttlog_monotonic_ns();
     int failed = ttlog_set_up_tracks(writer) != 0 ? ttlog_fail(error, ENOMEM, "%s: cannot create the log", path)
-                                                  : create_files(writer, options, error);
+                                                  : create_files(writer, fd, options, error);
     if (!failed && !writer->inline_sealing) {
         int code = ttlog_helper_start(writer);
         if (code != 0)
@@ -154,4 +169,12 @@ ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options
     }
     ttlog_writer_free(writer);
     return NULL;
+}
+
+ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options, ttlog_error *error) {
+    return create(path, -1, options, error);
+}
+
+ttlog_writer *ttlog_writer_create_nameless(int fd, const char *name, const ttlog_options *options, ttlog_error *error) {
+    return create(name, fd, options, error);
 }

@@ -94,6 +94,7 @@ struct ttlog_writer {
     char *open_path;
     pid_t owner; /* a forked child must not touch the files */
     uint8_t appending;
+    uint8_t nameless; /* the file has no name, and there is no open file */
     uint8_t has_lock;
     uint8_t has_helper;
     uint8_t inline_sealing;

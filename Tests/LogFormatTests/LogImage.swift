@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// The bytes of a log, to be damaged in ways that checksums notice, or, with ``repair()``, in ways that they do not.

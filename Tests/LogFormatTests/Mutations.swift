@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// Ways to spoil a log. The blind ones (``isBlind``) leave the checksums wrong; the others make them right again, so that

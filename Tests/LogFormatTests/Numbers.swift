@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// A small generator of reproducible numbers (splitmix64).
 struct Numbers: RandomNumberGenerator {
     var state: UInt64

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import LogFormat
 
 /// A small log with everything in it: two vCPUs, an epoch, events, accesses, long payloads, meta records appended after

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
 """CRC32C and XXH3-64, from their public descriptions.
 
 CRC32C is the table form of the polynomial that docs/log-format.md gives. XXH3-64 follows the section "XXH3 Algorithm

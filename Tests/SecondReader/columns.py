@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
 """Bodies of chunks: from columns to records.
 
 Every function raises BodyError when the bytes break the format: what does not add up is damage, never a record.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
 """Where the chunks of a log stand: through the chain of trailers, or by walking the elements and passing over damage.
 
 A directory that the walk meets gives back the chunks whose own headers are damaged.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
 """The open file beside a log that was not closed: records that no chunk holds yet."""
 
 import fcntl

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
 """The fixed structures of a log and of its open file: what their bytes mean and when they are valid."""
 
 import struct

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reads a trace log and prints it as JSON lines: the header, every record, a summary.
 
     ttlog_reader.py [--check] [--chunks] LOG...

@@ -86,6 +86,10 @@ typedef struct ttlog_event {
 /* Creates the log and its open file. Fails if a writer holds the log. On failure returns NULL and fills *error. */
 ttlog_writer *ttlog_writer_create(const char *path, const ttlog_options *options, ttlog_error *error);
 
+/* Writes a log to a file that has no name (O_TMPFILE, or unlinked); the descriptor stays the caller's. There is no open
+ * file: when the process ends, the file is gone, unless the caller has linked it. `name` is for messages. */
+ttlog_writer *ttlog_writer_create_nameless(int fd, const char *name, const ttlog_options *options, ttlog_error *error);
+
 /* Opens a finished log to append meta records; no other record can be appended. If the log is unclosed and its writer is
  * dead, the call first seals it: its open slots become chunks flagged RECOVERED, with a directory and a trailer. */
 ttlog_writer *ttlog_writer_append(const char *path, ttlog_error *error);

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// Reads the branches of one vCPU in order, chunk by chunk. Made by ``LogFile/branches(vcpu:from:to:)``.
 ///
 /// Chunks that are damaged or elided are passed over and stand in ``skipped``.

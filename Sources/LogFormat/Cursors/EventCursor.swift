@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// Reads the records of one or more event streams of one vCPU in order. Made by ``LogFile/events(_:vcpu:from:to:)``.
 ///
 /// Chunks that are damaged are passed over and stand in ``skipped``.

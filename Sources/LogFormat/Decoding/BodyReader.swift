@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// Reads chunk bodies: from the file, checked against their hash, decompressed; all into memory used again and again.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import Formatting
 
 /// The branches of one chunk, decoded into columns. Memory is used again by the next decode.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// Where the columns of a raw body stand. Every column lies within the body; nothing more is known of their contents.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// The events, accesses or meta records of one chunk, decoded. Memory is used again by the next decode.
 ///
 /// Indexes run from 0 to `count`; an accessor called with another index answers with zeros.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// Little-endian fields of a byte buffer at fixed offsets. The caller has checked the buffer's size.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// A column of LEB128 numbers, read in order. Reading never leaves the column.
 struct VarintColumn {
     private let bytes: UnsafeRawBufferPointer

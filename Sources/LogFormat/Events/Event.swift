@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// One event, access or meta record, owning its payload. For loops over millions, use ``EventBatch``.

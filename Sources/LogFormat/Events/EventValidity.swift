@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// Which fields of an event hold something (`TTLOG_VALID_*`).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// What is wrong with a part of a log, with the evidence.
 public enum DamageKind: Sendable, Hashable {
     /// A structure's CRC32C is not that of its bytes.
@@ -49,6 +51,8 @@ public enum DamageKind: Sendable, Hashable {
         case slot = "slot"
         /// A record of a foreign format.
         case record = "record"
+        /// The entry that ends a file of a foreign format.
+        case endEntry = "end entry"
     }
 }
 

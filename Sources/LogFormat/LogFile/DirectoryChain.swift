@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// The chunk headers of a closed log, read from its directories alone: the trailer at the end of the file leads to a

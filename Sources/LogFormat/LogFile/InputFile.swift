@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 
@@ -22,6 +24,13 @@ final class InputFile: Sendable {
         }
         self.path = path
         self.descriptor = descriptor
+    }
+
+    /// Reads a file that is open already, through a descriptor of its own; `path` is for messages.
+    init(duplicating other: Int32, path: String) throws(LogError) {
+        descriptor = fcntl(other, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { throw LogError(file: path, kind: .cannotOpen(errno: errno)) }
+        self.path = path
     }
 
     deinit {

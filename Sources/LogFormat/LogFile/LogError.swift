@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 import Glibc
 
@@ -9,6 +11,10 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case cannotOpen(errno: Int32)
         case cannotRead(errno: Int32)
         case notARegularFile
+        /// The file could not be created or given its name.
+        case cannotCreate(errno: Int32)
+        /// The input has a known format, which does not hold what is needed.
+        case lacks(format: InputFormat, needed: LogContent, has: LogContent)
         /// The file does not begin as a log does.
         case notALog(found: UInt64)
         /// The file is shorter than a log's header.
@@ -46,6 +52,9 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case .cannotOpen(let code): "\(place): cannot be opened: \(errorText(code))"
         case .cannotRead(let code): "\(place): cannot be read: \(errorText(code))"
         case .notARegularFile: "\(place): not a regular file; give a log, or a state directory that holds ttd.log"
+        case .cannotCreate(let code): "\(place): cannot be created: \(errorText(code))"
+        case .lacks(let format, let needed, let has):
+            "\(place): holds no \(needed.subtracting(has).words): it is of format \(format.name) and holds \(has.words)"
         case .notALog(let found):
             "\(place): not a trace log: it should begin with 0x\(hexadecimal(TTLOG_FILE_MAGIC)), it begins with "
                 + "0x\(hexadecimal(found)); give a ttd.log"

@@ -1,4 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
+import Formatting
 import Glibc
 import Synchronization
 
@@ -27,6 +30,9 @@ public final class LogFile: @unchecked Sendable {
 
     /// The log's path, as it was resolved.
     public let path: String
+    /// The format of the file at ``path``; other than ``InputFormat/log``, the log was imported from it.
+    public let format: InputFormat
+    /// The log's header; of an imported log, what the import knows.
     public let header: FileHeader
     /// Bytes of the log when it was opened.
     public let fileSize: UInt64
@@ -50,12 +56,19 @@ public final class LogFile: @unchecked Sendable {
         try self.init(file: InputFile(path: LogFile.resolve(path: path)))
     }
 
-    init(file: InputFile) throws(LogError) {
-        var damage: [Damage] = []
+    /// Opens a log that was imported from a file of another format, in which `damage` could not be read.
+    convenience init(importedInto file: InputFile, from format: InputFormat, damage: [Damage]) throws(LogError) {
+        try self.init(file: file, format: format, importDamage: damage)
+    }
+
+    init(file: InputFile, format: InputFormat = .log, importDamage: [Damage] = []) throws(LogError) {
+        var damage = importDamage
+        let isImported = format != .log
         let isLocked = file.isLocked
-        let header = try LogFile.readHeader(file, damage: &damage)
+        var header = try LogFile.readHeader(file, damage: &damage)
+        if isImported { header.machine = Machine.unknown.rawValue }
         // The open file first: what is sealed between the two readings is then in both, not in neither.
-        let openFile = LogFile.readOpenFile(of: file, header: header, damage: &damage)
+        let openFile = isImported ? nil : LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size
         let found = try LogFile.findChunks(file, size: size, nonce: header.nonce, damage: &damage)
         // The chunk that a writer is just writing, or was when it was killed, is in its slot still.
@@ -84,6 +97,7 @@ public final class LogFile: @unchecked Sendable {
         structuralDamage = damage
         fileSize = size
         path = file.path
+        self.format = format
         self.header = header
         self.file = file
     }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// What an open file (`<log>.open`) gives back: the chunks that had not been sealed when its writer died, or that a

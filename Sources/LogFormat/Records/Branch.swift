@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// What the instruction at the origin of a branch is, by its bytes (`enum ttlog_branch_class`).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// The parts of a run's columns that are hashed apart (`enum ttlog_class`).

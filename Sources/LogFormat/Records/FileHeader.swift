@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// The 16 bytes that name a recording; a replay repeats those of its recording. All zero means unknown.

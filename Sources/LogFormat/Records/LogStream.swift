@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// One of the sequences of records that a log is made of (`enum ttlog_stream`).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// Writes a log: slices, imports, tests, and meta records that are appended after a run. The Swift face of the one
@@ -21,6 +23,14 @@ public final class LogWriter: @unchecked Sendable {
         var failure = ttlog_error()
         handle = options.withRaw { ttlog_writer_create(path, $0, &failure) }
         if handle == nil { throw LogWriter.error(path, failure) }
+    }
+
+    /// Writes a log to a file that has no name. The descriptor stays the caller's; `name` is for messages.
+    package init(nameless descriptor: Int32, name: String, options: Options = Options()) throws(LogError) {
+        path = name
+        var failure = ttlog_error()
+        handle = options.withRaw { ttlog_writer_create_nameless(descriptor, name, $0, &failure) }
+        if handle == nil { throw LogWriter.error(name, failure) }
     }
 
     /// Opens a finished log to append meta records; other records are dropped. An unclosed log is closed first. Throws

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// QEMU's own log of non-deterministic input, `replay.bin` (`-icount …,rr=record,rrfile=replay.bin`).
 ///
 /// All integers are big-endian. A header of 12 bytes, {u32 version, u64 0}; then entries of a code byte and a payload,
@@ -86,6 +88,34 @@ public struct ReplayEvent: Hashable, Sendable {
 
     /// The bytes of the payload in the file.
     public var payload: Range<UInt64> { min(offset &+ 1, end)..<end }
+}
+
+// MARK: - Recognition
+extension QEMUReplayLog {
+    /// Entries of a file without a version that must be readable.
+    private static let sampleCount = 64
+
+    /// Whether a file is a replay.bin.
+    ///
+    /// The header has a known version and eight zero bytes. The file of a killed QEMU has version 0: then its first
+    /// ``sampleCount`` entries must be readable too.
+    static func isReplay(_ file: InputFile) throws(LogError) -> Bool {
+        let size = file.size
+        var input = ReplayInput(file: file, size: size, offset: 0)
+        guard let version = input.integer(bytes: 4), input.integer(bytes: 8) == 0 else { return false }
+        guard let format = ReplayFormat.of(version: UInt32(truncatingIfNeeded: version)) else { return false }
+        if version != 0 { return true }
+        guard size > headerSize else { return false }
+        var cursor = ReplayEventCursor(file: file, size: size, format: format)
+        for _ in 0..<sampleCount {
+            if cursor.next() != nil { continue }
+            switch cursor.damage?.what {
+            case nil, .truncated, .noEnd, .trailing: return true
+            case .unknownCode, .unknownInputType, .input: return false
+            }
+        }
+        return true
+    }
 }
 
 /// Where and why a replay.bin cannot be read on.

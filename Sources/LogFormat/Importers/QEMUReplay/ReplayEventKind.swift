@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// What an entry of QEMU's replay.bin is. The names are QEMU's own, shortened.
 ///
 /// Codes in the file are numbers that QEMU renumbers between versions: see ``ReplayFormat``.
@@ -50,29 +52,24 @@ public enum ReplayEventKind: String, Sendable, Hashable, CaseIterable {
 
     /// Whether the entry says that the machine stops or starts anew.
     public var isShutdown: Bool {
-        switch self {
-        case .shutdownNone, .shutdownHostError, .shutdownHostQMPQuit, .shutdownHostQMPSystemReset,
-            .shutdownHostSignal, .shutdownHostUI, .shutdownGuestShutdown, .shutdownGuestReset, .shutdownGuestPanic,
-            .shutdownSubsystemReset, .shutdownSnapshotLoad, .shutdownLast:
-            true
-        default: false
-        }
+        if case .stop = role { true } else { false }
     }
 
     /// Why the run ended, if this entry ended it; nil when it is no shutdown.
     public var runEnd: RunEnd? {
-        switch self {
-        case .shutdownGuestShutdown: .guestShutdown
-        case .shutdownGuestReset: .guestReset
-        case .shutdownGuestPanic: .guestPanic
-        case .shutdownHostQMPQuit, .shutdownHostUI, .shutdownHostQMPSystemReset: .hostQuit
-        case .shutdownHostError: .hostError
-        default: isShutdown ? .unknown : nil
+        guard case .stop(let reason) = role else { return nil }
+        return switch reason {
+        case .guestShutdown: .guestShutdown
+        case .guestReset: .guestReset
+        case .guestPanic: .guestPanic
+        case .hostQMPQuit, .hostUI, .hostQMPSystemReset: .hostQuit
+        case .hostError: .hostError
+        case .none, .hostSignal, .subsystemReset, .snapshotLoad, .last: .unknown
         }
     }
 }
 
-/// What stands behind an entry's code.
+/// What follows an entry's code.
 enum ReplayPayload: Sendable {
     /// So many bytes.
     case fixed(Int)

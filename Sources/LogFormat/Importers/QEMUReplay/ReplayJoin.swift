@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// What a transition that no branch explains was, according to QEMU's replay.bin.
 public enum JoinedCauseKind: String, Sendable, Hashable, CaseIterable {
     /// A hardware interrupt.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// The engine of ``ReplayJoin``: takes transitions in order and matches them with the entries of a replay.bin.

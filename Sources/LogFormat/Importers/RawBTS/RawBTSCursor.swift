@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 /// Reads the branches of a raw file in order. Made by ``RawBTSFile/branches(from:to:)``.
 ///
 /// In the extended form the counters are those of the file: where they step, so does the clock. A counter that repeats

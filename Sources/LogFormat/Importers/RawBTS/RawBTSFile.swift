@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import CTTLog
 
 /// A file of raw branch records, as a processor's branch trace store fills its buffer: 24 bytes each, little-endian,
@@ -96,14 +98,12 @@ extension RawBTSFile {
     /// Of a file, so many records are looked at.
     static let sampleCount = 4096
 
-    /// Whether a path leads to a log, or to a directory that should hold one: then it is no matter for this reader.
+    /// Whether a path leads to a log, or to a directory that should hold one.
     public static func isLog(_ path: String) throws(LogError) -> Bool {
-        if isDirectory(path) { return true }
-        let file = try InputFile(path: path)
-        var buffer = ReusedBuffer()
-        let room = buffer.room(for: 8)
-        guard try file.read(room, at: 0) == 8 else { return false }
-        return room.loadUnaligned(as: UInt64.self) == TTLOG_FILE_MAGIC
+        switch try InputFormat.recognize(path: path) {
+        case .log, .runDirectory, .qemuReplay: true
+        case .rawBTS, .rawBTSExtended: false
+        }
     }
 
     /// Which form a file has that begins with these bytes; `nil` when it is something else.
@@ -145,7 +145,7 @@ extension RawBTSFile {
         return kinds.first { start.starts(with: $0.magic) }?.name
     }
 
-    private static func refusal(_ start: UnsafeRawBufferPointer, size: UInt64) -> String {
+    static func refusal(_ start: UnsafeRawBufferPointer, size: UInt64) -> String {
         let expected =
             "a log has 0x\(hexadecimal(TTLOG_FILE_MAGIC)) in its first 8 bytes and a header of \(TTLOG_FILE_HEADER_SIZE) bytes, "
             + "raw records have 24 bytes each: from, to, flags"

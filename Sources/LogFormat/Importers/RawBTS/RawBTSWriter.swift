@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 import Glibc
 
 /// Writes a file of raw branch records (``RawBTSFile``). It has its name only when it is whole: until ``close()`` it has none,
