@@ -120,7 +120,7 @@ let package = Package(
             dependencies: ["ToolSupport", "ReplaySession", "RunDirectory", "Formatting", argumentParser]),
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
-        .target(name: "TestSupport", dependencies: ["LogFormat"], path: "Tests/Support"),
+        .target(name: "TestSupport", dependencies: ["Formatting", "LogFormat"], path: "Tests/Support"),
         .executableTarget(name: "make-pair", dependencies: ["LogFormat", "TestSupport"], path: "Benchmarks/make-pair"),
         .executableTarget(name: "make-log", dependencies: ["TestSupport"], path: "Benchmarks/index/make-log"),
         .executableTarget(
@@ -129,7 +129,7 @@ let package = Package(
         .testTarget(name: "FormattingTests", dependencies: ["Formatting"]),
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
-        .testTarget(name: "LogFormatTests", dependencies: ["LogFormat", "CTTLog", "TestSupport"]),
+        .testTarget(name: "LogFormatTests", dependencies: ["Formatting", "LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "MachineCode", "Formatting", "CTTLog"]),
         .testTarget(
             name: "BranchAnalysisTests",

@@ -23,10 +23,10 @@ final class CodeImage: Sendable {
     private let file: MappedFile
 
     /// Opens a linked file. Throws `.noCode` for a file that has none: a separate debug file.
-    init(path: String, machine: UInt16?) throws(SymbolError) {
+    init(path: String, machine: Machine?) throws(SymbolError) {
         let image = try ELFImage(path: path, machine: machine)
-        guard image.machine == UInt16(EM_X86_64) || image.machine == UInt16(EM_386) else {
-            throw SymbolError(file: path, kind: .wrongMachine(expected: UInt16(EM_X86_64), found: image.machine))
+        guard image.machine.isX86 else {
+            throw SymbolError(file: path, kind: .wrongMachine(expected: .x86_64, found: image.machine))
         }
         let parts = CodeImage.disjoint(CodeImage.sections(image) ?? CodeImage.segments(image))
         guard !parts.isEmpty else { throw SymbolError(file: path, kind: .noCode) }

@@ -37,7 +37,7 @@ public struct CodeMap: @unchecked Sendable {
     ///
     /// - Returns: In `warnings`, the files that have none: lists of symbols, debug files, objects.
     public static func of(
-        _ modules: [ModuleInfo], machine: UInt16? = 62
+        _ modules: [ModuleInfo], machine: Machine? = .x86_64
     ) -> (code: CodeMap, warnings: [SymbolError]) {
         var result = CodeMap()
         var warnings: [SymbolError] = []
@@ -58,12 +58,12 @@ public struct CodeMap: @unchecked Sendable {
     }
 
     /// The code of files as a command line names them.
-    public init(files: [SymbolFile], machine: UInt16? = 62) throws(SymbolError) {
+    public init(files: [SymbolFile], machine: Machine? = .x86_64) throws(SymbolError) {
         for file in files { try add(file, machine: machine) }
     }
 
     /// Maps the code of a file as a command line names it.
-    public mutating func add(_ file: SymbolFile, machine: UInt16? = 62) throws(SymbolError) {
+    public mutating func add(_ file: SymbolFile, machine: Machine? = .x86_64) throws(SymbolError) {
         try add(file.path, placement: file.placement, range: file.range, machine: machine)
     }
 
@@ -74,13 +74,13 @@ public struct CodeMap: @unchecked Sendable {
     ///   - range: The addresses of the run that this file answers for; all of its code when `nil`.
     ///   - machine: The processor that the file must be for (ELF `e_machine`); either x86 when `nil`.
     public mutating func add(
-        _ path: String, slide: Int64 = 0, range: Range<UInt64>? = nil, machine: UInt16? = 62
+        _ path: String, slide: Int64 = 0, range: Range<UInt64>? = nil, machine: Machine? = .x86_64
     ) throws(SymbolError) {
         try add(path, placement: .slide(slide), range: range, machine: machine)
     }
 
     private mutating func add(
-        _ path: String, placement: SymbolFile.Placement, range: Range<UInt64>?, machine: UInt16?
+        _ path: String, placement: SymbolFile.Placement, range: Range<UInt64>?, machine: Machine?
     ) throws(SymbolError) {
         let image = try CodeImage(path: path, machine: machine)
         let slide: UInt64 =

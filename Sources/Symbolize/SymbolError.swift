@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Glibc
 
 /// What is wrong with a symbol file, with the evidence.
@@ -29,7 +30,7 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         /// The file is an object file or a core dump (`e_type`): its addresses are not those of a run.
         case notLinked(type: UInt16)
         /// The file is for another processor (`e_machine`).
-        case wrongMachine(expected: UInt16, found: UInt16)
+        case wrongMachine(expected: Machine, found: Machine)
         /// The file has no code: a list of symbols, or a separate debug file. (A warning.)
         case noCode
         /// The file, and so many others, are kernel modules, whose code the kernel changed when it loaded them. (A warning.)
@@ -106,7 +107,7 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
             "is \(typeName(type)): its addresses are not those of a run; give the linked program or kernel"
                 + (type == 1 ? ", or for a kernel module where it was loaded: FILE@ADDRESS" : "")
         case .wrongMachine(let expected, let found):
-            "is for another processor: expected \(machineName(expected)), found \(machineName(found))"
+            "is for another processor: expected \(expected) (\(expected.rawValue)), found \(found) (\(found.rawValue))"
         case .noCode:
             "has no code (a list of symbols, or a separate debug file): no instructions from it; "
                 + "give the program or kernel itself"
@@ -162,17 +163,6 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case 1: "an object file (ET_REL)"
         case 4: "a core dump (ET_CORE)"
         default: "an ELF file of type \(type)"
-        }
-    }
-
-    private func machineName(_ machine: UInt16) -> String {
-        switch machine {
-        case 3: "i386 (3)"
-        case 40: "ARM (40)"
-        case 62: "x86-64 (62)"
-        case 183: "AArch64 (183)"
-        case 243: "RISC-V (243)"
-        default: "machine \(machine)"
         }
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Synchronization
 
 /// Turns the addresses of a run into functions, source lines and inline chains, and names into addresses.
@@ -117,14 +118,14 @@ public final class Symbolizer: Sendable {
     /// - Returns: The module as it stands in ``modules``, with warnings.
     @discardableResult
     public func add(
-        _ path: String, slide: Int64 = 0, range: Range<UInt64>? = nil, machine: UInt16? = 62
+        _ path: String, slide: Int64 = 0, range: Range<UInt64>? = nil, machine: Machine? = .x86_64
     ) throws(SymbolError) -> ModuleInfo {
         try add(SymbolFile(path: path, slide: slide, range: range), machine: machine)
     }
 
     /// Reads a file as a command line names it. A kernel module must have an address.
     @discardableResult
-    public func add(_ file: SymbolFile, machine: UInt16? = 62) throws(SymbolError) -> ModuleInfo {
+    public func add(_ file: SymbolFile, machine: Machine? = .x86_64) throws(SymbolError) -> ModuleInfo {
         let (path, placement, range) = (file.path, file.placement, file.range)
         let loaded = try SymbolTable.load(
             path: path, machine: machine, sections: file.moduleSections, cache: cache, reading: reading)

@@ -67,7 +67,7 @@ struct Diverge: ParsableCommand {
     }
 
     func run() throws {
-        let (first, second) = (try LogFile(path: original), try LogFile(path: replay))
+        let (first, second) = (try LogFile.open(path: original), try LogFile.open(path: replay))
         var options = AlignmentOptions()
         options.useDigests = !noDigests
         options.contextCount = context

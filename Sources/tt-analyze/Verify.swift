@@ -52,7 +52,7 @@ struct Verify: ParsableCommand {
     }
 
     private func verify(_ path: String) throws -> ToolStatus {
-        let log = try LogFile(path: path)
+        let log = try LogFile.open(path: path)
         let code = try codeMap(for: log)
         let progress = Progress("verifying", unit: "B", total: log.fileSize)
         let result = log.verify { progress.update(fraction: $0) }

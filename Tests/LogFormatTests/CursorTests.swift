@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 import Testing
 
@@ -151,7 +152,7 @@ struct CursorTests {
         #expect(header.icountBase == 99)
         #expect(header.nonce == 5)
         #expect(header.createdUnixNanoseconds == 6)
-        #expect(header.machine == 62)
+        #expect(header.machine == .x86_64)
         #expect(header.version == 1)
         #expect(try LogFile(path: scratch.file("log")).vcpus == Array(0..<7))
         #expect(RecordingUUID("0011") == nil)

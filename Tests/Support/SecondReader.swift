@@ -63,7 +63,7 @@ public struct FirstReader {
     private static func line(_ header: FileHeader) -> String {
         let uuid = header.uuid.bytes.isEmpty ? [UInt8](repeating: 0, count: 16) : header.uuid.bytes
         let fields: [(String, String)] = [
-            ("version", "\(header.version)"), ("machine", "\(header.machine)"),
+            ("version", "\(header.version)"), ("machine", "\(header.machine.rawValue)"),
             ("run_kind", "\(header.runKind.rawValue)"), ("clock", "\(header.clock.rawValue)"),
             ("nonce", quotedHex(header.nonce)), ("recording_uuid", "\"\(digits(uuid))\""),
             ("features", quotedHex(header.features.rawValue)), ("vcpu_count", "\(header.vcpuCount)"),

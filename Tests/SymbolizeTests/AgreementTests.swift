@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Foundation
 import Testing
 
@@ -22,7 +23,7 @@ import Testing
     }
 
     private static func textAddresses(_ path: String) throws -> [UInt64] {
-        let image = try ELFImage(path: path, machine: 62)
+        let image = try ELFImage(path: path, machine: .x86_64)
         // The C library of a static program is large and has no DWARF: a part of it will do.
         return image.text.flatMap { Array($0).prefix(40_000) }
     }
@@ -58,7 +59,7 @@ import Testing
         _ = try run(["dwz", "-m", scratch.path("common.debug")] + names.map { scratch.path("\($0).debug") })
         for name in names {
             let debug = scratch.path("\(name).debug")
-            #expect(try ELFImage(path: debug, machine: 62).section(named: ".gnu_debugaltlink") != nil)
+            #expect(try ELFImage(path: debug, machine: .x86_64).section(named: ".gnu_debugaltlink") != nil)
             let stripped = scratch.path(name)
             _ = try run(["objcopy", "--strip-all", "--add-gnu-debuglink=\(debug)", whole, stripped])
             #expect(try Symbolizer().add(stripped).warnings.isEmpty)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Foundation
 import Testing
 
@@ -35,7 +36,7 @@ import Testing
         #expect(try answers(cache) == fresh)
         #expect(keptFiles.count == 1)
         let name = try #require(keptFiles.first)
-        let identity = try ELFImage(path: program, machine: 62).buildID
+        let identity = try ELFImage(path: program, machine: .x86_64).buildID
         #expect(name.hasPrefix(hexadecimalText(identity) + "-"))
         let kept = try Data(contentsOf: URL(fileURLWithPath: "\(cache.directory ?? "")/\(name)"))
         #expect(try answers(cache) == fresh)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Foundation
 import Testing
 
@@ -71,7 +72,7 @@ import Testing
     @Test func theCacheOfTheDebuginfodClientIsLookedInto() throws {
         let whole = try compile([], to: "whole")
         let fresh = try answers(whole)
-        let identity = hexadecimalText(try ELFImage(path: whole, machine: 62).buildID)
+        let identity = hexadecimalText(try ELFImage(path: whole, machine: .x86_64).buildID)
         let directory = scratch.path("debuginfod/\(identity)")
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         _ = try run(["objcopy", "--only-keep-debug", whole, "\(directory)/debuginfo"])
@@ -89,7 +90,7 @@ import Testing
         let fresh = try answers(whole)
         let compressed = scratch.path("compressed")
         _ = try run(["objcopy", "--compress-debug-sections=\(kind)", whole, compressed])
-        let image = try ELFImage(path: compressed, machine: 62)
+        let image = try ELFImage(path: compressed, machine: .x86_64)
         let section = image.section(named: kind == "zlib-gnu" ? ".zdebug_info" : ".debug_info")
         #expect(section.map { $0.size < (image.section(named: ".text")?.size ?? 0) * 40 } == true)
         #expect(try answers(compressed) == fresh)
@@ -100,7 +101,7 @@ import Testing
         let whole = try compile(["-gz=zlib"], to: "whole")
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: whole)))
         // The section's own header (Elf64_Chdr) says how it was compressed: 2 is zstd.
-        let section = try #require(try ELFImage(path: whole, machine: 62).section(named: name))
+        let section = try #require(try ELFImage(path: whole, machine: .x86_64).section(named: name))
         let start = Int(section.header.sh_offset)
         #expect(bytes[start] == 1)
         bytes[start] = 2
@@ -147,7 +148,7 @@ import Testing
             file,
         ])
         let symbolizer = Symbolizer()
-        try symbolizer.add(target, machine: 3)
+        try symbolizer.add(target, machine: .i386)
         let outer = try #require(symbolizer.resolve(name: "outer").first)
         let chains = outer.map { symbolizer.symbolize($0)?.frames.map(\.function) ?? [] }
         #expect(chains.contains(["inner", "outer"]))
@@ -160,7 +161,7 @@ import Testing
         let two = try compile(["-DTWO"], to: "two")
         let fresh = try answers(one)
         _ = try run(["dwz", "-m", scratch.path("common.debug"), one, two])
-        #expect(try ELFImage(path: one, machine: 62).section(named: ".gnu_debugaltlink") != nil)
+        #expect(try ELFImage(path: one, machine: .x86_64).section(named: ".gnu_debugaltlink") != nil)
         #expect(try answers(one) == fresh)
         try FileManager.default.removeItem(atPath: scratch.path("common.debug"))
         let info = try Symbolizer().add(one)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CTTLog
+import Formatting
 import Foundation
 import Testing
 
@@ -29,7 +30,7 @@ import Testing
 
         init(_ path: String) throws {
             bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
-            let image = try ELFImage(path: path, machine: 62)
+            let image = try ELFImage(path: path, machine: .x86_64)
             debugSections = [
                 ".debug_info", ".debug_abbrev", ".debug_line", ".debug_line_str", ".debug_str",
                 ".debug_rnglists", ".debug_ranges", ".debug_aranges",
@@ -125,7 +126,7 @@ import Testing
         let scratch = try ScratchDirectory()
         var generator = Seeded(state: 4711)
         let program = try Programs.build(.pie, in: scratch.url)
-        let table = try SymbolTable.load(path: program, machine: 62, cache: .off).table
+        let table = try SymbolTable.load(path: program, machine: .x86_64, cache: .off).table
         let key = SymbolCache.Key(first: 1, second: 2, name: "test")
         let (header, sections) = table.header(key: key)
         var original = header

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Foundation
 import Testing
 
@@ -221,7 +222,7 @@ import Testing
     /// `.debug_aranges` that lies costs names at most.
     @Test func wrongAddressTablesDoNoHarm() throws {
         let program = try build()
-        let image = try ELFImage(path: program, machine: 62)
+        let image = try ELFImage(path: program, machine: .x86_64)
         let section = try #require(image.section(named: ".debug_aranges"))
         let range = Int(section.header.sh_offset)..<Int(section.header.sh_offset + section.header.sh_size)
         let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: program)))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Foundation
 import Testing
 
@@ -153,7 +154,7 @@ import Testing
 
     // MARK: - Files that are of no use
 
-    private func problem(_ path: String, machine: UInt16 = 62) -> SymbolError.Kind? {
+    private func problem(_ path: String, machine: Machine = .x86_64) -> SymbolError.Kind? {
         do throws(SymbolError) {
             try Symbolizer().add(path, machine: machine)
             return nil
@@ -173,7 +174,7 @@ import Testing
         #expect(
             problem(try scratch.write(Array("text\n".utf8), to: "text"))
                 == .notELF(firstBytes: [0x74, 0x65, 0x78, 0x74]))
-        #expect(problem(program, machine: 183) == .wrongMachine(expected: 183, found: 62))
+        #expect(problem(program, machine: .aarch64) == .wrongMachine(expected: .aarch64, found: .x86_64))
         var boot = [UInt8](repeating: 0, count: 4096)
         boot.replaceSubrange(0x202..<0x206, with: Array("HdrS".utf8))
         #expect(problem(try scratch.write(boot, to: "vmlinuz")) == .bootImage)

@@ -50,7 +50,7 @@ public struct Comparability: Sendable {
 
     private mutating func checkIdentity(_ a: FileHeader, _ b: FileHeader, requireSameRecording: Bool) {
         if a.machine != b.machine {
-            reasons.append("the guests' processors differ: ELF machine \(a.machine) and \(b.machine)")
+            reasons.append("the guests' processors differ: \(a.machine) and \(b.machine)")
         }
         if a.clock != b.clock {
             reasons.append("the positions count different things: \(a.clock.name) and \(b.clock.name)")

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import MachineCode
 import Symbolize
 
 /// Which functions and source lines of some files a run reached, and how often.
 ///
-///     let coverage = try Coverage(stretches, symbolizer, machine: 62)
+///     let coverage = try Coverage(stretches, symbolizer, machine: .x86_64)
 ///     for file in coverage.files { print(file.path ?? "?", file.lines.count { $0.count > 0 }, "of", file.lines.count) }
 ///
 /// Everything between the target of one branch and the source of the next was run, once. A *line* counts as often as the
@@ -70,7 +71,7 @@ public struct Coverage: Sendable {
     ///   - symbolizer: the files.
     ///   - machine: the processor (ELF `e_machine`); either x86 when `nil`.
     public init(
-        _ stretches: borrowing StretchCounts, _ symbolizer: Symbolizer, machine: UInt16? = nil
+        _ stretches: borrowing StretchCounts, _ symbolizer: Symbolizer, machine: Machine? = nil
     ) throws {
         let disassembler = try Disassembler()
         var (code, _) = CodeMap.of(symbolizer.modules, machine: machine)

@@ -21,7 +21,7 @@ public struct CodeCheck: Sendable {
     /// - Parameters:
     ///   - confirmed: Indices of modules that are known to belong to the input; they are left out.
     ///   - machine: The processor of the input; files for another one are left out. `nil`: any.
-    public init(_ symbolizer: Symbolizer, except confirmed: Set<Int>, machine: UInt16?) {
+    public init(_ symbolizer: Symbolizer, except confirmed: Set<Int>, machine: Machine?) {
         let modules = symbolizer.modules.enumerated().filter { !confirmed.contains($0.offset) }.map(\.element)
         code = CodeMap.of(modules, machine: machine).code
     }
@@ -29,7 +29,7 @@ public struct CodeCheck: Sendable {
     /// A warning for each file that does not belong to a log. Empty if the log has no branches of x86 code.
     public func notices(for log: LogFile) throws(DisassemblerError) -> [Notice] {
         guard !code.isEmpty, log.header.features.contains(.branches),
-            log.header.machine == 62 || log.header.machine == 3
+            log.header.machine.isX86
         else { return [] }
         return CodeCheck.notices(log.path, try CodeMatch.measure(log, code, placeCount: 500))
     }

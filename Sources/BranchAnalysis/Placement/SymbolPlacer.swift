@@ -64,7 +64,8 @@ public struct SymbolPlacer {
 
     /// Whether a log is of x86-64 and has branches with their classes.
     private static func showsPlaces(_ log: LogFile) -> Bool {
-        log.header.machine == 62 && log.header.features.contains(.branches) && log.header.features.contains(.labels)
+        log.header.machine == .x86_64 && log.header.features.contains(.branches)
+            && log.header.features.contains(.labels)
     }
 
     mutating func note(_ text: String) { notices.append(PlacementNotice(notice: .note(text))) }

@@ -22,6 +22,8 @@ public struct LogSource: Sendable {
 
     /// Opens a log, a run directory or a file of a foreign format; its content decides which.
     ///
+    /// A log of our own format passes whatever is needed: its header's features say what it holds.
+    ///
     /// - Parameter needed: what the caller will read.
     /// - Throws: ``LogError``: the input cannot be read, has no known format, or lacks what is needed
     ///   (``LogError/Kind/lacks(format:needed:has:)``).
@@ -36,10 +38,6 @@ public struct LogSource: Sendable {
         case .log, .runDirectory: reader = .log(try LogFile(path: path))
         case .qemuReplay: reader = .log(try EventImport.log(of: QEMUReplayImporter(path: path)))
         case .rawBTS, .rawBTSExtended: reader = .rawBTS(try RawBTSFile(path: path))
-        }
-        if let log, needed.contains(.branches), !log.header.features.contains(.branches) {
-            throw LogError(
-                file: log.path, kind: .lacks(format: format, needed: needed, has: .events))
         }
     }
 
@@ -71,7 +69,7 @@ public struct LogSource: Sendable {
 
     /// The guest's machine; nil where the format does not say it.
     public var machine: Machine? {
-        log.map { Machine(rawValue: $0.header.machine) }.flatMap { $0 == .unknown ? nil : $0 }
+        log.flatMap { $0.header.machine == .unknown ? nil : $0.header.machine }
     }
 
     /// The vCPUs that the input has; raw records are of one, number 0.

@@ -66,7 +66,7 @@ public final class LogFile: @unchecked Sendable {
         let isImported = format != .log
         let isLocked = file.isLocked
         var header = try LogFile.readHeader(file, damage: &damage)
-        if isImported { header.machine = Machine.unknown.rawValue }
+        if isImported { header.machine = .unknown }
         // The open file first: what is sealed between the two readings is then in both, not in neither.
         let openFile = isImported ? nil : LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size

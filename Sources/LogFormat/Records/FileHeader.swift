@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CTTLog
+import Formatting
 
 /// The 16 bytes that name a recording; a replay repeats those of its recording. All zero means unknown.
 public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
@@ -109,8 +110,8 @@ public struct FileHeader: Sendable, Hashable {
     }
 
     public var version: UInt32
-    /// ELF e_machine of the guest; 62 is x86-64.
-    public var machine: UInt16
+    /// The guest's machine.
+    public var machine: Machine
     public var runKind: RunKind
     public var clock: Clock
     /// Random; repeated in every chunk of the log.
@@ -162,7 +163,8 @@ extension FileHeader {
         }
         let name = bytes[104..<168].prefix { $0 != 0 }
         let header = FileHeader(
-            version: raw.uint32(8), machine: raw.uint16(20), runKind: RunKind(rawValue: raw.uint8(22)) ?? .unknown,
+            version: raw.uint32(8), machine: Machine(rawValue: raw.uint16(20)),
+            runKind: RunKind(rawValue: raw.uint8(22)) ?? .unknown,
             clock: Clock(rawValue: raw.uint8(23)) ?? .unknown, nonce: raw.uint64(24),
             uuid: RecordingUUID(bytes: Array(bytes[32..<48])), features: Features(rawValue: raw.uint64(48)),
             vcpuCount: min(max(Int(raw.uint16(56)), 1), Int(TTLOG_VCPU_MAX)),

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CTTLog
+import Formatting
 
 extension LogWriter {
     /// What a new log's header says and how the log is written (`struct ttlog_options`).
     public struct Options: Sendable {
-        /// ELF e_machine of the guest; 62 is x86-64.
-        public var machine: UInt16 = 62
+        /// The guest's machine.
+        public var machine = Machine.x86_64
         public var runKind = FileHeader.RunKind.unknown
         public var clock = FileHeader.Clock.transitions
         public var mode = FileHeader.Mode.branches
@@ -65,7 +66,7 @@ extension LogWriter {
         /// the writer refuses what makes no sense.
         func withRaw<Result>(_ body: (UnsafePointer<ttlog_options>) -> Result) -> Result {
             var raw = ttlog_options()
-            raw.machine = machine
+            raw.machine = machine.rawValue
             raw.run_kind = runKind.rawValue
             raw.clock = clock.rawValue
             raw.mode = mode.rawValue

@@ -49,8 +49,8 @@ public struct BranchWalk {
 
     private var firstLog: Int? { views.firstIndex { $0.log != nil } }
 
-    /// The processor that the inputs ran on, as ELF `e_machine`; `nil` if no input states it.
-    public var machine: UInt16? { views.lazy.compactMap(\.machine).first }
+    /// The machine that the inputs ran on; `nil` if no input states it.
+    public var machine: Machine? { views.lazy.compactMap(\.machine).first }
 
     /// Checks these files against the inputs, and labels raw records by the files' code.
     ///
@@ -59,13 +59,13 @@ public struct BranchWalk {
     public mutating func use(_ symbolizer: Symbolizer) throws {
         if let machine, let other = views.first(where: { $0.machine ?? machine != machine }) {
             throw ViewError.differentMachines(
-                path: other.path, machine: other.machine ?? 0, otherPath: views[0].path, other: machine)
+                path: other.path, machine: other.machine ?? .unknown, otherPath: views[0].path, other: machine)
         }
         // Code is read for the inputs that have not been checked.
         guard inputs.count > 1 || firstLog == nil else { return }
         var (code, _) = CodeMap.of(symbolizer.modules, machine: machine)
         guard !code.isEmpty else { return }
-        if inputs.contains(where: { if case .raw = $0 { true } else { false } }) {
+        if inputs.contains(where: { $0.source.rawBTS != nil }) {
             let disassembler = try Disassembler()
             try code.findPatchSites(disassembler)
             labeler = BranchLabeler(code, disassembler, symbolizer)
@@ -90,7 +90,7 @@ public struct BranchWalk {
         let total = lanes.reduce(0 as UInt64) { sum, lane in
             lane.vcpus.reduce(sum) {
                 let (from, to) = resolvedBounds(of: lane.input, vcpu: $1)
-                return $0 &+ inputs[lane.input].branchCount(vcpu: $1, from: from, to: to)
+                return $0 &+ inputs[lane.input].source.branchCount(vcpu: $1, from: from, to: to)
             }
         }
         var (done, selected) = (0 as UInt64, 0 as UInt64)
@@ -104,7 +104,8 @@ public struct BranchWalk {
                 var selector = BranchSelector(selection)
                 view.begin(vcpu: vcpu)
                 health.add(
-                    inputs[lane.input].forEachBatch(vcpu: vcpu, from: from, to: to, labeler: labeler) {
+                    inputs[lane.input].source.forEachBranchBatch(vcpu: vcpu, from: from, to: to, label: labeler?.label)
+                    {
                         batch, range in
                         done &+= UInt64(range.count)
                         progress(done, total)
@@ -181,10 +182,8 @@ public struct BranchWalk {
     }
 
     private func checkCode(of input: BranchInput) throws {
-        switch input {
-        case .log(let log): try check?.notices(for: log).forEach(health.report)
-        case .raw(let raw): try check?.notices(for: raw).forEach(health.report)
-        }
+        if let log = input.source.log { try check?.notices(for: log).forEach(health.report) }
+        if let raw = input.source.rawBTS { try check?.notices(for: raw).forEach(health.report) }
     }
 
     /// Warns about selection bounds that no branch reached.

@@ -34,7 +34,21 @@ public struct LogHealth {
     ///
     /// Throws a `LogError` if the file cannot be read as a log.
     public mutating func open(_ path: String) throws -> LogFile {
-        let log = try LogFile(path: path)
+        let log = try LogFile.open(path: path)
+        report(wholeOf: log)
+        return log
+    }
+
+    /// Opens an input of any format that can give what is needed, and reports what is wrong with it as a whole.
+    ///
+    /// Throws a `LogError` if the input cannot be read or lacks what is needed.
+    mutating func open(_ path: String, needs needed: LogContent) throws -> LogSource {
+        let source = try LogSource(path: path, needs: needed)
+        if let log = source.log { report(wholeOf: log) } else { add(source.damage) }
+        return source
+    }
+
+    private mutating func report(wholeOf log: LogFile) {
         switch log.completeness {
         case .closed, .unclosed(openFileFound: false):
             break
@@ -47,7 +61,6 @@ public struct LogHealth {
             report(.warning("\(log.path): its recorder could not write \(log.lostRecords) records"))
         }
         add(log.structuralDamage)
-        return log
     }
 
     /// Adds parts that could not be read.

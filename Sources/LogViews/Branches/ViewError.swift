@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 
 /// Why a view of some inputs cannot be made, or is not complete.
@@ -8,9 +9,9 @@ public enum ViewError: Error, Hashable {
     case noBranches(path: String, mode: String)
     /// The input at `path` has no vCPU of that number; it has those in `present`.
     case noVCPU(path: String, vcpu: UInt16, present: [UInt16])
-    /// Two inputs ran on different processors (ELF `e_machine`; 0 if unknown), so that one set of symbol files cannot
+    /// Two inputs ran on different processors (`unknown` if it is not known), so that one set of symbol files cannot
     /// name both.
-    case differentMachines(path: String, machine: UInt16, otherPath: String, other: UInt16)
+    case differentMachines(path: String, machine: Machine, otherPath: String, other: Machine)
     /// The branches of the input at `path` have no classes, which the view needs.
     case noLabels(path: String)
     /// All of the selected records were left out by the recorder (mode digest).
@@ -27,7 +28,7 @@ extension ViewError: CustomStringConvertible {
         case .noVCPU(let path, let vcpu, let present):
             "\(path): has no vCPU \(vcpu); it has \(present.map(String.init).joined(separator: ", "))"
         case .differentMachines(let path, let machine, let otherPath, let other):
-            "\(path): ran on machine \(machine), \(otherPath) on \(other); symbol files serve one of them"
+            "\(path): ran on \(machine), \(otherPath) on \(other); symbol files serve one of them"
         case .noLabels(let path): "\(path): has no classes of branches"
         case .allElided(let records): "nothing to show: the recorder left out all \(records) branches (mode digest)"
         case .tooMany(let what, let limit, let leftOut):

@@ -7,8 +7,8 @@ import LogFormat
 public struct ViewInput {
     /// The path of the file that was read.
     public var path: String
-    /// ELF `e_machine`; `nil` if it is not known.
-    public var machine: UInt16?
+    /// The guest's machine; `nil` if it is not known.
+    public var machine: Machine?
     /// The vCPUs of the input, whether they are selected or not.
     public var vcpus: [UInt16]
     /// Whether branches have instruction counts; otherwise these are 0.
@@ -26,29 +26,20 @@ public struct ViewInput {
     /// Whether it is one of several inputs, so that rows must name it.
     public var isOneOfSeveral: Bool
 
-    /// A log.
-    public init(_ log: LogFile, isOneOfSeveral: Bool = false) {
-        path = log.path
-        machine = log.header.machine
-        vcpus = log.vcpus
-        hasIcount = log.header.features.contains(.icount)
-        hasLabels = log.header.features.contains(.labels)
-        counterWidth = log.counterWidth
-        let icount = log.vcpus.compactMap { log.chunks(.branch, vcpu: $0).last?.icountLast }.max()
+    /// The description of an input.
+    public init(_ source: LogSource, isOneOfSeveral: Bool = false) {
+        path = source.path
+        machine = source.machine
+        vcpus = source.vcpus
+        hasIcount = source.hasIcount
+        hasLabels = source.hasLabels
+        counterWidth = source.log?.counterWidth ?? decimalDigitCount(source.rawBTS?.lastClock ?? 0)
+        let icount = source.log.flatMap { log in
+            log.vcpus.compactMap { log.chunks(.branch, vcpu: $0).last?.icountLast }.max()
+        }
         icountWidth = icount.map(decimalDigitCount) ?? 1
-        self.log = log
-        self.isOneOfSeveral = isOneOfSeveral
-    }
-
-    /// Raw branch records.
-    public init(_ raw: RawBTSFile, isOneOfSeveral: Bool = false) {
-        path = raw.path
-        vcpus = [0]
-        hasIcount = false
-        hasLabels = false
-        counterWidth = decimalDigitCount(raw.lastClock)
-        icountWidth = 1
-        rawClocks = raw.clocks
+        log = source.log
+        rawClocks = source.rawBTS?.clocks ?? 0..<0
         self.isOneOfSeveral = isOneOfSeveral
     }
 

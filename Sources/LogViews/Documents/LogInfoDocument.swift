@@ -146,7 +146,7 @@ public struct LogInfoDocument: Codable, Sendable {
         recorderName = header.recorderName
         recorderGeneration = header.recorderGeneration
         createdUnixNanoseconds = String(header.createdUnixNanoseconds)
-        machine = header.machine
+        machine = header.machine.rawValue
         vcpuCount = header.vcpuCount
         clock = "\(header.clock)"
         clockBase = String(header.clockBase)

@@ -34,7 +34,7 @@ public struct LogInfoText {
         line("created", LogInfoText.time(header.createdUnixNanoseconds))
         line(
             "guest",
-            "\(LogInfoText.machine(header.machine)), \(header.vcpuCount) vCPU\(header.vcpuCount == 1 ? "" : "s")")
+            "\(header.machine), \(header.vcpuCount) vCPU\(header.vcpuCount == 1 ? "" : "s")")
         line("clock", "\(LogInfoText.words(header.clock)), from \(header.clockBase)")
         line("mode", "\(header.mode)")
         line("features", header.features.names.joined(separator: ", "))
@@ -122,15 +122,6 @@ public struct LogInfoText {
         var text = [CChar](repeating: 0, count: 64)
         let count = strftime(&text, text.count, "%Y-%m-%d %H:%M:%S UTC", &parts)
         return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    private static func machine(_ machine: UInt16) -> String {
-        switch machine {
-        case 3: "i386"
-        case 62: "x86-64"
-        case 183: "AArch64"
-        default: "ELF machine \(machine)"
-        }
     }
 
     private static func plural(_ stream: LogStream) -> String {

@@ -28,7 +28,7 @@ public struct CoverageDump: BranchView, ~Copyable {
     private var stretches: StretchCounts
     private var paths: [String] = []
     private let symbolizer: Symbolizer
-    private let machine: UInt16?
+    private let machine: Machine?
     private let form: Form
     private let order: CountOrder
     private let output: ViewOutput
@@ -38,7 +38,7 @@ public struct CoverageDump: BranchView, ~Copyable {
     ///   - order: of the functions in the table and the other rows.
     ///   - limit: more distinct stretches than this are not counted.
     public init(
-        _ symbolizer: Symbolizer, to output: ViewOutput, machine: UInt16?, form: Form, order: CountOrder,
+        _ symbolizer: Symbolizer, to output: ViewOutput, machine: Machine?, form: Form, order: CountOrder,
         limit: Int = 1 << 22
     ) {
         self.output = output

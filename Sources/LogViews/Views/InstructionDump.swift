@@ -24,7 +24,7 @@ public struct InstructionDump: BranchView, ~Copyable {
     ///   - lines: in text, source lines beside the names.
     ///   - functions: only instructions here; all if empty.
     public init(
-        _ symbolizer: Symbolizer, to output: ViewOutput, machine: UInt16?, isJSON: Bool, lines: Bool,
+        _ symbolizer: Symbolizer, to output: ViewOutput, machine: Machine?, isJSON: Bool, lines: Bool,
         syntax: Disassembler.Syntax,
         functions: AddressRanges = AddressRanges([])
     ) throws {

@@ -26,7 +26,7 @@ package final class ELFImage: @unchecked Sendable {
     /// For a kernel module, where its sections stand, as far as that was given.
     package let sections: [String: UInt64]?
     package let path: String
-    package let machine: UInt16
+    package let machine: Machine
     /// `Elf *`
     package let handle: OpaquePointer
     /// Where code stands: sections flagged executable or, in a file without sections, executable segments. Sorted,
@@ -50,7 +50,7 @@ package final class ELFImage: @unchecked Sendable {
     ///   - sections: Opens a kernel module too, and links it (``ModuleLinker``): with its sections at these addresses, or
     ///     laid out when there are none.
     package init(
-        path: String, machine expected: UInt16?, mustBeLinked: Bool = true, sections: [String: UInt64]? = nil
+        path: String, machine expected: Machine?, mustBeLinked: Bool = true, sections: [String: UInt64]? = nil
     ) throws(SymbolError) {
         func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
 
@@ -73,8 +73,8 @@ package final class ELFImage: @unchecked Sendable {
         var header = GElf_Ehdr()
         if gelf_getehdr(handle, &header) == nil {
             problem = .damagedELF(ELFImage.lastMessage)
-        } else if let expected, header.e_machine != expected {
-            problem = .wrongMachine(expected: expected, found: header.e_machine)
+        } else if let expected, header.e_machine != expected.rawValue {
+            problem = .wrongMachine(expected: expected, found: Machine(rawValue: header.e_machine))
         } else if mustBeLinked && header.e_type != UInt16(ET_EXEC) && header.e_type != UInt16(ET_DYN) {
             problem = .notLinked(type: header.e_type)
         } else {
@@ -89,7 +89,7 @@ package final class ELFImage: @unchecked Sendable {
         self.sections = sections
         self.path = path
         self.handle = handle
-        machine = header.e_machine
+        machine = Machine(rawValue: header.e_machine)
         let segments = ELFImage.segments(handle)
         text = ELFImage.textRanges(handle, segments)
         lowestSegment = segments.filter { $0.p_type == UInt32(PT_LOAD) }.map(\.p_vaddr).min()

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 extension SymbolTable {
     /// A file's table, with what is wrong with the file although it serves.
     struct Loaded {
@@ -14,7 +16,7 @@ extension SymbolTable {
     ///
     /// - Parameter sections: For a kernel module; see ``ELFImage/init(path:machine:sections:)``.
     static func load(
-        path: String, machine: UInt16?, sections: [String: UInt64]? = nil, cache: SymbolCache,
+        path: String, machine: Machine?, sections: [String: UInt64]? = nil, cache: SymbolCache,
         reading: Symbolizer.Reading = .whole
     ) throws(SymbolError) -> Loaded {
         if let text = try SymbolText(path: path) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 /// The files that a table is made from, and where it is kept.
 struct TableSource: Sendable {
     let path: String
@@ -16,7 +18,7 @@ struct TableSource: Sendable {
 
     /// - Parameter sections: For a kernel module; see ``ELFImage/init(path:machine:sections:)``.
     init(
-        path: String, machine: UInt16?, sections: [String: UInt64]?, cache: SymbolCache
+        path: String, machine: Machine?, sections: [String: UInt64]?, cache: SymbolCache
     ) throws(SymbolError) {
         self.path = path
         self.cache = cache

@@ -19,7 +19,7 @@ struct RunFacts {
             ("run_kind", .text("\(header.runKind)")), ("recorder", .text("\(header.recorder)")),
             ("recorder_name", .text(header.recorderName)),
             ("recorder_generation", .number(UInt64(header.recorderGeneration))),
-            ("machine", .number(UInt64(header.machine))), ("clock", .text("\(header.clock)")),
+            ("machine", .number(UInt64(header.machine.rawValue))), ("clock", .text("\(header.clock)")),
             ("mode", .text("\(header.mode)")), ("features", .text(header.features.names.joined(separator: ","))),
             ("created_unix_ns", .number(header.createdUnixNanoseconds)), ("vcpus", .number(UInt64(log.vcpus.count))),
             ("lost_records", .number(log.lostRecords)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import BranchAnalysis
+import Formatting
 import LogFormat
 import Symbolize
 import TestSupport
@@ -27,7 +28,7 @@ import Testing
                 while branches.nextBatch({ stretches.add($0, $1) }) {}
                 stretches.end()
             }
-            coverage = try Coverage(stretches, symbolizer, machine: 62)
+            coverage = try Coverage(stretches, symbolizer, machine: .x86_64)
             let source = SmallProgram.source.split(separator: "\n", omittingEmptySubsequences: false)
             let file = try #require(coverage.files.first { $0.path?.hasSuffix("small.S") ?? false })
             for line in file.lines {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 
 extension Assembler {
@@ -47,7 +48,7 @@ extension Assembler {
         case "recorder":
             options.recorder = try choice(["unknown": .unknown, "qemu": .qemu, "xen": .xen, "synthetic": .synthetic])
         case "generation": options.recorderGeneration = try small(UInt16.self)
-        case "machine": options.machine = try small(UInt16.self)
+        case "machine": options.machine = Machine(rawValue: try small(UInt16.self))
         case "name": options.recorderName = String(value)
         case "clock-base": options.clockBase = try number(value, line)
         case "icount-base": options.icountBase = try number(value, line)

@@ -98,14 +98,6 @@ extension RawBTSFile {
     /// Of a file, so many records are looked at.
     static let sampleCount = 4096
 
-    /// Whether a path leads to a log, or to a directory that should hold one.
-    public static func isLog(_ path: String) throws(LogError) -> Bool {
-        switch try InputFormat.recognize(path: path) {
-        case .log, .runDirectory, .qemuReplay: true
-        case .rawBTS, .rawBTSExtended: false
-        }
-    }
-
     /// Which form a file has that begins with these bytes; `nil` when it is something else.
     ///
     /// The extended form has its record of ones. The plain one has nothing of its own: nine in ten of the first records must
