@@ -45,7 +45,7 @@ struct Slice: ParsableCommand {
         }
         try OutputFile.refuse(output, overInputs: [log.path])
         let (from, to) = range.bounds.resolved(in: log.clocks)
-        let summary = try slice(log, to: output, from: from, to: to)
+        let summary = try slice(log, to: output, replacing: force, from: from, to: to)
         health.add(summary.skipped)
         Diagnostics.note("\(output): \(summary.branches) branches, \(summary.events) events")
         try health.finish()

@@ -89,7 +89,7 @@ struct SliceTests {
         if to > from + 64 { #expect(compared > 0) }
         #expect(cut.attributes["guest"] == "sample")
         #expect(cut.attributes["slice.from"] == String(from))
-        #expect(cut.comparableEnd(vcpu: 0)?.clock == 9999)
+        #expect(cut.comparableEnd(vcpu: 0)?.clock == min(to, 9999))
         #expect(cut.runEnd?.reason == .guestShutdown)
     }
 
@@ -109,6 +109,17 @@ struct SliceTests {
         let original = try LogFile(path: scratch.file("original"))
         #expect(throws: LogError.self) { try slice(original, to: scratch.file("slice"), from: 5, to: 5) }
         #expect(throws: LogError.self) { try slice(original, to: scratch.path + "/./original", from: 0) }
+        let other = scratch.file("other")
+        try writeBytes([1, 2, 3], other)
+        #expect(throws: LogError(file: other, kind: .cannotCreate(errno: 17))) {
+            try slice(original, to: other, replacing: false, from: 0)
+        }
+        #expect(try readBytes(other) == [1, 2, 3])
+        let writer = try LogWriter(path: scratch.file("busy"))
+        #expect(throws: LogError.self) { try slice(original, to: scratch.file("busy"), from: 0) }
+        try writer.close()
+        #expect(try LogFile(path: scratch.file("busy")).chunks.isEmpty)
+        #expect(throws: LogError.self) { try slice(original, to: scratch.file("no/such/directory"), from: 0) }
         #expect(try LogFile(path: scratch.file("original")).verify().isIntact)
     }
 

@@ -29,12 +29,12 @@ struct BranchSide: ~Copyable {
 
     /// Skips the rest of the current chunk.
     mutating func skipChunk() {
-        clock = chunk.clockLast + 1
+        clock = chunk.clockLast &+ 1
         index += 1
     }
 
     mutating func advance(_ count: Int) {
-        clock += UInt64(count)
+        clock &+= UInt64(count)
         if !isAtEnd, clock > chunk.clockLast { index += 1 }
     }
 

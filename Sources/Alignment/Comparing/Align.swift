@@ -28,7 +28,7 @@ public func align(
         caveats: comparability.caveats, statistics: AlignmentStatistics())
     guard comparability.isComparable else { return alignment }
     let bytesBefore = original.bytesRead &+ replay.bytesRead
-    let total = comparability.ranges.values.reduce(0.0) { $0 + Double($1.count) }
+    let total = comparability.ranges.values.reduce(0.0) { $0 + Double($1.upperBound - $1.lowerBound) }
     var done = 0.0
     var stretches: [UInt16: BranchComparison.Stretch] = [:]
     for vcpu in comparability.vcpus {
@@ -38,7 +38,7 @@ public func align(
         let outcome = try aligner.run { clock in
             progress(min(1, (done + Double(clock &- range.lowerBound)) / max(total, 1)))
         }
-        done += Double(range.count)
+        done += Double(range.upperBound - range.lowerBound)
         alignment.vcpus.append(outcome.alignment)
         alignment.caveats += outcome.caveats
         alignment.statistics.add(outcome.statistics)

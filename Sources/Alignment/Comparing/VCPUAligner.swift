@@ -78,18 +78,17 @@ struct VCPUAligner {
         limit(&originalEnd, &replayEnd, skew: skew)
 
         let projection = EventProjection(original.header.features, replay.header.features)
-        var openEnds: Set<Side> = []
-        for (side, log) in [(Side.original, original), (.replay, replay)] where log.mayLackTail {
-            openEnds.insert(side)
-        }
-        let settings = EventScan.Settings(
-            useDigests: options.useDigests, isSameGrid: comparability.isSameGrid, projection: projection,
-            openEnds: openEnds)
         var scans: [EventScan] = []
         for stream in [LogStream.event, .access] {
             if stream == .access, !comparability.features.contains(.accesses), !comparability.features.contains(.mmio) {
                 continue
             }
+            let openEnds = [(Side.original, original), (.replay, replay)].filter { _, log in
+                log.mayLackTail || log.mayLackTail(stream, vcpu: vcpu)
+            }
+            let settings = EventScan.Settings(
+                useDigests: options.useDigests, isSameGrid: comparability.isSameGrid, projection: projection,
+                openEnds: Set(openEnds.map(\.0)))
             var scan = EventScan(stream, settings, rules: BenignRules(options.rules))
             var a = EventSide(
                 original, original.chunks(stream, vcpu: vcpu),

@@ -175,8 +175,8 @@ struct ContextFinder {
         context.branchesSearched = UInt64(min(a.count, b.count))
         guard let meeting = ContentSearch.meeting(a, b) else { return }
         let (i, j) = (UInt64(meeting.a), UInt64(meeting.b))
-        let x = try ContentSearch.read(original, stretch.original, window(clock + i, ContextFinder.agreementReach))
-        let y = try ContentSearch.read(replay, stretch.replay, window(replayClock + j, ContextFinder.agreementReach))
+        let x = try ContentSearch.read(original, stretch.original, window(clock &+ i, ContextFinder.agreementReach))
+        let y = try ContentSearch.read(replay, stretch.replay, window(replayClock &+ j, ContextFinder.agreementReach))
         let agreed = zip(x, y).prefix { $0.from == $1.from && $0.to == $1.to }.reduce(0) { count, _ in count + 1 }
         context.convergence = Convergence(
             originalBranches: i, replayBranches: j, agreed: UInt64(agreed),

@@ -17,6 +17,7 @@ public struct BranchBatch: ~Copyable {
     /// Room for so many records in each column.
     private var capacity: Int
 
+    /// Makes an empty batch.
     public init() {
         capacity = 8
         words = .allocate(capacity: 3 * (capacity + 8))

@@ -6,7 +6,9 @@
 public struct EventBatch: ~Copyable {
     /// Records in the batch.
     public internal(set) var count = 0
+    /// The stream of the decoded chunk.
     public internal(set) var stream = LogStream.event
+    /// The vCPU of the decoded chunk.
     public internal(set) var vcpu: UInt16 = 0
     /// The epoch they belong to.
     public internal(set) var epoch: UInt32 = 0
@@ -20,6 +22,7 @@ public struct EventBatch: ~Copyable {
     private var payloads = UnsafeRawBufferPointer(start: nil, count: 0)
     private var privates = UnsafeRawBufferPointer(start: nil, count: 0)
 
+    /// Makes an empty batch.
     public init() {
         records = .allocate(capacity: capacity)
     }
@@ -36,14 +39,23 @@ public struct EventBatch: ~Copyable {
         index >= 0 && index < count ? records[index] : EventBatch.none
     }
 
+    /// A record's kind; see ``Event/kind``.
     public func kind(_ index: Int) -> EventKind { EventKind(rawValue: record(index).kind) }
+    /// A record's validity bits; see ``Event/validity``.
     public func validity(_ index: Int) -> EventValidity { EventValidity(rawValue: record(index).validity) }
+    /// A record's info word; see ``Event/info``.
     public func info(_ index: Int) -> UInt32 { record(index).info }
+    /// A record's clock; see ``Event/clock``.
     public func clock(_ index: Int) -> UInt64 { record(index).clock }
+    /// A record's instruction count; see ``Event/icount``.
     public func icount(_ index: Int) -> UInt64 { record(index).icount }
+    /// A record's instruction address; see ``Event/ip``.
     public func ip(_ index: Int) -> UInt64 { record(index).ip }
+    /// A record's auxiliary word; see ``Event/aux``.
     public func aux(_ index: Int) -> UInt64 { record(index).aux }
+    /// A record's order ticket; see ``Event/ticket``.
     public func ticket(_ index: Int) -> UInt64 { record(index).ticket }
+    /// A record's time stamp counter; see ``Event/tsc``.
     public func tsc(_ index: Int) -> UInt64 { record(index).tsc }
 
     /// The compared payload, valid until the next decode.

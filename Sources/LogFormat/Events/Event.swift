@@ -4,10 +4,13 @@ import CTTLog
 
 /// One event, access or meta record, owning its payload. For loops over millions, use ``EventBatch``.
 public struct Event: Hashable, Sendable {
+    /// The stream that holds the record.
     public var stream: LogStream
     /// The vCPU it happened on; ``noVCPU`` in the meta stream.
     public var vcpu: UInt16
+    /// What the record is about.
     public var kind: EventKind
+    /// Which of the other fields hold something.
     public var validity: EventValidity
     /// What the kind says it is: a vector, a number of bytes, a reason.
     public var info: UInt32
@@ -29,7 +32,10 @@ public struct Event: Hashable, Sendable {
     public var privatePayload: [UInt8]
     /// Its number in its stream and vCPU, from 0.
     public var ordinal: UInt64
+    /// The event is not in the log: a join with another file found it (``ReplayJoin/events``).
+    public var isJoined = false
 
+    /// Makes a record; what is not given is 0 or empty.
     public init(
         stream: LogStream, vcpu: UInt16 = 0, kind: EventKind, validity: EventValidity = [], info: UInt32 = 0,
         clock: UInt64 = 0, icount: UInt64 = 0, ip: UInt64 = 0, aux: UInt64 = 0, ticket: UInt64 = 0, tsc: UInt64 = 0,
@@ -100,15 +106,21 @@ extension Event {
 
 /// Why a run ended (`enum ttlog_run_end`).
 public struct RunEnd: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+    /// The reason's number in the log.
     public var rawValue: UInt32
 
+    /// The reason of that number, known to this reader or not.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
 
+    /// Nothing is known about the end.
     public static let unknown = RunEnd(rawValue: 0)
+    /// The guest switched itself off.
     public static let guestShutdown = RunEnd(rawValue: 1)
+    /// The guest reset itself.
     public static let guestReset = RunEnd(rawValue: 2)
+    /// The guest reported a panic.
     public static let guestPanic = RunEnd(rawValue: 3)
     /// The operator or the tool ended it.
     public static let hostQuit = RunEnd(rawValue: 4)
@@ -131,5 +143,6 @@ public struct RunEnd: RawRepresentable, Hashable, Sendable, CustomStringConverti
     /// The reason's name as the tools print it; `reason-N` when this reader does not know it.
     public var name: String { RunEnd.names[UInt64(rawValue)] }
 
+    /// The reason's ``name``.
     public var description: String { name }
 }

@@ -4,13 +4,17 @@ import CTTLog
 
 /// Which fields of an event hold something (`TTLOG_VALID_*`).
 public struct EventValidity: OptionSet, Hashable, Sendable {
+    /// The bits (`TTLOG_VALID_*`).
     public var rawValue: UInt16
 
+    /// The set of those bits.
     public init(rawValue: UInt16) {
         self.rawValue = rawValue
     }
 
+    /// The instruction's address is known.
     public static let ip = EventValidity(rawValue: UInt16(TTLOG_VALID_IP))
+    /// The instruction count is known.
     public static let icount = EventValidity(rawValue: UInt16(TTLOG_VALID_ICOUNT))
     /// `aux` holds rcx.
     public static let rcx = EventValidity(rawValue: UInt16(TTLOG_VALID_RCX))

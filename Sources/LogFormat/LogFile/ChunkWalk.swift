@@ -21,6 +21,9 @@ struct ChunkWalk: ~Copyable {
     private let size: UInt64
     private let decoder: ChunkHeaderDecoder
     private var directories: [Chunk] = []
+    private var trailers: [Trailer] = []
+    /// Stretches of the file of which nothing is known: records of any stream may have been there.
+    private(set) var unexplained: [Range<UInt64>] = []
     private var window = ReusedBuffer()
     private var windowOffset: UInt64 = 0
     private var windowCount = 0
@@ -47,6 +50,7 @@ struct ChunkWalk: ~Copyable {
                 isClosed = false
             case .trailer(let found):
                 trailer = found
+                trailers.append(found)
                 offset += trailerSize
                 isClosed = offset == size
             case .damaged(let what, let skip):
@@ -99,6 +103,10 @@ struct ChunkWalk: ~Copyable {
     private mutating func search(from start: UInt64) throws(LogError) -> UInt64 {
         var offset = start
         while offset < size {
+            // Nothing stands in a hole. Data begins at a page, which is a multiple of 64.
+            let data = file.nextData(from: offset)
+            if data >= size { return size }
+            offset = max(offset, data & ~(ChunkWalk.alignment - 1))
             let bytes = try bytes(at: offset, count: ChunkWalk.searchWindow)
             let raw = RawFields(bytes)
             var place = 0
@@ -143,8 +151,9 @@ struct ChunkWalk: ~Copyable {
 
     /// Adds the chunks that directories list and that the walk did not meet.
     private mutating func restoreFromDirectories() throws(LogError) {
-        guard !directories.isEmpty, !damage.isEmpty else { return }
+        guard !damage.isEmpty else { return }
         var known = Set(chunks.map(\.offset))
+        var explained: [Range<UInt64>] = []
         var reader = BodyReader()
         // Honest directories list each chunk once.
         var room = size / UInt64(ChunkHeaderDecoder.headerSize)
@@ -155,8 +164,62 @@ struct ChunkWalk: ~Copyable {
                 of: directory, in: file, decoder: decoder, reader: &reader)
             for chunk in listed ?? [] where known.insert(chunk.offset).inserted {
                 chunks.append(chunk)
+                explained.append(chunk.offset..<(chunk.offset + chunk.extent))
             }
         }
+        let met = Set(directories.map(\.offset))
+        for trailer in trailers where !met.contains(trailer.directoryOffset) {
+            guard UInt64(trailer.chunkCount) <= room, let listed = try entries(before: trailer) else { continue }
+            room -= UInt64(trailer.chunkCount)
+            explained.append(trailer.directoryOffset..<trailer.offset)
+            for chunk in listed where known.insert(chunk.offset).inserted {
+                chunks.append(chunk)
+                explained.append(chunk.offset..<(chunk.offset + chunk.extent))
+            }
+        }
+        unexplained = ChunkWalk.rest(of: damage.map { $0.offset..<($0.offset + $0.length) }, without: explained)
+    }
+
+    /// The chunks that a directory lists whose own header is damaged: the trailer says where it is and how many headers
+    /// it holds, and each header has a checksum of its own. Nil when none of them is intact.
+    private func entries(before trailer: Trailer) throws(LogError) -> [Chunk]? {
+        let entrySize = UInt64(ChunkHeaderDecoder.headerSize)
+        let count = UInt64(trailer.chunkCount)
+        let (size, overflows) = count.multipliedReportingOverflow(by: entrySize)
+        guard !overflows, count > 0, trailer.directoryOffset < trailer.offset,
+            trailer.offset - trailer.directoryOffset == size &+ entrySize, size <= UInt64(TTLOG_BODY_MAX)
+        else { return nil }
+        var buffer = ReusedBuffer()
+        let room = buffer.room(for: Int(size))
+        let present = try file.read(room, at: trailer.directoryOffset + entrySize)
+        var found: [Chunk] = []
+        var end = UInt64(TTLOG_FILE_HEADER_SIZE)
+        for index in 0..<(present / Int(entrySize)) {
+            let start = index * Int(entrySize)
+            let entry = UnsafeRawBufferPointer(rebasing: room[start..<(start + Int(entrySize))])
+            let offset = RawFields(entry).uint64(16)
+            guard case .success(let chunk) = decoder.chunk(entry, at: offset), chunk.stream != .directory,
+                offset >= end, offset < trailer.directoryOffset, chunk.extent <= trailer.directoryOffset - offset
+            else { continue }
+            found.append(chunk)
+            end = offset + chunk.extent
+        }
+        return found.isEmpty ? nil : found
+    }
+
+    /// What is left of ranges without others. None is empty.
+    private static func rest(of ranges: [Range<UInt64>], without others: [Range<UInt64>]) -> [Range<UInt64>] {
+        let sorted = others.sorted { $0.lowerBound < $1.lowerBound }
+        var rest: [Range<UInt64>] = []
+        for range in ranges where !range.isEmpty {
+            var start = range.lowerBound
+            for other in sorted where other.upperBound > start && other.lowerBound < range.upperBound {
+                if other.lowerBound > start { rest.append(start..<other.lowerBound) }
+                start = max(start, other.upperBound)
+            }
+            if start < range.upperBound { rest.append(start..<range.upperBound) }
+        }
+        return rest
     }
 
     /// The nonce of the first chunk in the file whose header is intact but for the nonce; for a log whose own header is
@@ -165,6 +228,8 @@ struct ChunkWalk: ~Copyable {
         var buffer = ReusedBuffer()
         var offset = UInt64(TTLOG_FILE_HEADER_SIZE)
         while offset < size {
+            offset = max(offset, file.nextData(from: offset) & ~(alignment - 1))
+            guard offset < size else { break }
             let bytes = buffer.room(for: Int(min(UInt64(searchWindow), size - offset)))
             let count = try file.read(bytes, at: offset)
             var place = 0

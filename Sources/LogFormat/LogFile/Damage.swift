@@ -92,15 +92,18 @@ extension DamageKind: CustomStringConvertible {
 
 /// A damaged or absent part of a log that was passed over.
 public struct Damage: Sendable, Hashable, CustomStringConvertible {
+    /// The damaged file.
     public var file: String
     /// Where the part begins in that file.
     public var offset: UInt64
     /// Bytes concerned; 0 where that is unknown.
     public var length: UInt64
+    /// What is wrong.
     public var what: DamageKind
     /// Records lost by it; nil where that is unknown.
     public var lostRecords: UInt64?
 
+    /// Makes a description of a damaged part.
     public init(file: String, offset: UInt64, length: UInt64, what: DamageKind, lostRecords: UInt64? = nil) {
         self.file = file
         self.offset = offset
@@ -109,6 +112,7 @@ public struct Damage: Sendable, Hashable, CustomStringConvertible {
         self.lostRecords = lostRecords
     }
 
+    /// One sentence: file, offset, size, problem, loss.
     public var description: String {
         var text = "\(file): offset \(offset)"
         if length > 0 { text += ", \(length) bytes" }

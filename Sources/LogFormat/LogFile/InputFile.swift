@@ -46,6 +46,20 @@ final class InputFile: Sendable {
     /// Whether a writer holds its lock on this file.
     var isLocked: Bool { ttlog_is_locked(descriptor) != 0 }
 
+    /// The first offset at or after `offset` that is not in a hole of the file; the file's size if there is none.
+    ///
+    /// A hole reads as zeros and takes no disk space, so that a small file can seem to hold terabytes. A file system that
+    /// does not report holes answers with `offset`.
+    func nextData(from offset: UInt64) -> UInt64 {
+        guard let place = off_t(exactly: offset) else { return offset }
+        let found = lseek(descriptor, place, InputFile.seekData)
+        if found >= 0 { return max(offset, UInt64(found)) }
+        return errno == ENXIO ? max(offset, size) : offset
+    }
+
+    /// `SEEK_DATA`, which Swift does not import (unistd.h).
+    private static let seekData: Int32 = 3
+
     /// Reads up to `buffer.count` bytes; fewer came back only where the file ends.
     func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LogError) -> Int {
         var done = 0

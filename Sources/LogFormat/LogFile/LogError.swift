@@ -35,17 +35,21 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case invalidRequest(String)
     }
 
+    /// The file that the error is about.
     public var file: String
     /// Where in the file; nil when the error is about the file as a whole.
     public var offset: UInt64?
+    /// What happened.
     public var kind: Kind
 
+    /// Makes an error about a file, or a place in it.
     public init(file: String, offset: UInt64? = nil, kind: Kind) {
         self.file = file
         self.offset = offset
         self.kind = kind
     }
 
+    /// One sentence: file, offset, what was expected, what was found.
     public var description: String {
         let place = offset.map { "\(file): offset \($0)" } ?? file
         return switch kind {

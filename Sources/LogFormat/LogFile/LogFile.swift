@@ -36,6 +36,7 @@ public final class LogFile: @unchecked Sendable {
     public let header: FileHeader
     /// Bytes of the log when it was opened.
     public let fileSize: UInt64
+    /// Whether the writer closed the log.
     public let completeness: Completeness
     /// What was found wrong while opening: damaged headers, unreadable stretches, missing records.
     public let structuralDamage: [Damage]
@@ -46,6 +47,8 @@ public final class LogFile: @unchecked Sendable {
 
     let file: InputFile
     let index: ChunkIndex
+    /// Damaged stretches of the file of which no header tells what was there.
+    private let unknownStretches: [Range<UInt64>]
     /// Raw bodies of the chunks that come from the open file.
     let slotBodies: [[UInt8]]
     let bytesTouched = Atomic<UInt64>(0)
@@ -71,10 +74,12 @@ public final class LogFile: @unchecked Sendable {
         let openFile = isImported ? nil : LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size
         let found = try LogFile.findChunks(file, size: size, nonce: header.nonce, damage: &damage)
+        var unexplained = found.unexplained
         // The chunk that a writer is just writing, or was when it was killed, is in its slot still.
         let isInSlot = openFile.map { LogFile.holdsLastChunk($0, torn: found.torn, damage: damage.last) } ?? false
         if isLocked || isInSlot {
             damage.removeAll { $0.offset > 0 && $0.length > 0 && $0.offset + $0.length == size }
+            unexplained.removeAll { $0.upperBound == size }
         }
         damage += openFile?.damage ?? []
         index = ChunkIndex(found.chunks + (openFile?.chunks ?? []), file: file.path) { slot, sealed in
@@ -91,6 +96,7 @@ public final class LogFile: @unchecked Sendable {
                 damage.append(Damage(file: file.path, offset: size, length: 0, what: .openFileMissing))
             }
         }
+        unknownStretches = unexplained
         slotBodies = openFile?.bodies ?? []
         lostRecords = max(found.trailer?.lostRecords ?? 0, openFile?.lostRecords ?? 0)
         writerError = openFile?.error ?? 0
@@ -115,6 +121,18 @@ public final class LogFile: @unchecked Sendable {
     /// The chunks of one stream and vCPU (``noVCPU`` for meta).
     public func chunks(_ stream: LogStream, vcpu: UInt16) -> ArraySlice<Chunk> {
         index.run(stream, vcpu: vcpu)
+    }
+
+    /// Whether a damaged stretch of the file may have held any records.
+    var hasUnknownStretches: Bool { !unknownStretches.isEmpty }
+
+    /// Whether records of a stream may be missing after its last known one: a damaged stretch of the file follows its
+    /// last chunk, and nothing tells what was there. Records missing between two chunks show in their ordinals.
+    public func mayLackTail(_ stream: LogStream, vcpu: UInt16) -> Bool {
+        guard let stretch = unknownStretches.last else { return false }
+        let run = chunks(stream, vcpu: vcpu)
+        if run.last?.isOpenSlot ?? false { return false }
+        return run.allSatisfy { $0.offset < stretch.upperBound }
     }
 
     /// The vCPUs that the header declares, and others that chunks name.
@@ -162,17 +180,32 @@ public final class LogFile: @unchecked Sendable {
     /// The chunk headers of a log, from its directories or by walking.
     private static func findChunks(
         _ file: InputFile, size: UInt64, nonce: UInt64, damage: inout [Damage]
-    ) throws(LogError) -> (chunks: [Chunk], trailer: Trailer?, isClosed: Bool, torn: Chunk?) {
+    ) throws(LogError) -> Found {
         let decoder = ChunkHeaderDecoder(nonce: nonce)
         let outcome = try DirectoryChain.read(file, size: size, decoder: decoder)
-        if case .chain(let chain) = outcome { return (chain.chunks, chain.trailer, true, nil) }
+        if case .chain(let chain) = outcome {
+            return Found(chunks: chain.chunks, trailer: chain.trailer, isClosed: true)
+        }
         if case .broken(let offset, let what) = outcome {
             damage.append(Damage(file: file.path, offset: offset, length: 0, what: what))
         }
         var walk = ChunkWalk(file, size: size, decoder: decoder)
         try walk.run()
         damage += walk.damage
-        return (walk.chunks, walk.trailer, walk.isClosed, walk.torn)
+        return Found(
+            chunks: walk.chunks, trailer: walk.trailer, isClosed: walk.isClosed, torn: walk.torn,
+            unexplained: walk.unexplained)
+    }
+
+    /// What the log's file holds besides its header.
+    private struct Found {
+        var chunks: [Chunk]
+        var trailer: Trailer?
+        var isClosed: Bool
+        /// The last chunk, where the file ends inside its body.
+        var torn: Chunk?
+        /// Stretches of the file of which nothing is known.
+        var unexplained: [Range<UInt64>] = []
     }
 
     /// Reads and checks the file header. One whose checksum is wrong is used all the same, and reported; its nonce is

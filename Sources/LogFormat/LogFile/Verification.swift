@@ -14,6 +14,8 @@ public struct Verification: Sendable {
     public internal(set) var recordsRead: [LogStream: UInt64] = [:]
     /// Records known to be lost: those that the writer counted, and those in damaged or missing chunks.
     public internal(set) var recordsLost: UInt64 = 0
+    /// More records may be lost than ``recordsLost``: for some damaged part nothing tells how many it held.
+    public internal(set) var mayHaveLostMore = false
     /// Records of kinds that this reader does not know, by kind.
     public internal(set) var unknownKinds: [EventKind: UInt64] = [:]
 
@@ -55,6 +57,7 @@ struct Verifier: ~Copyable {
     /// Sums up the losses.
     consuming func finish() -> Verification {
         result.recordsLost = result.damage.reduce(log.lostRecords) { $0 &+ ($1.lostRecords ?? 0) }
+        result.mayHaveLostMore = log.hasUnknownStretches
         return result
     }
 }

@@ -56,12 +56,15 @@ public enum BranchClass: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyabl
 
 /// The label of a branch: the class of the instruction at `from`, and whether its static target is `to`.
 public struct BranchLabel: RawRepresentable, Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
+    /// The class in bits 0 to 4, and the bit for a static target.
     public var rawValue: UInt8
 
+    /// The label of those bits.
     public init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 
+    /// The label of a class.
     public init(_ branchClass: BranchClass, hasStaticTarget: Bool = false) {
         rawValue = branchClass.rawValue | (hasStaticTarget ? UInt8(TTLOG_LABEL_STATIC) : 0)
     }
@@ -81,6 +84,7 @@ public struct BranchLabel: RawRepresentable, Hashable, Sendable, BitwiseCopyable
     /// The class's name, with `!` when the static target explains the branch: `jcc!`, `ret`, `none`.
     public var name: String { branchClass.name + (hasStaticTarget ? "!" : "") }
 
+    /// The label's ``name``.
     public var description: String { name }
 
     /// The label of that name; nil when there is none.
@@ -104,8 +108,10 @@ public struct Branch: Hashable, Sendable, BitwiseCopyable {
     public var to: UInt64
     /// Instructions begun before the one at `to`; 0 in a log without instruction counts.
     public var icount: UInt64
+    /// What the instruction at `from` is.
     public var label: BranchLabel
 
+    /// Makes a branch.
     public init(clock: UInt64, from: UInt64, to: UInt64, icount: UInt64, label: BranchLabel) {
         self.clock = clock
         self.from = from

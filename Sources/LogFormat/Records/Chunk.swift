@@ -4,8 +4,10 @@ import CTTLog
 
 /// Properties of a chunk (`TTLOG_CHUNK_*`).
 public struct ChunkFlags: OptionSet, Hashable, Sendable, BitwiseCopyable {
+    /// The bits (`TTLOG_CHUNK_*`).
     public var rawValue: UInt32
 
+    /// The set of those bits.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
@@ -26,6 +28,7 @@ public struct ChunkFlags: OptionSet, Hashable, Sendable, BitwiseCopyable {
 
 /// A chunk header, decoded, and where the chunk's body is.
 public struct Chunk: Hashable, Sendable, BitwiseCopyable {
+    /// The stream that holds the records.
     public var stream: LogStream
     /// ``noVCPU`` in the meta stream.
     public var vcpu: UInt16
@@ -35,6 +38,7 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
     public var part: UInt32
     /// Number of the cell on the stream's clock grid.
     public var cell: UInt64
+    /// What is special about the chunk.
     public var flags: ChunkFlags
     /// `enum ttlog_codec`: 0 raw, 1 zstd.
     public var codec: UInt8
@@ -50,15 +54,19 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
     public var offset: UInt64
     /// Records of this stream and vCPU before this chunk.
     public var firstOrdinal: UInt64
+    /// The clock of the first record.
     public var clockFirst: UInt64
+    /// The clock of the last record.
     public var clockLast: UInt64
     /// Of the first record that has one, else 0.
     public var icountFirst: UInt64
+    /// The instruction count of the last record that has one; 0 when none has.
     public var icountLast: UInt64
     /// Order ticket of the first record (events) or at sealing (branches). Never compared.
     public var ticket: UInt64
     /// XXH3-64 of the stored bytes.
     public var bodyHash: UInt64
+    /// The digests of the columns, by class.
     public var digests: Digests
     /// Hash over path and position of this chunk and all before it in the epoch.
     public var chain: UInt64

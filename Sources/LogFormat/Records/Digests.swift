@@ -26,11 +26,16 @@ public enum DigestClass: Int, Sendable, Hashable, CaseIterable {
 
 /// XXH3-64 digests of one chunk's canonical columns, by class; 0 for a class that the stream has no columns of.
 public struct Digests: Hashable, Sendable, BitwiseCopyable {
+    /// Of the `from` and `to` columns of branches.
     public var path: UInt64
+    /// Of the label columns of branches.
     public var label: UInt64
+    /// Of the instruction counts of branches; of kinds and positions of events.
     public var position: UInt64
+    /// Of what events carry.
     public var payload: UInt64
 
+    /// Makes a set of digests.
     public init(path: UInt64 = 0, label: UInt64 = 0, position: UInt64 = 0, payload: UInt64 = 0) {
         self.path = path
         self.label = label
@@ -38,6 +43,7 @@ public struct Digests: Hashable, Sendable, BitwiseCopyable {
         self.payload = payload
     }
 
+    /// The digest of a class.
     public subscript(digestClass: DigestClass) -> UInt64 {
         get {
             switch digestClass {

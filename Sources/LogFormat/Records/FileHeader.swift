@@ -5,6 +5,7 @@ import Formatting
 
 /// The 16 bytes that name a recording; a replay repeats those of its recording. All zero means unknown.
 public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
+    /// The 16 bytes.
     public var bytes: [UInt8]
 
     /// Takes the first 16 bytes; missing ones are zero.
@@ -20,8 +21,10 @@ public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
         bytes = stride(from: 0, to: 32, by: 2).map { UInt8(values[$0] << 4 | values[$0 + 1]) }
     }
 
+    /// All zero: the recording is not known.
     public static let unknown = RecordingUUID(bytes: [])
 
+    /// Whether any byte is set.
     public var isKnown: Bool { bytes.contains { $0 != 0 } }
 
     /// As `8-4-4-4-12` hexadecimal digits, or `unknown`.
@@ -75,25 +78,41 @@ public struct FileHeader: Sendable, Hashable {
 
     /// What the recorder saw (`TTLOG_FEATURE_*`).
     public struct Features: OptionSet, Hashable, Sendable {
+        /// The bits (`TTLOG_FEATURE_*`).
         public var rawValue: UInt64
 
+        /// The set of those bits.
         public init(rawValue: UInt64) {
             self.rawValue = rawValue
         }
 
+        /// There is a branch stream.
         public static let branches = Features(rawValue: 1 << 0)
+        /// Positions have instruction counts.
         public static let icount = Features(rawValue: 1 << 1)
+        /// Branch labels come from instruction bytes.
         public static let labels = Features(rawValue: 1 << 2)
+        /// Interrupts and exceptions are events, exact, from the recorder.
         public static let causes = Features(rawValue: 1 << 3)
+        /// Event positions have rcx.
         public static let rcx = Features(rawValue: 1 << 4)
+        /// rdtsc, ports, cpuid and model-specific registers are in the access stream.
         public static let accesses = Features(rawValue: 1 << 5)
+        /// Accesses to device memory are in the access stream.
         public static let mmio = Features(rawValue: 1 << 6)
+        /// Accesses carry what was read or written.
         public static let accessValues = Features(rawValue: 1 << 7)
+        /// Accesses to device memory carry what was read or written.
         public static let mmioValues = Features(rawValue: 1 << 8)
+        /// There are context events.
         public static let context = Features(rawValue: 1 << 9)
+        /// There are state digests of registers.
         public static let state = Features(rawValue: 1 << 10)
+        /// State digests cover the memory of the guest.
         public static let stateMemory = Features(rawValue: 1 << 11)
+        /// Branch bodies were kept inside windows only.
         public static let windows = Features(rawValue: 1 << 12)
+        /// The event stream holds what an engine's own log of input holds.
         public static let engineInput = Features(rawValue: 1 << 13)
 
         private static let nameList = [
@@ -109,25 +128,37 @@ public struct FileHeader: Sendable, Hashable {
         }
     }
 
+    /// The version of the format.
     public var version: UInt32
     /// The guest's machine.
     public var machine: Machine
+    /// What kind of run the log is of.
     public var runKind: RunKind
+    /// What positions count.
     public var clock: Clock
     /// Random; repeated in every chunk of the log.
     public var nonce: UInt64
+    /// The recording that the run belongs to.
     public var uuid: RecordingUUID
+    /// What the recorder saw.
     public var features: Features
+    /// How many vCPUs the guest has; they are numbered from 0.
     public var vcpuCount: Int
+    /// What of the branch stream is kept.
     public var mode: Mode
     /// A branch's cell is its clock shifted right by this.
     public var branchCellShift: UInt8
     /// An event's or access's cell is its clock shifted right by this.
     public var eventCellShift: UInt8
+    /// Branches in a chunk at most.
     public var branchChunkMax: Int
+    /// Events or meta records in a chunk at most.
     public var eventChunkMax: Int
+    /// Accesses in a chunk at most.
     public var accessChunkMax: Int
+    /// What kind of recorder wrote the log.
     public var recorder: Recorder
+    /// The recorder's generation; for QEMU the level of the plugin API.
     public var recorderGeneration: UInt16
     /// The clock at which vCPU 0 began.
     public var clockBase: UInt64
@@ -135,6 +166,7 @@ public struct FileHeader: Sendable, Hashable {
     public var icountBase: UInt64
     /// Host time at which the log was created, in nanoseconds since 1970. Never compared.
     public var createdUnixNanoseconds: UInt64
+    /// The recorder's name and version, as it states them.
     public var recorderName: String
 }
 

@@ -7,6 +7,7 @@
 public struct LogSummary: Sendable {
     /// The counted streams of one vCPU.
     public struct VCPU: Sendable {
+        /// The vCPU's number.
         public internal(set) var vcpu: UInt16
         /// Only streams that hold something, in the order of their numbers.
         public internal(set) var streams: [Stream] = []
@@ -20,7 +21,9 @@ public struct LogSummary: Sendable {
 
     /// One stream of one vCPU, or the meta stream.
     public struct Stream: Sendable {
+        /// The stream.
         public internal(set) var stream: LogStream
+        /// How many chunks it has.
         public internal(set) var chunks = 0
         /// Records whose bodies are there.
         public internal(set) var records: UInt64 = 0
@@ -38,6 +41,7 @@ public struct LogSummary: Sendable {
         }
     }
 
+    /// One entry a vCPU, by number.
     public internal(set) var vcpus: [VCPU] = []
     /// The meta stream; nil when it is empty.
     public internal(set) var meta: Stream?

@@ -8,24 +8,39 @@ extension LogWriter {
     public struct Options: Sendable {
         /// The guest's machine.
         public var machine = Machine.x86_64
+        /// What kind of run the log is of.
         public var runKind = FileHeader.RunKind.unknown
+        /// What positions count.
         public var clock = FileHeader.Clock.transitions
+        /// What of the branch stream is kept.
         public var mode = FileHeader.Mode.branches
+        /// A branch's cell is its clock shifted right by this.
         public var branchCellShift: UInt8 = 16
+        /// An event's or access's cell is its clock shifted right by this.
         public var eventCellShift: UInt8 = 20
+        /// How many vCPUs the guest has, 1 to 256.
         public var vcpuCount = 1
+        /// What the recorder saw.
         public var features: FileHeader.Features = [.branches, .icount, .labels]
+        /// The recording that the run belongs to.
         public var uuid = RecordingUUID.unknown
+        /// What kind of recorder writes.
         public var recorder = FileHeader.Recorder.synthetic
+        /// The recorder's generation.
         public var recorderGeneration: UInt16 = 0
         /// Cut after 63 bytes of UTF-8.
         public var recorderName = ""
+        /// The clock at which vCPU 0 begins.
         public var clockBase: UInt64 = 0
+        /// The instruction count at which vCPU 0 begins.
         public var icountBase: UInt64 = 0
+        /// Events or meta records in a chunk at most.
         public var eventChunkMax = 4096
+        /// Accesses in a chunk at most.
         public var accessChunkMax = 16384
         /// Bodies are compressed with zstd; otherwise raw.
         public var isCompressed = true
+        /// The level of zstd's compression.
         public var compressionLevel: Int8 = 1
         /// Chunks are sealed in the calling thread, not by a helper.
         public var sealsInline = true
@@ -40,6 +55,7 @@ extension LogWriter {
         /// Host time of creation, in nanoseconds since 1970; nil: now.
         public var createdUnixNanoseconds: UInt64?
 
+        /// The options of a log of x86-64 branches.
         public init() {}
 
         /// The options of a log with the same header fields as another's.

@@ -85,11 +85,14 @@ public final class LogWriter: @unchecked Sendable {
 // MARK: - Branches
 /// One branch as the writer takes them by the million (`struct ttlog_raw_branch`).
 public struct RawBranch: Hashable, Sendable, BitwiseCopyable {
+    /// Address of the instruction that is left.
     public var from: UInt64
+    /// Address of the instruction that begins next.
     public var to: UInt64
     /// Instruction count shifted left by 8, and the label.
     public var icountLabel: UInt64
 
+    /// Makes a branch; its clock is the vCPU's.
     public init(from: UInt64, to: UInt64, icount: UInt64 = 0, label: BranchLabel) {
         self.from = from
         self.to = to

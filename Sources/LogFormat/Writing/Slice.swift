@@ -5,6 +5,7 @@ import Glibc
 
 /// What ``slice(_:to:from:upTo:isCompressed:)`` wrote.
 public struct SliceSummary: Sendable {
+    /// Branches that were written.
     public internal(set) var branches: UInt64 = 0
     /// Events and accesses.
     public internal(set) var events: UInt64 = 0
@@ -19,10 +20,15 @@ public struct SliceSummary: Sendable {
 /// `slice.source`, `slice.nonce`, `slice.from` and `slice.to` say where the slice comes from. Branches of a vCPU that do
 /// not follow each other (bodies that are elided or damaged, epochs of the original) stand in epochs of their own.
 ///
-/// Throws when the range is empty, when `path` is the original itself, or when the log cannot be written.
+/// The slice has its name only when it is complete; an existing file of that name stays as it is until then. Where the
+/// original goes on after `to`, the slice's comparable end is `to`.
+///
+/// Throws when the range is empty, when `path` is the original itself, is being written or may not be replaced
+/// (`replacing`), or when the log cannot be written.
 @discardableResult
 public func slice(
-    _ log: LogFile, to path: String, from: UInt64, to end: UInt64 = .max, isCompressed: Bool = true
+    _ log: LogFile, to path: String, replacing: Bool = true, from: UInt64, to end: UInt64 = .max,
+    isCompressed: Bool = true
 ) throws(LogError) -> SliceSummary {
     guard from < end else {
         throw LogError(file: log.path, kind: .invalidRequest("the range \(from):\(end) is empty; give FROM below TO"))
@@ -35,16 +41,39 @@ public func slice(
     if options.clockBase != log.header.clockBase { options.icountBase = log.icount(atClock: options.clockBase) ?? 0 }
     if log.header.mode == .digest { options.mode = .branches }
     options.isCompressed = isCompressed
-    let writer = try LogWriter(path: path, options: options)
+    try checkTarget(path)
+    let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let file = try PendingFile(in: directory, keepsName: true)
+    let writer = try LogWriter(nameless: file.descriptor, name: path, options: options)
     var slicer = Slicer(log, writer, from: from, to: end)
     slicer.run()
     carryMeta(of: log, to: writer, from: from, end: end)
     try writer.close()
+    try file.publish(as: path, replacing: replacing)
     return slicer.finish()
 }
 
+/// Refuses to replace a log that is being written, or anything but a regular file.
+private func checkTarget(_ path: String) throws(LogError) {
+    do throws(LogError) {
+        guard try InputFile(path: path).isLocked else { return }
+    } catch {
+        if case .cannotOpen = error.kind { return }
+        throw error
+    }
+    throw LogError(file: path, kind: .writer(errno: EBUSY, message: "\(path): another process is writing this log"))
+}
+
 private func carryMeta(of log: LogFile, to writer: LogWriter, from: UInt64, end: UInt64) {
-    for event in log.metaEvents { writer.event(event) }
+    // Where the original goes on after `end`, nothing at or after `end` can be compared.
+    let cut = log.vcpus.filter { vcpu in
+        end < log.endClock(vcpu: vcpu) && log.comparableEnd(vcpu: vcpu).map { $0.clock > end } ?? true
+    }
+    for event in log.metaEvents {
+        if event.kind == .comparableEnd, cut.contains(where: { UInt32($0) == event.info }) { continue }
+        writer.event(event)
+    }
+    for vcpu in cut { writer.comparableEnd(vcpu: vcpu, clock: end, icount: nil, reason: "the end of a slice") }
     writer.attribute("slice.source", log.path)
     writer.attribute("slice.nonce", "0x" + hexadecimal(log.header.nonce, digits: 16))
     writer.attribute("slice.from", String(from))
@@ -52,6 +81,12 @@ private func carryMeta(of log: LogFile, to writer: LogWriter, from: UInt64, end:
 }
 
 extension LogFile {
+    /// The clock after the last record of a vCPU.
+    fileprivate func endClock(vcpu: UInt16) -> UInt64 {
+        [LogStream.branch, .event, .access].flatMap { chunks($0, vcpu: vcpu) }
+            .reduce(0) { max($0, $1.clockLast == .max ? .max : $1.clockLast + 1) }
+    }
+
     /// Instructions that vCPU 0 had begun at a clock, as the branch before tells; nil when that cannot be read.
     fileprivate func icount(atClock clock: UInt64) -> UInt64? {
         guard clock > 0, header.features.contains(.icount) else { return nil }

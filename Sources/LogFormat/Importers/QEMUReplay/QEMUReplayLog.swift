@@ -13,6 +13,7 @@
 ///
 /// Read in one pass with 256 KiB of memory. Source: QEMU 7.2, replay/.
 public struct QEMUReplayLog: Sendable {
+    /// The file's path.
     public let path: String
     /// What the header says; 0 when QEMU was killed.
     public let version: UInt32
@@ -76,6 +77,7 @@ public struct QEMUReplayLog: Sendable {
 
 /// One entry of a replay.bin.
 public struct ReplayEvent: Hashable, Sendable {
+    /// What the entry is.
     public var kind: ReplayEventKind
     /// Where its code stands in the file.
     public var offset: UInt64
@@ -120,6 +122,7 @@ extension QEMUReplayLog {
 
 /// Where and why a replay.bin cannot be read on.
 public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong, with the evidence.
     public enum What: Hashable, Sendable {
         /// An entry's payload goes on beyond the end of the file.
         case truncated(ReplayEventKind, expected: UInt64, present: UInt64)
@@ -132,10 +135,14 @@ public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
         case input(errno: Int32)
     }
 
+    /// The file's path.
     public var file: String
+    /// Where the damage begins in the file.
     public var offset: UInt64
+    /// What is wrong.
     public var what: What
 
+    /// One sentence: file, offset, problem.
     public var description: String {
         let problem =
             switch what {

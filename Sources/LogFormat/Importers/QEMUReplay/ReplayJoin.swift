@@ -20,8 +20,11 @@ public struct JoinedCause: Hashable, Sendable {
     public var clock: UInt64
     /// Instructions begun before the one at `to`, as the log counts them.
     public var icount: UInt64
+    /// What the cause is.
     public var kind: JoinedCauseKind
+    /// The instruction that was left.
     public var from: UInt64
+    /// The instruction that began next: the first of the handler.
     public var to: UInt64
 }
 
@@ -46,8 +49,8 @@ public struct JoinedCause: Hashable, Sendable {
 ///
 /// The join of a replay that diverged holds up to the divergence only; leftovers say so.
 public struct ReplayJoin: Sendable {
-    /// Leftovers of each kind that are kept as samples.
-    public static let sampleLimit = 16
+    /// Leftovers that are kept when the caller names no other number.
+    public static let leftoverLimit = 32
 
     /// The causes that were found, by clock.
     public internal(set) var causes: [JoinedCause] = []
@@ -60,10 +63,8 @@ public struct ReplayJoin: Sendable {
     public internal(set) var eventsSharingTransition = 0
     /// Entries that a log without branch bodies cannot show.
     public internal(set) var eventsNotVisible = 0
-    /// The first of ``transitionsWithoutEvent``.
-    public internal(set) var transitionSamples: [Branch] = []
-    /// The first of ``eventsWithoutTransition``.
-    public internal(set) var eventSamples: [ReplayEvent] = []
+    /// The first leftovers, in the order in which they were met, with a reason each.
+    public internal(set) var leftovers: [JoinLeftover] = []
     /// Instructions that began and were undone.
     public internal(set) var restoredFaults: UInt64 = 0
     /// Instructions that QEMU counted and that never began: those after an `into` that trapped, in its block.
@@ -82,24 +83,28 @@ public struct ReplayJoin: Sendable {
     /// Throws when the log has no instruction counts, or a file cannot be read. Damage in either is no error: what can be
     /// read is joined.
     public static func join(
-        _ log: LogFile, with replay: QEMUReplayLog, progress: (Double) -> Void = { _ in }
+        _ log: LogFile, with replay: QEMUReplayLog, leftoverLimit: Int = ReplayJoin.leftoverLimit,
+        progress: (Double) -> Void = { _ in }
     ) throws(LogError) -> ReplayJoin {
         guard log.header.features.contains(.icount) else {
             throw LogError(
                 file: log.path, kind: .invalidRequest("no instruction counts in this log: it cannot be joined"))
         }
         let chunks = log.chunks(.branch, vcpu: 0)
-        if !chunks.isEmpty, !chunks.contains(where: \.isElided), let join = joinBranches(log, replay, progress) {
+        if !chunks.isEmpty, !chunks.contains(where: \.isElided),
+            let join = joinBranches(log, replay, leftoverLimit, progress)
+        {
             return join
         }
-        return joinEvents(log, replay, progress)
+        return joinEvents(log, replay, leftoverLimit, progress)
     }
 
     /// Joins the branches; nil when not all of them can be read.
     private static func joinBranches(
-        _ log: LogFile, _ replay: QEMUReplayLog, _ progress: (Double) -> Void
+        _ log: LogFile, _ replay: QEMUReplayLog, _ leftoverLimit: Int, _ progress: (Double) -> Void
     ) -> ReplayJoin? {
-        var matcher = ReplayMatcher(replay: replay, header: log.header, seesEverything: true)
+        var matcher = ReplayMatcher(
+            replay: replay, header: log.header, seesEverything: true, leftoverLimit: leftoverLimit)
         var batch = BranchBatch()
         let chunks = log.chunks(.branch, vcpu: 0)
         var clockEnd: UInt64 = 0
@@ -117,9 +122,10 @@ public struct ReplayJoin: Sendable {
     }
 
     private static func joinEvents(
-        _ log: LogFile, _ replay: QEMUReplayLog, _ progress: (Double) -> Void
+        _ log: LogFile, _ replay: QEMUReplayLog, _ leftoverLimit: Int, _ progress: (Double) -> Void
     ) -> ReplayJoin {
-        var matcher = ReplayMatcher(replay: replay, header: log.header, seesEverything: false)
+        var matcher = ReplayMatcher(
+            replay: replay, header: log.header, seesEverything: false, leftoverLimit: leftoverLimit)
         var clockEnd: UInt64 = 0
         var events = log.events([.event, .access])
         while !matcher.isAtEnd, let event = events.next() {

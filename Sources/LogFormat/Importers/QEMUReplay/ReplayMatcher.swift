@@ -15,6 +15,8 @@ struct ReplayMatcher: ~Copyable {
     private let isReplay: Bool
     /// Whether every transition is taken; without, only discontinuities are.
     private let seesEverything: Bool
+    /// Leftovers that are kept at most.
+    private let leftoverLimit: Int
     /// The INTERRUPT, EXCEPTION or reset entry that waits for its transition; nil when there are no more of them.
     private var pending: ReplayEvent?
     /// The entry at which the machine stopped, once it has been read.
@@ -36,7 +38,11 @@ struct ReplayMatcher: ~Copyable {
 
     /// Takes transitions of a log with that header. Entries before its first instruction are not of its run, which then
     /// began at a checkpoint.
-    init(replay: QEMUReplayLog, header: FileHeader, seesEverything: Bool) {
+    init(
+        replay: QEMUReplayLog, header: FileHeader, seesEverything: Bool,
+        leftoverLimit: Int = ReplayJoin.leftoverLimit
+    ) {
+        self.leftoverLimit = leftoverLimit
         entries = replay.events()
         isReplay = header.runKind == .replay
         isComplete = replay.isComplete
@@ -106,7 +112,7 @@ struct ReplayMatcher: ~Copyable {
         }
         if match(branch) || !branch.label.isDiscontinuity { return }
         result.transitionsWithoutEvent += 1
-        if result.transitionSamples.count < ReplayJoin.sampleLimit { result.transitionSamples.append(branch) }
+        keep(.transition(branch), pending == nil ? .afterLastEntry : .noEntry)
         markLeftover()
     }
 
@@ -205,12 +211,19 @@ struct ReplayMatcher: ~Copyable {
             result.eventsSharingTransition += 1
         } else if seesEverything {
             result.eventsWithoutTransition += 1
-            if result.eventSamples.count < ReplayJoin.sampleLimit { result.eventSamples.append(entry) }
+            keep(.entry(entry), .noTransition)
             markLeftover()
         } else {
             result.eventsNotVisible += 1
             if entry.kind == .exception { hiddenExceptions &+= 1 }
         }
+    }
+
+    /// Keeps a leftover, up to the limit.
+    private mutating func keep(_ what: JoinLeftover.What, _ reason: JoinLeftover.Reason) {
+        guard result.leftovers.count < leftoverLimit else { return }
+        result.leftovers.append(
+            JoinLeftover(what: what, reason: offsetBeforeLeftover == nil ? reason : .followsLeftover))
     }
 
     private mutating func markLeftover() {
@@ -249,7 +262,9 @@ struct ReplayMatcher: ~Copyable {
             let known = offsetBeforeLeftover ?? offset
             var reason = shutdown.map { "QEMU's \($0.kind.rawValue)" } ?? "the last entry of an unfinished replay.bin"
             if known != offset { reason += ", taken early because the join has leftovers" }
-            let icount = (shutdown?.icount ?? lastIcount) &+ known
+            // An unfinished replay.bin may lack an interrupt at its last position: its event has one instruction less.
+            let end = (shutdown?.icount ?? lastIcount) &+ known
+            let icount = shutdown == nil && end > 0 ? end - 1 : end
             result.comparableEnd = (seesEverything ? endClock ?? clockEnd : clockEnd, icount, reason)
             if let cause = result.causes.last, matchedAt == shutdown?.icount ?? lastIcount {
                 // A replay ends when it takes the last entry: before the handler's first instruction. It has no transition

@@ -19,6 +19,7 @@ import CTTLog
 /// Read in blocks: memory does not grow with the file. Sources: Intel SDM volume 3, "Branch Trace Store"; the `-x` form of
 /// XenTT's bts_extract.
 public struct RawBTSFile: Sendable {
+    /// The two forms of the records.
     public enum Form: String, Sendable, Hashable, CaseIterable {
         case plain, extended
     }
@@ -26,7 +27,9 @@ public struct RawBTSFile: Sendable {
     /// Bytes of a record.
     public static let recordSize = 24
 
+    /// The file's path.
     public let path: String
+    /// The records' form.
     public let form: Form
     /// Bytes of the file when it was opened.
     public let fileSize: UInt64

@@ -10,7 +10,9 @@ import Glibc
 ///     try writer.append(batch, range)
 ///     try writer.close()
 public final class RawBTSWriter {
+    /// The file's path.
     public let path: String
+    /// The records' form.
     public let form: RawBTSFile.Form
     /// Branches written so far.
     public private(set) var count: UInt64 = 0
