@@ -39,7 +39,8 @@ public struct VerificationText {
             line("intact")
         } else {
             let parts = result.damage.count
-            line("damaged: \(parts) part\(parts == 1 ? "" : "s"), \(result.recordsLost) records lost")
+            let least = result.mayHaveLostMore ? "at least " : ""
+            line("damaged: \(parts) part\(parts == 1 ? "" : "s"), \(least)\(result.recordsLost) records lost")
         }
     }
 
