@@ -30,18 +30,27 @@ extension Remedy {
         case .singleArguments: "give its settings as single arguments"
         case .addArgument(let argument): "add \(argument)"
         case .useValue(let value): "use \(value)"
+        case .trustRecording: "if you made the recording yourself, give --trust"
+        case .bringBack: "put it next to the run directory, or name another in its place"
+        case .protectFile: "add snapshot=on or readonly=on to its -drive"
+        case .nameEngine(let version): "name QEMU \(version) with --qemu PATH, or give --trust to use the manifest's"
+        case .otherReplayDirectory: "give --output DIR"
         case .advice(let sentence): sentence
         }
     }
 }
 
 extension RunError {
-    /// What is wrong and what to do about it.
+    /// What is wrong and what to do about it, escaped for a terminal.
     public var textWithRemedy: String {
-        guard let remedy else { return description }
-        // The differences of a replay take several lines.
-        if case .differs = self { return "\(description)\n\(remedy.text)" }
-        return "\(description); \(remedy.text)"
+        var text = description
+        if let remedy {
+            // The differences of a replay take several lines.
+            var separator = "; "
+            if case .differs = self { separator = "\n" }
+            text += separator + remedy.text
+        }
+        return text.split(separator: "\n").map { String($0).onOneLine }.joined(separator: "\n")
     }
 }
 

@@ -45,13 +45,33 @@ struct GuestOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A further device, as for QEMU's -device; may be repeated.", valueName: "device"))
     var device: [String] = []
 
+    /// How virtual time follows the instruction count.
+    enum Clock: String, ExpressibleByArgument, CaseIterable {
+        case auto, fast, real
+    }
+
+    @Option(
+        help: """
+            fast: the time of an idle guest jumps to its next timer; real: an idle guest waits in real time, which disks, \
+            networks, firmware and people need; auto: as the guest needs it.
+            """)
+    var clock = Clock.auto
+
     @Option(
         help: ArgumentHelp(
-            "One instruction takes 2^N ns of the guest's time. (default: 1; with a disk 4)", valueName: "n"))
+            "One instruction takes 2^N ns of the guest's time. (default: fast 1, real 4)", valueName: "n"))
     var shift: Int?
 
-    @Option(help: "Whether an idle guest waits in real time. (default: off; with a disk on)")
+    @Option(help: "Whether an idle guest waits in real time. (default: fast off, real on)")
     var sleep: Switch?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            What the guest receives on its first serial port: stdio, the bytes of a file, or script:FILE with lines \
+            expect "TEXT", send "TEXT" and wait SECONDS. It is recorded.
+            """, valueName: "source"))
+    var serial: String?
 
     @Option(help: ArgumentHelp("Processors: QEMU can record one.", valueName: "n"))
     var smp = 1
@@ -68,9 +88,27 @@ struct GuestOptions: ParsableArguments {
         guest.commandLine = append
         guest.disks = try disk.map { try GuestConfiguration.Disk(path: $0, device: diskDevice) }
         guest.devices = device
-        guest.instructionClock = .init(shift: shift, sleep: sleep?.isOn)
+        var chosen: GuestConfiguration.InstructionClock
+        switch clock {
+        case .auto: chosen = .init()
+        case .fast: chosen = .fast
+        case .real: chosen = .real
+        }
+        if let shift { chosen.shift = shift }
+        if let sleep { chosen.sleep = sleep.isOn }
+        guest.instructionClock = chosen
         guest.extraArguments = extraArguments
         return guest
+    }
+}
+
+extension GuestOptions {
+    /// What the guest receives on its first serial port; nil for nothing.
+    func serialInput() throws -> SerialInput? {
+        guard let serial else { return nil }
+        if serial == "stdio" { return .descriptor(0) }
+        if serial.hasPrefix("script:") { return .script(try SerialScript(path: String(serial.dropFirst(7)))) }
+        return .file(serial)
     }
 }
 
@@ -169,7 +207,10 @@ struct SessionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "QEMU's program. (default: QEMU in the environment, or qemu-system-x86_64)", valueName: "file"))
+            """
+            QEMU's program. (default: QEMU in the environment, else one from version 9 on, in PATH or fetched by `make \
+            qemu10`, else qemu-system-x86_64 in PATH)
+            """, valueName: "file"))
     var qemu: String?
 
     @Option(help: ArgumentHelp("End the run after so many seconds.", valueName: "seconds"))
@@ -180,6 +221,11 @@ struct SessionOptions: ParsableArguments {
             "Report a guest that has not executed an instruction for so long; the recording goes on.",
             valueName: "seconds"))
     var hangTimeout: Double = 10
+
+    @Option(
+        help: ArgumentHelp(
+            "End the run of a guest that has halted with interrupts off for so long.", valueName: "seconds"))
+    var haltTimeout: Double = 10
 
     @Flag(help: "Keep a snapshot of the beginning in snap.qcow2, for a debugger that goes backwards in a replay.")
     var snapshot = false
@@ -194,7 +240,9 @@ struct SessionOptions: ParsableArguments {
     var format = Format.text
 
     func validate() throws {
-        if hangTimeout <= 0 { throw ValidationError("--hang-timeout must be more than 0") }
+        try Seconds.check(hangTimeout, "--hang-timeout")
+        try Seconds.check(haltTimeout, "--halt-timeout")
+        try timeout.map { try Seconds.check($0, "--timeout") }
     }
 
     /// Prints the summary and ends the tool with its status.
@@ -203,10 +251,10 @@ struct SessionOptions: ParsableArguments {
         case .json: Output.standard.line(try summary.json())
         case .text:
             if !quiet { Output.standard.line("\(summary.text)\nnext: \(summary.next.commandLine)") }
-            if quiet { for warning in summary.warnings { Diagnostics.warning(warning) } }
+            if quiet { for warning in summary.warnings { Diagnostics.warning(warning.onOneLine) } }
         }
         if let trouble = summary.trouble {
-            Diagnostics.error("the recording is not whole: \(trouble)")
+            Diagnostics.error("the recording is not whole: \(trouble.onOneLine)")
             throw ToolStatus.trouble.exitCode
         }
     }

@@ -41,13 +41,25 @@ struct TTRecord: ParsableCommand {
     @OptionGroup(title: "Run") var session: SessionOptions
 
     func run() throws {
-        let engine = QEMUEngine(
+        var engine = QEMUEngine(
             program: try .find(session.qemu), guest: try guest.configuration(extraArguments), plugin: try log.plugin())
+        engine.serialInput = try guest.serialInput()
+        if guest.serial == "stdio" {
+            engine.onSerialOutput = { bytes in
+                Output.standard.write(String(decoding: bytes, as: UTF8.self))
+                Output.standard.flush()
+            }
+        }
         var recording = Recording(engine: engine, tool: "tt-record \(ToolVersion.current)")
         recording.overwrite = session.overwrite
         recording.keepsSnapshot = session.snapshot
         recording.timeLimit = session.timeout
         recording.standstillPatience = session.hangTimeout
+        recording.haltPatience = session.haltTimeout
+        let isQuiet = session.quiet
+        recording.onChoices = { choices in
+            if !isQuiet { for choice in choices { Diagnostics.note("\(choice); --clock chooses another") } }
+        }
         recording.onStandstill = { Diagnostics.warning("\($0.text) (Ctrl-C ends it)") }
         let progress = RunProgress("recording", total: 0, isQuiet: session.quiet)
         recording.onHashing = { progress.hash(done: $0.done, total: $0.total) }

@@ -116,8 +116,24 @@ struct SessionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The replay's name. (default: the next free number)", valueName: "name"))
     var name: String?
 
-    @Option(help: ArgumentHelp("QEMU's program. (default: the recording's)", valueName: "file"), completion: .file())
+    @Option(
+        name: [.short, .long],
+        help: ArgumentHelp(
+            "Write the replay to this directory, and nothing into the recording's, which may be read-only.",
+            valueName: "dir"), completion: .directory)
+    var output: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "QEMU's program. (default: an installed one of the recording's version)", valueName: "file"),
+        completion: .file())
     var qemu: String?
+
+    @Flag(
+        help: """
+            The recording is your own: run the QEMU and the plugin that its manifest names, and any argument in it.
+            """)
+    var trust = false
 
     @Flag(help: "Replay although something differs from the recording.")
     var force = false
@@ -139,7 +155,9 @@ struct SessionOptions: ParsableArguments {
     var format = Format.text
 
     func validate() throws {
-        if hangTimeout <= 0 { throw ValidationError("--hang-timeout must be more than 0") }
+        try Seconds.check(hangTimeout, "--hang-timeout")
+        try timeout.map { try Seconds.check($0, "--timeout") }
+        if output != nil, name != nil { throw ValidationError("--name and --output exclude each other") }
     }
 
     /// Prints the summary and ends the tool with its status.
@@ -148,15 +166,17 @@ struct SessionOptions: ParsableArguments {
         case .json: Output.standard.line(try summary.json())
         case .text:
             if !quiet { Output.standard.line("\(summary.text)\nnext: \(summary.next.commandLine)") }
-            if quiet { for warning in summary.warnings { Diagnostics.warning(warning) } }
+            if quiet { for warning in summary.warnings { Diagnostics.warning(warning.onOneLine) } }
         }
         switch summary.verdict {
         case .done: return
         case .different:
-            if quiet { for difference in summary.differences { Diagnostics.note("went differently: \(difference)") } }
+            if quiet {
+                for difference in summary.differences { Diagnostics.note("went differently: \(difference.onOneLine)") }
+            }
             throw ToolStatus.different.exitCode
         case .trouble:
-            Diagnostics.error("the replay is not whole: \(summary.trouble ?? summary.outcome.text)")
+            Diagnostics.error("the replay is not whole: \((summary.trouble ?? summary.outcome.text).onOneLine)")
             throw ToolStatus.trouble.exitCode
         }
     }

@@ -56,10 +56,12 @@ struct TTReplay: ParsableCommand {
     func run() throws {
         var options = QEMUEngine.ReplayOptions()
         options.program = session.qemu
+        options.trustsManifest = session.trust
         options.changes = changes.changes(extraArguments)
         options.logging = logging.logging
         var replay = Replay<QEMUEngine>(options: options, tool: "tt-replay \(ToolVersion.current)")
         replay.name = session.name
+        replay.output = session.output
         replay.force = session.force
         replay.overwrite = session.overwrite
         replay.hangPatience = session.hangTimeout

@@ -45,6 +45,9 @@ enum Products {
 
     static var plugin: String { made ? "\(root)/hypervisor/qemu/build/libttd.so" : "" }
 
+    /// The QEMU in PATH: 7.2 on Debian 12.
+    static let qemu7 = "qemu-system-x86_64"
+
     /// QEMU 10.0, unpacked in the user's cache; fetched when it is not there yet.
     static let qemu10: String? = {
         let result = try? run("\(root)/scripts/fetch-qemu10", [], seconds: 300)
@@ -141,7 +144,8 @@ func record(
 }
 
 func recordArguments(_ kernel: String, into directory: String, _ more: [String] = []) -> [String] {
-    ["--kernel", kernel, "--device", Products.exitDevice, "--plugin", Products.plugin, directory] + more
+    let qemu = more.contains("--qemu") ? [] : ["--qemu", Products.qemu7]
+    return qemu + ["--kernel", kernel, "--device", Products.exitDevice, "--plugin", Products.plugin, directory] + more
 }
 
 /// Runs tt-replay.

@@ -141,10 +141,10 @@ private func plugin(_ path: String) -> PluginConfiguration {
             (["-icount", "shift=auto"], .clockSettings),
             (["-loadvm", "x"], .advice("record the guest from its start")),
             (["-daemonize"], .advice("put the tool in the background")), (["-S"], .leaveOut),
-            (["-hda", "disk.img"], .recordedDisk(image: nil)),
-            (["-drive", "file=x,if=virtio"], .recordedDisk(image: nil)),
-            (["-netdev", "user,id=n"], .addArgument("-object filter-replay,id=replay,netdev=ID")),
-            (["-nic", "user"], .addArgument("-object filter-replay,id=replay,netdev=ID")),
+            (["-hda", "disk.img"], .recordedDisk(image: "disk.img")),
+            (["-drive", "file=x,if=virtio"], .recordedDisk(image: "x")),
+            (["-netdev", "user,id=n"], .addArgument("-object filter-replay,id=replay-n,netdev=n")),
+            (["-nic", "user"], .addArgument("-object filter-replay,id=replay-ID,netdev=ID")),
             (["-readconfig", "f"], .singleArguments),
         ] as [([String], Remedy)])
     func whatRecordAndReplayCannotDoIsRefused(arguments: [String], remedy: Remedy) {
@@ -157,7 +157,7 @@ private func plugin(_ path: String) -> PluginConfiguration {
     @Test(arguments: [
         ["-smp", "1"], ["-smp", "cpus=1"], ["-device", "virtio-rng-pci"], ["-nic", "none"],
         ["-accel", "tcg,thread=single"],
-        ["-netdev", "user,id=n", "-object", "filter-replay,id=r,netdev=n"], ["-drive", "if=pflash,file=x"], [],
+        ["-netdev", "user,id=n", "-object", "filter-replay,id=r,netdev=n"], ["-drive", "if=pflash,file=x,readonly=on"], [],
         ["-append", "root=-smp"],
     ])
     func theRestIsAccepted(arguments: [String]) throws {

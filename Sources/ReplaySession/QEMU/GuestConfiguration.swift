@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-@preconcurrency import Glibc
 import RunDirectory
 
 /// The machine and what it boots: everything on QEMU's command line that decides what the guest does.
@@ -25,6 +24,8 @@ public struct GuestConfiguration: Codable, Hashable, Sendable {
     public var instructionClock = InstructionClock()
     /// Arguments that QEMU gets unchanged.
     public var extraArguments: [String] = []
+    /// Whether the first serial port receives input that is recorded.
+    public var hasSerialInput = false
 
     /// A PC with 128 MiB that boots nothing.
     public init() {}
@@ -34,7 +35,7 @@ public struct GuestConfiguration: Codable, Hashable, Sendable {
     public struct Disk: Codable, Hashable, Sendable {
         /// The image's path.
         public var image: String
-        /// `raw` or `qcow2`.
+        /// QEMU's name of the image's format: `raw`, `qcow2`.
         public var format: String
         /// The device that carries it: `virtio-blk-pci`, `ide-hd`.
         public var device: String
@@ -49,44 +50,35 @@ public struct GuestConfiguration: Codable, Hashable, Sendable {
         /// The device that carries a disk where none is named.
         public static let defaultDevice = "virtio-blk-pci"
 
-        /// A disk whose format its image shows: qcow2 by its magic, anything else is raw.
+        /// A disk whose format its image shows.
         public init(path: String, device: String = defaultDevice) throws(RunError) {
-            let file = try PlainFile(path, what: "disk image")
-            var magic: [UInt8] = [0, 0, 0, 0]
-            var count = 0
-            var failure: RunError?
-            magic.withUnsafeMutableBytes { buffer in
-                do throws(RunError) { count = try file.read(into: buffer) } catch { failure = error }
-            }
-            if let failure { throw failure }
-            let isQcow2 = count == 4 && magic == [0x51, 0x46, 0x49, 0xfb]
-            self.init(image: path, format: isQcow2 ? "qcow2" : "raw", device: device)
+            self.init(image: path, format: try DiskImage(path, what: "disk image").format, device: device)
         }
-    }
-
-    /// How virtual time follows the instruction count (QEMU's `-icount`).
-    public struct InstructionClock: Codable, Hashable, Sendable {
-        /// One instruction takes 2^shift ns of virtual time; nil takes what suits the guest.
-        public var shift: Int?
-        /// Whether an idle guest waits in real time; nil takes what suits the guest.
-        public var sleep: Bool?
-
-        /// A clock; what is nil is chosen by the guest.
-        public init(shift: Int? = nil, sleep: Bool? = nil) {
-            self.shift = shift
-            self.sleep = sleep
-        }
-    }
-
-    /// The clock with every choice made. Without a disk an idle guest need not wait (with `sleep=on` the input log grows a
-    /// hundredfold); with one it must, or it hangs in early boot.
-    public var resolvedClock: (shift: Int, sleep: Bool) {
-        let hasDisk = !disks.isEmpty
-        return (instructionClock.shift ?? (hasDisk ? 4 : 1), instructionClock.sleep ?? hasDisk)
     }
 }
 
 extension GuestConfiguration {
+    private enum CodingKeys: String, CodingKey {
+        case machine, cpu, memory, kernel, initrd, commandLine, disks, devices, instructionClock, extraArguments
+        case hasSerialInput
+    }
+
+    /// Reads the guest of a manifest; older ones have no serial input.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        machine = try container.decode(String.self, forKey: .machine)
+        cpu = try container.decode(String.self, forKey: .cpu)
+        memory = try container.decode(MemorySize.self, forKey: .memory)
+        kernel = try container.decodeIfPresent(String.self, forKey: .kernel)
+        initrd = try container.decodeIfPresent(String.self, forKey: .initrd)
+        commandLine = try container.decodeIfPresent(String.self, forKey: .commandLine)
+        disks = try container.decode([Disk].self, forKey: .disks)
+        devices = try container.decode([String].self, forKey: .devices)
+        instructionClock = try container.decode(InstructionClock.self, forKey: .instructionClock)
+        extraArguments = try container.decode([String].self, forKey: .extraArguments)
+        hasSerialInput = try container.decodeIfPresent(Bool.self, forKey: .hasSerialInput) ?? false
+    }
+
     /// Resolves the paths of all files; throws an error that names a file that is missing.
     mutating func makePathsAbsolute() throws(RunError) {
         if let path = kernel { kernel = try Files.absolute(path, what: GuestFile.kernelRole) }
@@ -96,9 +88,24 @@ extension GuestConfiguration {
         }
     }
 
-    /// What would make a run with this guest no replay of a recording of `recorded`; files are compared by their
+    /// Replaces the paths of files that lie elsewhere now.
+    mutating func replacePaths(_ located: [String: String]) {
+        kernel = kernel.map { located[$0] ?? $0 }
+        initrd = initrd.map { located[$0] ?? $0 }
+        for index in disks.indices { disks[index].image = located[disks[index].image] ?? disks[index].image }
+        devices = ArgumentFiles.replacing(located, in: devices)
+        extraArguments = ArgumentFiles.replacing(located, in: extraArguments)
+    }
+
+    /// What would make a run with this guest no replay of a recording of `original`; files are compared by their
     /// digests elsewhere.
-    func differences(from recorded: GuestConfiguration) -> [ManifestDifference] {
+    ///
+    /// - Parameter located: where the recording's files lie now, by their recorded paths.
+    func differences(
+        from original: GuestConfiguration, located: [String: String] = [:]
+    ) -> [ManifestDifference] {
+        var recorded = original
+        recorded.replacePaths(located)
         var list: [ManifestDifference] = []
         list.compare("machine", recorded.machine, machine)
         list.compare("CPU", recorded.cpu, cpu)
@@ -113,12 +120,6 @@ extension GuestConfiguration {
         list.compare("extra arguments", words(recorded.extraArguments), words(extraArguments))
         list.compare("instruction clock", recorded.clockText, clockText)
         return list
-    }
-
-    /// `shift=1,sleep=off`, as QEMU's `-icount` has it.
-    var clockText: String {
-        let clock = resolvedClock
-        return "shift=\(clock.shift),sleep=\(clock.sleep ? "on" : "off")"
     }
 
     private func quoted(_ text: String?) -> String { text.map { "\"\($0)\"" } ?? "none" }

@@ -6,7 +6,7 @@ import RunDirectory
 ///
 /// Each of these settings prevents a hang or a divergence that was observed without it:
 /// - `apic.vapic=off`: with it on, snapshots taken during a run and reverse execution deadlock.
-/// - Without a disk `shift=1,sleep=off`, with one `shift=4` and `sleep=on`.
+/// - The clock suits the guest (``GuestConfiguration/resolvedClock``): with a disk, `sleep=off` hangs in early boot.
 /// - A disk is attached through `blkreplay`, over an image with `snapshot=on`.
 /// - `-nodefaults -no-user-config`: the machine has no device that the command line does not name.
 /// - The monitor is a descriptor that QEMU inherits, outside of what is recorded.
@@ -31,6 +31,10 @@ public struct QEMUCommandLine: Sendable, Equatable {
     /// A qcow2 image in which a recording keeps a snapshot of its beginning, `init`; nil for none. A logged replay does
     /// not use it: it starts from the beginning anyway.
     public var snapshotImage: String?
+    /// Whether the first serial port has QEMU's standard input and output in place of the file. A replay needs no input.
+    public var readsSerialInput = false
+    /// Whether the guest waits before its first instruction.
+    public var startsPaused = true
     /// Further arguments that only watch the guest.
     public var watchers: [String] = []
 
@@ -76,12 +80,13 @@ public struct QEMUCommandLine: Sendable, Equatable {
             list += ["-device", "\(disk.device),drive=ttdisk\(index)"]
         }
         for device in guest.devices { list += ["-device", device] }
-        list += ["-serial", "file:\(serialLog)"]
+        list += ["-serial", readsSerialInput ? "stdio" : "file:\(serialLog)"]
         list += [
             "-chardev", "socket,id=ttmonitor,fd=\(QEMUCommandLine.monitorDescriptor)",
             "-mon", "chardev=ttmonitor,mode=control",
         ]
         if let plugin { list += ["-plugin", plugin] }
+        if startsPaused { list.append("-S") }
         return list + guest.extraArguments + watchers
     }
 

@@ -21,7 +21,7 @@ extension QEMUEngine {
             seconds: result.seconds, messages: messages)
         switch result.stop {
         case .signal, .timeLimit: outcome.wasInterrupted = true
-        case .hung, .silent, nil: break
+        case .hung, .silent, .halted, nil: break
         }
         return outcome
     }
@@ -63,6 +63,12 @@ extension QEMUEngine {
             return (.hung, "the run stood still at instruction \(icount) and was ended\(manner)")
         case .silent(let seconds):
             return (.hung, "QEMU's monitor did not answer for \(Int(seconds)) s and the run was ended\(manner)")
+        case .halted(let ip, let seconds):
+            let place = "0x\(String(ip, radix: 16))"
+            return (
+                .hostQuit,
+                "the guest halted for good at \(place) (interrupts off) and was ended after \(Int(seconds)) s\(manner)"
+            )
         case .signal(let number):
             return (.hostQuit, "ended by signal \(number) (\(ProcessEnd.name(of: number))) to the tool\(manner)")
         case .timeLimit(let seconds):
@@ -76,8 +82,11 @@ extension QEMUEngine {
         case "guest-reset": (.guestReset, "the guest asked for a reset")
         case "guest-panic": (.guestPanic, "the guest panicked")
         case "host-error": (.hostError, "QEMU gave up with an error")
-        case "host-signal", "host-qmp-quit":
+        case "host-signal", "host-qmp-quit", "host-ui":
             (.hostQuit, kind == .replay ? "the replay reached the end of its recording" : "QEMU was asked to end")
+        case "host-qmp-system-reset":
+            (.hostQuit, "the operator reset the machine, which ends the run")
+        case "subsystem-reset": (.guestReset, "a device of the guest asked for a reset")
         default: (.unknown, "QEMU shut down: \(reason)")
         }
     }

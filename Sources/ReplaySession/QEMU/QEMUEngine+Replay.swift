@@ -5,8 +5,10 @@ import RunDirectory
 extension QEMUEngine {
     /// What a replay may be asked to change, and what it may log otherwise.
     public struct ReplayOptions: Sendable {
-        /// QEMU's path or name; nil takes the recording's.
+        /// QEMU's path or name; nil looks for one of the recording's version.
         public var program: String?
+        /// Whether the recording is the user's own: its manifest may then name programs, libraries and any argument.
+        public var trustsManifest = false
         /// What the guest has otherwise than in the recording.
         public var changes = Changes()
         /// What is logged otherwise than in the recording.
@@ -70,29 +72,66 @@ extension QEMUEngine {
 
     /// The engine for a replay of a recording.
     public static func replaying(
-        _ recording: Manifest, options: ReplayOptions, warnings: inout [String]
+        _ recording: Manifest, located: [String: String], options: ReplayOptions, warnings: inout [String]
     ) throws(RunError) -> QEMUEngine {
         try ExtraArguments.check(options.changes.extraArguments, isReplay: true)
         let details = try QEMUDetails(recording)
-        let recordedProgram = Files.isExecutable(details.program) ? details.program : nil
-        let program = try QEMUProgram.find(options.program ?? recordedProgram)
-        let plugin = try options.logging.configuration(details.plugin, warnings: &warnings)
+        var recorded = details.guest
+        recorded.replacePaths(located)
+        if !options.trustsManifest {
+            let policy = ManifestPolicy(knownFiles: Set(located.values).union(options.changes.paths))
+            try policy.check(recorded, plugin: options.logging.options == nil ? details.plugin : nil)
+        }
+        try ExtraArguments.check(recorded.extraArguments, devices: recorded.devices)
+        let program = try program(for: recording, details, options)
+        let plugin = try options.logging.configuration(
+            details.plugin, trustsManifest: options.trustsManifest, warnings: &warnings)
         try plugin.check(against: program)
-        var engine = QEMUEngine(program: program, guest: try options.changes.applied(to: details.guest), plugin: plugin)
+        var engine = QEMUEngine(program: program, guest: try options.changes.applied(to: recorded), plugin: plugin)
+        engine.located = located
         let extra = options.changes.extraArguments
         if ExtraArguments.onlyWatch(extra) { engine.watchers = extra }
         return engine
+    }
+
+    /// The user's program, one of the recording's version that is installed here, or, for a trusted manifest, the one that
+    /// it names.
+    private static func program(
+        for recording: Manifest, _ details: QEMUDetails, _ options: ReplayOptions
+    ) throws(RunError) -> QEMUProgram {
+        if let given = options.program { return try .find(given) }
+        if options.trustsManifest, Files.isExecutable(details.program) { return try .find(details.program) }
+        if let program = QEMUProgram.installed().first(where: { $0.version == recording.engine.version }) {
+            return program
+        }
+        throw .missing(
+            what: "QEMU of the recording's version", name: recording.engine.version,
+            remedy: .nameEngine(version: recording.engine.version))
+    }
+
+    /// The files that the changes replace.
+    public static func replacedRoles(_ options: ReplayOptions, in recording: Manifest) -> Set<String> {
+        var roles: Set<String> = []
+        if options.changes.kernel != nil { roles.insert(GuestFile.kernelRole) }
+        if options.changes.initrd != nil { roles.insert("initrd") }
+        if !options.changes.disks.isEmpty {
+            roles.formUnion(recording.files.map(\.role).filter { $0.hasPrefix("disk ") })
+        }
+        return roles
     }
 
     /// QEMU's version and the guest's settings.
     public func differences(from recording: Manifest) throws(RunError) -> [ManifestDifference] {
         var list: [ManifestDifference] = []
         list.compare("QEMU version", recording.engine.version, version)
-        return list + guest.differences(from: try QEMUDetails(recording).guest)
+        return list + guest.differences(from: try QEMUDetails(recording).guest, located: located)
     }
 }
 
 extension QEMUEngine.Changes {
+    /// The files that the user names in place of the recording's.
+    var paths: Set<String> { Set([kernel, initrd].compactMap { $0 } + disks) }
+
     /// The recording's guest with the changes.
     func applied(to recorded: GuestConfiguration) throws(RunError) -> GuestConfiguration {
         var guest = recorded
@@ -114,14 +153,15 @@ extension QEMUEngine.Changes {
 }
 
 extension QEMUEngine.Logging {
-    /// What the plugin logs in this replay.
+    /// What the plugin logs in this replay. A plugin is code that QEMU loads: it is the user's or ours, and the
+    /// manifest's only where the user trusts that.
     func configuration(
-        _ recorded: PluginConfiguration?, warnings: inout [String]
+        _ recorded: PluginConfiguration?, trustsManifest: Bool, warnings: inout [String]
     ) throws(RunError) -> PluginConfiguration {
         let path: String
         if let plugin {
             path = plugin
-        } else if let recorded, Files.exists(recorded.file.path) {
+        } else if trustsManifest, let recorded, Files.exists(recorded.file.path) {
             path = recorded.file.path
         } else {
             path = try PluginConfiguration.find()

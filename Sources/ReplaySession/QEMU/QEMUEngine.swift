@@ -18,6 +18,12 @@ public struct QEMUEngine: Engine {
     public var plugin: PluginConfiguration?
     /// Arguments of a replay that only watch the guest: a debugger, QEMU's own logs.
     public var watchers: [String] = []
+    /// What the guest of a recording receives on its first serial port.
+    public var serialInput: SerialInput?
+    /// Receives what the guest prints, where it has serial input.
+    public var onSerialOutput: @Sendable ([UInt8]) -> Void = { _ in }
+    /// For a replay: where the recording's files lie now, by their recorded paths.
+    var located: [String: String] = [:]
 
     /// An engine with the settings of one run.
     public init(program: QEMUProgram, guest: GuestConfiguration, plugin: PluginConfiguration?) {
@@ -37,12 +43,22 @@ public struct QEMUEngine: Engine {
     /// See ``QEMUProgram/exitStatusIsReliable``.
     public var exitStatusIsReliable: Bool { program.exitStatusIsReliable }
 
-    /// The kernel, the RAM disk and the disks.
-    public var filesToIdentify: [(role: String, path: String)] {
-        var list: [(String, String)] = []
+    /// The kernel, the RAM disk, the disks with their backing files, and the files that arguments name.
+    public func filesToIdentify() throws(RunError) -> [(role: String, path: String)] {
+        var list: [(role: String, path: String)] = []
         if let kernel = guest.kernel { list.append((GuestFile.kernelRole, kernel)) }
         if let initrd = guest.initrd { list.append(("initrd", initrd)) }
-        for (index, disk) in guest.disks.enumerated() { list.append(("disk \(index)", disk.image)) }
+        for (index, disk) in guest.disks.enumerated() {
+            list += try DiskImage.chain(disk.image, role: "disk \(index)")
+        }
+        var arguments = 0
+        for path in ArgumentFiles.paths(in: guest.devices + guest.extraArguments) {
+            for file in try DiskImage.chain(path, role: "file \(arguments + 1) of the arguments")
+            where !list.contains(where: { $0.path == file.path }) {
+                list.append(file)
+            }
+            arguments += 1
+        }
         return list
     }
 
@@ -51,12 +67,32 @@ public struct QEMUEngine: Engine {
 
     /// Refuses a guest without anything to boot, and what QEMU cannot record.
     public mutating func checkRecording() throws(RunError) {
-        try ExtraArguments.check(guest.extraArguments)
+        try ExtraArguments.check(guest.extraArguments, devices: guest.devices)
         guard guest.kernel != nil || !guest.disks.isEmpty || !guest.extraArguments.isEmpty else {
             throw .missing(what: "guest to record", name: "", remedy: .nameGuest)
         }
         try plugin?.check(against: program)
         try guest.makePathsAbsolute()
+        guest.hasSerialInput = serialInput != nil
+        // The manifest holds the clock, not the rule that chose it.
+        let clock = guest.resolvedClock
+        let isChosen = guest.instructionClock == .init(shift: clock.shift, sleep: clock.sleep)
+        clockReason = isChosen ? nil : guest.needOfRealTime ?? ""
+        guest.instructionClock = .init(shift: clock.shift, sleep: clock.sleep)
+    }
+
+    /// Why the clock was chosen: empty for a guest without any need of real time, nil where the user named it.
+    private var clockReason: String?
+
+    /// The clock, where the user did not name it.
+    public var choices: [String] {
+        guard let clockReason else { return [] }
+        let clock =
+            guest.instructionClock == .real
+            ? "waits in real time while the guest idles" : "runs ahead while the guest idles"
+        let because =
+            clockReason.isEmpty ? "nothing in the guest waits for the outside" : "the guest has \(clockReason)"
+        return ["the clock \(clock) (\(guest.clockText)): \(because)"]
     }
 
     /// Creates the snapshot image of a recording; repairs the input log of a killed one for a replay.
@@ -73,36 +109,51 @@ public struct QEMUEngine: Engine {
             return
         }
         // An edited input log is an intended experiment: it is reported, not refused.
-        let now = try FileIdentity(of: plan.inputLog, what: "QEMU's input log")
-        if let recorded = try QEMUDetails(recording).inputLog, recorded.sha256 != now.sha256 {
-            warnings.append("replay.bin is not as the recording left it (sha256 \(now.sha256.prefix(12))…)")
+        guard let recorded = try QEMUDetails(recording).inputLog else { return }
+        let now = try QEMUInputLog.identity(place, like: recorded)
+        if recorded.sha256 != now.sha256 {
+            let digest = now.sha256.isEmpty ? "\(now.size) bytes" : "sha256 \(now.sha256.prefix(12))…"
+            warnings.append("replay.bin is not as the recording left it (\(digest))")
         }
     }
 
     /// QEMU's command line for a run.
     public func commandLine(_ plan: RunPlan) -> QEMUCommandLine {
-        QEMUCommandLine(
+        var command = QEMUCommandLine(
             program: program.path, direction: plan.kind == .recording ? .record : .replay, guest: guest,
             inputLog: plan.inputLog, serialLog: plan.files.serialLog,
             plugin: plugin?.argument(log: plan.files.log, runKind: plan.kind, uuid: plan.uuid, qemu: program),
             snapshotImage: plan.keepsSnapshot ? plan.files.snapshotImage : nil, watchers: watchers)
+        command.readsSerialInput = plan.kind == .recording && guest.hasSerialInput
+        command.startsPaused = !(watchers + guest.extraArguments).contains("-S")
+        return command
     }
 
     /// The number at which QEMU inherits the state directory's lock.
     private static let lockDescriptor: Int32 = 4
 
-    /// Starts QEMU, with one end of a socket pair as its monitor.
+    /// Starts QEMU paused, with one end of a socket pair as its monitor.
     public func start(_ plan: RunPlan) throws(RunError) -> any RunningGuest {
         let command = commandLine(plan)
         let (monitor, far) = try QMPClient.pair()
-        defer { close(far) }
+        var closing = [far]
+        defer { for descriptor in closing { close(descriptor) } }
+        var inheriting = [(far, QEMUCommandLine.monitorDescriptor), (plan.lock.descriptor, QEMUEngine.lockDescriptor)]
+        var feeder: SerialFeeder?
+        if command.readsSerialInput, let serialInput {
+            let made = try SerialFeeder(serialInput, output: plan.files.serialLog, onOutput: onSerialOutput)
+            let output = open(plan.files.serialLog, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
+            closing += [made.far, output]
+            guard output >= 0 else { throw .system(doing: "open", path: plan.files.serialLog, code: errno) }
+            inheriting += [(made.far, STDIN_FILENO), (output, STDOUT_FILENO)]
+            feeder = made
+        }
         let child = try ChildProcess(
-            path: command.program, arguments: command.arguments,
-            inheriting: [
-                (far, QEMUCommandLine.monitorDescriptor), (plan.lock.descriptor, QEMUEngine.lockDescriptor),
-            ],
-            output: plan.files.engineLog)
-        return QEMUGuest(child: child, monitor: monitor, inputLog: plan.inputLog)
+            path: command.program, arguments: command.arguments, inheriting: inheriting, output: plan.files.engineLog)
+        return QEMUGuest(
+            child: child, monitor: monitor, inputLog: plan.inputLog, log: plugin == nil ? nil : plan.files.log,
+            feeder: feeder, isResumedByTool: command.startsPaused,
+            dataDirectories: try program.dataDirectories(guest.extraArguments))
     }
 
     /// Joins a log with `replay.bin`.

@@ -13,10 +13,25 @@ final class QEMUGuest: RunningGuest {
     private var hasShutDown = false
     private var pending: [GuestEvent] = []
 
-    init(child: ChildProcess, monitor: QMPClient, inputLog: String) {
+    /// The log whose growth is progress; nil for a run without one.
+    private let log: String?
+    private let feeder: SerialFeeder?
+    /// Whether the run begins when the tool says so; a debugger may want to say it.
+    private let isResumedByTool: Bool
+    /// Where QEMU finds its firmware.
+    private let dataDirectories: [String]
+
+    init(
+        child: ChildProcess, monitor: QMPClient, inputLog: String, log: String? = nil, feeder: SerialFeeder? = nil,
+        isResumedByTool: Bool = true, dataDirectories: [String] = []
+    ) {
         self.child = child
         self.monitor = monitor
         self.inputLog = inputLog
+        self.log = log
+        self.feeder = feeder
+        self.isResumedByTool = isResumedByTool
+        self.dataDirectories = dataDirectories
     }
 
     var holder: String { "QEMU (process \(child.pid))" }
@@ -24,6 +39,69 @@ final class QEMUGuest: RunningGuest {
     func poll() -> ProcessEnd? { child.poll() }
 
     func signal(_ number: Int32) { child.signal(number) }
+
+    func pump() -> Double? {
+        feeder?.pump()
+        return feeder == nil ? nil : SerialFeeder.pause
+    }
+
+    func logSize() -> UInt64 { log.map { Files.size($0) } ?? 0 }
+
+    func openFiles() -> [OpenFile] {
+        guard connect(seconds: 60) else { return [] }
+        let directory = "/proc/\(child.pid)/fd"
+        var list: [OpenFile] = []
+        for name in (try? Files.list(directory)) ?? [] {
+            var information = stat()
+            // A file without a name is a temporary one of QEMU itself.
+            guard stat("\(directory)/\(name)", &information) == 0, FileKind(information) == .file,
+                information.st_nlink > 0, let path = try? Files.absolute("\(directory)/\(name)", what: "descriptor")
+            else { continue }
+            let file = OpenFile(path: path, isWritable: isWritable(name))
+            if let index = list.firstIndex(where: { $0.path == path }) {
+                list[index].isWritable = list[index].isWritable || file.isWritable
+            } else {
+                list.append(file)
+            }
+        }
+        func ask(_ line: String) -> String {
+            let answer = try? monitor.execute(
+                "human-monitor-command", arguments: ["command-line": .string(line)], timeout: 30)
+            return answer?.string ?? ""
+        }
+        let names = QEMUFirmware.names(roms: ask("info roms"), devices: ask("info qtree"))
+        return list + QEMUFirmware.files(names, in: dataDirectories)
+    }
+
+    /// Whether a descriptor of QEMU was opened for writing, from the octal flags in /proc.
+    private func isWritable(_ descriptor: String) -> Bool {
+        guard let text = try? Files.contents("/proc/\(child.pid)/fdinfo/\(descriptor)") else { return true }
+        let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("flags:") }
+        let flags = line.flatMap { Int32($0.dropFirst(6).drop { $0 == " " || $0 == "\t" }, radix: 8) }
+        return flags.map { $0 & O_ACCMODE != O_RDONLY } ?? true
+    }
+
+    func resume() {
+        guard isResumedByTool, connect(seconds: 60) else { return }
+        _ = try? monitor.execute("cont", timeout: 30)
+        // The guest was paused by us: this is no resumption that matters.
+        collectEvents()
+        pending.removeAll { $0 == .resumed }
+    }
+
+    /// Waits for the monitor. False when QEMU has ended first, or the time is up.
+    private func connect(seconds: Double) -> Bool {
+        let deadline = Clock.now() + seconds
+        while !isConnected, child.poll() == nil, Clock.now() < deadline {
+            do {
+                try monitor.negotiate(timeout: 1)
+                isConnected = true
+            } catch {
+                guard case .timeout = error else { return false }
+            }
+        }
+        return isConnected
+    }
 
     func takeEvents() -> [GuestEvent] {
         collectEvents()

@@ -11,14 +11,18 @@ enum QEMUInputLog {
     /// Whether QEMU closed the file: it writes the version word last, so a killed QEMU leaves zero.
     static func isClosed(_ place: OpenDirectory) throws(RunError) -> Bool {
         let file = try PlainFile(RunFiles.inputLogName, what: "QEMU's input log", in: place)
-        var word: [UInt8] = [0, 0, 0, 0]
-        var count = 0
-        var failure: RunError?
-        word.withUnsafeMutableBytes { buffer in
-            do throws(RunError) { count = try file.read(into: buffer) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        return count == 4 && word != [0, 0, 0, 0]
+        let word = try file.head(4)
+        return word.count == 4 && word != [0, 0, 0, 0]
+    }
+
+    /// What the file is now. It is not read where its size is not the recorded one.
+    ///
+    /// - Throws: for a file with a hole, which QEMU could read for ever.
+    static func identity(_ place: OpenDirectory, like recorded: FileIdentity) throws(RunError) -> FileIdentity {
+        let file = try PlainFile(RunFiles.inputLogName, what: "QEMU's input log", in: place)
+        try file.requireNoHoles()
+        guard file.size == recorded.size else { return FileIdentity(path: file.path, size: file.size, sha256: "") }
+        return try FileIdentity(reading: file)
     }
 
     /// Copies a killed recording's input log and completes its header. QEMU replays the copy up to the last byte that was
@@ -30,7 +34,9 @@ enum QEMUInputLog {
                 why: "its input log was not closed, and the version word that QEMU \(qemu.version) writes is unknown",
                 remedy: .recordAgain)
         }
-        var bytes = try place.contents(of: RunFiles.inputLogName, what: "QEMU's input log", limit: 1 << 32)
+        let file = try PlainFile(RunFiles.inputLogName, what: "QEMU's input log", in: place)
+        try file.requireNoHoles()
+        var bytes = try file.contents(limit: 1 << 32)
         guard bytes.count > Int(headerSize) else {
             throw .refused(
                 what: "replay of a killed recording", why: "QEMU had written nothing to its input log",

@@ -31,15 +31,39 @@ public struct QEMUProgram: Hashable, Sendable {
 
     /// Finds QEMU and asks it for its version.
     ///
-    /// - Parameter given: a path, or a name to look for in PATH; nil takes the environment variable QEMU, then
-    ///   ``programName``.
+    /// - Parameter given: a path, or a name to look for in PATH; nil takes the first of ``installed()``.
     public static func find(_ given: String?) throws(RunError) -> QEMUProgram {
-        let variable = getenv("QEMU").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        if given == nil, variable == nil, let first = installed().first { return first }
         let name = given ?? variable ?? programName
         guard let path = locate(name) else {
             throw .missing(what: "QEMU", name: name, remedy: .installEngine(package: "qemu-system-x86"))
         }
         return QEMUProgram(path: path, version: try askVersion(path))
+    }
+
+    /// The environment variable QEMU, where it is set.
+    private static var variable: String? {
+        getenv("QEMU").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// The QEMUs of this system, the preferred one first: what the environment variable QEMU names; then one that shows
+    /// registers, in PATH or fetched into the user's cache by scripts/fetch-qemu10; then any in PATH.
+    public static func installed() -> [QEMUProgram] {
+        func program(_ name: String?) -> QEMUProgram? {
+            guard let path = name.flatMap(locate), let version = try? askVersion(path) else { return nil }
+            return QEMUProgram(path: path, version: version)
+        }
+        let chosen = program(variable)
+        let others = [program(programName), program(cached)].compactMap { $0 }
+        let ordered = others.filter(\.showsRegisters) + others.filter { !$0.showsRegisters }
+        return (chosen.map { [$0] } ?? []) + ordered
+    }
+
+    /// Where scripts/fetch-qemu10 puts its program; nil without a home directory.
+    private static var cached: String? {
+        let cache = getenv("XDG_CACHE_HOME").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        let home = getenv("HOME").map { String(cString: $0) + "/.cache" }
+        return (cache ?? home).map { "\($0)/tt-analyze/qemu10/\(programName)" }
     }
 
     private static func locate(_ name: String) -> String? {
@@ -53,6 +77,17 @@ public struct QEMUProgram: Hashable, Sendable {
     }
 
     private static func askVersion(_ path: String) throws(RunError) -> String {
+        let text = try output(of: path, ["--version"])
+        guard let line = text.split(separator: "\n").first, line.hasPrefix("QEMU emulator version ") else {
+            throw .engine(
+                problem: "\(path), asked for its version, does not answer as QEMU does",
+                output: String(text.prefix(200)))
+        }
+        return String(line.dropFirst("QEMU emulator version ".count))
+    }
+
+    /// What a program prints within 10 s, at most 64 KiB of it.
+    static func output(of path: String, _ arguments: [String]) throws(RunError) -> String {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw .system(doing: "create", path: "a pipe", code: errno) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
@@ -60,7 +95,7 @@ public struct QEMUProgram: Hashable, Sendable {
         let child: ChildProcess
         do {
             child = try ChildProcess(
-                path: path, arguments: [path, "--version"], inheriting: [(ends[1], STDOUT_FILENO)], output: nil)
+                path: path, arguments: [path] + arguments, inheriting: [(ends[1], STDOUT_FILENO)], output: nil)
             close(ends[1])
         } catch {
             close(ends[1])
@@ -77,12 +112,6 @@ public struct QEMUProgram: Hashable, Sendable {
             bytes.append(contentsOf: block[..<count])
         }
         child.endNow()
-        let text = String(decoding: bytes, as: UTF8.self)
-        guard let line = text.split(separator: "\n").first, line.hasPrefix("QEMU emulator version ") else {
-            throw .engine(
-                problem: "\(path), asked for its version, does not answer as QEMU does",
-                output: String(text.prefix(200)))
-        }
-        return String(line.dropFirst("QEMU emulator version ".count))
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

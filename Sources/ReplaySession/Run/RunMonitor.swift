@@ -25,6 +25,8 @@ public final class RunMonitor {
         case hung(icount: UInt64)
         /// The engine stopped answering.
         case silent(seconds: Double)
+        /// The guest had halted with interrupts off, at this address, for so long.
+        case halted(ip: UInt64, seconds: Double)
     }
 
     /// What was seen of a run that has ended.
@@ -53,6 +55,10 @@ public final class RunMonitor {
     var timeLimit: Double?
     /// For a replay: seconds without progress after which it is ended.
     var hangPatience: Double?
+    /// For a replay: seconds that its recording took. A guest that has halted with interrupts on may sleep for so long.
+    var longestSleep: Double = 0
+    /// For a recording: seconds after which a guest that has halted for good is ended.
+    var haltPatience: Double?
     /// For a recording: reports that it stands still.
     var standstill: StandstillWatch?
     /// Called a few times a second.
@@ -88,20 +94,25 @@ public final class RunMonitor {
     func run() -> Result {
         let signals = SignalWatch()
         var detector = hangPatience.map { HangDetector(patience: $0) }
+        var haltDetector = haltPatience.map { HangDetector(patience: $0) }
         var nextLook = 0.0
         while guest.poll() == nil {
+            let pumpAgain = guest.pump() ?? 1
             takeEvents()
             let now = Clock.now()
             if now >= nextLook {
                 look(&detector)
+                lookForHalt(&haltDetector)
                 nextLook = Clock.now() + (now - start < 2 ? 0.05 : 0.25)
             }
             if let limit = timeLimit, now - start >= limit { end(.timeLimit(seconds: limit)) }
             if stage != .running, now - stageSince >= RunMonitor.grace { escalate() }
-            if let number = signals.wait(seconds: max(0.01, nextLook - Clock.now())), number != SIGCHLD {
+            if let number = signals.wait(seconds: max(0.01, min(pumpAgain, nextLook - Clock.now()))), number != SIGCHLD
+            {
                 if stage == .running { end(.signal(number)) } else { escalate() }
             }
         }
+        _ = guest.pump()
         takeEvents()
         return Result(
             stop: stop, process: guest.poll() ?? .exited(status: -1), shutdownReason: shutdownReason,
@@ -130,18 +141,40 @@ public final class RunMonitor {
             detector?.forget()
             standstill?.forget()
         }
-        if standstill?.observe(icount: instructions, now: Clock.now()) == true, isExecuting(),
+        let logSize = guest.logSize()
+        if standstill?.observe(icount: instructions, logSize: logSize, now: Clock.now()) == true, isExecuting(),
             !guest.isWaitingForDisk()
         {
             standstill?.note(icount: instructions, processor: guest.processor(), now: Clock.now())
         }
         guard detector != nil else { return }
-        let sighting = HangDetector.Sighting(icount: instructions, inputOffset: guest.inputOffset() ?? 0)
+        let sighting = HangDetector.Sighting(
+            icount: instructions, inputOffset: guest.inputOffset() ?? 0, logSize: logSize)
         guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
-        if guest.isWaitingForDisk() {
+        if guest.isWaitingForDisk() || isAsleep() {
             detector = hangPatience.map { HangDetector(patience: $0) }
         } else {
             end(.hung(icount: instructions))
+        }
+    }
+
+    /// Whether the guest has halted and may wait for a timer: for as long as the whole recording took, and not longer.
+    private func isAsleep() -> Bool {
+        guard Clock.now() - start < longestSleep + (hangPatience ?? 0) else { return false }
+        if case .halted(_, interruptsOn: true) = guest.processor() { return true }
+        return false
+    }
+
+    /// A guest that has halted with interrupts off executes nothing any more.
+    private func lookForHalt(_ detector: inout HangDetector?) {
+        guard stage == .running, !isGone, !hasShutDown, silentSince == nil, let patience = haltPatience else { return }
+        if hasResumed { detector?.forget() }
+        let sighting = HangDetector.Sighting(icount: instructions, inputOffset: 0, logSize: guest.logSize())
+        guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
+        if case .halted(let ip, interruptsOn: false) = guest.processor() {
+            end(.halted(ip: ip, seconds: patience))
+        } else {
+            detector?.forget()
         }
     }
 

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+@preconcurrency import Glibc
 import RunDirectory
 
 /// A guest that an engine has started, as ``RunMonitor`` watches it.
 public protocol RunningGuest: AnyObject {
     /// The engine's process, for the message of a tool that finds the directory in use.
     var holder: String { get }
+
+    /// The regular files that the engine has open or has loaded firmware from, while the guest is paused; empty where it does
+    /// not answer.
+    func openFiles() -> [OpenFile]
+    /// Lets a paused guest run.
+    func resume()
+    /// Does work that must not wait, such as feeding input. Returns after how many seconds it wants to be called again; nil
+    /// for no need.
+    func pump() -> Double?
 
     /// How the engine's process ended; nil while it runs.
     func poll() -> ProcessEnd?
@@ -19,12 +29,32 @@ public protocol RunningGuest: AnyObject {
     func isWaitingForDisk() -> Bool
     /// Bytes of the input log that a replay has read; nil where that is unknown.
     func inputOffset() -> UInt64?
+    /// Bytes of the log that the recorder has written: progress that shows even while the engine reports none.
+    func logSize() -> UInt64
     /// What the guest's processor does.
     func processor() -> Standstill.Processor
     /// Asks the engine to end the run. False where it cannot be asked.
     func askToEnd() -> Bool
     /// Sends a signal to the engine's process.
     func signal(_ number: Int32)
+}
+
+extension RunningGuest {
+    /// Kills the engine and waits for its end.
+    func endNow() {
+        signal(SIGKILL)
+        while poll() == nil { usleep(1000) }
+    }
+}
+
+/// A file that an engine has open.
+public struct OpenFile: Sendable, Equatable {
+    /// Absolute.
+    public var path: String
+    /// Whether the engine can write to it.
+    public var isWritable: Bool
+    /// The role of a file of the engine itself; nil for others.
+    public var role: String?
 }
 
 /// Why an engine gave no answer.

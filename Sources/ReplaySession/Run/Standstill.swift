@@ -90,9 +90,9 @@ struct StandstillWatch {
 
     /// - Parameter now: monotonic seconds.
     /// - Returns: whether the guest stands still and that was not reported yet.
-    mutating func observe(icount: UInt64, now: Double) -> Bool {
+    mutating func observe(icount: UInt64, logSize: UInt64 = 0, now: Double) -> Bool {
         if reported?.icount != icount { reported = nil }
-        return detector.observe(.init(icount: icount, inputOffset: 0), now: now) && reported == nil
+        return detector.observe(.init(icount: icount, inputOffset: 0, logSize: logSize), now: now) && reported == nil
     }
 
     /// The monitor has not answered for so many seconds.

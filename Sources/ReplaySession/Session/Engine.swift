@@ -8,9 +8,10 @@ import RunDirectory
 /// ``Recording`` and ``Replay`` drive an engine in this order:
 ///
 /// 1. ``checkRecording()``, or ``replaying(_:options:warnings:)`` for a replay: settings that cannot work are refused.
-/// 2. ``filesToIdentify``: what decides the guest's run is digested.
+/// 2. ``filesToIdentify()``: what decides the guest's run is digested.
 /// 3. ``prepare(_:warnings:)``: files that the engine needs are created in the run's directory.
-/// 4. ``start(_:)``: the guest runs; ``RunMonitor`` watches it and ends it where it must.
+/// 4. ``start(_:)``: the guest is paused. ``RunningGuest/openFiles()`` shows files that the settings do not. Then it runs;
+///    ``RunMonitor`` watches it and ends it where it must.
 /// 5. ``outcome(of:plan:)``, ``join(_:plan:warnings:)``, ``record(_:log:)``: what the run showed goes into the log and
 ///    the manifest.
 public protocol Engine: Sendable {
@@ -23,8 +24,8 @@ public protocol Engine: Sendable {
     static var displayName: String { get }
     /// The program's version, as it prints it. A recording is bound to it.
     var version: String { get }
-    /// The files that decide what the guest does. A replay reads all of them again.
-    var filesToIdentify: [(role: String, path: String)] { get }
+    /// The files that decide what the guest does, as far as the settings show them. A replay reads all of them again.
+    func filesToIdentify() throws(RunError) -> [(role: String, path: String)]
     /// Other files that a run needs; a recording must not remove them either.
     var otherInputs: [String] { get }
     /// Whether the run makes a log.
@@ -37,10 +38,18 @@ public protocol Engine: Sendable {
 
     /// The engine for a replay.
     ///
-    /// - Parameter warnings: receives what is not as in the recording and does not matter to the guest.
+    /// The manifest may come from a stranger. An engine takes settings of known kinds from it, and nothing that runs a
+    /// program, loads a library, or reaches a file whose contents were not checked.
+    ///
+    /// - Parameters:
+    ///   - located: for each file of the recording, by its recorded path, the path of the file with the same contents.
+    ///   - warnings: receives what is not as in the recording and does not matter to the guest.
     static func replaying(
-        _ recording: Manifest, options: ReplayOptions, warnings: inout [String]
+        _ recording: Manifest, located: [String: String], options: ReplayOptions, warnings: inout [String]
     ) throws(RunError) -> Self
+
+    /// The roles of the recording's files that the replay replaces by others.
+    static func replacedRoles(_ options: ReplayOptions, in recording: Manifest) -> Set<String>
 
     /// The settings in which a run with this engine would differ from a recording; files are compared by the caller.
     func differences(from recording: Manifest) throws(RunError) -> [ManifestDifference]
@@ -50,7 +59,7 @@ public protocol Engine: Sendable {
     /// - Parameter plan: its input log may be replaced by a repaired copy.
     func prepare(_ plan: inout RunPlan, warnings: inout [String]) throws(RunError)
 
-    /// Starts the guest.
+    /// Starts the engine with a guest that is paused before its first instruction.
     func start(_ plan: RunPlan) throws(RunError) -> any RunningGuest
 
     /// How the run ended, from what the monitor saw and from what the engine printed.
@@ -60,6 +69,9 @@ public protocol Engine: Sendable {
     func join(
         _ log: LogFile, plan: RunPlan, warnings: inout [String]
     ) -> (join: RunLogSummary.Join, end: RunLogSummary.End?)?
+
+    /// What the run chose for the guest and the user may want to know, one sentence each.
+    var choices: [String] { get }
 
     /// The engine's part of the manifest.
     ///
@@ -88,4 +100,12 @@ public struct RunPlan {
     public var keepsSnapshot = false
     /// The lock that the engine's process inherits.
     let lock: DirectoryLock
+}
+
+extension RunPlan {
+    /// Whether a file is one that the run itself writes or reads: not an input of the guest.
+    func isOwn(_ path: String) -> Bool {
+        path == inputLog || RunFiles.allNames.contains { path == "\(files.directory)/\($0)" }
+            || [files, source].contains { path == "\($0.directory)/\(RunFiles.lockName)" }
+    }
 }

@@ -20,6 +20,11 @@ public struct Recording<RecordingEngine: Engine> {
     /// Seconds without an instruction until a standstill is reported.
     public var standstillPatience: Double = 10
 
+    /// Seconds after which a guest that has halted with interrupts off is ended; nil lets it halt for ever.
+    public var haltPatience: Double? = 10
+
+    /// Called once with what the run chose for the guest, one sentence each.
+    public var onChoices: ([String]) -> Void = { _ in }
     /// Called when the guest's instruction count has stood still, once each time.
     public var onStandstill: (Standstill) -> Void = { _ in }
     /// Called while files are digested.
@@ -39,7 +44,8 @@ public struct Recording<RecordingEngine: Engine> {
     public func run(into path: String) throws(RunError) -> RunSummary {
         var engine = engine
         try engine.checkRecording()
-        let inputs = engine.filesToIdentify
+        onChoices(engine.choices)
+        let inputs = try engine.filesToIdentify()
         let files = try GuestFile.identify(inputs, progress: onHashing)
         let directory = try StateDirectory.create(
             path, overwrite: overwrite, inputs: inputs.map(\.path) + engine.otherInputs)
@@ -55,7 +61,18 @@ public struct Recording<RecordingEngine: Engine> {
 
         let signals = SignalWatch()
         defer { signals.drain() }
-        let result = try watch(engine, plan)
+        let guest = try engine.start(plan)
+        plan.lock.noteHolder(guest.holder)
+        do throws(RunError) {
+            manifest.files += try Recording.furtherFiles(guest, plan, known: files, progress: onHashing)
+        } catch {
+            guest.endNow()
+            try directory.removeRecording()
+            throw error
+        }
+        try plan.files.write(manifest)
+        guest.resume()
+        let result = watch(guest)
         var outcome = engine.outcome(of: result, plan: plan)
         if outcome.reason == .hostError, outcome.instructions == 0, RunLogSummary.isEmpty(plan.files) {
             // The engine refused its settings: there is no recording.
@@ -75,7 +92,8 @@ public struct Recording<RecordingEngine: Engine> {
         manifest.engine = engine.record(plan, log: .some(log))
         try plan.files.write(manifest)
         warnings += outcome.messages
-        let trouble = outcome.isOrderly ? (engine.makesLog ? RunSummary.trouble(log) : nil) : outcome.text
+        var trouble = outcome.isOrderly ? (engine.makesLog ? RunSummary.trouble(log) : nil) : outcome.text
+        if trouble == nil, Files.size(plan.inputLog) == 0 { trouble = "the engine's input log is empty" }
         return RunSummary(
             kind: .recording, verdict: trouble == nil ? .done : .trouble, stateDirectory: path,
             directory: directory.path, outcome: outcome, log: log, inputLogBytes: Files.size(plan.inputLog),
@@ -83,11 +101,32 @@ public struct Recording<RecordingEngine: Engine> {
             next: NextStep(action: .replay, directories: [path]))
     }
 
-    private func watch(_ engine: RecordingEngine, _ plan: RunPlan) throws(RunError) -> RunMonitor.Result {
-        let guest = try engine.start(plan)
-        plan.lock.noteHolder(guest.holder)
+    /// The files that the engine has open and its settings did not show.
+    ///
+    /// - Throws: when the guest can write to one of them.
+    private static func furtherFiles(
+        _ guest: any RunningGuest, _ plan: RunPlan, known: [GuestFile], progress: (HashingProgress) -> Void
+    ) throws(RunError) -> [GuestFile] {
+        var further: [(role: String, path: String)] = []
+        for file in guest.openFiles() where !plan.isOwn(file.path) {
+            guard !file.isWritable else {
+                throw .refused(
+                    what: file.path, why: "the guest could write to the file, and the replay would find other contents",
+                    remedy: .protectFile)
+            }
+            if let role = file.role {
+                further.append((role: role, path: file.path))
+            } else if !known.contains(where: { $0.identity.path == file.path }) {
+                further.append((role: "\(GuestFile.openFileRole) \(further.count + 1)", path: file.path))
+            }
+        }
+        return try GuestFile.identify(further, progress: progress)
+    }
+
+    private func watch(_ guest: any RunningGuest) -> RunMonitor.Result {
         let monitor = RunMonitor(guest)
         monitor.timeLimit = timeLimit
+        monitor.haltPatience = haltPatience
         monitor.standstill = StandstillWatch(patience: standstillPatience, report: onStandstill)
         monitor.observe = onStatus
         return monitor.run()

@@ -12,6 +12,8 @@ public struct Replay<ReplayEngine: Engine> {
     public var options: ReplayEngine.ReplayOptions
     /// The replay's name; nil takes the next free number.
     public var name: String?
+    /// The replay's directory; nil takes one in the recording's. With it, nothing is written into the recording's.
+    public var output: String?
     /// The tool and its version, for the manifest.
     public var tool: String
     /// Whether the replay is made although something differs from the recording.
@@ -39,24 +41,33 @@ public struct Replay<ReplayEngine: Engine> {
     /// - Parameter path: the state directory of the recording.
     /// - Throws: ``RunError`` when the replay was not started.
     public func run(of path: String) throws(RunError) -> RunSummary {
-        let directory = try StateDirectory.open(path)
+        let directory = try StateDirectory.open(path, isShared: output != nil)
         var recording = try directory.recording.readManifest()
         guard recording.kind == .recording else {
             throw .stateDirectory(path: path, problem: "holds a replay, not a recording", remedy: .nameRecording)
         }
+        guard recording.engine.name == ReplayEngine.name else {
+            throw .manifest(
+                path: directory.recording.manifest,
+                problem: "a run of \(recording.engine.name), not of \(ReplayEngine.name)")
+        }
         var warnings: [String] = []
-        let engine = try ReplayEngine.replaying(recording, options: options, warnings: &warnings)
-        let guestFiles = try GuestFile.identify(engine.filesToIdentify, progress: onHashing)
+        let found = try locate(recording, directory)
+        let located = Dictionary(found.map { ($0.key, $0.value.path) }, uniquingKeysWith: { first, _ in first })
+        let engine = try ReplayEngine.replaying(recording, located: located, options: options, warnings: &warnings)
+        let guestFiles = try identify(try engine.filesToIdentify(), recording, found)
         var differences = try engine.differences(from: recording)
         differences.compare(recording.files, guestFiles)
         if !differences.isEmpty && !force { throw .differs(directory: path, differences: differences) }
         warnings += differences.map { "forced: \($0)" }
-        if recording.outcome == nil { try complete(&recording, directory, engine, warnings: &warnings) }
+        if recording.outcome == nil, output == nil {
+            try complete(&recording, directory, engine, warnings: &warnings)
+        }
 
-        let (name, files) = try directory.makeReplay(name: name, overwrite: overwrite)
+        let (name, files, lock) = try makeDirectory(directory)
         var plan = RunPlan(
             kind: .replay, uuid: recording.recordingUUID, source: directory.recording, files: files,
-            inputLog: directory.inputLog, recording: recording, lock: directory.lock)
+            inputLog: directory.inputLog, recording: recording, lock: lock)
         try engine.prepare(&plan, warnings: &warnings)
         var manifest = Manifest(
             kind: .replay, recordingUUID: recording.recordingUUID, name: name, created: Clock.timestamp(), tool: tool,
@@ -65,7 +76,17 @@ public struct Replay<ReplayEngine: Engine> {
 
         let signals = SignalWatch()
         defer { signals.drain() }
-        var outcome = engine.outcome(of: try watch(engine, plan), plan: plan)
+        let guest = try engine.start(plan)
+        lock.noteHolder(guest.holder)
+        do throws(RunError) {
+            try checkOpenFiles(guest, plan, guestFiles, warnings: &warnings)
+        } catch {
+            guest.endNow()
+            try files.removeAll()
+            throw error
+        }
+        guest.resume()
+        var outcome = engine.outcome(of: watch(guest, recording), plan: plan)
         manifest.outcome = outcome
         let log = LogCompletion(engine: engine, plan: plan, manifest: manifest).complete(warnings: &warnings)
         if let log { outcome.instructions = log.instructions }
@@ -81,15 +102,99 @@ public struct Replay<ReplayEngine: Engine> {
             stateDirectory: path, directory: files.directory, outcome: outcome, log: log,
             inputLogBytes: Files.size(plan.inputLog), trouble: trouble,
             differences: outcome.wasInterrupted ? [] : different, warnings: warnings,
-            next: NextStep(action: .compare, directories: [path, "\(path)/\(RunFiles.replaysName)/\(name)"]))
+            next: NextStep(
+                action: .compare, directories: [path, output ?? "\(path)/\(RunFiles.replaysName)/\(name ?? "")"]))
     }
 
-    private func watch(_ engine: ReplayEngine, _ plan: RunPlan) throws(RunError) -> RunMonitor.Result {
-        let guest = try engine.start(plan)
-        plan.lock.noteHolder(guest.holder)
+    /// The recording's files as they are now, by their recorded paths. Those that the replay replaces are left out.
+    private func locate(
+        _ recording: Manifest, _ directory: StateDirectory
+    ) throws(RunError) -> [String: FileIdentity] {
+        let replaced = ReplayEngine.replacedRoles(options, in: recording)
+        let files = recording.files.filter {
+            !replaced.contains($0.role) && !$0.role.hasPrefix(GuestFile.firmwareRole)
+        }
+        var state = HashingProgress(path: "", done: 0, total: files.reduce(0) { $0 &+ $1.identity.size })
+        let finder = FileFinder(directory.recording.place) { count in
+            state.done &+= count
+            onHashing(state)
+        }
+        var found: [String: FileIdentity] = [:]
+        for file in files where found[file.identity.path] == nil {
+            state.path = file.identity.path
+            found[file.identity.path] = try finder.find(file)
+        }
+        return found
+    }
+
+    /// The identities of the files of the replay. Those that were located are not read again, and files that the
+    /// recording's settings did not show keep their roles.
+    private func identify(
+        _ inputs: [(role: String, path: String)], _ recording: Manifest, _ found: [String: FileIdentity]
+    ) throws(RunError) -> [GuestFile] {
+        var list: [GuestFile] = []
+        for (role, path) in inputs {
+            if let identity = found.values.first(where: { $0.path == path }) {
+                list.append(GuestFile(role: role, identity: identity))
+            } else {
+                list += try GuestFile.identify([(role, path)], progress: onHashing)
+            }
+        }
+        for file in recording.files where !list.contains(where: { $0.role == file.role }) {
+            if file.role.hasPrefix(GuestFile.firmwareRole) {
+                // Compared when the engine has loaded it.
+                list.append(file)
+            } else if file.role.hasPrefix(GuestFile.openFileRole), let identity = found[file.identity.path] {
+                list.append(GuestFile(role: file.role, identity: identity))
+            }
+        }
+        return list
+    }
+
+    private func makeDirectory(
+        _ directory: StateDirectory
+    ) throws(RunError) -> (name: String?, files: RunFiles, lock: DirectoryLock) {
+        if let output {
+            let (files, lock) = try StateDirectory.createReplay(at: output, overwrite: overwrite)
+            return (name, files, lock)
+        }
+        let (name, files) = try directory.makeReplay(name: name, overwrite: overwrite)
+        return (name, files, directory.lock)
+    }
+
+    /// Refuses a replay whose engine has other firmware than the recording's, opens a file that was not compared with the
+    /// recording's, or could change one.
+    private func checkOpenFiles(
+        _ guest: any RunningGuest, _ plan: RunPlan, _ files: [GuestFile], warnings: inout [String]
+    ) throws(RunError) {
+        let open = guest.openFiles()
+        let recorded = files.filter { $0.role.hasPrefix(GuestFile.firmwareRole) }
+        if !recorded.isEmpty, !open.isEmpty {
+            var firmware: [(role: String, path: String)] = []
+            for file in open { if let role = file.role { firmware.append((role, file.path)) } }
+            var differences: [ManifestDifference] = []
+            differences.compare(recorded, try GuestFile.identify(firmware))
+            if !differences.isEmpty && !force {
+                throw .differs(directory: plan.source.directory, differences: differences)
+            }
+            warnings += differences.map { "forced: \($0)" }
+        }
+        for file in open where !plan.isOwn(file.path) && file.role == nil {
+            let isKnown = files.contains { $0.identity.path == file.path }
+            guard !isKnown || file.isWritable else { continue }
+            let why =
+                file.isWritable
+                ? "the guest could write to the file" : "the engine opens the file, and the recording did not have it"
+            guard force else { throw .refused(what: file.path, why: why, remedy: .replayDifferently) }
+            warnings.append("forced: \(file.path): \(why)")
+        }
+    }
+
+    private func watch(_ guest: any RunningGuest, _ recording: Manifest) -> RunMonitor.Result {
         let monitor = RunMonitor(guest)
         monitor.timeLimit = timeLimit
         monitor.hangPatience = hangPatience
+        monitor.longestSleep = recording.outcome?.seconds ?? 0
         monitor.observe = onStatus
         return monitor.run()
     }

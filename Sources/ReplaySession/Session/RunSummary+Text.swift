@@ -18,7 +18,8 @@ extension RunSummary {
         if let log { lines += RunSummary.lines(log) }
         if kind == .recording { lines.append("  QEMU's input log: \(RowText.scaled(Double(inputLogBytes)))B") }
         for warning in warnings { lines.append("  warning: \(warning)") }
-        return lines.joined(separator: "\n")
+        // Paths, messages and manifests may hold text that steers a terminal.
+        return lines.map(\.onOneLine).joined(separator: "\n")
     }
 
     private static func lines(_ log: RunLogSummary) -> [String] {

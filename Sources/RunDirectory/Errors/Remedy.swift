@@ -40,6 +40,16 @@ public enum Remedy: Sendable, Equatable {
     case addArgument(String)
     /// Use this value in place of the refused one.
     case useValue(String)
+    /// Allow the replay to do what only the recording's manifest asks for: the recording is the user's own.
+    case trustRecording
+    /// Put the file back, next to the run directory or where it was, or name another in its place.
+    case bringBack
+    /// Protect the file from the guest: a temporary snapshot, or read-only.
+    case protectFile
+    /// Name an engine's program of this version.
+    case nameEngine(version: String)
+    /// Write the replay to another directory.
+    case otherReplayDirectory
     /// Do what the sentence says; for advice that has no option.
     case advice(String)
 }

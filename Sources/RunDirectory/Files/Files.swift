@@ -22,6 +22,12 @@ package enum Files {
         return access(path, X_OK) == 0 && stat(path, &information) == 0 && FileKind(information) == .file
     }
 
+    /// Whether the path leads to a regular file.
+    package static func isRegular(_ path: String) -> Bool {
+        var information = stat()
+        return stat(path, &information) == 0 && FileKind(information) == .file
+    }
+
     /// Bytes; 0 when there is no such file.
     package static func size(_ path: String) -> UInt64 {
         var information = stat()

@@ -60,6 +60,35 @@ package struct PlainFile: ~Copyable {
         }
     }
 
+    /// The first bytes: `count`, or fewer where the file is shorter.
+    package func head(_ count: Int) throws(RunError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: count)
+        while bytes.count < count {
+            var failure: RunError?
+            let got = block.withUnsafeMutableBytes { buffer -> Int in
+                let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[..<(count - bytes.count)])
+                do throws(RunError) { return try read(into: rest) } catch { failure = error }
+                return 0
+            }
+            if let failure { throw failure }
+            if got == 0 { break }
+            bytes.append(contentsOf: block[..<got])
+        }
+        return bytes
+    }
+
+    /// SEEK_HOLE of lseek(2), a macro that Swift does not import.
+    private static let seekHole: Int32 = 4
+
+    /// Throws for a file with a hole: a program that writes a file from its beginning to its end leaves none, and to read
+    /// a hole can take for ever.
+    package func requireNoHoles() throws(RunError) {
+        let hole = lseek(descriptor, 0, PlainFile.seekHole)
+        lseek(descriptor, 0, SEEK_SET)
+        if hole >= 0, UInt64(hole) < size { throw .file(path: path, problem: "has a hole at offset \(hole)") }
+    }
+
     /// The whole file.
     ///
     /// - Parameter limit: a file that is larger is refused.
@@ -89,7 +118,7 @@ package struct PlainFile: ~Copyable {
 package enum FileKind: Sendable {
     case file, directory, link, fifo, socket, device, other
 
-    init(_ information: stat) {
+    package init(_ information: stat) {
         switch information.st_mode & S_IFMT {
         case S_IFREG: self = .file
         case S_IFDIR: self = .directory

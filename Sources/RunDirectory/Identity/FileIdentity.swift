@@ -8,7 +8,7 @@ public struct FileIdentity: Codable, Hashable, Sendable {
     public var path: String
     /// Bytes.
     @StringCoded public var size: UInt64
-    /// 64 hexadecimal digits, as `sha256sum` prints them.
+    /// 64 hexadecimal digits, as `sha256sum` prints them; empty for a file that was not read because its size differs.
     public var sha256: String
 
     /// An identity that is known already.
@@ -32,6 +32,12 @@ public struct FileIdentity: Codable, Hashable, Sendable {
         let file = try PlainFile(absolute, what: what)
         self.init(path: absolute, size: 0, sha256: "")
         (size, sha256) = try FileIdentity.read(file, progress: progress)
+    }
+
+    /// Reads an open file.
+    package init(reading file: borrowing PlainFile) throws(RunError) {
+        self.init(path: file.path, size: 0, sha256: "")
+        (size, sha256) = try FileIdentity.read(file)
     }
 
     /// The size and the digest of an open file.
@@ -62,5 +68,7 @@ public struct FileIdentity: Codable, Hashable, Sendable {
     public var name: String { path.split(separator: "/").last.map(String.init) ?? path }
 
     /// Path, size and the beginning of the digest, for messages.
-    package var summary: String { "\(path) (\(size) bytes, sha256 \(sha256.prefix(12))…)" }
+    package var summary: String {
+        sha256.isEmpty ? "\(path) (\(size) bytes)" : "\(path) (\(size) bytes, sha256 \(sha256.prefix(12))…)"
+    }
 }

@@ -15,6 +15,11 @@ public struct GuestFile: Codable, Hashable, Sendable {
 
     /// The role of what the guest boots; its symbols name the guest's addresses.
     public static let kernelRole = "kernel"
+    /// The role of a file that the engine had open without being asked for it by name; a number follows.
+    package static let openFileRole = "open file"
+    /// The role of a file of the engine itself that the guest executes; its name follows. A replay looks for it in the
+    /// engine's own directories.
+    package static let firmwareRole = "firmware"
 }
 
 /// How far the reading of files has come, for progress lines.
@@ -25,6 +30,12 @@ public struct HashingProgress: Sendable {
     public var done: UInt64
     /// Bytes of all files.
     public var total: UInt64
+
+    package init(path: String, done: UInt64, total: UInt64) {
+        self.path = path
+        self.done = done
+        self.total = total
+    }
 }
 
 extension GuestFile {

@@ -8,16 +8,19 @@
 package final class DirectoryLock {
     package let descriptor: Int32
     private let isWritable: Bool
+    private let isShared: Bool
 
     /// Takes the lock.
     ///
+    /// - Parameter isShared: several readers may hold it at once, and nobody can write meanwhile.
     /// - Throws: ``RunError/stateDirectory(path:problem:remedy:)`` with the holder's name when the directory is in use.
-    init(_ directory: OpenDirectory) throws(RunError) {
+    init(_ directory: OpenDirectory, isShared: Bool = false) throws(RunError) {
         let path = "\(directory.path)/\(RunFiles.lockName)"
         try directory.requireOwn(RunFiles.lockName)
         var descriptor = openat(
             directory.descriptor, RunFiles.lockName, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o666)
         isWritable = descriptor >= 0
+        self.isShared = isShared
         if descriptor < 0, errno == EROFS || errno == EACCES {
             // A read-only directory: nobody can record into it, but a lock that is there may be held.
             descriptor = openat(
@@ -28,7 +31,7 @@ package final class DirectoryLock {
         }
         guard descriptor >= 0 else { throw .system(doing: "open", path: path, code: errno) }
         self.descriptor = descriptor
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard flock(descriptor, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 else {
             let code = errno
             guard code == EWOULDBLOCK else { throw .system(doing: "lock", path: path, code: code) }
             let holder = Files.tail(path).split(separator: "\n").joined(separator: ", ")
@@ -36,7 +39,7 @@ package final class DirectoryLock {
                 path: directory.path, problem: "in use by \(holder.isEmpty ? "another tool" : holder)",
                 remedy: .waitForHolder)
         }
-        guard isWritable else { return }
+        guard isWritable, !isShared else { return }
         ftruncate(descriptor, 0)
         let tool = CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "a tool"
         noteHolder("\(tool) (process \(getpid()))")
@@ -46,6 +49,6 @@ package final class DirectoryLock {
 
     /// Adds a holder to the lock's file, for the message of a tool that finds the directory in use.
     package func noteHolder(_ text: String) {
-        if isWritable { _ = Files.write(Array("\(text)\n".utf8), to: descriptor) }
+        if isWritable && !isShared { _ = Files.write(Array("\(text)\n".utf8), to: descriptor) }
     }
 }

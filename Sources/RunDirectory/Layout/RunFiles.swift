@@ -37,7 +37,7 @@ public struct RunFiles: Sendable {
     ]
 
     /// Removes what a run left, and nothing else.
-    func removeAll() throws(RunError) {
+    package func removeAll() throws(RunError) {
         for name in RunFiles.allNames { try place.remove(name) }
     }
 

@@ -14,9 +14,9 @@ public final class StateDirectory {
     public let recording: RunFiles
     package let lock: DirectoryLock
 
-    private init(_ place: OpenDirectory) throws(RunError) {
+    private init(_ place: OpenDirectory, isShared: Bool = false) throws(RunError) {
         recording = RunFiles(place)
-        lock = try DirectoryLock(place)
+        lock = try DirectoryLock(place, isShared: isShared)
     }
 
     /// Absolute.
@@ -28,8 +28,7 @@ public final class StateDirectory {
     ///
     /// - Parameters:
     ///   - overwrite: whether an earlier recording and its replays are removed. Files that are not of the layout stay.
-    ///   - inputs: files that the new recording needs. A directory that holds one of them at a place that is removed
-    ///     or written is refused.
+    ///   - inputs: files that the new recording needs. A directory that holds one of them is refused.
     /// - Throws: when the directory is in use, holds a recording, or holds something else.
     public static func create(
         _ path: String, overwrite: Bool, inputs: [String] = []
@@ -42,7 +41,7 @@ public final class StateDirectory {
             throw .stateDirectory(
                 path: path, problem: "not a state directory (it holds \(stranger))", remedy: .nameEmptyDirectory)
         }
-        if let input = inputs.first(where: { isOfLayout($0, in: place.path) }) {
+        if let input = inputs.first(where: { isInside($0, place.path) }) {
             throw .stateDirectory(
                 path: path, problem: "holds \(input), which the recording needs", remedy: .nameEmptyDirectory)
         }
@@ -59,22 +58,49 @@ public final class StateDirectory {
     }
 
     /// The directory of a recording that was made before.
-    public static func open(_ path: String) throws(RunError) -> StateDirectory {
+    ///
+    /// - Parameter isShared: nothing will be written to it; others may read it at the same time.
+    public static func open(_ path: String, isShared: Bool = false) throws(RunError) -> StateDirectory {
         let place = try OpenDirectory(path, what: "state directory")
         guard place.has(Manifest.fileName) else {
             throw .stateDirectory(path: path, problem: "no \(Manifest.fileName) in it", remedy: .nameRecording)
         }
-        return try StateDirectory(place)
+        return try StateDirectory(place, isShared: isShared)
     }
 
-    /// Whether a file lies where a run's files are written or removed.
-    private static func isOfLayout(_ path: String, in directory: String) -> Bool {
-        guard let absolute = try? Files.absolute(path, what: "file"), absolute.hasPrefix(directory + "/") else {
-            return false
+    /// A directory for a replay outside of the recording's.
+    ///
+    /// - Parameter overwrite: whether an earlier replay in it is removed.
+    /// - Throws: when the directory is in use, holds a replay, or holds something else.
+    package static func createReplay(
+        at path: String, overwrite: Bool
+    ) throws(RunError) -> (files: RunFiles, lock: DirectoryLock) {
+        try Files.makeDirectory(path)
+        let place = try OpenDirectory(path, what: "directory of the replay")
+        let names = try place.names().filter { $0 != RunFiles.lockName }
+        if names.contains(Manifest.fileName) {
+            guard try Manifest.read(in: place).kind == .replay else {
+                throw .stateDirectory(path: path, problem: "holds a recording", remedy: .nameEmptyDirectory)
+            }
+            guard overwrite else {
+                throw .stateDirectory(
+                    path: path, problem: "holds a replay already", remedy: .nameAnotherReplayOrOverwrite)
+            }
+        } else if let stranger = names.first {
+            throw .stateDirectory(
+                path: path, problem: "not the directory of a replay (it holds \(stranger))",
+                remedy: .nameEmptyDirectory)
         }
-        let parts = absolute.dropFirst(directory.utf8.count + 1).split(separator: "/").map(String.init)
-        let names = RunFiles.allNames + [RunFiles.lockName]
-        return parts.count == 1 && names.contains(parts[0]) || parts.count == 3 && parts[0] == RunFiles.replaysName
+        let lock = try DirectoryLock(place)
+        let files = RunFiles(place)
+        try files.removeAll()
+        try files.createEmpty()
+        return (files, lock)
+    }
+
+    /// Whether a file lies in a directory.
+    private static func isInside(_ path: String, _ directory: String) -> Bool {
+        (try? Files.absolute(path, what: "file"))?.hasPrefix(directory + "/") ?? false
     }
 
     /// The names of the replays, sorted.

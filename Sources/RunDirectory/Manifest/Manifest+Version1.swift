@@ -71,6 +71,12 @@ extension Manifest {
                 ]))
         }
         members["disks"] = .array(disks)
+        // Version 1 left the clock to a rule that has changed since: with a disk real time, else the fast clock.
+        var clock: [String: JSONValue] = [:]
+        if case .object(let recorded) = members["instructionClock"] { clock = recorded }
+        if clock["shift"] == nil { clock["shift"] = .integer(disks.isEmpty ? 1 : 4) }
+        if clock["sleep"] == nil { clock["sleep"] = .bool(!disks.isEmpty) }
+        members["instructionClock"] = .object(clock)
         return .object(members)
     }
 }

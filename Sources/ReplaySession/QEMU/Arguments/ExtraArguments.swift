@@ -7,18 +7,16 @@ public enum ExtraArguments {
     /// Refuses, by name, what QEMU itself refuses late or not at all. QEMU would record something that cannot be replayed,
     /// or hang without a message.
     ///
-    /// - Parameter isReplay: a replay may wait for a debugger (`-S`); a recording would wait for ever.
-    public static func check(_ arguments: [String], isReplay: Bool = false) throws(RunError) {
-        var index = 0
-        let network = arguments.contains { $0.contains("filter-replay") }
-        while index < arguments.count {
-            let argument = arguments[index]
-            let value = index + 1 < arguments.count ? arguments[index + 1] : ""
-            let name = argument.hasPrefix("--") ? String(argument.dropFirst()) : argument
-            index += 1
-            guard name.hasPrefix("-"), !(isReplay && name == "-S") else { continue }
-            try check(option: name, value: value, hasNetworkFilter: network)
-        }
+    /// - Parameters:
+    ///   - devices: the values of `-device` that the run has besides.
+    ///   - isReplay: a replay may wait for a debugger (`-S`); a recording would wait for ever.
+    public static func check(
+        _ arguments: [String], devices: [String] = [], isReplay: Bool = false
+    ) throws(RunError) {
+        let options = ExtraArguments.options(arguments)
+        for (name, value) in options where !(isReplay && name == "-S") { try check(option: name, value: value) }
+        try DiskArguments.check(options)
+        try NetworkArguments.check(options, devices: devices)
     }
 
     /// Whether these arguments only watch the guest: a debugger, QEMU's own logs.
@@ -34,7 +32,17 @@ public enum ExtraArguments {
         return true
     }
 
-    private static func check(option: String, value: String, hasNetworkFilter: Bool) throws(RunError) {
+    /// The options with what follows them, which is the value of those that have one. `--x` is `-x`.
+    static func options(_ arguments: [String]) -> [(name: String, value: String)] {
+        arguments.indices.compactMap { index in
+            let argument = arguments[index]
+            let name = argument.hasPrefix("--") ? String(argument.dropFirst()) : argument
+            guard name.hasPrefix("-") else { return nil }
+            return (name, index + 1 < arguments.count ? arguments[index + 1] : "")
+        }
+    }
+
+    private static func check(option: String, value: String) throws(RunError) {
         switch option {
         case "-smp":
             try checkProcessors(value)
@@ -42,17 +50,14 @@ public enum ExtraArguments {
             if value.contains("smp.") { throw processors("\(option) \(value)") }
             if value.contains("accel=kvm") || value.contains("accel=xen") { throw accelerator("\(option) \(value)") }
         case "-readconfig":
-            throw .refused(
-                what: "-readconfig", why: "what it changes cannot be checked here",
-                remedy: .singleArguments)
+            throw .refused(what: option, why: "what it changes cannot be checked here", remedy: .singleArguments)
         case "-enable-kvm":
             throw accelerator(option)
         case "-accel":
             if value != "tcg" && !value.hasPrefix("tcg,") { throw accelerator("-accel \(value)") }
             if value.contains("thread=multi") { throw accelerator("-accel \(value)") }
         case "-icount":
-            throw .refused(
-                what: "-icount", why: "the run has a clock already", remedy: .clockSettings)
+            throw .refused(what: option, why: "the run has a clock already", remedy: .clockSettings)
         case "-loadvm", "-incoming":
             throw .refused(
                 what: option, why: "a log whose guest does not start at its beginning has wrong positions",
@@ -62,21 +67,16 @@ public enum ExtraArguments {
                 what: option, why: "the run's end could not be watched",
                 remedy: .advice("put the tool in the background"))
         case "-S":
-            throw .refused(
-                what: option, why: "the guest would never start", remedy: .leaveOut)
+            throw .refused(what: option, why: "the guest would never start", remedy: .leaveOut)
         case "-snapshot":
             throw .refused(
                 what: option, why: "it does not apply to recorded disks", remedy: .recordedDisk(image: nil))
-        case "-hda", "-hdb", "-hdc", "-hdd", "-cdrom", "-fda", "-fdb", "-sd", "-mtdblock":
-            throw disk(option)
-        case "-drive":
-            let isOurs = value.contains("blkreplay") || value.contains("if=none") || value.contains("if=pflash")
-            if !isOurs { throw disk("-drive \(value)") }
-        case "-nic", "-netdev", "-net":
-            if value != "none" && !hasNetworkFilter {
+        case "-rtc":
+            let parts = OptionValue(value)
+            if let base = parts["base"], base != "utc", base != "localtime", parts["clock"] != "vm" {
                 throw .refused(
-                    what: "\(option) \(value)", why: "packets from outside would not be recorded",
-                    remedy: .addArgument("-object filter-replay,id=replay,netdev=ID"))
+                    what: "-rtc \(value)", why: "the replay would read other times from it",
+                    remedy: .useValue("-rtc base=\(base),clock=vm"))
             }
         default:
             break
@@ -85,30 +85,18 @@ public enum ExtraArguments {
 
     private static func checkProcessors(_ value: String) throws(RunError) {
         // -smp 1, -smp cpus=1, -smp 1,sockets=1: one processor, as recorded anyway.
-        let parts = value.split(separator: ",")
-        let counts = parts.compactMap { part -> Substring? in
-            guard let equals = part.firstIndex(of: "=") else { return part }
-            return part[part.index(after: equals)...]
-        }
-        guard !counts.isEmpty, counts.allSatisfy({ $0 == "1" }) else { throw processors("-smp \(value)") }
+        let counts = OptionValue(value).parts.map(\.value)
+        guard counts.allSatisfy({ $0 == "1" }) else { throw processors("-smp \(value)") }
     }
 
     /// The refusal of more than one processor.
     public static func processors(_ what: String) -> RunError {
-        .refused(
-            what: what, why: "QEMU's record and replay takes one processor",
-            remedy: .leaveOut)
+        .refused(what: what, why: "QEMU's record and replay takes one processor", remedy: .leaveOut)
     }
 
     private static func accelerator(_ what: String) -> RunError {
         .refused(
             what: what, why: "record and replay needs QEMU's own translator (single-threaded TCG)",
             remedy: .leaveOut)
-    }
-
-    private static func disk(_ what: String) -> RunError {
-        .refused(
-            what: what, why: "its timing would not be recorded and the replay would hang",
-            remedy: .recordedDisk(image: nil))
     }
 }
