@@ -157,7 +157,8 @@ private func plugin(_ path: String) -> PluginConfiguration {
     @Test(arguments: [
         ["-smp", "1"], ["-smp", "cpus=1"], ["-device", "virtio-rng-pci"], ["-nic", "none"],
         ["-accel", "tcg,thread=single"],
-        ["-netdev", "user,id=n", "-object", "filter-replay,id=r,netdev=n"], ["-drive", "if=pflash,file=x,readonly=on"], [],
+        ["-netdev", "user,id=n", "-object", "filter-replay,id=r,netdev=n"], ["-drive", "if=pflash,file=x,readonly=on"],
+        [],
         ["-append", "root=-smp"],
     ])
     func theRestIsAccepted(arguments: [String]) throws {
