@@ -50,7 +50,7 @@ extension ManifestPolicy {
         "-audiodev": OptionRule(first: .oneOf(["none"]), keys: ["id": .word]),
         "-msg": OptionRule(first: .word, keys: ["*": .word]),
         "-no-hpet": .flag, "-no-acpi": .flag, "-no-shutdown": .flag, "-no-reboot": .flag, "-no-fd-bootchk": .flag,
-        "-nodefaults": .flag, "-no-user-config": .flag, "-usb": .flag, "-s390-squash-mcss": .flag,
+        "-nodefaults": .flag, "-no-user-config": .flag, "-usb": .flag,
     ]
 
     private static let machine = OptionRule(
@@ -97,5 +97,7 @@ extension ManifestPolicy {
     static let imageFormats = ["raw", "qcow2", "vmdk", "vdi", "vpc", "vhdx"]
 
     /// Settings of the plugin that name no file.
-    static let pluginOptions: Set<String> = ["window", "kept", "sync", "level"]
+    static let pluginOptions: Set<String> = [
+        "window", "kept", "sync", "level", "access", "mmio", "values", "context", "causes", "state", "check", "correct",
+    ]
 }
