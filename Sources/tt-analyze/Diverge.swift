@@ -122,8 +122,19 @@ struct Diverge: ParsableCommand {
         return try? symbols.symbolizer(files, for: log, reading: .onDemand())
     }
 
-    /// The kernel that the manifest beside a log names.
-    private static func kernel(of path: String) -> String? { manifest(of: path)?.kernel?.path }
+    /// The kernel that the manifest beside a log names, where a file with its contents is found.
+    private static func kernel(of path: String) -> String? {
+        switch RecordedKernel.find(forRun: path) {
+        case .found(let file): return file
+        case .changed(let file):
+            Diagnostics.warning(
+                "\(file.onOneLine) has changed since the run: its names are left out; --symbols FILE gives others")
+        case .missing(let file):
+            Diagnostics.warning("\(file.onOneLine), the kernel of the run, is not found: --symbols FILE gives names")
+        case nil: break
+        }
+        return nil
+    }
 
     private static func manifest(of path: String) -> Manifest? {
         try? Manifest.read("\(path)/\(Manifest.fileName)")

@@ -52,4 +52,25 @@ import Testing
         unlink(scratch.file("k.elf"))
         if let found = try? FileFinder(scratch.file("run")).find(moved) { #expect(found.sha256 == "") }
     }
+
+    /// A run and its replay name one kernel; one that was rebuilt in its place is not used.
+    @Test func theKernelOfARun() throws {
+        let scratch = try temporaryDirectory()
+        try Files.makeDirectory(scratch.file("run/replays/1"))
+        let kernel = try file(scratch.file("k.elf"), "kernel")
+        for (directory, kind) in [("run", Manifest.RunKind.recording), ("run/replays/1", .replay)] {
+            let manifest = Manifest(
+                kind: kind, recordingUUID: "0", created: "", tool: "",
+                engine: EngineRecord(name: "x", version: "", details: .null), files: [kernel])
+            try RunFiles(OpenDirectory(scratch.file(directory))).write(manifest)
+            _ = try scratch.write("\(directory)/ttd.log", "")
+        }
+        let runs = ["run", "run/ttd.log", "run/replays/1", "run/replays/1/ttd.log"].map(scratch.file)
+        for run in runs { #expect(RecordedKernel.find(forRun: run) == .found(path: scratch.file("k.elf")), "\(run)") }
+        _ = try file(scratch.file("k.elf"), "KERNEL")
+        for run in runs { #expect(RecordedKernel.find(forRun: run) == .changed(path: scratch.file("k.elf"))) }
+        unlink(scratch.file("k.elf"))
+        for run in runs { #expect(RecordedKernel.find(forRun: run) == .missing(path: scratch.file("k.elf"))) }
+        #expect(RecordedKernel.find(forRun: scratch.path) == nil)
+    }
 }
