@@ -64,7 +64,7 @@ let package = Package(
         .target(name: "Alignment", dependencies: ["Formatting", "LogFormat", "CallTree"]),
         .target(
             name: "Reporting",
-            dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "Symbolize"]),
+            dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize"]),
 
         // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
         .target(

@@ -10,7 +10,7 @@ struct DivergeCommands {
     let symbols: SymbolOptions
 
     /// The command line of a step, quoted for a shell.
-    func spell(_ step: NextStep) -> String? {
+    func spell(_ step: DivergenceDocument.NextStep) -> String? {
         switch step.action {
         case .listBranches:
             guard let brctr = step.brctr else { return nil }

@@ -244,15 +244,18 @@ struct OddLogTests {
         run.eventsEvery = 0
         run.accessesEvery = 0
         try OddLogTests.write(pair, run, .extraBranches(clock: 1234, count: 5))
-        let detour = try pair.compareBothWays().divergence?.context.convergence
-        #expect(detour?.originalBranches == 0)
-        #expect(detour?.replayBranches == 5)
-        #expect(detour?.isOpenEnded == true)
+        let detour = try #require(try pair.compareBothWays().divergence?.context.path)
+        #expect(detour.regions.map(\.original) == [1234..<1234])
+        #expect(detour.regions.map(\.replay) == [1234..<1239])
+        #expect(detour.openRegion == nil && !detour.isCut)
+        #expect(detour.regions.first?.clockShift == 5)
+        #expect(detour.regions.first?.isCounterSkew == false)
         try OddLogTests.write(pair, run, .otherTarget(clock: 1234))
-        let single = try pair.compareBothWays().divergence?.context.convergence
-        #expect(single?.originalBranches == 1)
-        #expect(single?.replayBranches == 1)
-        #expect(single?.agreed == 2765)
+        let single = try #require(try pair.compareBothWays().divergence?.context.path)
+        #expect(single.regions.map(\.original) == [1234..<1235])
+        #expect(single.regions.map(\.replay) == [1234..<1235])
+        #expect(single.regions.first?.agreed == 2765)
+        #expect(single.originalDiffering == 1 && single.replayDiffering == 1 && single.agreed == 2765)
     }
 
     @Test("of identical logs only the directories are read")

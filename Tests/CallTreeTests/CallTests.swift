@@ -145,6 +145,18 @@ import Testing
         #expect(result.jumps == [0x2000])
     }
 
+    /// The open frame is that of the function, and not that of the thunk that jumps to it.
+    @Test func aRetpolineGivesItsTargetAFrame() throws {
+        let result = try Tracking.of(
+            """
+            branch 0x1000 -> 0x8000 call!       # call __x86_indirect_thunk_rax
+            branch 0x8000 -> 0x800c call!
+            branch 0x8010 -> 0x2000 ret
+            branch 0x2010 -> 0x3000 call!
+            """)
+        #expect(result.open == [0x2000, 0x3000])
+    }
+
     @Test func aRetpolineMayBeInterrupted() throws {
         let result = try Tracking.of(
             """

@@ -24,7 +24,11 @@ struct StepReader {
             case .leave: stacks[step.stack, default: []].removeLast(surplus)
             case .switchStack: current = step.stack
             case .forget: stacks[step.stack, default: []].removeFirst(surplus)
-            case .tailCall: jumps.append(step.frame.target)
+            case .tailCall:
+                jumps.append(step.frame.target)
+                if let last = stacks[step.stack]?.indices.last, stacks[step.stack]?[last].kind == .call {
+                    stacks[step.stack]?[last].target = step.frame.target
+                }
             }
             #expect(step.stack == current)
             #expect(stacks[step.stack]?.count ?? 0 == Int(step.depth), "\(step)")

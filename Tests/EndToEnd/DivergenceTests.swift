@@ -9,8 +9,8 @@ import Testing
 
 @testable import ReplaySession
 
-/// Real replays that part from their recording, and real ones that do not. Where they part is found a second time here,
-/// by comparing branch after branch, and must be where the alignment says.
+/// Real replays, some of which differ from their recording. The tests find the first difference a second time, by comparing
+/// branch after branch, and compare it with the alignment's.
 extension EndToEndTests {
     /// A recording of the small guest in `run`.
     private func recordTiny(_ scratch: TemporaryDirectory, _ more: [String] = []) throws -> String {
@@ -28,7 +28,7 @@ extension EndToEndTests {
         try align(LogFile(path: directory), LogFile(path: "\(directory)/replays/\(name)"))
     }
 
-    /// The line of main.c that a text stands in.
+    /// The line of main.c that contains a text.
     private func line(of text: String) throws -> Int {
         let source = String(
             decoding: try Files.contents("\(Products.root)/hypervisor/guests/tiny/main.c"), as: UTF8.self)
@@ -36,7 +36,7 @@ extension EndToEndTests {
         return try #require(lines.firstIndex { $0.contains(text) }) + 1
     }
 
-    /// Checks that the alignment parts at the first branch that differs, and names that branch on both sides.
+    /// Checks that the alignment finds the first branch that differs, on both sides.
     @discardableResult
     private func expectFirstDifference(_ directory: String, _ name: String) throws -> FirstDifference {
         let expected = try #require(
@@ -78,13 +78,17 @@ extension EndToEndTests {
         #expect(Files.tail("\(directory)/serial.log") == Files.tail("\(directory)/replays/1/serial.log"))
     }
 
-    /// QEMU says nothing, the guest prints the same and ends the same: the BIOS alone took another way.
+    /// QEMU reports nothing, and the guest prints the same: only the BIOS takes another path.
     @Test func anotherMemorySizeIsSeen() throws {
         let scratch = try temporaryDirectory()
         let directory = try recordTiny(scratch)
         let result = try replay(directory, ["--memory", "96M", "--force", "--name", "memory"])
         #expect(result.out.contains("forced: memory: recorded with 128M, now 96M"), "\(result)")
         try expectFirstDifference(directory, "memory")
+        // The settings of the two runs explain the difference.
+        let text = try diverge(directory, "memory").out
+        #expect(text.contains("possible cause"), "\(text)")
+        #expect(text.contains("the memory differs: 128M in the original, 96M in the replay"), "\(text)")
         guard case .controlFlow = try aligned(directory, "memory").verdict else {
             Issue.record("\(try aligned(directory, "memory").verdict)")
             return
@@ -106,8 +110,8 @@ extension EndToEndTests {
         #expect(report.out.contains("step"), "\(report)")
     }
 
-    /// The runs differ in what they compute and print, and in no branch: the verdict says what it cannot see.
-    @Test func aChangeOfDataAloneIsNotSeenAndSaidNotToBe() throws {
+    /// The runs compute and print different data and take the same branches: a caveat states what the logs cannot show.
+    @Test func aChangeOfDataAloneIsNotSeenAndACaveatSaysSo() throws {
         let scratch = try temporaryDirectory()
         let directory = try recordTiny(scratch)
         let kernel = Products.guest("tiny-data")
@@ -125,7 +129,7 @@ extension EndToEndTests {
         let directory = try recordTiny(scratch)
         let inputLog = "\(directory)/replay.bin"
         var edited = try ReplayBinEditor(path: inputLog)
-        // One of the timer interrupts of the guest's own work, with room behind it.
+        // One of the timer interrupts of the guest's own work, with room after it.
         let interrupts = edited.positions(of: .interrupt)
         var moved = false
         for index in interrupts.dropFirst(interrupts.count / 2) where !moved {
@@ -167,7 +171,7 @@ extension EndToEndTests {
         #expect(report.status == 1)
         #expect(report.out.contains("console.c:"), "\(report)")
 
-        // Nothing but the header: no instruction runs, there is nothing to compare.
+        // Only the header is left: no instruction runs, and there is nothing to compare.
         edited.entries = []
         try edited.write(to: inputLog)
         let nothing = try replay(directory, ["--name", "nothing"])
@@ -175,7 +179,7 @@ extension EndToEndTests {
         #expect(try diverge(directory, "nothing").status == 2)
     }
 
-    /// QEMU waits for ever for an instruction count that does not come.
+    /// QEMU waits forever for an instruction count that does not come.
     @Test func aHungReplayIsEndedAndNamed() throws {
         let scratch = try temporaryDirectory()
         let directory = try recordTiny(scratch)
@@ -191,9 +195,8 @@ extension EndToEndTests {
         #expect(try diverge(directory, "cpu").status == 1)
     }
 
-    /// A recording that kept digests alone still tells where its replay parts: at the branch while its body is there,
-    /// otherwise in which stretch.
-    @Test func aRecordingOfDigestsStillTells() throws {
+    /// A recording of digests shows where its replay differs: the branch if its body is kept, otherwise the cell.
+    @Test func aRecordingOfDigestsShowsTheCell() throws {
         let scratch = try temporaryDirectory()
         let directory = try recordTiny(scratch, ["--mode", "digest", "--plugin-option", "kept=2"])
         #expect(try replay(directory).status == 0)
@@ -214,7 +217,7 @@ extension EndToEndTests {
         #expect(path.clocks.upperBound - path.clocks.lowerBound <= 65536)
     }
 
-    /// The plugin only watches: a recording without it replays with it, the same each time.
+    /// The plugin changes nothing: a recording made without it replays with it, the same each time.
     @Test func aRecordingWithoutALogCanBeReplayedWithOne() throws {
         let scratch = try temporaryDirectory()
         let directory = try recordTiny(scratch, ["--mode", "none"])

@@ -94,6 +94,36 @@ struct ReportTests {
         _ = try check(whole, replay(late), runDirectory: "my run")
     }
 
+    @Test("settings that differ are the cause, before any input")
+    func configuration() throws {
+        let directory = try temporaryDirectory()
+        let paths = (directory.file("original.log"), directory.file("replay.log"))
+        try assemble(whole, to: paths.0)
+        try assemble(replay(ReportTests.code, ReportTests.otherEnd), to: paths.1)
+        let logs = (try LogFile(path: paths.0), try LogFile(path: paths.1))
+        let same = [RunSetting("engine", "qemu 10.0"), RunSetting("kernel", "/a/vmlinux", identity: "1")]
+        func causes(_ a: [RunSetting], _ b: [RunSetting]) throws -> [DivergenceDocument.CauseItem] {
+            let document = DivergenceDocument(
+                try align(logs.0, logs.1), original: ReportedRun(logs.0, settings: a),
+                replay: ReportedRun(logs.1, settings: b))
+            #expect(try DivergenceDocument(json: document.json()) == document)
+            return try #require(document.vcpus.first?.divergence).causes
+        }
+        let changed = [
+            RunSetting("engine", "qemu 10.0"), RunSetting("kernel", "/b/vmlinux", identity: "2"),
+            RunSetting("memory", "96M"),
+        ]
+        let found = try causes(same, changed)
+        #expect(found.map(\.kind) == [.configuration, .configuration])
+        #expect(found.map(\.name) == ["kernel", "memory"])
+        #expect(found.first?.original == "/a/vmlinux" && found.first?.replay == "/b/vmlinux")
+        // The place of a file is no difference.
+        let moved = [RunSetting("engine", "qemu 10.0"), RunSetting("kernel", "/b/vmlinux", identity: "1")]
+        #expect(try causes(same, moved).map(\.kind) == [.notSeen])
+        // Without a manifest nothing is known.
+        #expect(try causes([], changed).map(\.kind) == [.notSeen])
+    }
+
     @Test func missingEvent() throws {
         let lines = whole.split(separator: "\n").filter { !$0.hasPrefix("access port-read") }
         _ = try check(whole, replay(lines.joined(separator: "\n")))

@@ -40,5 +40,11 @@ struct FixtureTests {
         #expect(result.output.contains("replay    brctr 1179549"))
         #expect(result.output.contains("<step+"))
         #expect(result.output.contains("main.c:41"))
+        // Each side's command names that side's symbols and log.
+        let lines = result.output.split(separator: "\n").filter { $0.contains("bts-dump") }
+        #expect(lines.count == 2)
+        #expect(lines.first?.contains("--symbols \(Self.path("tiny.elf")) --around 1179549:20") == true)
+        #expect(lines.last?.contains("--symbols \(Self.path("tiny-extra-turn.elf")) --around 1179549:20") == true)
+        #expect(lines.last?.hasSuffix(Self.path("extra-turn.log")) == true)
     }
 }

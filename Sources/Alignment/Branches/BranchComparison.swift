@@ -15,12 +15,24 @@ struct BranchComparison {
     private(set) var scan: BranchScan
     private(set) var stretches: [Stretch] = []
     private(set) var caveats: [Caveat] = []
+    /// The clocks of each log that were ignored.
+    private(set) var ignored: (original: [Range<UInt64>], replay: [Range<UInt64>]) = ([], [])
+    /// How often each ignored code was passed, by its name.
+    private(set) var ignoredUses: [String: UInt64] = [:]
 
     private let vcpu: UInt16
     private let original: LogFile
     private let replay: LogFile
+    private let ignoredCode: [IgnoredCode]
 
-    init(_ original: LogFile, _ replay: LogFile, vcpu: UInt16, _ settings: BranchScan.Settings, rules: BenignRules) {
+    /// Passages through ignored code that are followed.
+    private static let passageLimit = 1 << 16
+
+    init(
+        _ original: LogFile, _ replay: LogFile, vcpu: UInt16, _ settings: BranchScan.Settings, rules: BenignRules,
+        ignoring code: [IgnoredCode] = []
+    ) {
+        ignoredCode = code
         self.original = original
         self.replay = replay
         self.vcpu = vcpu
@@ -49,9 +61,34 @@ struct BranchComparison {
             stretches.append(
                 Stretch(clocks: range, skew: skew, original: pair.original, replay: pair.replay))
             try scan.scan(original, replay, pair, range: range, skew: skew, progress: progress)
+            try passIgnored(pair, originalEnd, replayEnd, progress)
             if scan.path != nil { break }
         }
         noteHoles(start: start, end: min(originalEnd, replayEnd))
+    }
+
+    /// Continues after differences in ignored code. Each passage shifts the replay's counters.
+    private mutating func passIgnored(
+        _ pair: SegmentPair, _ originalEnd: UInt64, _ replayEnd: UInt64, _ progress: (UInt64) -> Void
+    ) throws(LogError) {
+        while !ignoredCode.isEmpty, let path = scan.path, path.isExact, let last = stretches.last,
+            ignored.original.count < BranchComparison.passageLimit,
+            let passage = IgnoredPassage(
+                ignoredCode, original, replay, vcpu: vcpu, clock: path.clock,
+                replayClock: path.clock &+ last.skew.clock)
+        {
+            scan.ignorePath()
+            ignoredUses[passage.name, default: 0] += 1
+            ignored.original.append(path.clock..<passage.originalEnd)
+            ignored.replay.append((path.clock &+ last.skew.clock)..<passage.replayEnd)
+            stretches[stretches.count - 1].clocks = last.clocks.lowerBound..<passage.originalEnd
+            let common = BranchComparison.common(pair, passage.skew.clock, originalEnd, replayEnd)
+            let range = passage.originalEnd..<max(passage.originalEnd, common.upperBound)
+            stretches.append(
+                Stretch(clocks: range, skew: passage.skew, original: pair.original, replay: pair.replay))
+            guard !range.isEmpty else { return }
+            try scan.scan(original, replay, pair, range: range, skew: passage.skew, progress: progress)
+        }
     }
 
     /// The clocks of the original that both segments have, up to the ends.

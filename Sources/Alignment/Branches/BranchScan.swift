@@ -64,6 +64,9 @@ struct BranchScan {
         }
     }
 
+    /// Forgets the first difference of the path, because it is ignored.
+    mutating func ignorePath() { path = nil }
+
     // MARK: By digest
 
     /// Which digests of two chunks agree.

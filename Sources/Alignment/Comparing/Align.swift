@@ -69,6 +69,10 @@ extension AlignmentResult {
             caveats.append(
                 Caveat(.benign, "\(count) differences passed over (\(rule.name)): \(rule.reason)"))
         }
+        for code in options.ignoredCode {
+            let count = statistics.ignored[code.name] ?? 0
+            caveats.append(Caveat(.ignored, "\(count) differences of the path ignored in \(code.name)"))
+        }
         let features = comparability.features
         if verdict == .identical, !features.contains(.state), !features.contains(.stateMemory) {
             let seen = features.contains(.branches) ? "branches and positions" : "events and positions"

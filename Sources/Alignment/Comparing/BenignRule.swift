@@ -2,8 +2,11 @@
 
 import LogFormat
 
-/// A sort of difference that means nothing, as data. Rules can be about labels and about what events carry, never
-/// about where a branch goes or where an event stands.
+/// A kind of difference that is known to be benign, as data.
+///
+/// A rule can be about labels and about the contents of events. It is never about the target of a branch or the position
+/// of an event: such a difference changes the run. The rules for our recorders are in StandardRules.swift; a project's
+/// own rules come from a file (``BenignRule/rules(json:)``).
 public struct BenignRule: Sendable, Hashable {
     /// What a rule is about.
     public enum Scope: Sendable, Hashable {
@@ -13,58 +16,45 @@ public struct BenignRule: Sendable, Hashable {
         case info(Set<EventKind>, is: UInt32)
         /// `info` of events of these kinds is a branch label that has this class in one of the logs.
         case infoLabel(Set<EventKind>, BranchClass)
+        /// The contents of events of these kinds differ. If an address is given (a port, a physical address, a register's
+        /// number), only of events with this address.
+        case contents(Set<EventKind>, address: UInt64?)
     }
 
-    /// Names the rule in reports.
+    /// The name of the rule in reports. Unique.
     public var name: String
-    /// Why the difference means nothing; one sentence without a full stop.
+    /// Why the difference is benign: one sentence without a final period.
     public var reason: String
+    /// What the rule is about.
     public var scope: Scope
 
+    /// Makes a rule.
     public init(name: String, reason: String, scope: Scope) {
         self.name = name
         self.reason = reason
         self.scope = scope
     }
-
-    /// The rules that hold for logs of our recorders.
-    public static let standard: [BenignRule] = [
-        BenignRule(
-            name: "unseen-instruction",
-            reason: "one recorder did not see the instruction's bytes and says nothing about it",
-            scope: .label(.unknown)),
-        BenignRule(
-            name: "unseen-instruction-of-event",
-            reason: "one recorder did not see the instruction's bytes and says nothing about it",
-            scope: .infoLabel(kinds { $0.type == .label }, .unknown)),
-        BenignRule(
-            name: "unknown-number",
-            reason: "one recorder could not tell the vector or the system call's number",
-            scope: .info(kinds { $0.unknown?.value == UInt64(UInt32.max) }, is: .max)),
-    ]
-
-    /// The kinds that have such a field.
-    private static func kinds(_ hasField: (EventField) -> Bool) -> Set<EventKind> {
-        Set(EventDefinition.all.filter { $0.fields.contains(where: hasField) }.map(\.kind))
-    }
 }
 
-/// The rules in the form in which the scans ask them, and how often each has been used.
+/// Applies rules during a comparison, and counts each use.
 struct BenignRules {
     private let rules: [BenignRule]
     private(set) var counts: [String: UInt64] = [:]
 
     init(_ rules: [BenignRule]) { self.rules = rules }
 
-    /// Whether two labels that differ mean the same; counted if so.
+    /// Whether a rule allows the difference of two labels. Counts the use.
     mutating func allowLabels(_ a: UInt8, _ b: UInt8) -> Bool {
         let classes = [BranchLabel(rawValue: a).branchClass, BranchLabel(rawValue: b).branchClass]
         return allow { scope in
-            if case .label(let named) = scope { classes.contains(named) } else { false }
+            switch scope {
+            case .label(let named): classes.contains(named)
+            case .info, .infoLabel, .contents: false
+            }
         }
     }
 
-    /// Whether the `info` fields of two events of a kind, which differ, mean the same; counted if so.
+    /// Whether a rule allows the difference of the `info` fields of two events of a kind. Counts the use.
     mutating func allowInfo(_ kind: EventKind, _ a: UInt32, _ b: UInt32) -> Bool {
         func label(_ info: UInt32) -> BranchClass { BranchLabel(rawValue: UInt8(truncatingIfNeeded: info)).branchClass }
         return allow { scope in
@@ -72,7 +62,19 @@ struct BenignRules {
             case .info(let kinds, let value): kinds.contains(kind) && (a == value || b == value)
             case .infoLabel(let kinds, let named):
                 kinds.contains(kind) && (label(a) == named || label(b) == named)
-            case .label: false
+            case .label, .contents: false
+            }
+        }
+    }
+
+    /// Whether a rule allows the difference of the contents of two events of a kind. Counts the use.
+    ///
+    /// - Parameter address: the address word of both events; nil if they have none, or different ones.
+    mutating func allowContents(_ kind: EventKind, address: UInt64?) -> Bool {
+        allow { scope in
+            switch scope {
+            case .contents(let kinds, let named): kinds.contains(kind) && (named == nil || named == address)
+            case .label, .info, .infoLabel: false
             }
         }
     }

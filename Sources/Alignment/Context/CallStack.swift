@@ -3,27 +3,78 @@
 import CallTree
 import LogFormat
 
-/// The calls that are open at some point of a run, rebuilt from the branches before it (``CallTracker``).
+/// The calls that are open at a point of a run, rebuilt from the branches before it (``CallTree/CallTracker``).
 ///
-/// What was called before the first branch looked at is not known: the stack is a reconstruction, and says how far back
-/// it looked and how often it had to guess.
+/// The stack is a reconstruction. Calls before the first of these branches are unknown.
 public struct CallStack: Sendable, Hashable {
     /// The open calls, the innermost last.
-    public private(set) var frames: [CallFrame] = []
-    /// Branches that the stack was rebuilt from.
-    public private(set) var branchesSeen: UInt64 = 0
-    /// How often the open calls had to be found again on the way.
-    public private(set) var resynchronisations: UInt64 = 0
+    public internal(set) var frames: [CallFrame] = []
+    /// The number of branches from which the stack was rebuilt.
+    public internal(set) var branchesSeen: UInt64 = 0
+    /// How often the tracker had to find the open calls again.
+    public internal(set) var resynchronisations: UInt64 = 0
+    /// Whether the outermost frame is known to be the beginning: an entry from user code, or the beginning of the log.
+    public internal(set) var isComplete = false
 
+    /// A stack without open calls.
     public init() {}
+}
 
-    /// Takes the branches of a vCPU with clocks in `clocks`.
-    init(_ log: LogFile, vcpu: UInt16, clocks: Range<UInt64>) {
+/// Rebuilds call stacks from the branches of one vCPU.
+struct StackFinder {
+    private let log: LogFile
+    private let vcpu: UInt16
+    private let reach: UInt64
+
+    /// The number of branches that are read at first.
+    private static let firstReach: UInt64 = 1 << 17
+
+    /// - Parameter reach: the largest number of branches to read backwards.
+    init(_ log: LogFile, vcpu: UInt16, reach: UInt64) {
+        self.log = log
+        self.vcpu = vcpu
+        self.reach = reach
+    }
+
+    /// The stack before a clock, and the frames that are open after some further branches.
+    ///
+    /// Reads further back, in steps of eight times as many branches, until the stack is complete or the limit is
+    /// reached: a call that is still open can be any number of branches ago.
+    func find(before clock: UInt64, then next: [Branch]) -> (stack: CallStack, later: [CallFrame]) {
+        let start = log.chunks(.branch, vcpu: vcpu).first?.clockFirst ?? 0
+        var length = min(StackFinder.firstReach, reach)
+        while true {
+            let first = clock > length ? max(start, clock - length) : start
+            let found = find(first..<max(first, clock), then: next, isWhole: first == start)
+            if found.stack.isComplete || length >= reach { return found }
+            length = min(length * 8, reach)
+        }
+    }
+
+    private func find(
+        _ clocks: Range<UInt64>, then next: [Branch], isWhole: Bool
+    ) -> (stack: CallStack, later: [CallFrame]) {
         var tracker = CallTracker(handlers: HandlerSet(log, vcpu: vcpu, clocks: clocks))
         var cursor = log.branches(vcpu: vcpu, from: clocks.lowerBound, to: clocks.upperBound)
         while cursor.nextBatch({ tracker.append($0, $1) }) {}
-        frames = tracker.openFrames
-        branchesSeen = tracker.statistics.branches
-        resynchronisations = tracker.statistics.resynchronisations
+        var stack = CallStack()
+        stack.frames = tracker.openFrames
+        stack.branchesSeen = tracker.statistics.branches
+        stack.resynchronisations = tracker.statistics.resynchronisations
+        stack.isComplete = isWhole || stack.frames.contains(where: \.isEntryFromUser)
+        for branch in next { tracker.append(branch) }
+        return (stack, tracker.openFrames)
+    }
+}
+
+extension CallFrame {
+    /// Whether the frame is an entry from user code into the kernel, by the halves of the address space.
+    fileprivate var isEntryFromUser: Bool {
+        kind != .call && kind != .start && callSite >> 63 == 0 && target >> 63 != 0
+    }
+
+    /// Whether a frame of another log is the same call. The clocks can be off.
+    func isSame(_ other: CallFrame) -> Bool {
+        callSite == other.callSite && target == other.target && kind == other.kind
     }
 }

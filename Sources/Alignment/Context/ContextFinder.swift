@@ -2,22 +2,17 @@
 
 import LogFormat
 
-/// Collects what stands around a divergence: what both runs did last, what each did next, open calls, the last input,
-/// and whether the runs meet again.
+/// Collects what happened around a divergence: the last common records, what each side did next, the open calls, the
+/// last inputs, and where the runs take the same path again.
 struct ContextFinder {
     let original: LogFile
     let replay: LogFile
     let options: AlignmentOptions
     let features: FileHeader.Features
 
-    /// Branches that a call stack is rebuilt from at most.
-    private static let stackReach: UInt64 = 131_072
-    /// Branches behind a divergence in which the runs may meet again.
-    private static let convergenceReach = 16_384
-    /// Branches that are compared behind the place at which they meet.
-    private static let agreementReach: UInt64 = 262_144
-
-    /// - Parameter event: the first difference in events of that vCPU.
+    /// - Parameters:
+    ///   - stretch: the stretch of the branch streams that contains the divergence.
+    ///   - event: the first difference between the events of that vCPU.
     func complete(
         _ divergence: inout Divergence, _ stretch: BranchComparison.Stretch?, event: FirstDifference?
     ) throws(LogError) {
@@ -29,18 +24,30 @@ struct ContextFinder {
         context.lastBranches = branches(original, vcpu, before: clock, count: count)
         context.original.nextBranches = branches(original, vcpu, from: clock, count: count)
         context.replay.nextBranches = branches(replay, vcpu, from: replayClock, count: count)
-        findEvents(divergence, clock, event, &context)
-        let stack = stack(original, vcpu, before: clock)
-        context.original.stack = stack
-        context.replay.stack = stack
+
+        let events = CommonEvents(
+            original: original, replay: replay, vcpu: vcpu, clock: clock, replayClock: replayClock,
+            common: commonAtClock(divergence, clock, event, stretch))
+        context.lastEvents = events.last(count)
+        context.original.nextEvents = events.next(.original, count)
+        context.replay.nextEvents = events.next(.replay, count)
+
         complete(position: &divergence.original, context.lastBranches.last, context.original.nextBranches.first)
         let replayLast = branches(replay, vcpu, before: replayClock, count: 1).last
         complete(position: &divergence.replay, replayLast, context.replay.nextBranches.first)
-        if let stretch, divergence.difference != nil { try findConvergence(stretch, clock, &context) }
+        context.lastInputs = events.lastInputs(options.inputCount, at: divergence.original)
+
+        if features.contains(.branches) {
+            findStacks(vcpu, clock, replayClock, &context)
+            if let stretch, divergence.difference?.isExact == true {
+                let finder = RegionFinder(original: original, replay: replay, stretch: stretch, vcpu: vcpu)
+                context.path = try finder.find(from: clock)
+            }
+        }
         divergence.context = context
     }
 
-    /// Fills in what the branches around a position tell of it.
+    /// Completes a position from the branches around it.
     private func complete(position: inout RunPosition, _ last: Branch?, _ next: Branch?) {
         let hasIcounts = features.contains(.icount)
         if position.icount == nil, hasIcounts, let last, last.clock &+ 1 == position.clock {
@@ -67,124 +74,48 @@ struct ContextFinder {
         return found
     }
 
-    private func stack(_ log: LogFile, _ vcpu: UInt16, before clock: UInt64) -> CallStack {
-        let first = clock > ContextFinder.stackReach ? clock - ContextFinder.stackReach : 0
-        return CallStack(log, vcpu: vcpu, clocks: first..<clock)
-    }
-
     // MARK: Events
 
-    /// The last common events and the next ones of each side, in the order of the merged streams.
-    private func findEvents(
-        _ divergence: Divergence, _ clock: UInt64, _ event: FirstDifference?, _ context: inout DivergenceContext
-    ) {
-        let vcpu = divergence.vcpu
-        // Events at the clock of a branch that differs are common, unless they differ themselves.
+    /// The number of events at the divergence's clock that both runs have; nil for all.
+    private func commonAtClock(
+        _ divergence: Divergence, _ clock: UInt64, _ event: FirstDifference?, _ stretch: BranchComparison.Stretch?
+    ) -> Int? {
+        let order = ElementOrder(skew: stretch?.skew ?? .none)
+        // Events at the clock of a branch that differs are common, up to the first one that differs.
         let isEventToo = divergence.difference?.stream == .branch && event?.clock == clock
         let difference = isEventToo ? event : divergence.difference
-        let limit = firstOwn(difference?.original, clock)
-        let replayLimit = firstOwn(difference?.replay, clock &+ divergence.clockSkew)
-        let isBranch = difference?.stream == .branch && difference?.isExact == true
-        let before = eventsBefore(original, vcpu, limit, includesClock: isBranch)
-        context.lastEvents = Array(before.suffix(options.contextCount))
-        context.lastInput = before.last { $0.kind.isInput } ?? lastInput(vcpu, before: limit.clock)
-        context.original.nextEvents = eventsFrom(original, vcpu, limit, skipsClock: isBranch)
-        context.replay.nextEvents = eventsFrom(replay, vcpu, replayLimit, skipsClock: isBranch)
-    }
-
-    /// Where a side stands at the divergence: at the record that differs, if that is an event at that clock.
-    private struct Limit {
-        var clock: UInt64
-        var stream: LogStream?
-        var ordinal: UInt64?
-    }
-
-    private func firstOwn(_ element: Element?, _ clock: UInt64) -> Limit {
-        if case .event(let event) = element, event.clock == clock {
-            return Limit(clock: clock, stream: event.stream, ordinal: event.ordinal)
+        guard let difference else {
+            let log = divergence.verdict == .originalEndedEarly ? original : replay
+            let own = divergence.verdict == .originalEndedEarly ? clock : clock &+ divergence.clockSkew
+            return CommonEvents.events(log, divergence.vcpu, at: own).count
         }
-        return Limit(clock: clock)
-    }
-
-    private var streams: [LogStream] { [.event, .access] }
-
-    /// Events of the chunks around a limit that stand before it.
-    private func eventsBefore(
-        _ log: LogFile, _ vcpu: UInt16, _ limit: Limit, includesClock: Bool
-    ) -> [Event] {
-        var distance: UInt64 = 1 << 10
-        while true {
-            let first = limit.clock > distance ? limit.clock - distance : 0
-            let end = limit.clock == .max ? .max : limit.clock + 1
-            var cursor = log.events(streams, vcpu: vcpu, from: first, to: end)
-            var found: [Event] = []
-            while let event = cursor.next() {
-                if event.clock == limit.clock, !isBefore(event, limit, includesClock) { continue }
-                found.append(event)
-            }
-            if found.count >= options.contextCount || first == 0 || distance > 1 << 32 { return found }
-            if found.count > 1 << 16 { return found }
-            distance <<= 4
+        guard let first = order.firstEvent(difference) else { return difference.stream == .branch ? nil : 0 }
+        let log = first.side == .original ? original : replay
+        let events = CommonEvents.events(log, divergence.vcpu, at: first.event.clock)
+        let index = events.firstIndex { $0.stream == first.event.stream && $0.ordinal >= first.event.ordinal }
+        guard difference.differenceClass != .state else {
+            return events.prefix { ($0.icount, $0.ordinal) < (first.event.icount, first.event.ordinal) }.count
         }
+        return index ?? events.count
     }
 
-    /// Whether an event at the limit's clock is common to both runs.
-    private func isBefore(_ event: Event, _ limit: Limit, _ includesClock: Bool) -> Bool {
-        guard let stream = limit.stream, let ordinal = limit.ordinal else { return includesClock }
-        return event.stream == stream && event.ordinal < ordinal
-    }
+    // MARK: Calls
 
-    private func eventsFrom(_ log: LogFile, _ vcpu: UInt16, _ limit: Limit, skipsClock: Bool) -> [Event] {
-        var cursor = log.events(streams, vcpu: vcpu, from: limit.clock, to: .max)
-        var found: [Event] = []
-        while found.count < options.contextCount, let event = cursor.next() {
-            if event.clock == limit.clock, skipsClock || isBefore(event, limit, false) { continue }
-            found.append(event)
+    private func findStacks(
+        _ vcpu: UInt16, _ clock: UInt64, _ replayClock: UInt64, _ context: inout DivergenceContext
+    ) {
+        let first = StackFinder(original, vcpu: vcpu, reach: options.stackReach)
+        let second = StackFinder(replay, vcpu: vcpu, reach: options.stackReach)
+        (context.original.stack, context.original.laterFrames) = first.find(
+            before: clock, then: context.original.nextBranches)
+        (context.replay.stack, context.replay.laterFrames) = second.find(
+            before: replayClock, then: context.replay.nextBranches)
+        // The runs have one history. The log that knows more of it has the better stack.
+        if context.replay.stack.frames.count < context.original.stack.frames.count {
+            context.replay.stack = context.original.stack
         }
-        return found
-    }
-
-    /// Looks further back for an input, chunk by chunk.
-    private func lastInput(_ vcpu: UInt16, before clock: UInt64) -> Event? {
-        var best: Event?
-        var batch = EventBatch()
-        for stream in streams {
-            for chunk in original.chunks(stream, vcpu: vcpu).reversed() where chunk.clockFirst < clock {
-                if let best, chunk.clockLast < best.clock { break }
-                guard (try? original.decode(chunk, into: &batch)) != nil else { continue }
-                let place = (0..<batch.count).last { batch.clock($0) < clock && batch.kind($0).isInput }
-                guard let place else { continue }
-                let event = batch[place]
-                if best.map({ $0.clock < event.clock }) ?? true { best = event }
-                break
-            }
-        }
-        return best
-    }
-
-    // MARK: Meeting again
-
-    private func findConvergence(
-        _ stretch: BranchComparison.Stretch, _ clock: UInt64, _ context: inout DivergenceContext
-    ) throws(LogError) {
-        guard stretch.clocks.contains(clock) else { return }
-        let reach = UInt64(ContextFinder.convergenceReach)
-        let replayClock = clock &+ stretch.skew.clock
-        let a = try ContentSearch.read(original, stretch.original, window(clock, reach))
-        let b = try ContentSearch.read(replay, stretch.replay, window(replayClock, reach))
-        context.branchesSearched = UInt64(min(a.count, b.count))
-        guard let meeting = ContentSearch.meeting(a, b) else { return }
-        let (i, j) = (UInt64(meeting.a), UInt64(meeting.b))
-        let x = try ContentSearch.read(original, stretch.original, window(clock &+ i, ContextFinder.agreementReach))
-        let y = try ContentSearch.read(replay, stretch.replay, window(replayClock &+ j, ContextFinder.agreementReach))
-        let agreed = zip(x, y).prefix { $0.from == $1.from && $0.to == $1.to }.reduce(0) { count, _ in count + 1 }
-        context.convergence = Convergence(
-            originalBranches: i, replayBranches: j, agreed: UInt64(agreed),
-            isOpenEnded: agreed == min(x.count, y.count))
-    }
-
-    private func window(_ start: UInt64, _ count: UInt64) -> Range<UInt64> {
-        let (end, overflows) = start.addingReportingOverflow(count)
-        return start..<(overflows ? .max : end)
+        context.commonFrames =
+            zip(context.original.laterFrames, context.replay.laterFrames)
+            .prefix { $0.isSame($1) }.count
     }
 }

@@ -2,103 +2,102 @@
 
 import LogFormat
 
-/// Tells what happened where two event streams stop agreeing: an event is missing, there is one more, or it stands
-/// elsewhere.
+/// Classifies the first difference between two event streams: an event is missing, extra, or at another position.
 ///
-/// Each explanation is tried on the records that follow: it removes some records from one side, or moves one, and is
-/// worth as much as the rest then fits together. The simplest of the best explanations holds.
+/// The earlier of the two records is the first element that differs. Either the other side lacks it, or the other side
+/// has the same event later. Each explanation removes records from the two sides; its score is how well the records
+/// that follow fit together. Records that follow fit if they are at equal positions, at equal instruction counts (a
+/// handler that runs on one side only shifts the clock, not the count at which a device interrupts), or at positions
+/// that are off by the same distance as the pair before.
 struct EventMatch {
-    /// A record that follows, its clock in the original's count.
+    /// A record that follows, with its clock in the original's count.
     struct Candidate {
         var event: Event
         var clock: UInt64
-        /// By what its instruction count is off.
+        /// The offset of its instruction count from the original's.
         var icountSkew: UInt64
 
         var icount: UInt64? { event.validity.contains(.icount) ? event.icount &- icountSkew : nil }
     }
 
     /// missingEvent, extraEvent or movedEvent.
-    private(set) var verdict: Verdict
-    /// The event that is missing in the replay or stands elsewhere there.
-    private(set) var original: Event?
-    private(set) var replay: Event?
+    let verdict: Verdict
+    /// The original's record; nil if the replay has an extra event.
+    let original: Event?
+    /// The replay's record; nil if the replay lacks the event.
+    let replay: Event?
 
-    /// So many pairs of records judge an explanation.
-    private static let depth = 16
-    /// So many records may be missing or passed by at once.
+    /// The number of pairs of records that an explanation is tried on.
+    private static let depth = 32
+    /// The number of records that can be missing, or passed by a moved event.
     private static let reach = 12
 
-    /// Takes the records from the first difference on; they are not both empty.
+    /// Takes the records from the first difference on. At least one side has a record.
     init(original a: [Candidate], replay b: [Candidate]) {
-        var best = (score: Int.min, explanation: EventMatch.fallback(a, b))
+        var best = (score: Int.min, explanation: Explanation.alone(.original, 1))
         func consider(_ explanation: Explanation, penalty: Int) {
             let score = EventMatch.score(explanation, a, b) - penalty
             if score > best.score { best = (score, explanation) }
         }
         func considerMove(_ i: Int, _ j: Int) {
-            guard i < a.count, j < b.count, a[i].event.kind == b[j].event.kind else { return }
-            let strangeness = EventMatch.isSame(a[i], b[j]) ? 0 : EventMatch.reach
-            consider(.moved(i, j), penalty: i + j + strangeness)
+            guard i < a.count, j < b.count, EventMatch.isSame(a[i], b[j]) else { return }
+            consider(.moved(i, j), penalty: i + j)
         }
-        considerMove(0, 0)
-        for count in 1...EventMatch.reach {
-            if count <= a.count { consider(.missing(count), penalty: count) }
-            if count <= b.count { consider(.extra(count), penalty: count) }
-        }
-        for index in 1...EventMatch.reach {
-            considerMove(0, index)
-            considerMove(index, 0)
+        for side in EventMatch.first(a, b) {
+            let own = side == .original ? a : b
+            for count in 1...EventMatch.reach where count <= own.count {
+                consider(.alone(side, count), penalty: count)
+            }
+            for index in 0..<EventMatch.reach {
+                side == .original ? considerMove(0, index) : considerMove(index, 0)
+            }
         }
         switch best.explanation {
-        case .missing:
-            verdict = .missingEvent
-            original = a.first?.event
-        case .extra:
-            verdict = .extraEvent
-            replay = b.first?.event
+        case .alone(.original, _): (verdict, original, replay) = (.missingEvent, a.first?.event, nil)
+        case .alone(.replay, _): (verdict, original, replay) = (.extraEvent, nil, b.first?.event)
         case .moved(let i, let j):
             let (x, y) = (a[i], b[j])
             var instructions: Int64?
             if let from = x.icount, let to = y.icount { instructions = Int64(bitPattern: to &- from) }
             verdict = .movedEvent(transitions: Int64(bitPattern: y.clock &- x.clock), instructions: instructions)
-            original = x.event
-            replay = y.event
+            (original, replay) = (x.event, y.event)
         }
     }
 
     private enum Explanation {
-        /// So many records at the head of the original are not in the replay.
-        case missing(Int)
-        case extra(Int)
-        /// These two records are the same event; one of the indexes is 0.
+        /// The first records of a side, this many, have no counterpart.
+        case alone(Side, Int)
+        /// The records with these indexes are the same event; one of the indexes is 0.
         case moved(Int, Int)
     }
 
-    /// What is said when nothing fits: the earlier record stands alone.
-    private static func fallback(_ a: [Candidate], _ b: [Candidate]) -> Explanation {
-        guard let x = a.first else { return .extra(1) }
-        guard let y = b.first else { return .missing(1) }
-        return y.clock < x.clock ? .extra(1) : .missing(1)
+    /// The side whose next record is the first element that differs. Both sides if the records are at one position.
+    private static func first(_ a: [Candidate], _ b: [Candidate]) -> [Side] {
+        guard let x = a.first else { return [.replay] }
+        guard let y = b.first else { return [.original] }
+        if x.clock != y.clock { return x.clock < y.clock ? [.original] : [.replay] }
+        if let i = x.icount, let j = y.icount, i != j { return i < j ? [.original] : [.replay] }
+        return [.original, .replay]
     }
 
-    /// How well the records behind an explanation fit together.
+    /// How well the records that an explanation leaves fit together.
     private static func score(_ explanation: Explanation, _ a: [Candidate], _ b: [Candidate]) -> Int {
         var (x, y) = (a[...], b[...])
         switch explanation {
-        case .missing(let count): x = x.dropFirst(count)
-        case .extra(let count): y = y.dropFirst(count)
+        case .alone(.original, let count): x = x.dropFirst(count)
+        case .alone(.replay, let count): y = y.dropFirst(count)
         case .moved(let i, let j):
             x = a[..<i] + a[(i + 1)...]
             y = b[..<j] + b[(j + 1)...]
         }
         var score = 0
+        var distance = Distance()
         var (i, j) = (x.startIndex, y.startIndex)
         for _ in 0..<depth {
             switch (i < x.endIndex, j < y.endIndex) {
-            case (true, true): score += worth(x[i], y[j])
+            case (true, true): score += worth(x[i], y[j], &distance)
             case (false, false): score += sure
-            default: break
+            case (true, false), (false, true): break
             }
             if i < x.endIndex { i += 1 }
             if j < y.endIndex { j += 1 }
@@ -106,24 +105,42 @@ struct EventMatch {
         return score
     }
 
-    /// What a pair of records at the same place is worth: more than any penalty.
-    private static let sure = 32
-
-    /// Much for records at the same place, less for those that may be the same thing elsewhere, 0 for strangers.
-    private static func worth(_ a: Candidate, _ b: Candidate) -> Int {
-        guard a.event.kind == b.event.kind else { return 0 }
-        let isSameIP = a.event.ip == b.event.ip
-        if a.clock == b.clock, isSameIP, a.icount == b.icount { return sure }
-        if isSameIP, a.event.info == b.event.info { return sure / 2 }
-        return isSame(a, b) ? sure / 8 : 0
+    /// How far a pair of records is apart.
+    private struct Distance: Equatable {
+        var clock: UInt64 = 0
+        var icount: UInt64 = 0
     }
 
-    /// Whether two records can be one event that happened in two places: what it carries is the same, or it stands at
-    /// the same instruction.
+    /// The worth of a pair of records at one position: more than any penalty.
+    private static let sure = 32
+
+    /// The worth of a pair of records, from the distance of the pair before.
+    private static func worth(_ a: Candidate, _ b: Candidate, _ distance: inout Distance) -> Int {
+        let found = Distance(clock: b.clock &- a.clock, icount: (b.icount ?? 0) &- (a.icount ?? 0))
+        defer { distance = found }
+        guard a.event.kind == b.event.kind else { return 0 }
+        let isSameIP = a.event.ip == b.event.ip
+        if found == Distance(), isSameIP { return sure }
+        guard isSame(a, b) else { return isSameIP ? 2 : 1 }
+        if a.icount != nil, b.icount != nil, found.icount == 0 { return sure - 2 }
+        if found == distance { return sure - 8 }
+        return isSameIP ? sure / 4 : sure / 8
+    }
+
+    /// Whether two records can be one event at two positions.
+    ///
+    /// An interrupt can come at any instruction: its vector and handler identify it. Other events belong to their
+    /// instruction; they are the same if they are at one address or carry the same contents.
     private static func isSame(_ a: Candidate, _ b: Candidate) -> Bool {
         let (x, y) = (a.event, b.event)
         guard x.kind == y.kind else { return false }
-        if x.validity.contains(.ip), y.validity.contains(.ip), x.ip == y.ip { return true }
-        return x.payload == y.payload && (x.info == y.info || x.kind == .discontinuity)
+        let isSameInfo = x.info == y.info || x.kind == .discontinuity || x.info == .max || y.info == .max
+        let isSameContents = x.payload == y.payload && isSameInfo
+        switch x.kind {
+        case .interrupt, .discontinuity, .upcall, .timeUpdate: return isSameContents
+        default:
+            return isSameContents
+                || (x.validity.contains(.ip) && y.validity.contains(.ip) && x.ip == y.ip)
+        }
     }
 }

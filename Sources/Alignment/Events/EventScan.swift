@@ -3,15 +3,17 @@
 import Glibc
 import LogFormat
 
-/// Finds the first differences between two event streams of one vCPU: in which events there are, in what they carry,
-/// in state digests. Stops at the first event that only one log has.
+/// Finds the first differences between two event streams of one vCPU: in the positions of events, in their contents, and
+/// in state digests. Stops at the first event whose position differs.
 struct EventScan {
     struct Settings: Sendable {
         var useDigests: Bool
         var isSameGrid: Bool
         var projection: EventProjection
-        /// Further records may be missing at the end of that log's stream: its end is no difference.
+        /// The logs whose streams may lack records at the end, so that the end is no difference.
         var openEnds: Set<Side>
+        /// Those of them that are damaged.
+        var damaged: Set<Side> = []
     }
 
     let stream: LogStream
@@ -20,13 +22,13 @@ struct EventScan {
     private(set) var event: FirstDifference?
     private(set) var payload: FirstDifference?
     private(set) var state: FirstDifference?
-    /// What the first difference in events is, once it is found.
+    /// The class of the first difference in events; nil before it is found.
     private(set) var eventVerdict: Verdict?
     private(set) var holes: [BranchScan.Hole] = []
     private(set) var compared: UInt64 = 0
     private(set) var statistics = AlignmentStatistics()
 
-    /// So many records of each side are looked at to tell a missing event from a moved one.
+    /// The number of records of each side that are used to classify the first difference.
     static let window = 64
 
     init(_ stream: LogStream, _ settings: Settings, rules: BenignRules) {
@@ -42,11 +44,17 @@ struct EventScan {
             let hasA = try find(&a, &b, .original)
             let index = a.index
             let hasB = try find(&b, &a, .replay)
-            // Looking for the replay's next record may have passed over the original's, or opened a hole around it.
+            // The search for the replay's next record can skip the original's, or open a hole around it.
             if hasA, a.index != index || (a.holeEnd != nil && !a.findInChunk()) { continue }
             guard event == nil, hasA || hasB else { return }
+            if passState(&a, &b, hasA, hasB) { continue }
             guard hasA, hasB else {
-                if !settings.openEnds.contains(hasA ? .replay : .original) { try stop(&a, &b, hasA, hasB) }
+                let ended = hasA ? Side.replay : .original
+                if settings.openEnds.contains(ended) {
+                    if settings.damaged.contains(ended) { noteDamage(hasA ? a.clock : b.clock, ended) }
+                } else {
+                    try stop(&a, &b, hasA, hasB)
+                }
                 return
             }
             compared += 1
@@ -60,9 +68,40 @@ struct EventScan {
         }
     }
 
+    /// Notes that the end of a stream is not compared, because a damaged log may lack its last records.
+    private mutating func noteDamage(_ clock: UInt64, _ side: Side) {
+        holes.append(
+            BranchScan.Hole(
+                clocks: clock..<(clock == .max ? clock : clock + 1), side: side,
+                reason: "the log is damaged and can lack the records from there on"))
+    }
+
+    // MARK: State digests
+
+    /// Takes a state digest. Two digests at one place are compared. A digest that only one log has is passed over:
+    /// recorders write them at will, so that none is missing or extra.
+    private mutating func passState(_ a: inout EventSide, _ b: inout EventSide, _ hasA: Bool, _ hasB: Bool) -> Bool {
+        let isStateA = hasA && a.isAtState
+        let isStateB = hasB && b.isAtState
+        guard isStateA || isStateB else { return false }
+        if isStateA, isStateB, a.clock == b.clock {
+            if isSamePlace(a, b) {
+                compared += 1
+                comparePayload(a, b)
+            }
+            a.advance()
+            b.advance()
+        } else if isStateA, !isStateB || a.clock < b.clock {
+            a.advance()
+        } else {
+            b.advance()
+        }
+        return true
+    }
+
     // MARK: Moving on
 
-    /// Whether the chunks that both sides stand at are of the same cell and have the same outline.
+    /// Whether the current chunks of both sides are of the same cell and have the same outline.
     private func isSameOutline(_ a: borrowing EventSide, _ b: borrowing EventSide) -> Bool {
         guard settings.isSameGrid, settings.projection.isWhole, a.isAtChunkStart, b.isAtChunkStart,
             a.missingBefore == nil, b.missingBefore == nil
@@ -72,7 +111,7 @@ struct EventScan {
             && x.clockLast == y.clockLast && b.skew == .none && a.isChunkWhole && b.isChunkWhole
     }
 
-    /// Passes over chunks whose digests agree.
+    /// Skips chunks whose digests agree.
     private mutating func skipByDigest(_ a: inout EventSide, _ b: inout EventSide) -> Bool {
         guard settings.useDigests, isSameOutline(a, b), isEqual(a.chunk, b.chunk) else { return false }
         pass(&a, &b)
@@ -94,8 +133,8 @@ struct EventScan {
         x.digests.position == y.digests.position && x.icountFirst == y.icountFirst && x.icountLast == y.icountLast
     }
 
-    /// Moves a side to its next record that takes part, decoding what is needed. Returns false at the end of the
-    /// stream, and where a difference was found by digests.
+    /// Moves a side to its next record in the range, and decodes chunks as needed. Returns false at the end of the
+    /// stream, or if digests show a difference.
     private mutating func find(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) throws(LogError) -> Bool
     {
         while !side.isAtEnd {
@@ -107,7 +146,7 @@ struct EventScan {
             } catch {
                 if error.isTrouble { throw error }
                 if isSameOutline(side, other) {
-                    judge(&side, &other, name)
+                    compareDigests(&side, &other, name)
                     if event != nil { return false }
                     continue
                 }
@@ -123,7 +162,7 @@ struct EventScan {
         return false
     }
 
-    /// Notes clocks (of that side's log) that cannot be compared, and lets both sides pass over them.
+    /// Notes clocks, in the count of one side's log, that cannot be compared. Both sides skip them.
     private mutating func note(
         _ own: Range<UInt64>, _ side: inout EventSide, _ other: inout EventSide, _ name: Side, _ reason: String
     ) {
@@ -136,8 +175,8 @@ struct EventScan {
             BranchScan.Hole(clocks: first..<(last == .max ? last : last + 1), side: name, reason: reason))
     }
 
-    /// Judges two chunks of which one cannot be read by their digests.
-    private mutating func judge(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) {
+    /// Compares two chunks by their digests, because one of them cannot be read.
+    private mutating func compareDigests(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) {
         let (x, y) = (side.chunk, other.chunk)
         let clocks = x.clockFirst..<(x.clockLast == .max ? x.clockLast : x.clockLast + 1)
         func first(_ differenceClass: FirstDifference.Class) -> FirstDifference {
@@ -164,7 +203,7 @@ struct EventScan {
         let validity = settings.projection.validity(bitsA, against: bitsB, of: kind)
         guard validity == settings.projection.validity(bitsB, against: bitsA, of: kind) else { return false }
         if validity.contains(.icount),
-            a.batch.icount(a.place) &- a.skew.icount != b.batch.icount(b.place) &- b.skew.icount
+            a.batch.icount(a.place) &- a.recordSkew.icount != b.batch.icount(b.place) &- b.recordSkew.icount
         {
             return false
         }
@@ -181,6 +220,9 @@ struct EventScan {
             guard !EventFields.isSameState(a.batch, a.place, b.batch, b.place) else { return }
         } else {
             guard !isSamePayload(a, b, kind, validity) else { return }
+            let addresses = (a.batch[a.place].address, b.batch[b.place].address)
+            let address = addresses.0 == addresses.1 ? addresses.0 : nil
+            guard !rules.allowContents(kind, address: address) else { return }
         }
         let (x, y) = (a.batch[a.place], b.batch[b.place])
         let first = FirstDifference(
@@ -205,7 +247,7 @@ struct EventScan {
 
     // MARK: The end
 
-    /// Takes the records that follow on both sides and says what the difference in events is.
+    /// Classifies the first difference by the records that follow on both sides.
     private mutating func stop(
         _ a: inout EventSide, _ b: inout EventSide, _ hasA: Bool, _ hasB: Bool
     ) throws(LogError) {
@@ -230,13 +272,15 @@ struct EventScan {
         eventVerdict = match.verdict
     }
 
-    /// The records of a side from where it stands, a window full.
+    /// The next records of a side, up to a window, without state digests.
     private func take(_ side: inout EventSide) throws(LogError) -> [EventMatch.Candidate] {
         var taken: [EventMatch.Candidate] = []
         while taken.count < EventScan.window {
-            taken.append(
-                EventMatch.Candidate(
-                    event: side.batch[side.place], clock: side.clock, icountSkew: side.skew.icount))
+            if !side.isAtState {
+                taken.append(
+                    EventMatch.Candidate(
+                        event: side.batch[side.place], clock: side.clock, icountSkew: side.recordSkew.icount))
+            }
             side.advance()
             if side.findInChunk() { continue }
             guard try findNextChunk(&side) else { break }
@@ -244,7 +288,7 @@ struct EventScan {
         return taken
     }
 
-    /// Moves to the next record in a later chunk that can be read.
+    /// Moves to the next record in a later readable chunk.
     private func findNextChunk(_ side: inout EventSide) throws(LogError) -> Bool {
         side.skipChunk()
         while !side.isAtEnd {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CallTree
 import LogFormat
 
 /// How two runs relate: the answer of ``align(_:_:options:progress:)``.
@@ -94,6 +95,8 @@ public struct DivergenceContext: Sendable {
         public var nextEvents: [Event] = []
         /// The calls that are open at the divergence.
         public var stack = CallStack()
+        /// The calls that are open after `nextBranches`, the innermost last.
+        public var laterFrames: [CallFrame] = []
     }
 
     /// The last branches that both runs have, in the original's count.
@@ -104,24 +107,12 @@ public struct DivergenceContext: Sendable {
     public var original = SideContext()
     /// What the replay did.
     public var replay = SideContext()
-    /// The outside input that the runs consumed last before the divergence.
-    public var lastInput: Event?
-    /// Where the runs take the same path again; nil if they were not seen to.
-    public var convergence: Convergence?
-    /// The number of branches after the divergence that were searched for a common path.
-    public var branchesSearched: UInt64 = 0
-}
-
-/// Where the runs take the same path again after a divergence.
-public struct Convergence: Sendable, Hashable {
-    /// Branches of the original from the divergence to that place.
-    public var originalBranches: UInt64
-    /// Branches of the replay from the divergence to that place.
-    public var replayBranches: UInt64
-    /// Branches after that place that were compared and are equal.
-    public var agreed: UInt64
-    /// Whether the agreement reaches the end of what was searched. Otherwise the runs differ again after it.
-    public var isOpenEnded: Bool
+    /// The last outside inputs that the runs consumed before the divergence, the nearest first.
+    public var lastInputs: [ConsumedInput] = []
+    /// How the paths relate from the divergence on; nil if the logs have no branches there.
+    public var path: PathComparison?
+    /// The number of outermost frames that both sides' `laterFrames` have in common.
+    public var commonFrames = 0
 }
 
 /// The cost of an alignment.
@@ -134,6 +125,8 @@ public struct AlignmentStatistics: Sendable, Hashable {
     public var chunksDecoded: UInt64 = 0
     /// Differences to which a benign rule was applied, by the rule's name.
     public var benign: [String: UInt64] = [:]
+    /// How often ignored code was passed, by its name.
+    public var ignored: [String: UInt64] = [:]
 }
 
 /// How to align two logs.
@@ -143,8 +136,14 @@ public struct AlignmentOptions: Sendable {
     public var useDigests = true
     /// The number of branches and events to collect on each side of a divergence.
     public var contextCount = 8
+    /// The number of inputs to collect before a divergence.
+    public var inputCount = 5
+    /// The largest number of branches from which a call stack is rebuilt.
+    public var stackReach: UInt64 = 1 << 25
     /// The differences to ignore.
     public var rules: [BenignRule] = BenignRule.standard
+    /// Code in which differences are ignored.
+    public var ignoredCode: [IgnoredCode] = []
     /// Whether to refuse logs of different or unknown recordings.
     public var requireSameRecording = false
 

@@ -130,6 +130,8 @@ public struct Caveat: Sendable, Hashable {
         case dataNotSeen = "data-not-seen"
         /// Benign differences were ignored.
         case benign
+        /// Differences in ignored code were passed.
+        case ignored
     }
 
     /// What it is about.

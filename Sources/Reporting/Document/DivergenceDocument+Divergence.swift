@@ -31,6 +31,12 @@ extension DivergenceDocument {
         public var callStack: Stack
         /// The last outside input before the divergence; nil if none is recorded.
         public var lastInput: EventItem?
+        /// The last outside inputs before the divergence, the nearest first.
+        public var lastInputs: [InputItem]
+        /// How the paths relate from the divergence on; nil if the logs have no branches there.
+        public var path: PathItem?
+        /// What can explain the divergence, the best explanation first.
+        public var causes: [CauseItem]
     }
 
     /// A place in a run.
@@ -79,6 +85,8 @@ extension DivergenceDocument {
         public var branches: [BranchItem]
         /// The next events.
         public var events: [EventItem]
+        /// The calls that are open after the next branches and that the other side does not have, the innermost first.
+        public var calls: [Stack.Frame]
     }
 
     /// A branch.
@@ -145,6 +153,8 @@ extension DivergenceDocument {
     public struct Stack: Codable, Hashable, Sendable {
         /// Branches from which the stack was rebuilt.
         public var branchesSeen: Counter
+        /// Whether the outermost frame is known to be the beginning.
+        public var isComplete: Bool
         /// The open calls, the innermost first.
         public var frames: [Frame]
 

@@ -2,38 +2,38 @@
 
 import Alignment
 
-/// Something that a reader of a report can do next, as data.
-///
-/// The library knows what helps; it knows no command line. An executable spells the command
-/// (``DivergenceDocument/spellCommands(_:)``).
-public struct NextStep: Codable, Hashable, Sendable {
-    /// What to do.
-    public enum Action: String, Codable, Hashable, Sendable, CaseIterable {
-        /// List the branches around `brctr` of a log.
-        case listBranches = "list-branches"
-        /// Start a replay of the recording in `path` that waits for a debugger.
-        case replayForDebugger = "replay-for-debugger"
-        /// Attach a debugger to that replay and stop at `address`.
-        case attachDebugger = "attach-debugger"
+extension DivergenceDocument {
+    /// Something that a reader of a report can do next, as data.
+    ///
+    /// The library knows what helps; it knows no command line. An executable spells the command
+    /// (``DivergenceDocument/spellCommands(_:)``).
+    public struct NextStep: Codable, Hashable, Sendable {
+        /// What to do.
+        public enum Action: String, Codable, Hashable, Sendable, CaseIterable {
+            /// List the branches around `brctr` of a log.
+            case listBranches = "list-branches"
+            /// Start a replay of the recording in `path` that waits for a debugger.
+            case replayForDebugger = "replay-for-debugger"
+            /// Attach a debugger to that replay and stop at `address`.
+            case attachDebugger = "attach-debugger"
+        }
+
+        /// What to do.
+        public var action: Action
+        /// What it is good for, in a few words.
+        public var purpose: String
+        /// The run that it is about; its symbol files name the addresses.
+        public var side: Side
+        /// The log or the run directory.
+        public var path: String
+        /// The clock, in the count of that run's log.
+        public var brctr: Counter?
+        /// The address of an instruction.
+        public var address: HexWord?
+        /// The command as a shell takes it; nil until an executable has spelled it.
+        public var command: String?
     }
 
-    /// What to do.
-    public var action: Action
-    /// What it is good for, in a few words.
-    public var purpose: String
-    /// The run that it is about; its symbol files name the addresses.
-    public var side: Side
-    /// The log or the run directory.
-    public var path: String
-    /// The clock, in the count of that run's log.
-    public var brctr: Counter?
-    /// The address of an instruction.
-    public var address: HexWord?
-    /// The command as a shell takes it; nil until an executable has spelled it.
-    public var command: String?
-}
-
-extension DivergenceDocument {
     /// Fills in the command of each next step.
     ///
     /// - Parameter spell: returns the command line of a step, or nil if the executable has none for it.

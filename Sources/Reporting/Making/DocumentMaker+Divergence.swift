@@ -14,14 +14,14 @@ extension DocumentMaker {
             fields: (divergence.difference?.fields ?? []).map(item), endReason: divergence.endReason,
             lastCommonBranches: context.lastBranches.map { item($0, .original) },
             lastCommonEvents: context.lastEvents.map { item($0, .original) },
-            originalNext: item(context.original, .original), replayNext: item(context.replay, .replay),
-            convergence: context.convergence.map { found in
-                DivergenceDocument.ConvergenceItem(
-                    originalBranches: Counter(found.originalBranches), replayBranches: Counter(found.replayBranches),
-                    agreedBranches: Counter(found.agreed), isOpenEnded: found.isOpenEnded)
-            },
-            branchesSearched: Counter(context.branchesSearched), callStack: item(context.original.stack, .original),
-            lastInput: context.lastInput.map { item($0, .original) })
+            originalNext: item(context.original, .original, context.commonFrames),
+            replayNext: item(context.replay, .replay, context.commonFrames),
+            convergence: context.path.flatMap(convergence),
+            branchesSearched: Counter(context.path?.branchesSearched ?? 0),
+            callStack: item(context.original.stack, .original),
+            lastInput: context.lastInputs.first.map { item($0.original, .original) },
+            lastInputs: context.lastInputs.map(item), path: context.path.map(item),
+            causes: CauseFinder(alignment: alignment, original: original, replay: replay).causes(divergence))
     }
 
     private func item(
@@ -46,9 +46,12 @@ extension DocumentMaker {
             replaySymbol: field.replay.address.flatMap(names(.replay).symbol))
     }
 
-    private func item(_ context: DivergenceContext.SideContext, _ side: Side) -> DivergenceDocument.Next {
+    private func item(
+        _ context: DivergenceContext.SideContext, _ side: Side, _ commonFrames: Int
+    ) -> DivergenceDocument.Next {
         DivergenceDocument.Next(
-            branches: context.nextBranches.map { item($0, side) }, events: context.nextEvents.map { item($0, side) })
+            branches: context.nextBranches.map { item($0, side) }, events: context.nextEvents.map { item($0, side) },
+            calls: context.laterFrames.dropFirst(commonFrames).reversed().map { item($0, side) })
     }
 
     private func item(_ branch: Branch, _ side: Side) -> DivergenceDocument.BranchItem {
@@ -73,16 +76,58 @@ extension DocumentMaker {
     }
 
     private func item(_ stack: CallStack, _ side: Side) -> DivergenceDocument.Stack {
+        DivergenceDocument.Stack(
+            branchesSeen: Counter(stack.branchesSeen), isComplete: stack.isComplete,
+            frames: stack.frames.reversed().map { item($0, side) })
+    }
+
+    private func item(_ frame: CallFrame, _ side: Side) -> DivergenceDocument.Stack.Frame {
         let names = names(side)
-        return DivergenceDocument.Stack(
-            branchesSeen: Counter(stack.branchesSeen),
-            frames: stack.frames.reversed().map { frame in
-                DivergenceDocument.Stack.Frame(
-                    entry: DivergenceDocument.Stack.Entry(frame.kind), callSite: HexWord(frame.callSite),
-                    callSiteSymbol: names.symbol(frame.callSite), source: names.source(frame.callSite),
-                    target: HexWord(frame.target), targetSymbol: names.symbol(frame.target),
-                    brctr: Counter(frame.clock))
-            })
+        return DivergenceDocument.Stack.Frame(
+            entry: DivergenceDocument.Stack.Entry(frame.kind), callSite: HexWord(frame.callSite),
+            callSiteSymbol: names.symbol(frame.callSite), source: names.source(frame.callSite),
+            target: HexWord(frame.target), targetSymbol: names.symbol(frame.target), brctr: Counter(frame.clock))
+    }
+
+    private func item(_ input: ConsumedInput) -> DivergenceDocument.InputItem {
+        DivergenceDocument.InputItem(
+            original: item(input.original, .original), replay: input.replay.map { item($0, .replay) },
+            transitions: Counter(input.transitions), instructions: input.instructions.map(Counter.init(_:)),
+            isDifferent: input.isDifferent)
+    }
+}
+
+// MARK: - Paths
+extension DocumentMaker {
+    fileprivate func item(_ path: PathComparison) -> DivergenceDocument.PathItem {
+        DivergenceDocument.PathItem(
+            agreedBefore: Counter(path.agreedBefore), regions: path.regions.map(item),
+            openRegion: path.openRegion.map(item), isCut: path.isCut,
+            originalDiffering: Counter(path.originalDiffering), replayDiffering: Counter(path.replayDiffering),
+            agreedBranches: Counter(path.agreed))
+    }
+
+    private func item(_ region: DifferingRegion) -> DivergenceDocument.RegionItem {
+        DivergenceDocument.RegionItem(
+            originalFrom: Counter(region.original.lowerBound), originalTo: Counter(region.original.upperBound),
+            replayFrom: Counter(region.replay.lowerBound), replayTo: Counter(region.replay.upperBound),
+            clockShift: Distance(region.clockShift), instructionShift: region.instructionShift.map(Distance.init(_:)),
+            isCounterSkew: region.isCounterSkew, agreedBranches: Counter(region.agreed))
+    }
+
+    /// The first place at which the runs take the same path again; nil if they were not seen to.
+    fileprivate func convergence(_ path: PathComparison) -> DivergenceDocument.ConvergenceItem? {
+        let rest = path.openRegion != nil || path.isCut
+        if path.agreedBefore > 0 {
+            return DivergenceDocument.ConvergenceItem(
+                originalBranches: Counter(0), replayBranches: Counter(0), agreedBranches: Counter(path.agreedBefore),
+                isOpenEnded: path.regions.isEmpty && !rest)
+        }
+        guard let first = path.regions.first else { return nil }
+        return DivergenceDocument.ConvergenceItem(
+            originalBranches: Counter(UInt64(first.original.count)),
+            replayBranches: Counter(UInt64(first.replay.count)),
+            agreedBranches: Counter(first.agreed), isOpenEnded: path.regions.count == 1 && !rest)
     }
 }
 

@@ -89,23 +89,23 @@ struct DocumentMaker {
     }
 
     /// What a reader can do to learn more about a divergence.
-    private func nextSteps(_ divergence: Divergence) -> [NextStep] {
+    private func nextSteps(_ divergence: Divergence) -> [DivergenceDocument.NextStep] {
         let clock = divergence.difference?.clock ?? divergence.original.clock
         var steps = [
-            NextStep(
+            DivergenceDocument.NextStep(
                 action: .listBranches, purpose: "the original's branches", side: .original, path: original.log.path,
                 brctr: Counter(clock)),
-            NextStep(
+            DivergenceDocument.NextStep(
                 action: .listBranches, purpose: "the replay's branches", side: .replay, path: replay.log.path,
                 brctr: Counter(clock &+ divergence.clockSkew)),
         ]
         if let directory = original.directory, let ip = divergence.replay.ip ?? divergence.original.ip {
             steps.append(
-                NextStep(
+                DivergenceDocument.NextStep(
                     action: .replayForDebugger, purpose: "a replay that waits for a debugger", side: .original,
                     path: directory))
             steps.append(
-                NextStep(
+                DivergenceDocument.NextStep(
                     action: .attachDebugger, purpose: "the debugger, stopped each time that instruction is reached",
                     side: .replay, path: directory, address: HexWord(ip)))
         }

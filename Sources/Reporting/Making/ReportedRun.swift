@@ -13,14 +13,40 @@ public struct ReportedRun {
     public var symbolFiles: [String]
     /// The run directory, if the user named one.
     public var directory: String?
+    /// How the run was set up, as far as it is known.
+    public var settings: [RunSetting]
 
     /// Describes a run.
     public init(
-        _ log: LogFile, symbolizer: Symbolizer? = nil, symbolFiles: [String] = [], directory: String? = nil
+        _ log: LogFile, symbolizer: Symbolizer? = nil, symbolFiles: [String] = [], directory: String? = nil,
+        settings: [RunSetting] = []
     ) {
         self.log = log
         self.symbolizer = symbolizer
         self.symbolFiles = symbolFiles
         self.directory = directory
+        self.settings = settings
+    }
+
+    /// A setting by its name; nil if the run has none.
+    func setting(_ name: String) -> RunSetting? { settings.first { $0.name == name } }
+}
+
+/// One setting of a run that can change what the guest does: a kernel, a command line, an amount of memory.
+public struct RunSetting: Hashable, Sendable {
+    /// What is set: `kernel`, `memory`, …
+    public var name: String
+    /// The value, for people.
+    public var value: String
+    /// What decides whether two settings are equal: the value, or the digest of a file.
+    public var identity: String
+
+    /// Makes a setting.
+    ///
+    /// - Parameter identity: what decides about equality; nil for the value.
+    public init(_ name: String, _ value: String, identity: String? = nil) {
+        self.name = name
+        self.value = value
+        self.identity = identity ?? value
     }
 }

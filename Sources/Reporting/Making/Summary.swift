@@ -104,7 +104,9 @@ struct Summary {
         var parts: [String] = []
         if alignment.comparability.features.contains(.branches) { parts.append(Words.branches(branches)) }
         parts.append(Words.count(events, "event"))
+        let isPartial = alignment.caveats.contains { $0.kind == .notCompared || $0.kind == .damaged }
         return parts.joined(separator: " and ") + " agree\(end)"
+            + (isPartial ? "; parts of the logs were not compared (see caveats)" : "")
     }
 
     /// Up to where the two runs agree.

@@ -15,8 +15,8 @@ extension DivergenceDocument {
 /// Renders a document as text.
 ///
 /// The order of the sections is the order of a reader's questions: what is it, where is it, in what do the runs differ,
-/// what did both do last, what did each do next, how did they get there, which input came last, what was not compared,
-/// what can I do next.
+/// why, what did both do last, what did each do next, how did they get there, which inputs came last, what was not
+/// compared, what can I do next.
 struct DivergenceText {
     let document: DivergenceDocument
     var page: TextPage
@@ -33,11 +33,12 @@ struct DivergenceText {
         if let divergence = vcpu?.divergence {
             writePositions(divergence)
             writeFields(divergence)
+            writeCauses(divergence)
             writeCommon(divergence)
             writeNext(divergence)
-            writeConvergence(divergence)
-            writeStack(divergence)
-            writeInput(divergence)
+            writeAfterwards(divergence)
+            writeStacks(divergence)
+            writeInputs(divergence)
             writeFirsts()
         }
         writeOtherVCPUs()
@@ -140,7 +141,7 @@ struct DivergenceText {
     }
 
     /// What a step is about, for a document without command lines.
-    private static func place(_ step: NextStep) -> String {
+    private static func place(_ step: DivergenceDocument.NextStep) -> String {
         var text = step.path
         if let brctr = step.brctr { text += ", brctr \(brctr)" }
         if let address = step.address { text += ", at \(address)" }

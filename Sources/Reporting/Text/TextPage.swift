@@ -58,5 +58,19 @@ struct TextPage {
         line(current)
     }
 
+    /// A row made of pieces with a blank between them. A piece that does not fit begins an indented line.
+    mutating func pieces(_ pieces: [String], hanging: Int) {
+        guard var current = pieces.first else { return }
+        for piece in pieces.dropFirst() {
+            if current.count + 1 + piece.count <= style.width {
+                current += " " + piece
+            } else {
+                line(current)
+                current = String(repeating: " ", count: hanging) + piece.drop { $0 == " " }
+            }
+        }
+        line(current)
+    }
+
     var text: String { lines.joined(separator: "\n") + "\n" }
 }
