@@ -6,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import ReplaySession
+@testable import RunDirectory
 
 /// Faithful runs whose log and replay.bin are hard to join: each must join without a leftover and replay identically.
 private enum JoinCases {
