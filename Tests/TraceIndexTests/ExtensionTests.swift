@@ -11,13 +11,13 @@ import TraceIndex
     private static let library = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("libttlog_sqlite.so").path
 
-    /// What a Python program prints, with `index` connected to the file.
+    /// What a Python program prints (the system's Python: another one may have a SQLite of its own), with `index` connected to the file.
     private func python(_ lines: String, _ index: String, loads: Bool) throws -> String {
         let load = "index.enable_load_extension(True)\nindex.load_extension('\(ExtensionTests.library)')\n"
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
         process.arguments = [
-            "python3", "-c", "import sqlite3\nindex = sqlite3.connect('\(index)')\n\(loads ? load : "")\(lines)",
+            "-c", "import sqlite3\nindex = sqlite3.connect('\(index)')\n\(loads ? load : "")\(lines)",
         ]
         let pipe = Pipe()
         process.standardOutput = pipe
