@@ -23,7 +23,7 @@ import TraceIndex
         let test = try QueryCase(Logs.small)
         let session = try test.session()
         let conditions = [
-            "brctr = 7", "brctr > 40 AND brctr <= 43", "brctr < 3", "brctr BETWEEN 15 AND 17", "brctr = '7'",
+            "brctr = 7", "brctr > 40 AND brctr <= 43", "brctr < 3", "brctr BETWEEN 15 AND 17",
             "brctr > 2.5 AND brctr < 4.5", "brctr > 100", "brctr < 0", "brctr IS NULL", "icount > 290",
             "icount BETWEEN 20 AND 40", "vcpu = 0", "vcpu = 1", "kind = 'ret'", "kind = 'nothing'",
             #""to" = 0xffffffff81000100"#, #""from" = 0xffffffff81000010"#, "epoch = 0", "epoch > 0",
