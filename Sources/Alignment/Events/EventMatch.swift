@@ -40,8 +40,10 @@ struct EventMatch {
             if score > best.score { best = (score, explanation) }
         }
         func considerMove(_ i: Int, _ j: Int) {
-            guard i < a.count, j < b.count, EventMatch.isSame(a[i], b[j]) else { return }
-            consider(.moved(i, j), penalty: i + j)
+            guard i < a.count, j < b.count, a[i].event.kind == b[j].event.kind else { return }
+            // A moved read of a clock has another value at another address: allowed, and less likely.
+            let strangeness = EventMatch.isSame(a[i], b[j]) ? 0 : EventMatch.reach
+            consider(.moved(i, j), penalty: i + j + strangeness)
         }
         for side in EventMatch.first(a, b) {
             let own = side == .original ? a : b
