@@ -32,9 +32,10 @@ enum DivergeInputs {
     static func ignoredCode(
         _ argument: String, _ original: ReportedRun, _ replay: ReportedRun
     ) throws -> IgnoredCode {
-        if let range = RangeArgument(argument: argument), range.from < range.to {
-            return IgnoredCode(
-                name: argument.onOneLine, original: [range.from..<range.to], replay: [range.from..<range.to])
+        let bounds = argument.split(separator: ":", omittingEmptySubsequences: false)
+            .map { NumberArgument(argument: String($0))?.value }
+        if bounds.count == 2, let from = bounds[0], let to = bounds[1], from < to {
+            return IgnoredCode(name: argument.onOneLine, original: [from..<to], replay: [from..<to])
         }
         let (a, b) = (original.symbolizer, replay.symbolizer)
         let ranges = (a?.functionRanges(named: argument) ?? [], b?.functionRanges(named: argument) ?? [])

@@ -174,7 +174,7 @@ public struct BranchWalk {
         var finder = PlaceFinder()
         var found: UInt64?
         // What cannot be read is reported when the part is shown.
-        _ = inputs[input].forEachBatch(vcpu: vcpu, from: from, to: to, labeler: nil) { batch, range in
+        _ = inputs[input].source.forEachBranchBatch(vcpu: vcpu, from: from, to: to) { batch, range in
             if let index = finder.visit(of: place, batch, range) { found = batch.clockFirst &+ UInt64(index) }
             return found == nil
         }
