@@ -108,7 +108,8 @@ import Testing
         // A log is no matter for this reader, and says so itself.
         let scratch = Scratch()
         try SampleLog(branches: 60).write(to: scratch.file("log"))
-        #expect(try RawBTSFile.isLog(scratch.file("log")) && RawBTSFile.isLog(scratch.path))
+        #expect(try InputFormat.recognize(path: scratch.file("log")) == .log)
+        #expect(try InputFormat.recognize(path: scratch.path) == .runDirectory)
         #expect(try !refusal(readBytes(scratch.file("log"))).isEmpty)
         // One record in ten may be anything.
         var image = RawImage.sample(1000, isExtended: false, &numbers)
