@@ -89,7 +89,8 @@ struct OrderTests {
             access rdtsc ip=0x1008 value=0x77 +2
             """
         let interrupt = "event discontinuity ip=0x1008 info=0 value=0x9000 +2\nbranch 0x1008 -> 0x9000 none +3"
-        let missing = try Pair(loop(5, reads + "\n" + interrupt), loop(5, reads + "\nbranch 0x1010 -> 0x1000 jcc! +4")).compareBothWays()
+        let missing = try Pair(loop(5, reads + "\n" + interrupt), loop(5, reads + "\nbranch 0x1010 -> 0x1000 jcc! +4"))
+            .compareBothWays()
         #expect(missing.verdict == .missingEvent)
         let inputs = try #require(missing.divergence?.context.lastInputs)
         #expect(inputs.map(\.original.kind) == [.rdtsc, .portRead])
