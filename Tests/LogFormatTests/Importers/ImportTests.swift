@@ -83,7 +83,9 @@ struct ImportTests {
         #expect(events.count == lines.count { !isPosition($0) })
         #expect(events.map(\.clock) == events.map(\.icount))
         #expect(events.first?.clock == 0 && events.last?.clock == 1500)
-        #expect(events.map(\.kind).filter { $0 == .interrupt || $0 == .exception } == [.interrupt, .exception])
+        let wanted: Set<EventKind> = [.interrupt, .exception]
+        let causes: [EventKind] = events.map(\.kind).filter { wanted.contains($0) }
+        #expect(causes == [.interrupt, .exception])
         let details = events.map { $0.details { _ in "" } }
         #expect(details.contains("host, time 123456789"))
         #expect(details.contains("character-read-all, data 00 00 00 05 68 65 6c 6c 6f"))
