@@ -53,10 +53,12 @@ extension EndToEndTests {
             let oracle = try Oracle(path: scratch.file("oracle-\(round)"))
             var plugin = try #require(details.plugin)
             plugin.options = ["oracle=\(oracle.path)"]
-            let command = QEMUCommandLine(
+            var command = QEMUCommandLine(
                 program: qemu.path, direction: .replay, guest: details.guest,
                 inputLog: "\(directory)/replay.bin", serialLog: scratch.file("serial"),
                 plugin: plugin.argument(log: log, runKind: .replay, uuid: manifest.recordingUUID, qemu: qemu))
+            // Nothing answers the monitor, so nothing would resume the guest.
+            command.startsPaused = false
             let (monitor, far) = try QMPClient.pair()
             let process = try ChildProcess(
                 path: command.program, arguments: command.arguments,

@@ -80,7 +80,11 @@ enum OddFile: String, CaseIterable, Sendable {
             _ = try? directory.makeReplay(name: nil, overwrite: false)
             _ = try? directory.makeReplay(name: "1", overwrite: true)
         }
-        _ = try? StateDirectory.createReplay(at: "\(path)/replays/1", overwrite: true)
+        // A link in a path that the user names is the user's.
+        var buffer = stat()
+        if lstat("\(path)/replays", &buffer) == 0, buffer.st_mode & S_IFMT != S_IFLNK {
+            _ = try? StateDirectory.createReplay(at: "\(path)/replays/1", overwrite: true)
+        }
         _ = try? StateDirectory.create(path, overwrite: true)
     }
 

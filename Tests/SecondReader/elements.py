@@ -106,8 +106,8 @@ def _compare_with_directory(data, elements):
 
 
 def _walk(data, log, elements):
-    directories = []
-    _walk_elements(data, log, elements, directories)
+    directories, trailers = [], []
+    _walk_elements(data, log, elements, directories, trailers)
     if not elements.damage:
         return
     known = {chunk.offset for chunk in elements.chunks}
@@ -121,9 +121,34 @@ def _walk(data, log, elements):
             continue
         elements.chunks += [chunk for chunk in listed if chunk.offset not in known]
         known.update(chunk.offset for chunk in listed)
+    met = {directory.offset for directory in directories}
+    for trailer in trailers:
+        if trailer.directory_offset not in met:
+            listed = _entries_before(data, log, trailer)
+            elements.chunks += [chunk for chunk in listed if chunk.offset not in known]
+            known.update(chunk.offset for chunk in listed)
 
 
-def _walk_elements(data, log, elements, directories):
+def _entries_before(data, log, trailer):
+    """The intact entries of a directory whose own header is damaged: its trailer gives its place and its count."""
+    size = trailer.chunk_count * CHUNK_HEADER_SIZE
+    if size == 0 or trailer.offset - trailer.directory_offset != size + CHUNK_HEADER_SIZE:
+        return []
+    chunks = []
+    end = FILE_HEADER_SIZE
+    for position in range(trailer.directory_offset + CHUNK_HEADER_SIZE, trailer.offset, CHUNK_HEADER_SIZE):
+        offset = int.from_bytes(data[position + 16 : position + 24], "little")
+        chunk = read_chunk_header(data, position, offset, log)
+        if chunk is None or chunk.stream == DIRECTORY or offset % ALIGNMENT or offset < end:
+            continue
+        if aligned(chunk.body_end) > trailer.directory_offset:
+            continue
+        chunks.append(chunk)
+        end = aligned(chunk.body_end)
+    return chunks
+
+
+def _walk_elements(data, log, elements, directories, trailers):
     position = aligned(FILE_HEADER_SIZE)
     damaged_from = half_written = None
     while position < len(data):
@@ -135,7 +160,8 @@ def _walk_elements(data, log, elements, directories):
         elif chunk is not None:
             end = aligned(chunk.body_end)
             (directories if chunk.stream == DIRECTORY else elements.chunks).append(chunk)
-        elif read_trailer(data, position, log) is not None:
+        elif (trailer := read_trailer(data, position, log)) is not None:
+            trailers.append(trailer)
             end = position + TRAILER_SIZE
         if end is None:
             damaged_from = position if damaged_from is None else damaged_from

@@ -88,7 +88,7 @@ import Testing
     @Test func outputIntoHeadEndsQuietly() throws {
         let directory = try TemporaryDirectory()
         let log = directory.file("ttd.log")
-        try assemble("repeat 100000 {\nbranch 0x1020 -> 0x1000 jcc!\n}", to: log)
+        try assemble("event interrupt info=32\nrepeat 100000 {\nbranch 0x1020 -> 0x1000 jcc!\n}", to: log)
         let script = """
             '\(Tool.dump.path)' '\(log)' | head -n 2; echo "${PIPESTATUS[0]}"
             '\(Tool.analyze.path)' events --stream all '\(log)' | head -n 0; echo "${PIPESTATUS[0]}"

@@ -68,7 +68,7 @@ import Testing
             zpty inner zsh -f -i
             zpty -w inner "unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -u -D; source '\(place.script)'"
             zpty -w inner "echo REA''DY"
-            zpty -r -m inner answer '*READY'$'\\r'* || exit 3
+            zpty -r -m inner answer '*READY'$'\\r*' || exit 3
             zpty -n -w inner '\(line)'$'\\t'
             for i in {1..100}; do
                 zpty -r -t inner part && text+=$part

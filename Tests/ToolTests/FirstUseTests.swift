@@ -208,7 +208,7 @@ import Testing
     func colorNeedsATerminalThatHasIt(term: String, isColored: Bool) throws {
         let command = "'\(Tool.analyze.path)' diverge '\(Self.log)' '\(Self.replay)'"
         let result = try Tool(path: "/usr/bin/env").run([
-            "TERM=\(term)", "script", "-qec", command, "/dev/null",
+            "TERM=\(term)", "PAGER=cat", "script", "-qec", command, "/dev/null",
         ])
         #expect(result.output.contains("\u{1b}[") == isColored)
         #expect(result.status == 1)

@@ -82,7 +82,7 @@ import Testing
     @Test func aFileForAnotherProcessorIsTrouble() throws {
         let other = try copy("other") { $0[18] = 183 }
         try expectTrouble(
-            other, "another processor", "x86-64 (62)", "AArch64 (183)", commands: [commands(other)[0]])
+            other, "another processor", "x86-64 (62)", "aarch64 (183)", commands: [commands(other)[0]])
     }
 
     @Test func withoutAnyNamesAFileIsTrouble() throws {

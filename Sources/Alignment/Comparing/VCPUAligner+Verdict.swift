@@ -76,7 +76,8 @@ extension VCPUAligner {
         }
         for (side, end, other) in [(Side.original, ends.0, ends.1), (.replay, ends.1, ends.0)] {
             let log = side == .original ? original : replay
-            guard LogExtent.isFinal(log) else { continue }
+            // A slice ends where it was cut, not where the run ended.
+            guard LogExtent.isFinal(log), !log.isCutShort else { continue }
             let extent = side == .original ? extents.0 : extents.1
             if let first {
                 // One side has an event, and the other side has no further records.

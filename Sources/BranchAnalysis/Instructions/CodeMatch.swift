@@ -104,7 +104,7 @@ extension CodeMatch: CustomStringConvertible {
     public var description: String {
         belongs
             ? "\(path) fits: \(percent) % of \(places) places where branches were taken have that branch in its code"
-            : "\(path) does not belong to it, or stands elsewhere: only \(percent) % of \(places) places where branches "
+            : "\(path) does not belong to it, or was loaded elsewhere: only \(percent) % of \(places) places where branches "
                 + "were taken have that branch in its code; names from it are wrong"
     }
 }

@@ -28,6 +28,9 @@ struct IndexBuilder {
         if existing == nil { try create(schema, in: database, hasSymbols: symbolizer != nil) }
         if options.isSelfContained, existing?.isSelfContained != true { try LogCopy.write(log, to: database) }
         for stage in stages {
+            // Another builder may have added the stage between the look at the index and its copy.
+            let isBuilt = try database.integer("SELECT count(*) FROM _meta WHERE key = 'stage.\(stage.rawValue)'")
+            if isBuilt ?? 0 > 0 { continue }
             let progress = { (share: Double) in options.progress(stage, share) }
             switch stage {
             case .events:
