@@ -139,8 +139,10 @@ extension EndToEndTests {
         #expect(again == check.restarted)
         #expect(elsewhere > 0 && elsewhere < check.outsideInstructions)
 
-        // Without files it says what is missing; with another file it warns.
-        let bare = try run(Products.tool("bts-dump"), ["--instructions", directory])
+        // Without files, and without a manifest that names a kernel, it says what is missing; with another file it warns.
+        let alone = "\(directory)/../alone.log"
+        #expect(try run("/bin/cp", ["\(directory)/ttd.log", alone]).status == 0)
+        let bare = try run(Products.tool("bts-dump"), ["--instructions", alone])
         #expect(bare.status == 2 && bare.out.isEmpty && bare.err.contains("--symbols"))
         let range = ["--range", "1100000:1100010", directory]
         let wrong = try run(Products.tool("bts-dump"), ["--symbols", guest + "+0x10"] + range)

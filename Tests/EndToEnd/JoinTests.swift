@@ -61,49 +61,6 @@ private enum JoinCases {
         #expect(resets.contains { guestCode.contains($0.from) })
         #expect(!join.causes.contains { $0.kind == .fault || $0.kind == .exception })
     }
-
-    /// QEMU with the plugin and one guest, for a run that the test controls.
-    static func arguments(_ qemu: String, _ guest: String, _ log: String, _ icount: String, _ serial: String)
-        -> [String]
-    {
-        [
-            qemu, "-M", "pc", "-cpu", "qemu64", "-m", "64", "-nodefaults", "-no-user-config", "-display", "none",
-            "-global", "apic.vapic=off", "-serial", serial, "-device", Products.exitDevice, "-kernel",
-            Products.guest(guest), "-plugin", "\(Products.plugin),\(log)", "-icount", "shift=1,sleep=off,\(icount)",
-            "-chardev", "socket,id=qmp,fd=3", "-mon", "chardev=qmp,mode=control",
-        ]
-    }
-
-    /// The operator resets the guest while it computes; the replay repeats the reset at the same instruction.
-    static func expectOperatorsReset(qemu: String, _ scratch: TemporaryDirectory) throws {
-        for (name, run) in [("record", "recording"), ("replay", "replay")] {
-            let (monitor, far) = try QMPClient.pair()
-            let child = try ChildProcess(
-                path: qemu,
-                arguments: arguments(
-                    qemu, "resets-4", "log=\(scratch.file("\(name).log")),run=\(run)",
-                    "rr=\(name),rrfile=\(scratch.file("replay.bin"))", "file:\(scratch.file(name))"),
-                inheriting: [(far, 3)], output: scratch.file("err"))
-            close(far)
-            defer { child.endNow() }
-            try monitor.negotiate(timeout: 30)
-            if name == "record" {
-                try wait(until: { Files.tail(scratch.file(name)).contains("W") }, "the guest waits")
-                try monitor.execute("system_reset")
-            }
-            try wait(until: { child.poll() != nil }, "QEMU ends")
-            #expect(Files.tail(scratch.file(name)) == "WE")
-        }
-        let input = try QEMUReplayLog(path: scratch.file("replay.bin"))
-        let joins = try ["record", "replay"].map {
-            try ReplayJoin.join(LogFile(path: scratch.file("\($0).log")), with: input)
-        }
-        for join in joins {
-            #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
-            #expect(join.causes.contains { $0.kind == .reset && guestCode.contains($0.from) })
-        }
-        #expect(joins[0].causes == joins[1].causes)
-    }
 }
 
 extension EndToEndTests {
@@ -116,25 +73,17 @@ extension EndToEndTests {
         try JoinCases.expectResets(guest, qemu: nil, temporaryDirectory())
     }
 
-    @Test func aResetByTheOperatorLeavesNothingOver() throws {
-        try JoinCases.expectOperatorsReset(qemu: "/usr/bin/qemu-system-x86_64", temporaryDirectory())
-    }
-
     /// The same under QEMU 10.0.
     @Suite(.serialized, .timeLimit(.minutes(4)))
     struct QEMU10Joins {
         @Test(arguments: JoinCases.restarts)
         func restartedInstructionsLeaveNothingOver(guest: String, interrupts: Int) throws {
-            let qemu = try #require(Products.qemu10)
-            try JoinCases.expectRestarts(guest, interrupts: interrupts, qemu: qemu, temporaryDirectory())
+            try JoinCases.expectRestarts(
+                guest, interrupts: interrupts, qemu: Products.qemu10, temporaryDirectory())
         }
 
         @Test(arguments: JoinCases.resets) func resetsOfTheGuestLeaveNothingOver(guest: String) throws {
-            try JoinCases.expectResets(guest, qemu: try #require(Products.qemu10), temporaryDirectory())
-        }
-
-        @Test func aResetByTheOperatorLeavesNothingOver() throws {
-            try JoinCases.expectOperatorsReset(qemu: try #require(Products.qemu10), temporaryDirectory())
+            try JoinCases.expectResets(guest, qemu: Products.qemu10, temporaryDirectory())
         }
     }
 }
