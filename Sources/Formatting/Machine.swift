@@ -16,8 +16,8 @@ public struct Machine: RawRepresentable, Hashable, Sendable, CustomStringConvert
     public static let i386 = Machine(rawValue: 3)
     /// `EM_ARM`.
     public static let arm = Machine(rawValue: 40)
-    /// `EM_X86_64`.
     // swift-format-ignore: AlwaysUseLowerCamelCase
+    /// `EM_X86_64`.
     public static let x86_64 = Machine(rawValue: 62)
     /// `EM_AARCH64`.
     public static let aarch64 = Machine(rawValue: 183)

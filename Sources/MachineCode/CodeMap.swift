@@ -31,9 +31,10 @@ public struct CodeMap: @unchecked Sendable {
     /// Where the run may have had other code than the files, ascending; see ``findPatchSites(_:)``.
     public private(set) var patchSites: [Range<UInt64>] = []
 
+    /// A map without code.
     public init() {}
 
-    /// The code of the files that a symbolizer has read, where they stand there.
+    /// The code of the files that a symbolizer has read, at the addresses where it has them.
     ///
     /// - Returns: In `warnings`, the files that have none: lists of symbols, debug files, objects.
     public static func of(

@@ -4,20 +4,24 @@ import CCapstone
 import LogFormat
 import Symbolize
 
-/// capstone, for x86 in its three modes.
+/// Disassembles x86 code in its three modes, with capstone.
 ///
 ///     let disassembler = try Disassembler(syntax: .intel)
 ///     if let instruction = disassembler.decode(bytes, at: 0xffff_ffff_8100_0000, mode: .bits64) {
 ///         print(instruction.size, disassembler.text ?? "")           // of the instruction decoded last
 ///     }
 ///
-/// Not for two threads at once.
+/// One thread at a time may use it.
 public final class Disassembler {
     /// How operands are written.
     public enum Syntax: String, Sendable, CaseIterable {
-        case intel, att
+        /// Intel's manual: destination first.
+        case intel
+        /// The GNU tools: source first, `%` before registers.
+        case att
     }
 
+    /// How this disassembler writes operands.
     public let syntax: Syntax
     private var handles: [csh] = []
     /// What capstone writes the decoded instruction into.
@@ -135,16 +139,18 @@ public final class Disassembler {
             X86_INS_JCXZ, X86_INS_JECXZ, X86_INS_JRCXZ, X86_INS_LOOP, X86_INS_LOOPE, X86_INS_LOOPNE:
             .jcc
         default:
-            // movs, cmps, stos, lods, scas, ins, outs: the only instructions that these opcodes stand for.
+            // movs, cmps, stos, lods, scas, ins, outs: no other instructions have these opcodes.
             isRepeated && (0xa4...0xa7 ~= opcode || 0xaa...0xaf ~= opcode || 0x6c...0x6f ~= opcode) ? .rep : .none
         }
     }
 }
 
-/// The installed capstone library cannot be used: its own error code and words.
+/// The installed capstone library cannot be used.
 public struct DisassemblerError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// capstone's error code (`cs_err`).
     public var code: Int
 
+    /// One sentence with capstone's text for the code.
     public var description: String {
         "capstone cannot disassemble x86: \(String(cString: cs_strerror(cs_err(UInt32(truncatingIfNeeded: code)))))"
     }

@@ -4,8 +4,11 @@ import LogFormat
 
 /// How code is read: the size of the code segment's default operands and addresses.
 public enum CodeMode: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
+    /// Real mode and 16-bit segments.
     case bits16 = 16
+    /// 32-bit segments.
     case bits32 = 32
+    /// 64-bit segments (long mode).
     case bits64 = 64
 }
 
@@ -13,7 +16,7 @@ public enum CodeMode: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
 public struct Instruction: Hashable, Sendable, BitwiseCopyable {
     /// Its address in the run.
     public var address: UInt64
-    /// Where its own bytes say that it goes, when it is a direct jump or call; else 0.
+    /// The target in its own bytes if it is a direct jump or call, else 0.
     public var target: UInt64
     /// Its bytes, 1 … 15.
     public var size: UInt8

@@ -10,6 +10,7 @@ public struct PlaceArgument: ExpressibleByArgument, Hashable, Sendable {
     public enum Target: Hashable, Sendable {
         /// A branch counter alone.
         case counter
+        /// `0x…`.
         case address(UInt64)
         /// `SYMBOL[+OFFSET]`.
         case symbol(String)

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 @preconcurrency import Glibc
+import LogFormat
 import LogViews
 import RunDirectory
 
@@ -41,6 +42,8 @@ public enum ToolMain {
         case let error as RunError:
             Diagnostics.error(lines: error.textWithRemedy.split(separator: "\n").map(String.init))
         case let error as ViewError:
+            Diagnostics.error(error.description + (error.advice.map { "; \($0)" } ?? ""))
+        case let error as LogError:
             Diagnostics.error(error.description + (error.advice.map { "; \($0)" } ?? ""))
         case let error as DecodingError:
             Diagnostics.error(error.oneLine)

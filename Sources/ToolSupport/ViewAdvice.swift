@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import LogFormat
 import LogViews
 
 extension ViewError {
@@ -11,5 +12,12 @@ extension ViewError {
         case .tooMany: "choose a part with --range"
         case .noVCPU, .noLabels, .allElided: nil
         }
+    }
+}
+
+extension LogError {
+    /// What the user of a command line can do about the error; `nil` if the description contains it.
+    var advice: String? {
+        if case .exists = kind { "give --force to replace it" } else { nil }
     }
 }

@@ -179,7 +179,7 @@ import Testing
         let file = directory.file("out")
         try "mine".write(toFile: file, atomically: true, encoding: .utf8)
         let refused = try Tool.dump.run("--extract", file, Self.recording, expecting: 2)
-        #expect(refused.errors == "bts-dump: error: \(file): is there already; --force writes over it\n")
+        #expect(refused.errors == "bts-dump: error: \(file): exists already; give --force to replace it\n")
         #expect(try String(contentsOfFile: file, encoding: .utf8) == "mine")
         try Tool.dump.run("--extract", file, "--force", "--range", "0:10", Self.recording)
         #expect(try Data(contentsOf: URL(fileURLWithPath: file)).count == 240)

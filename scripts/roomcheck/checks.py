@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from . import design
-from .sources import undocumented
+from .documented import undocumented
 
 # Modules of the toolchain and the system.
 SYSTEM_MODULES = {

@@ -3,14 +3,6 @@
 import re
 
 SWIFT_STRING = re.compile(r'(#*)("""|")')
-PUBLIC = re.compile(
-    r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:final|static|class|mutating|nonisolated|override|indirect|required|convenience"
-    r"|lazy|weak|unowned|dynamic|consuming|borrowing|prefix|postfix|infix)\s+)*(?:public|open)\s+(.*)"
-)
-DECLARATION = re.compile(
-    r"\b(func|var|let|init|subscript|struct|class|enum|protocol|typealias|actor|case|associatedtype|operator|macro)\b"
-)
-ATTRIBUTE_LINE = re.compile(r"^\s*(?:@\w+(?:\([^)]*\))?\s*)+$")
 
 
 class Source:
@@ -92,8 +84,9 @@ class Source:
                 at += len(quote) + len(hashes)
                 break
             if text.startswith(escape + "(", at):
+                at += len(escape) + 1
                 self._keep(start, at, "strings")
-                at = start = self._swift(at + len(escape) + 1, ")")
+                at = start = self._swift(at, ")")
             elif text.startswith(escape, at):
                 at += len(escape) + 1
             elif text[at] == "\n" and quote == '"':
@@ -122,20 +115,3 @@ class Source:
                 at += 1
         self._keep(start, at, "code")
 
-
-def undocumented(source):
-    """The public declarations of a Swift file: (how many, [(line, text) of those without a doc comment])."""
-    code, text = source.code.split("\n"), source.text.split("\n")
-    count, missing = 0, []
-    for number, line in enumerate(code):
-        found = PUBLIC.match(line)
-        if not found or not DECLARATION.search(found.group(1)) or found.group(1).startswith("import"):
-            continue
-        count += 1
-        above = number - 1
-        while above >= 0 and (ATTRIBUTE_LINE.match(code[above]) or code[above].lstrip().startswith("#")):
-            above -= 1
-        before = text[above].strip() if above >= 0 else ""
-        if not before.startswith("///") and not before.endswith("*/"):
-            missing.append((number + 1, text[number].strip()))
-    return count, missing

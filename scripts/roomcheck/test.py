@@ -7,7 +7,8 @@ import re
 import unittest
 
 from . import checks, design
-from .sources import Source, undocumented
+from .documented import undocumented
+from .sources import Source
 
 SWIFT = '''import LogFormat  // print("comment")
 /* print("nested /* comment */") */
@@ -64,14 +65,45 @@ class Printing(unittest.TestCase):
 
 
 class Documentation(unittest.TestCase):
+    def missing(self, text):
+        """(how many declarations are public, the lines of those without a doc comment)"""
+        count, missing = undocumented(Source("a.swift", text))
+        return count, [line for line, _ in missing]
+
     def test_missing_comments_are_found(self):
         text = (
             "/// A.\npublic struct A {\n    public var b = 1\n    /// C.\n    @inlinable\n    public func c() {}\n"
             "    // not a doc comment\n    public init() {}\n    var internal = 1\n    public static let d = 1\n}\n"
             "public import LogFormat\n"
         )
-        count, missing = undocumented(Source("a.swift", text))
-        self.assertEqual((count, [line for line, _ in missing]), (5, [3, 8, 10]))
+        self.assertEqual(self.missing(text), (5, [3, 8, 10]))
+
+    def test_cases_of_public_enumerations_are_public(self):
+        text = "/// E.\npublic enum E {\n    /// A.\n    case a\n    case b(Int, c: Int), d\n    private enum F { case e }\n}\n"
+        self.assertEqual(self.missing(text), (4, [5, 5]))
+        self.assertEqual(self.missing("/// E.\npublic enum E { case a, b }\nenum F { case c }\n"), (3, [2, 2]))
+        # `case` of a switch is no declaration.
+        body = "    public func a() {\n        switch self {\n        case .b: break\n        }\n    }\n"
+        self.assertEqual(self.missing("/// E.\npublic enum E {\n    /// A.\n%s}\n" % body), (2, []))
+
+    def test_requirements_of_public_protocols_are_public(self):
+        text = "/// P.\npublic protocol P {\n    associatedtype T\n    /// V.\n    var v: Int { get }\n    func f()\n}\n"
+        self.assertEqual(self.missing(text), (4, [3, 6]))
+        self.assertEqual(self.missing("protocol P { func f() }\n"), (0, []))
+
+    def test_extensions(self):
+        text = "public extension A {\n    var b: Int { 1 }\n    private func c() {}\n}\nextension A {\n    func d() {}\n    public func e() {}\n}\n"
+        self.assertEqual(self.missing(text), (2, [2, 7]))
+
+    def test_members_of_internal_types_are_not_public(self):
+        self.assertEqual(self.missing("struct A {\n    public var b = 1\n}\n"), (0, []))
+
+    def test_attributes_and_setters(self):
+        text = (
+            "/// A.\n@Suite(\n    name: \"a \\(b)\")\npublic final class A {\n    /// B.\n    @Option(help: \"( {\")\n"
+            "    public private(set) var b: Int { 1 }\n    private(set) public var c = { 2 }()\n    public class func d() {}\n}\n"
+        )
+        self.assertEqual(self.missing(text), (4, [8, 9]))
 
 
 class Graph(unittest.TestCase):

@@ -96,15 +96,20 @@ extension PairCounts.Pair: HashSlot {
         var tag: UInt8
     }
 
+    /// A slot without a pair: a pair occurs at least once.
     public static let free = Self(first: 0, second: 0, count: 0, tag: 0)
+    /// Whether the slot has no pair.
     public var isFree: Bool { count == 0 }
 
+    /// Whether this is the pair of a key.
     public func holds(_ key: Key) -> Bool { first == key.first && second == key.second && tag == key.tag }
 
+    /// The hash of the pair's key.
     public func hash(_ seeds: HashSeeds) -> UInt64 {
         Self.hash(Key(first: first, second: second, tag: tag), seeds)
     }
 
+    /// The hash of a key. The seeds keep a hostile log from choosing colliding addresses.
     public static func hash(_ key: Key, _ seeds: HashSeeds) -> UInt64 {
         seeds.mix(key.first, key.second ^ UInt64(key.tag) &<< 56)
     }

@@ -9,33 +9,36 @@ import Symbolize
 ///     let coverage = try Coverage(stretches, symbolizer, machine: .x86_64)
 ///     for file in coverage.files { print(file.path ?? "?", file.lines.count { $0.count > 0 }, "of", file.lines.count) }
 ///
-/// Everything between the target of one branch and the source of the next was run, once. A *line* counts as often as the
-/// instruction of it that was run most often; where a function was inlined or cloned, the sum over its copies. An
-/// instruction that a fault left and that is begun again counts once. A *function* counts as often as the instruction at
-/// its entry; of an inlined copy that is its lowest one.
+/// Every instruction from the target of one branch to the source of the next was run once. The count of a *line* is the
+/// count of its instruction that was run most often; if a function was inlined or cloned, the sum over its copies. An
+/// instruction that faulted and was run again counts once. The count of a *function* is the count of the instruction at
+/// its entry; in an inlined copy, of the copy's lowest instruction.
 public struct Coverage: Sendable {
     /// A line that has code.
     public struct Line: Hashable, Sendable {
+        /// The line's number, from 1.
         public var number: Int
+        /// How often the line was run.
         public var count: UInt64
     }
 
     /// A function, all of its copies together.
     public struct Function: Hashable, Sendable {
+        /// The demangled name.
         public var name: String
-        /// The first of its lines that has code; 0 when none is known.
+        /// The first of its lines that has code; 0 if none is known.
         public var line: Int
         /// How often it was entered.
         public var count: UInt64
-        /// Its own lines that have code, those of functions inlined into it left out.
+        /// The number of its own lines that have code, without those of functions inlined into it.
         public var lines: Int
-        /// Of these, those that were reached.
+        /// The number of these lines that were reached.
         public var reachedLines: Int
     }
 
     /// A source file.
     public struct File: Hashable, Sendable {
-        /// As the compiler wrote it down; `nil`: functions whose file is not known.
+        /// The path in the debug information; `nil` for functions whose file is not known.
         public var path: String?
         /// By line, then name.
         public var functions: [Function]

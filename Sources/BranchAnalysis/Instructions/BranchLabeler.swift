@@ -36,6 +36,7 @@ public final class BranchLabeler {
     /// What was decoded last at the addresses that share a place.
     private let entries: UnsafeMutablePointer<Entry>
 
+    /// Makes a labeler that reads instructions from `code`. The symbolizer names the kernel's return thunks.
     public init(_ code: CodeMap, _ disassembler: Disassembler, _ symbolizer: Symbolizer) {
         lookup = symbolizer.symbolLookup
         returnThunks = Set(symbolizer.resolve(name: "__x86_return_thunk").map(\.lowerBound))

@@ -101,6 +101,7 @@ extension CodeMatch: CustomStringConvertible {
         return "\(tenths / 10).\(tenths % 10)"
     }
 
+    /// One sentence: the file, the share of places that match, and what follows from it.
     public var description: String {
         belongs
             ? "\(path) fits: \(percent) % of \(places) places where branches were taken have that branch in its code"

@@ -17,12 +17,15 @@ import Symbolize
 public struct InstructionCheck: Sendable {
     /// A stretch that the files contradict.
     public struct Contradiction: Sendable, Hashable {
+        /// The vCPU that ran the stretch.
         public var vcpu: UInt16
         /// The branch that ended the stretch.
         public var branch: Branch
+        /// The stretch as the files' code decodes.
         public var stretch: Stretch
-        /// Instructions that began; `nil` in a log without counts.
+        /// The number of instructions that began, from the log; `nil` in a log without counts.
         public var begun: UInt64?
+        /// What contradicts.
         public var reason: Reason
     }
 

@@ -12,30 +12,31 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
     public var end: UInt64
     /// How the code is read at `begin`.
     public var mode: CodeMode
-    /// How it is read behind the first far jump, call or return in the stretch, which may change the mode and still go
-    /// on right behind itself; else as `mode`.
+    /// How code is read after the first far jump, call or return in the stretch: its target may be the next instruction,
+    /// in another mode. Without one, `mode`.
     public var modeAfterFar: CodeMode
     /// Whether there is such a jump before `end`.
     public var passesFar = false
+    /// Whether the stretch was decoded, or why not.
     public var outcome: Outcome
-    /// Instructions from `begin` to `end`, a repeated one counted once; up to where decoding stopped when it did not
-    /// come to `end`.
+    /// The number of instructions from `begin` to `end`, or to `stop` if decoding stopped before `end`. A repeated
+    /// instruction counts once.
     public var count: UInt32
-    /// Of these, string instructions with a repeat prefix.
+    /// How many of these are string instructions with a repeat prefix.
     public var repeatCount: UInt32
-    /// Of a reading that leaves open what the kernel patched (``StretchDecoder/decodePatched(begin:end:)``): so many places
-    /// that it patches are in the stretch; their instructions are not in `count`.
+    /// The number of places in the stretch that the kernel patches. Only ``StretchDecoder/decodePatched(begin:end:)``
+    /// sets it; the instructions at these places are not in `count`.
     public var patchCount: UInt32 = 0
-    /// So many instructions can have stood there.
+    /// How many instructions can have been at the patched places.
     public var patchedRange: ClosedRange<UInt32> { patchedLow...max(patchedLow, patchedHigh) }
     var patchedLow: UInt32 = 0
     var patchedHigh: UInt32 = 0
-    /// Where decoding stopped; `end` when it came so far.
+    /// Where decoding stopped; `end` if it reached the end.
     public var stop: UInt64
-    /// Of the instruction at `end`, when decoding came so far.
+    /// The instruction at `end`, if decoding reached it.
     public var last: Instruction
 
-    /// What came of decoding.
+    /// The result of decoding.
     public enum Outcome: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
         /// Every instruction was decoded, and one begins at `end`.
         case complete

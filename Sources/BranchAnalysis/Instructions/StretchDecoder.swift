@@ -198,17 +198,18 @@ public struct StretchDecoder: ~Copyable {
     }
 }
 
-/// A place in a stretch, on the way through its instructions.
+/// A position in the iteration over a stretch's instructions.
 public struct StretchPlace: BitwiseCopyable, Sendable {
-    /// The instruction that comes next.
+    /// The address of the next instruction.
     public internal(set) var address: UInt64
-    /// So many instructions come.
+    /// The number of instructions that are left.
     public internal(set) var left: UInt32
     var mode: CodeMode
     let modeAfterFar: CodeMode
-    /// Places that a kernel patches are passed over.
+    /// Whether places that a kernel patches are skipped.
     let isPatched: Bool
 
+    /// The position before the stretch's first instruction.
     public init(_ stretch: Stretch) {
         isPatched = stretch.patchCount > 0
         address = stretch.begin

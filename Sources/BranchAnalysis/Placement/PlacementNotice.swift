@@ -33,7 +33,7 @@ public struct PlacementError: Error, Sendable, Hashable, CustomStringConvertible
     /// Why the file cannot be used.
     public var kind: Kind
 
-    /// What would mend it.
+    /// What the caller can do about it.
     public var remedy: PlacementRemedy {
         switch kind {
         case .noLog: .giveLoadAddress(path: path)
@@ -41,6 +41,7 @@ public struct PlacementError: Error, Sendable, Hashable, CustomStringConvertible
         }
     }
 
+    /// One sentence: the file, and why it cannot be used.
     public var description: String {
         switch kind {
         case .noLog: "\(path): is position-independent, and there is no log to show where it was loaded"

@@ -6,48 +6,56 @@ public enum DamageKind: Sendable, Hashable {
     case checksum(structure: Structure, expected: UInt32, found: UInt32)
     /// A field of an intact structure holds what it cannot hold.
     case field(structure: Structure, name: String, found: UInt64)
-    /// A structure that should stand here does not.
+    /// A structure that should be here is not.
     case missing(structure: Structure)
-    /// A structure goes on beyond the end of the file.
+    /// A structure ends after the end of the file; in bytes.
     case truncated(structure: Structure, expected: UInt64, present: UInt64)
-    /// Bytes in which no chunk is to be found.
+    /// Bytes in which no chunk was found.
     case unreadable
-    /// XXH3-64 of a chunk's stored bytes is not what its header says.
+    /// XXH3-64 of a chunk's stored bytes is not the hash in its header.
     case bodyHash(expected: UInt64, found: UInt64)
-    /// The body cannot be decompressed to the size that its header says.
+    /// The body cannot be decompressed to the size in its header.
     case decompression(rawSize: Int)
     /// A body's columns do not fit its header or each other.
     case columns(column: Int, expected: UInt64, found: UInt64)
-    /// A body's columns do not have the digest that the header says.
+    /// The digest of a body's columns is not the digest in the header.
     case digest(DigestClass, expected: UInt64, found: UInt64)
     /// A chunk's chain value does not follow from the chunk before.
     case chain(expected: UInt64, found: UInt64)
     /// Records are missing, or there twice: a chunk's first ordinal does not follow from the chunk before.
     case ordinal(expected: UInt64, found: UInt64)
-    /// A chunk's clock does not follow from the chunk before, or lies outside its cell.
+    /// A chunk's clock does not follow from the chunk before, or is outside its cell.
     case clock(expected: UInt64, found: UInt64)
     /// Two chunks claim the same cell and part.
     case duplicate(other: UInt64)
-    /// A field of the header in the file is not what the directory says.
+    /// A field of a chunk's header differs from the directory.
     case directory(name: String, expected: UInt64, found: UInt64)
     /// The body was left out by the recorder. This is no defect; the records cannot be shown.
     case elided
-    /// The log was not closed and its open file is not there: what had not been sealed may be missing.
+    /// The log was not closed and its open file does not exist: records that were not sealed may be missing.
     case openFileMissing
-    /// A record of a kind that this reader does not know, or other content that it passes over.
+    /// A record of a kind that this reader does not know, or other content that it skips.
     case unknownContent(name: String, found: UInt64)
     /// Reading failed with this errno.
     case input(errno: Int32)
 
     /// A part of the layout.
     public enum Structure: String, Sendable, Hashable {
+        /// The log's first 4 KiB.
         case fileHeader = "file header"
+        /// The 192 bytes before a chunk's body.
         case chunkHeader = "chunk header"
+        /// A chunk's columns as stored.
         case body = "chunk body"
+        /// The list of chunks at the end of a closed log.
         case directory = "directory"
+        /// The last 64 bytes of a closed log.
         case trailer = "trailer"
+        /// The beginning of the open file (`.open`).
         case openHeader = "open file's header"
+        /// The description of one slot in the open file.
         case slotDescriptor = "slot descriptor"
+        /// The records of one slot in the open file.
         case slot = "slot"
         /// A record of a foreign format.
         case record = "record"
@@ -57,24 +65,24 @@ public enum DamageKind: Sendable, Hashable {
 }
 
 extension DamageKind: CustomStringConvertible {
-    /// One clause: what was expected and what stood there.
+    /// One clause: what was expected and what was found.
     public var description: String {
         func hex(_ value: UInt64) -> String { "0x" + hexadecimal(value) }
         return switch self {
         case .checksum(let structure, let expected, let found):
-            "\(structure.rawValue) damaged: CRC32C of its bytes is \(hex(UInt64(expected))), it says \(hex(UInt64(found)))"
+            "\(structure.rawValue) damaged: CRC32C of its bytes is \(hex(UInt64(expected))), stored is \(hex(UInt64(found)))"
         case .field(let structure, let name, let found): "\(structure.rawValue): \(name) cannot be \(hex(found))"
         case .missing(let structure): "no \(structure.rawValue) here"
         case .truncated(let structure, let expected, let present):
             "\(structure.rawValue) cut short: \(expected) bytes expected, \(present) present"
-        case .unreadable: "no chunk to be found in these bytes"
+        case .unreadable: "no chunk found in these bytes"
         case .bodyHash(let expected, let found):
             "chunk body damaged: hash \(hex(expected)) expected, \(hex(found)) found"
         case .decompression(let rawSize): "chunk body cannot be decompressed to \(rawSize) bytes"
         case .columns(let column, let expected, let found):
             "chunk body malformed: column \(column) should be \(expected), is \(found)"
         case .digest(let digestClass, let expected, let found):
-            "\(digestClass.name) digest: header says \(hex(expected)), columns have \(hex(found))"
+            "\(digestClass.name) digest: header has \(hex(expected)), columns have \(hex(found))"
         case .chain(let expected, let found): "chain: \(hex(expected)) expected, \(hex(found)) found"
         case .ordinal(let expected, let found): "ordinal \(expected) expected, \(found) found"
         case .clock(let expected, let found): "clock \(expected) expected, \(found) found"
@@ -84,13 +92,13 @@ extension DamageKind: CustomStringConvertible {
         case .elided: "body left out by the recorder"
         case .openFileMissing:
             "the log was not closed and its open file is missing: up to two unsealed chunks of each stream may be lost"
-        case .unknownContent(let name, let found): "unknown \(name) \(found), passed over"
+        case .unknownContent(let name, let found): "unknown \(name) \(found), skipped"
         case .input(let code): "cannot be read: \(errorText(code))"
         }
     }
 }
 
-/// A damaged or absent part of a log that was passed over.
+/// A damaged or absent part of a log that the reader skipped.
 public struct Damage: Sendable, Hashable, CustomStringConvertible {
     /// The damaged file.
     public var file: String

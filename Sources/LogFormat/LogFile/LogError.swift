@@ -3,41 +3,48 @@
 import CTTLog
 import Glibc
 
-/// Why a log could not be opened, read or written. Its description names the file, the offset, what was expected, what
-/// stood there and what to do.
+/// Why a log could not be opened, read or written. The description names the file, the offset, what was expected and
+/// what was found.
 public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
     /// What happened, with the evidence.
     public enum Kind: Sendable, Hashable {
+        /// The file could not be opened.
         case cannotOpen(errno: Int32)
+        /// Reading from the file failed.
         case cannotRead(errno: Int32)
+        /// The path names a directory without a log, a device, a pipe or a socket.
         case notARegularFile
         /// The file could not be created or given its name.
         case cannotCreate(errno: Int32)
-        /// The input has a known format, which does not hold what is needed.
+        /// The file to write exists, and the caller did not allow to replace it.
+        case exists
+        /// The format of the input is known; it does not hold the content that the caller needs.
         case lacks(format: InputFormat, needed: LogContent, has: LogContent)
-        /// The file does not begin as a log does.
+        /// The file does not begin with a log's magic number. `found`: its first eight bytes.
         case notALog(found: UInt64)
-        /// The file is shorter than a log's header.
+        /// The file is shorter than a log's header; its size in bytes.
         case tooShort(UInt64)
         /// A version of the format that this reader does not know.
         case unsupportedVersion(UInt32)
+        /// The file header's size in bytes, if this reader does not know it.
         case unsupportedHeaderSize(UInt32)
-        /// The chunk's body was left out by the recorder (mode digest).
+        /// The recorder left out the chunk's body (mode digest).
         case elidedBody
         /// The chunk is of another stream than the call reads.
         case wrongStream(LogStream)
+        /// The part of the log that was read is damaged.
         case damaged(DamageKind)
         /// The writer's own sentence and errno.
         case writer(errno: Int32, message: String)
         /// What is wrong with a file of a foreign format: a clause, and what to do.
         case foreign(String)
-        /// The request makes no sense for this log.
+        /// The request is not valid for this log.
         case invalidRequest(String)
     }
 
     /// The file that the error is about.
     public var file: String
-    /// Where in the file; nil when the error is about the file as a whole.
+    /// Bytes from the beginning of the file; nil if the error is about the file as a whole.
     public var offset: UInt64?
     /// What happened.
     public var kind: Kind
@@ -57,6 +64,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case .cannotRead(let code): "\(place): cannot be read: \(errorText(code))"
         case .notARegularFile: "\(place): not a regular file; give a log, or a state directory that holds ttd.log"
         case .cannotCreate(let code): "\(place): cannot be created: \(errorText(code))"
+        case .exists: "\(place): exists already"
         case .lacks(let format, let needed, let has):
             "\(place): holds no \(needed.subtracting(has).words): it is of format \(format.name) and holds \(has.words)"
         case .notALog(let found):
@@ -70,7 +78,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
             "\(place): header of \(size) bytes; this program reads headers of \(TTLOG_FILE_HEADER_SIZE): use a newer one"
         case .elidedBody:
             "\(place): this chunk's body was left out (mode digest); record again with mode branches or with a window"
-        case .wrongStream(let stream): "\(place): a chunk of the \(stream.name) stream cannot be read as the other sort"
+        case .wrongStream(let stream): "\(place): a chunk of the \(stream.name) stream cannot be read as another stream"
         case .damaged(let what): "\(place): \(what); see tt-analyze verify for the whole file"
         case .writer(_, let message): message
         case .foreign(let what), .invalidRequest(let what): "\(place): \(what)"
@@ -87,7 +95,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         }
     }
 
-    /// The error as damage of that chunk, for readers that pass over it.
+    /// The error as damage of that chunk, for readers that skip it.
     package func damage(of chunk: Chunk) -> Damage {
         Damage(
             file: file, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: damageKind,

@@ -2,29 +2,41 @@
 
 import CTTLog
 
-/// What the instruction at the origin of a branch is, by its bytes (`enum ttlog_branch_class`).
+/// The class of the instruction at a branch's origin, taken from its bytes (`enum ttlog_branch_class`).
 public enum BranchClass: UInt8, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     /// Not a control-transfer instruction: an exception or an interrupt left it.
     case none = 0
     /// Conditional jump, loop, jrcxz.
     case jcc
+    /// Direct jump.
     case jmp
+    /// Jump through a register or memory.
     case jmpIndirect
+    /// Direct call.
     case call
+    /// Call through a register or memory.
     case callIndirect
+    /// Near return.
     case ret
     /// Far jmp, call, ret.
     case far
+    /// Return from an interrupt.
     case iret
     /// int n, int3, int1, into.
     case int
+    /// System call.
     case syscall
+    /// Return from `syscall`.
     case sysret
+    /// System call of 32-bit code.
     case sysenter
+    /// Return from `sysenter`.
     case sysexit
+    /// Halt until an interrupt.
     case hlt
     /// String instruction with a repeat prefix.
     case rep
+    /// Return from system-management mode.
     case rsm
     /// The recorder did not see the instruction, or its class is unknown to this reader.
     case unknown = 31

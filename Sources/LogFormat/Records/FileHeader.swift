@@ -43,13 +43,19 @@ public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
 public struct FileHeader: Sendable, Hashable {
     /// What kind of run the log is of.
     public enum RunKind: UInt8, Sendable {
-        case unknown, recording, replay
+        /// The recorder does not know.
+        case unknown
+        /// The run's inputs were recorded.
+        case recording
+        /// The run took its inputs from a recording.
+        case replay
         /// Neither recorded nor replayed: the recorder only watched.
         case plain
     }
 
     /// What positions count. Two logs are comparable only when they count the same.
     public enum Clock: UInt8, Sendable {
+        /// The recorder does not know.
         case unknown = 0
         /// Transitions between instructions that began executing (brctr).
         case transitions
@@ -57,22 +63,29 @@ public struct FileHeader: Sendable, Hashable {
         case retiredBranches
         /// Entries into the hypervisor that the guest itself caused.
         case synchronousEntries
+        /// Instructions that began executing.
         case instructions
     }
 
     /// What kind of recorder wrote the log.
     public enum Recorder: UInt16, Sendable {
-        case unknown, qemu, xen
+        /// A recorder that this reader does not know.
+        case unknown
+        /// The plugin for QEMU.
+        case qemu
+        /// The daemon for Xen.
+        case xen
         /// Made by a tool: tests, imports.
         case synthetic
     }
 
-    /// What of the branch stream is kept.
+    /// How much of the branch stream the log keeps.
     public enum Mode: UInt8, Sendable {
+        /// Every branch.
         case branches
         /// Sealed branch bodies are elided; their digests and the last cells stay.
         case digest
-        /// No branch stream; the clock runs all the same.
+        /// No branch stream; the clock counts branches nevertheless.
         case events
     }
 

@@ -3,14 +3,21 @@
 import LogFormat
 import Symbolize
 
-/// `--style`: how rows of branches look in text.
+/// How rows of branches look in text.
 ///
 ///     plain   1234: 0xffffffff81000010 <foo+0x10> -> 0xffffffff81000400 <bar>  call!  5678
 ///     gdb     1234: 0xffffffff81000010 <foo+16> -> 0xffffffff81000400 <bar>  call!  5678
 ///     inline  1234: 0xffffffff81000010 <tick+4 @ foo+16> -> 0xffffffff81000400 <bar>  call!  5678
 ///     perf    [000] 1234: branches:   call  ffffffff81000010 foo+0x10 (vmlinux) => ffffffff81000400 bar+0x0 (vmlinux)
 public enum BranchStyle: String, CaseIterable, Sendable {
-    case plain, gdb, inline, perf
+    /// Offsets in hexadecimal.
+    case plain
+    /// Offsets in decimal, as gdb prints them.
+    case gdb
+    /// Offsets in decimal, and the inlined functions at the address.
+    case inline
+    /// The rows of `perf script`.
+    case perf
 
     /// The names of addresses in rows of this style.
     ///

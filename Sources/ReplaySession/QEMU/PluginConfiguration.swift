@@ -16,7 +16,10 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
     }
     /// How the log is compressed.
     public enum Codec: String, Codable, CaseIterable, Sendable {
-        case zstd, raw
+        /// Zstandard, level 1.
+        case zstd
+        /// No compression.
+        case raw
     }
 
     /// The plugin's file; its digest shows whether a replay had the same plugin.

@@ -13,7 +13,10 @@ import RunDirectory
 public struct QEMUCommandLine: Sendable, Equatable {
     /// The mode of QEMU's `rr`.
     public enum Direction: String, Sendable {
-        case record, replay
+        /// `rr=record`.
+        case record
+        /// `rr=replay`.
+        case replay
     }
 
     /// QEMU's program.

@@ -4,13 +4,19 @@ import FoundationEssentials
 
 /// Any JSON document: an engine's block in a manifest, or a message of an engine's monitor.
 public enum JSONValue: Sendable, Equatable {
+    /// `null`.
     case null
+    /// `true` or `false`.
     case bool(Bool)
     /// A number without fraction or exponent that fits 64 bits.
     case integer(Int64)
+    /// Any other number.
     case number(Double)
+    /// A string, without its escapes.
     case string(String)
+    /// An array.
     case array([JSONValue])
+    /// An object. Of members with the same name, the last one.
     case object([String: JSONValue])
 
     /// The member of an object; nil for anything else.

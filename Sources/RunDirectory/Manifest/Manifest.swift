@@ -13,7 +13,10 @@ import FoundationEssentials
 public struct Manifest: Sendable, Equatable {
     /// Whether a run made the input log or followed it.
     public enum RunKind: String, Codable, Sendable {
-        case recording, replay
+        /// The run made the input log.
+        case recording
+        /// The run followed the input log.
+        case replay
     }
 
     /// What kind of run it was.

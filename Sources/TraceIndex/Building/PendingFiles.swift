@@ -5,9 +5,10 @@ import Synchronization
 
 /// The temporary files of this process, for a program that a signal ends.
 ///
-/// A library installs no signal handlers. A program that does calls ``removeAll()`` from its handler's thread, so that an
-/// interrupted build leaves nothing behind at once, and not only when the next one cleans up.
+/// A library installs no signal handlers. A program with a handler calls ``removeAll()`` from the handler's thread. Without
+/// the call the next build removes the files of an interrupted one.
 public final class PendingFiles: Sendable {
+    /// The files of this process.
     public static let shared = PendingFiles()
 
     private let paths = Mutex<Set<String>>([])
@@ -16,7 +17,7 @@ public final class PendingFiles: Sendable {
 
     func remove(_ path: String) { paths.withLock { _ = $0.remove(path) } }
 
-    /// Removes every temporary file of this process. Not for signal handlers themselves: it takes a lock.
+    /// Removes every temporary file of this process. A signal handler itself may not call it: it takes a lock.
     public func removeAll() {
         paths.withLock { paths in
             for path in paths { unlink(path) }

@@ -12,39 +12,41 @@ import Symbolize
 ///     let session = try QuerySession([.init(name: "main", log: log, options: .init())])
 ///
 /// An index is a sidecar that can be made anew at any time. A stale one is never used; a file that is no index of ours is
-/// never overwritten. Two processes that build at once do no harm: each writes a file of its own and renames it when it
-/// is whole.
+/// never overwritten. Two processes may build at the same time: each writes a file of its own and renames it when the
+/// file is complete.
 public struct LogIndex: Sendable {
     /// How an index is made.
     public struct Options {
-        /// Accesses become rows too; else they stay in the log and are read through a virtual table.
+        /// Whether accesses become rows. Otherwise they stay in the log and are read through a virtual table.
         public var hasAccessRows = false
-        /// The log is copied into the index.
+        /// Whether the log is copied into the index.
         public var isSelfContained = false
-        /// Where the index is to be; nil: beside the log or, if that folder cannot be written, in the cache directory.
+        /// The path of the index; nil for a file beside the log or, if that directory cannot be written, in the cache
+        /// directory.
         public var output: String?
-        /// What the names come from, as text that changes with it; nil: whatever an index has is welcome.
+        /// Identifies the symbol files; it changes when they do. nil accepts the names of an existing index.
         public var symbols: String?
-        /// Makes the names. Called only when something is built.
+        /// Makes the symbolizer that names addresses. Called only if something is built.
         public var symbolizer: (LogFile) throws -> Symbolizer? = { _ in nil }
         /// Receives what is assumed and done.
         public var notices: NoticeHandler = { _ in }
-        /// Receives the stage that is being built, and the share of it that is done.
+        /// Receives the stage that is being built, and the share of it that is done, 0 to 1.
         public var progress: (BuildStage, Double) -> Void = { _, _ in }
 
+        /// An index beside the log, without names and without access rows.
         public init() {}
     }
 
-    /// The file.
+    /// The path of the index.
     public let path: String
-    /// What of it is there.
+    /// The stages that are built.
     public let stages: Set<BuildStage>
     let key: String
 
-    /// Finds the index of a log, and builds what of it is missing.
+    /// Finds the index of a log, and builds the stages that are missing.
     ///
-    /// Throws ``IndexError`` where it can be written nowhere, ``SQLError`` when SQLite fails (a full disk), and what
-    /// the symbols throw.
+    /// - Throws: ``IndexError`` if the index cannot be written anywhere, ``SQLError`` if SQLite fails (a full disk), and
+    ///   the errors of `options.symbolizer`.
     public static func prepare(_ log: LogFile, stages: Set<BuildStage>, options: Options) throws -> LogIndex {
         let key = IndexKey.text(log)
         var wanted = closure(of: stages)

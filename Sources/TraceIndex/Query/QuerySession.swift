@@ -10,16 +10,19 @@ import Synchronization
 ///     let session = try QuerySession([.init(name: "main", log: log, options: options)])
 ///     try session.run("SELECT kind, count(*) FROM event GROUP BY kind") { row in print(row.text(0) ?? "") }
 ///
-/// A query gets the stages that it reads, and no others: those that an index lacks are built first. Queries only read
-/// (``Authorizer``). Belongs to one thread; ``interrupt()`` may be called from any.
+/// Before a query runs, the stages that it reads and an index lacks are built. Queries only read (``Authorizer``). One
+/// thread uses a session; any thread may call ``interrupt()``.
 public final class QuerySession {
     /// A run that queries can read.
     public struct Run {
-        /// The schema's name in SQL: `main` where there is one run, else `orig`, `replay`, ….
+        /// The schema's name in SQL: `main` if there is one run, else `orig`, `replay`, ….
         public var name: String
+        /// The run's log.
         public var log: LogFile
+        /// How the log's index is made.
         public var options: LogIndex.Options
 
+        /// Makes a run from its log.
         public init(name: String, log: LogFile, options: LogIndex.Options) {
             self.name = name
             self.log = log

@@ -6,7 +6,7 @@ import CSQLite
 public struct ResultColumn: Sendable, Hashable {
     /// The name, as the query gives it.
     public var name: String
-    /// Whether it comes straight from a column of addresses: these are printed in hexadecimal.
+    /// Whether it is a column of addresses of a view, unchanged; these are printed in hexadecimal.
     public var isAddress: Bool
 
     init(_ statement: Statement, _ index: Int32) {
@@ -16,14 +16,19 @@ public struct ResultColumn: Sendable, Hashable {
     }
 }
 
-/// A row of a query's result; valid until the query goes on.
+/// A row of a query's result; valid until the query's next row is read.
 public struct ResultRow {
     /// A value, as SQLite has it.
     public enum Value {
+        /// NULL.
         case null
+        /// A number, or an address of which the highest bit is the sign.
         case integer(Int64)
+        /// A number with a fraction.
         case real(Double)
+        /// Text; UTF-8 if the query did not make other bytes from a blob.
         case text(UnsafeBufferPointer<UInt8>)
+        /// Bytes.
         case blob(UnsafeRawBufferPointer)
     }
 
@@ -31,6 +36,7 @@ public struct ResultRow {
 
     init(_ statement: Statement) { self.statement = statement }
 
+    /// The number of columns.
     public var count: Int { Int(statement.columnCount) }
 
     /// The value of a column.

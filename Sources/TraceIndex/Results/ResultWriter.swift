@@ -30,12 +30,13 @@ public final class ResultWriter {
         var width: Int { text.unicodeScalars.count }
     }
 
+    /// Makes a writer; nothing is written before the first ``begin(_:)``.
     public init(_ format: ResultFormat, to sink: any TextSink) {
         self.format = format
         self.sink = sink
     }
 
-    /// A statement's rows begin.
+    /// Begins the rows of a statement.
     public func begin(_ columns: [ResultColumn]) {
         finish()
         self.columns = columns
@@ -48,6 +49,7 @@ public final class ResultWriter {
         }
     }
 
+    /// Writes a row. In formats with aligned columns the first rows are kept until the widths are known.
     public func write(_ row: ResultRow) {
         switch format {
         case .csv:
@@ -75,7 +77,7 @@ public final class ResultWriter {
         if buffer.count >= ResultWriter.flushSize { flush() }
     }
 
-    /// Writes what is left of the last statement's rows.
+    /// Writes the rest of the last statement's rows.
     public func finish() {
         guard isBegun else { return }
         isBegun = false

@@ -38,6 +38,7 @@ public struct SQLError: Error, Sendable, CustomStringConvertible {
     /// The result code without its extension (`SQLITE_IOERR`).
     public var primaryCode: Int32 { code & 0xff }
 
+    /// SQLite's message; for an error in a statement, the line and a caret under the place.
     public var description: String {
         let place = file.map { "\($0): " } ?? ""
         guard let sql, let offset, offset <= sql.utf8.count else { return place + message }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// A view of the index: the documented interface of a table that nobody else should read.
+/// A view of the index. Views are the documented interface; the tables that they read are private.
 ///
 /// The views of the schema, `docs/sql.md` and `tt-analyze schema` all derive from these.
 public struct ViewDefinition: Sendable {
@@ -8,6 +8,7 @@ public struct ViewDefinition: Sendable {
     public struct Column: Sendable, Hashable {
         /// The column's name; `from` and `to` need double quotes in SQL.
         public var name: String
+        /// What kind of values the column holds.
         public var type: ColumnType
         /// What a number counts; nil where it counts nothing.
         public var unit: String?
@@ -46,8 +47,9 @@ public struct ViewDefinition: Sendable {
     public var summary: String
     /// What must be built before the view has its rows.
     public var stages: Set<BuildStage>
+    /// The columns in their order.
     public var columns: [Column]
-    /// What follows FROM.
+    /// The SQL after FROM.
     var source: String
 
     init(
@@ -83,6 +85,7 @@ public enum BuildStage: String, Sendable, Hashable, CaseIterable, Comparable {
     /// The lines of the serial console, with their positions.
     case console
 
+    /// Whether `a` is built before `b`.
     public static func < (a: BuildStage, b: BuildStage) -> Bool { a.order < b.order }
 
     private var order: Int { BuildStage.allCases.firstIndex(of: self) ?? 0 }

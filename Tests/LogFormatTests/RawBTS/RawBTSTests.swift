@@ -147,7 +147,7 @@ import Testing
         #expect(copy == expected)
     }
 
-    @Test func filesThatAreThereStay() throws {
+    @Test func existingFilesStay() throws {
         let scratch = Scratch()
         let path = scratch.file("out")
         try writeBytes([1, 2, 3], path)
@@ -157,7 +157,7 @@ import Testing
                 return ""
             } catch { return error.description }
         }
-        #expect(problem(path).contains("is there already"))
+        #expect(problem(path).contains("exists already"))
         #expect(problem("/dev/null", replaces: true).contains("not a regular file"))
         #expect(problem(scratch.path, replaces: true).contains("not a regular file"))
         #expect(problem(scratch.path + "/no/such").contains("No such file"))

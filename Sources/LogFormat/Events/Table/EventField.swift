@@ -85,7 +85,16 @@ public struct EventField: Sendable, Hashable {
 
     /// The unit of a number.
     public enum Unit: String, Sendable, Hashable {
-        case bytes, records, transitions, instructions, nanoseconds
+        /// A size or a count of octets.
+        case bytes
+        /// Records of the log.
+        case records
+        /// Transitions of the vCPU (brctr).
+        case transitions
+        /// Instructions of the vCPU (icount).
+        case instructions
+        /// Nanoseconds of the guest's clock.
+        case nanoseconds
     }
 
     /// When two logs can be compared by a field.

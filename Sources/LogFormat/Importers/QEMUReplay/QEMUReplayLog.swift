@@ -120,18 +120,21 @@ extension QEMUReplayLog {
     }
 }
 
-/// Where and why a replay.bin cannot be read on.
+/// Where reading a replay.bin stopped, and why.
 public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
     /// What is wrong, with the evidence.
     public enum What: Hashable, Sendable {
-        /// An entry's payload goes on beyond the end of the file.
+        /// An entry's payload ends after the end of the file; in bytes.
         case truncated(ReplayEventKind, expected: UInt64, present: UInt64)
+        /// An entry's code is none of this version's; the entry's length is not known.
         case unknownCode(UInt8)
+        /// An input entry's type is none of this version's; the entry's length is not known.
         case unknownInputType(UInt32)
         /// The file ends without the entry `end`.
         case noEnd
-        /// There are bytes behind the entry `end`.
+        /// This number of bytes follows the entry `end`.
         case trailing(UInt64)
+        /// The file cannot be read.
         case input(errno: Int32)
     }
 
@@ -148,10 +151,10 @@ public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
             switch what {
             case .truncated(let kind, let expected, let present):
                 "entry \(kind.rawValue) cut short: \(expected) bytes expected, \(present) present"
-            case .unknownCode(let code): "unknown code \(code); nothing behind it can be read"
-            case .unknownInputType(let type): "unknown type \(type) of an input entry; nothing behind it can be read"
+            case .unknownCode(let code): "unknown code \(code); nothing after it can be read"
+            case .unknownInputType(let type): "unknown type \(type) of an input entry; nothing after it can be read"
             case .noEnd: "the file ends without an end entry: QEMU was killed, or the file was cut short"
-            case .trailing(let bytes): "\(bytes) bytes behind the end entry, passed over"
+            case .trailing(let bytes): "\(bytes) bytes after the end entry, skipped"
             case .input(let code): "cannot be read: \(errorText(code))"
             }
         return "\(file): offset \(offset): \(problem)"

@@ -1,56 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What an entry of QEMU's replay.bin is. The names are QEMU's own, shortened.
+/// The kinds of entries in QEMU's replay.bin. The names are QEMU's own (`enum ReplayEvents` in
+/// `replay/replay-internal.h`), shortened.
 ///
-/// Codes in the file are numbers that QEMU renumbers between versions: see ``ReplayFormat``.
+/// QEMU renumbers the codes between versions: see ``ReplayFormat``.
 public enum ReplayEventKind: String, Sendable, Hashable, CaseIterable {
-    /// Instructions executed since the entry before.
+    /// The number of instructions executed since the entry before.
     case instruction
     /// A hardware interrupt was delivered.
     case interrupt
     /// An exception was raised, `int n` included.
     case exception
+    /// A bottom half of a device ran.
     case asyncBH = "async-bh"
+    /// A bottom half that is deleted after its run.
     case asyncBHOneShot = "async-bh-oneshot"
+    /// A keyboard or pointer event; its payload is the event.
     case asyncInput = "async-input"
+    /// The end of a group of keyboard or pointer events.
     case asyncInputSync = "async-input-sync"
+    /// Bytes that arrived at a character device.
     case asyncCharRead = "async-char-read"
+    /// A block request was completed.
     case asyncBlock = "async-block"
+    /// A packet that arrived at a network device.
     case asyncNet = "async-net"
+    /// A shutdown request without a cause.
     case shutdownNone = "shutdown-none"
+    /// A shutdown after an error of the host, for example of a block device.
     case shutdownHostError = "shutdown-host-error"
+    /// The monitor command `quit`.
     case shutdownHostQMPQuit = "shutdown-host-qmp-quit"
+    /// The monitor command `system_reset`.
     case shutdownHostQMPSystemReset = "shutdown-host-qmp-system-reset"
-    /// Written at every exit of QEMU, also where nobody sent a signal.
+    /// Written at every exit of QEMU, also without a signal.
     case shutdownHostSignal = "shutdown-host-signal"
+    /// A shutdown from QEMU's window.
     case shutdownHostUI = "shutdown-host-ui"
+    /// The guest powered off.
     case shutdownGuestShutdown = "shutdown-guest-shutdown"
+    /// The guest reset the machine.
     case shutdownGuestReset = "shutdown-guest-reset"
+    /// The guest reported a panic through a device.
     case shutdownGuestPanic = "shutdown-guest-panic"
+    /// A reset of a part of the machine.
     case shutdownSubsystemReset = "shutdown-subsystem-reset"
+    /// A reset before a snapshot is loaded.
     case shutdownSnapshotLoad = "shutdown-snapshot-load"
+    /// QEMU's upper bound of the causes; not written.
     case shutdownLast = "shutdown-last"
+    /// The result of writing to a character device.
     case charWrite = "char-write"
+    /// Bytes that a synchronous read from a character device returned.
     case charReadAll = "char-read-all"
+    /// The error that a synchronous read from a character device returned.
     case charReadAllError = "char-read-all-error"
+    /// The number of audio samples played.
     case audioOut = "audio-out"
+    /// Audio samples captured.
     case audioIn = "audio-in"
+    /// Random bytes that the guest received.
     case random
+    /// A reading of the host's clock.
     case clockHost = "clock-host"
+    /// A reading of the virtual clock that runs in real time.
     case clockVirtualRT = "clock-virtual-rt"
+    /// A synchronisation point before virtual time is moved on (icount warp).
     case checkpointClockWarpStart = "checkpoint-clock-warp-start"
+    /// A synchronisation point at the end of such a warp.
     case checkpointClockWarpAccount = "checkpoint-clock-warp-account"
+    /// A synchronisation point at a request to reset.
     case checkpointResetRequested = "checkpoint-reset-requested"
+    /// A synchronisation point at a request to suspend.
     case checkpointSuspendRequested = "checkpoint-suspend-requested"
+    /// A synchronisation point before the timers of the virtual clock run.
     case checkpointClockVirtual = "checkpoint-clock-virtual"
+    /// A synchronisation point before the timers of the host clock run.
     case checkpointClockHost = "checkpoint-clock-host"
+    /// A synchronisation point before the timers of the real-time virtual clock run.
     case checkpointClockVirtualRT = "checkpoint-clock-virtual-rt"
+    /// A synchronisation point after the machine is made.
     case checkpointInit = "checkpoint-init"
+    /// A synchronisation point at a reset of the machine.
     case checkpointReset = "checkpoint-reset"
-    /// Nothing comes after it.
+    /// The last entry of a file.
     case end
 
-    /// Whether the entry says that the machine stops or starts anew.
+    /// Whether the entry records that the machine stops or restarts.
     public var isShutdown: Bool {
         if case .stop = role { true } else { false }
     }
@@ -69,15 +105,15 @@ public enum ReplayEventKind: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// What follows an entry's code.
+/// The layout of the bytes that follow an entry's code.
 enum ReplayPayload: Sendable {
-    /// So many bytes.
+    /// This number of bytes.
     case fixed(Int)
-    /// So many bytes, of which the first ones are the entry's value.
+    /// This number of bytes; they begin with the entry's value.
     case value(Int)
-    /// So many bytes, then a u32 length and as many bytes.
+    /// This number of bytes, then a u32 length and as many bytes.
     case array(after: Int)
-    /// u32 type, then what the type says.
+    /// u32 type, then a payload that depends on the type.
     case input
     /// u64 count, u64 position, count pairs of u64.
     case audioIn
@@ -98,7 +134,8 @@ struct ReplayFormat: Sendable {
 
     static let known = [version0xE0200C]
 
-    /// The format that a version says; for 0 (QEMU was killed before it could write the version) the one we record with.
+    /// The format of a version. Version 0 means that QEMU was killed before it wrote the version: the format that the
+    /// tools record is assumed.
     static func of(version: UInt32) -> ReplayFormat? {
         version == 0 ? version0xE0200C : known.first { $0.version == version }
     }

@@ -21,7 +21,10 @@ import CTTLog
 public struct RawBTSFile: Sendable {
     /// The two forms of the records.
     public enum Form: String, Sendable, Hashable, CaseIterable {
-        case plain, extended
+        /// (from, to, flags).
+        case plain
+        /// A first record of ones, then (from, to, branch counter).
+        case extended
     }
 
     /// Bytes of a record.

@@ -2,9 +2,10 @@
 
 import Glibc
 
-/// Writes a file of raw branch records (``RawBTSFile``). It has its name only when it is whole: until ``close()`` it has none,
-/// so that nothing is left when something goes wrong or the process is killed. Where the file system knows no files without
-/// a name, it is `NAME.PID.part` until then.
+/// Writes a file of raw branch records (``RawBTSFile``).
+///
+/// The file gets its name in ``close()``, so that an error or a killed process leaves no incomplete file. Until then it
+/// has no name or, on a file system without nameless files (`O_TMPFILE`), the name `NAME.PID.part`.
 ///
 ///     let writer = try RawBTSWriter(path: "part.bts", form: .extended)
 ///     try writer.append(batch, range)
@@ -18,30 +19,33 @@ public final class RawBTSWriter {
     public private(set) var count: UInt64 = 0
 
     private let temporary: String
-    /// Whether the file stands under the temporary name.
+    /// Whether the file has the temporary name.
     private var isNamed: Bool
     private let replaces: Bool
     private var descriptor: Int32
     private let buffer: UnsafeMutableRawBufferPointer
     private var used = 0
 
-    /// Records that are put together before they are written.
+    /// Records in the buffer.
     private static let bufferCount = 1 << 15
-    /// O_TMPFILE, a macro that Swift does not see.
+    /// O_TMPFILE, a macro that Swift cannot import.
     private static let withoutName = 0o20_000_000 | O_DIRECTORY
 
-    /// Throws when the file cannot be made, or is there already and is not to be replaced.
+    /// Makes the file.
+    ///
+    /// - Throws: ``LogError/Kind/exists`` if the file exists and `replaces` is false; ``LogError/Kind/writer(errno:message:)``
+    ///   if it cannot be made.
     public init(path: String, form: RawBTSFile.Form, replaces: Bool = false) throws(LogError) {
         var status = stat()
         let isThere = lstat(path, &status) == 0
         if isThere, stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFREG {
-            throw LogError(file: path, kind: .foreign("is not a regular file; give the name of a file to be made"))
+            throw LogError(file: path, kind: .foreign("is not a regular file; name a new file"))
         }
-        if isThere, !replaces { throw RawBTSWriter.isThereAlready(path) }
+        if isThere, !replaces { throw LogError(file: path, kind: .exists) }
         temporary = "\(path).\(getpid()).part"
         let slash = path.lastIndex(of: "/")
         let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        // What has no name gets one through /proc.
+        // A nameless file gets its name through /proc.
         let hasProc = access("/proc/self/fd", X_OK) == 0
         descriptor = hasProc ? open(directory, O_WRONLY | O_CLOEXEC | RawBTSWriter.withoutName, 0o666) : -1
         isNamed = descriptor < 0
@@ -89,7 +93,7 @@ public final class RawBTSWriter {
         self.count &+= UInt64(range.count)
     }
 
-    /// Writes what is left and gives the file its name. Nothing may be written afterwards.
+    /// Writes the rest of the buffer and gives the file its name. No ``append(_:_:)`` may follow.
     public func close() throws(LogError) {
         try flush()
         guard Glibc.fsync(descriptor) == 0 || errno == EINVAL else {
@@ -101,10 +105,10 @@ public final class RawBTSWriter {
     }
 
     private func name() throws(LogError) {
-        // A link does not take the place of a file that came into being since; not every file system has them.
+        // A link does not replace a file that was made since. Not every file system has links.
         if !replaces {
             if link(to: path) { return }
-            if errno == EEXIST { throw RawBTSWriter.isThereAlready(path) }
+            if errno == EEXIST { throw LogError(file: path, kind: .exists) }
         }
         if !isNamed {
             guard link(to: temporary) else { throw RawBTSWriter.failure("cannot make", path, errno) }
@@ -114,7 +118,7 @@ public final class RawBTSWriter {
         isNamed = false
     }
 
-    /// Gives the file a name, and takes the temporary one away.
+    /// Gives the file a name, and removes the temporary one.
     private func link(to name: String) -> Bool {
         guard isNamed else {
             return linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0
@@ -134,10 +138,6 @@ public final class RawBTSWriter {
             done += written
         }
         used = 0
-    }
-
-    private static func isThereAlready(_ path: String) -> LogError {
-        LogError(file: path, kind: .foreign("is there already; --force writes over it"))
     }
 
     private static func failure(_ what: String, _ path: String, _ code: Int32) -> LogError {

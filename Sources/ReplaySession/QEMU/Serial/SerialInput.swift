@@ -26,6 +26,7 @@ public struct SerialScript: Sendable, Equatable {
     public enum Step: Sendable, Equatable {
         /// Wait until the guest has printed these bytes, after those of the last `expect`.
         case expect([UInt8])
+        /// Send these bytes to the guest.
         case send([UInt8])
         /// Seconds of the host.
         case wait(Double)
