@@ -15,7 +15,8 @@ public struct CallStep: Sendable, Hashable, BitwiseCopyable {
         /// The outermost frames were dropped because the stack is too deep. `depth` is the new depth.
         case forget
         /// A jump to another function replaces the innermost frame; `frame` is the jump. A tracker makes this step for
-        /// a return that is used as a jump (a retpoline). For other jumps, the caller makes it, if it knows functions.
+        /// a return that is used as a jump (a retpoline) and for the jump of a thunk. For other jumps, the caller makes
+        /// it, if it knows functions.
         case tailCall
 
         /// The action's name as the tools print it.

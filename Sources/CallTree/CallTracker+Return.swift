@@ -25,7 +25,7 @@ extension CallTracker {
             note { $0.returnsAsJumps &+= 1 }
             pop(to: count - 1, branch)
             // The frame is that of the function which the jump reaches, not that of a thunk.
-            if count > 0, frames[count - 1].kind == .call { frames[count - 1].target = address }
+            retarget(address)
             if count > 0 { step(.tailCall, CallFrame(.call, branch), clock: branch.clock, icount: branch.icount) }
             return
         }

@@ -56,6 +56,10 @@ public struct CallTracker: ~Copyable {
 
     /// The number of frames beyond which a stack loses its outermost half.
     public static let depthLimit = 1 << 19
+    /// The largest distance, in bytes, of a thunk's jump from its beginning: `endbr64` or `lfence` is before it.
+    private static let thunkJump: UInt64 = 4
+    /// The size of a stub of a procedure linkage table, in bytes.
+    private static let stubSize: UInt64 = 16
     /// The number of popped frames that are kept after a switch.
     static let undoLimit = 512
 
@@ -168,7 +172,7 @@ public struct CallTracker: ~Copyable {
         case .call: call(branch)
         case .indirectCall: handlers.contains(branch.to) ? interrupt(branch) : call(branch)
         case .ret: takeReturn(branch)
-        case .indirectJump: if handlers.contains(branch.to) { interrupt(branch) }
+        case .indirectJump: handlers.contains(branch.to) ? interrupt(branch) : passThunk(branch)
         case .far: takeFar(branch)
         case .systemCall, .softwareInterrupt:
             enterKernel(branch)
@@ -182,9 +186,36 @@ public struct CallTracker: ~Copyable {
     @inline(__always)
     mutating func call(_ branch: Branch) {
         var frame = CallFrame(.call, branch)
-        if switchFilter >> (branch.to >> 4 & 63) & 1 != 0 { frame.isSwitch = switches.contains(branch.to) }
+        frame.isSwitch = switchesStacks(branch.to)
         statistics.calls &+= 1
         push(frame)
+    }
+
+    /// Whether a function is known to return on stacks other than its own.
+    @inline(__always)
+    private func switchesStacks(_ function: UInt64) -> Bool {
+        switchFilter >> (function >> 4 & 63) & 1 != 0 && switches.contains(function)
+    }
+
+    /// Gives the innermost call another function: the one that the called code jumps to.
+    mutating func retarget(_ function: UInt64) {
+        guard count > 0, frames[count - 1].kind == .call else { return }
+        frames[count - 1].target = function
+        frames[count - 1].isSwitch = switchesStacks(function)
+    }
+
+    /// Takes an indirect jump. If it is the first branch of the called code and at its beginning, the code is a thunk: a
+    /// stub of a procedure linkage table, or a retpoline that the kernel replaced by a jump. The frame is then that of the
+    /// function which the jump reaches.
+    ///
+    /// Switches that check their range jump later. A stub that is not bound yet jumps to its own next instruction.
+    @inline(__always)
+    private mutating func passThunk(_ branch: Branch) {
+        guard count > 0, case let frame = frames[count - 1], frame.kind == .call, branch.clock &- frame.clock == 1,
+            branch.from &- frame.target <= CallTracker.thunkJump, branch.to &- frame.target > CallTracker.stubSize
+        else { return }
+        retarget(branch.to)
+        step(.tailCall, CallFrame(.call, branch), clock: branch.clock, icount: branch.icount)
     }
 
     // MARK: The current stack

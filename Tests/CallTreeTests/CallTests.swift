@@ -157,6 +157,28 @@ import Testing
         #expect(result.open == [0x2000, 0x3000])
     }
 
+    /// Stubs of a procedure linkage table, and retpolines that the kernel replaced by `lfence`, `jmp *%rax`.
+    @Test(arguments: [0, 3, 4] as [UInt64])
+    func aThunkThatJumpsGivesItsTargetAFrame(_ distance: UInt64) throws {
+        let result = try Tracking.of(
+            """
+            branch 0x1000 -> 0x8000 call!
+            branch 0x\(String(0x8000 + distance, radix: 16)) -> 0x2000 jmp-indirect
+            branch 0x2010 -> 0x3000 call!
+            """)
+        #expect(result.open == [0x2000, 0x3000] && result.jumps == [0x2000])
+    }
+
+    /// An indirect jump later in a function is a jump table, or a tail call that the tracker cannot distinguish from one.
+    @Test(arguments: [
+        "branch 0x2006 -> 0x2100 jmp-indirect", "branch 0x2000 -> 0x2006 jmp-indirect",
+        "branch 0x2040 -> 0x2100 jmp-indirect", "branch 0x2004 -> 0x2008 jmp!\nbranch 0x200a -> 0x2100 jmp-indirect",
+    ])
+    func anIndirectJumpWithinAFunctionChangesNoFrame(_ jump: String) throws {
+        let result = try Tracking.of("branch 0x1000 -> 0x2000 call!\n\(jump)\nbranch 0x2110 -> 0x3000 call!")
+        #expect(result.open == [0x2000, 0x3000])
+    }
+
     @Test func aRetpolineMayBeInterrupted() throws {
         let result = try Tracking.of(
             """
