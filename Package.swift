@@ -46,9 +46,18 @@ let package = Package(
         .systemLibrary(
             name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+        .target(
+            name: "CDemangle", cSettings: warningsAsErrors, linkerSettings: [.linkedLibrary("iberty")]),
+        .target(name: "CFileGuard", cSettings: warningsAsErrors, linkerSettings: [.linkedLibrary("pthread")]),
         .systemLibrary(name: "CCapstone", pkgConfig: "capstone", providers: [.apt(["libcapstone-dev"])]),
         .systemLibrary(name: "CPrefetch"),
-        .target(name: "Symbolize", dependencies: ["CTTLog", "CElfutils", "CPrefetch", "CZlib", "Formatting"]),
+        .target(
+            name: "Symbolize",
+            dependencies: [
+                "CTTLog", "CElfutils", "CPrefetch", "CZlib", "CZstd", "CLzma", "CDemangle", "CFileGuard", "Formatting",
+            ]),
 
         // Instructions.
         .target(name: "MachineCode", dependencies: ["CElfutils", "CCapstone", "Formatting", "LogFormat", "Symbolize"]),
@@ -130,7 +139,9 @@ let package = Package(
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
         .testTarget(name: "LogFormatTests", dependencies: ["Formatting", "LogFormat", "CTTLog", "TestSupport"]),
-        .testTarget(name: "SymbolizeTests", dependencies: ["Symbolize", "MachineCode", "Formatting", "CTTLog"]),
+        .testTarget(
+            name: "SymbolizeTests",
+            dependencies: ["CElfutils", "CLzma", "Symbolize", "MachineCode", "Formatting", "CTTLog"]),
         .testTarget(
             name: "BranchAnalysisTests",
             dependencies: [

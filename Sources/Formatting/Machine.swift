@@ -27,6 +27,11 @@ public struct Machine: RawRepresentable, Hashable, Sendable, CustomStringConvert
     /// Whether the instructions are x86, of 32 or 64 bits.
     public var isX86: Bool { self == .x86_64 || self == .i386 }
 
+    /// Whether a processor runs code for this machine: x86-64 runs i386 code.
+    public func runs(on processor: Machine) -> Bool {
+        self == processor || (self == .i386 && processor == .x86_64)
+    }
+
     /// The machine's name: `x86-64`; `machine 99` for a number without one.
     public var description: String {
         switch self {

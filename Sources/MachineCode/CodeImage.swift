@@ -4,7 +4,7 @@ import CElfutils
 import Formatting
 import Symbolize
 
-/// The code of one ELF file as it stands in the file, mapped. Addresses are the file's own.
+/// The code of one ELF file, mapped. Addresses are the file's own.
 final class CodeImage: Sendable {
     /// A stretch of code whose bytes are in the file.
     struct Part {
@@ -21,6 +21,9 @@ final class CodeImage: Sendable {
     /// The lowest address of a loaded segment; of the code in a file without segments.
     let lowestSegment: UInt64
     private let file: MappedFile
+
+    /// What happened to the file since it was opened; `nil` if nothing did.
+    var change: SymbolError? { file.change }
 
     /// Opens a linked file. Throws `.noCode` for a file that has none: a separate debug file.
     init(path: String, machine: Machine?) throws(SymbolError) {
@@ -44,7 +47,7 @@ final class CodeImage: Sendable {
         return parts[index].bytes.from(address &- parts[index].range.lowerBound)
     }
 
-    /// Executable sections; `nil` when the file has no executable sections at all.
+    /// Executable sections; `nil` if the file has no executable sections at all.
     private static func sections(_ image: ELFImage) -> [Part]? {
         let wanted = UInt64(SHF_ALLOC | SHF_EXECINSTR)
         var parts: [Part] = []

@@ -3,7 +3,7 @@
 import Formatting
 import Symbolize
 
-/// The code of several files at the addresses of a run: what stands there as far as the files tell.
+/// The code of several files at the addresses of a run: what is there as far as the files show.
 ///
 ///     var code = CodeMap()
 ///     try code.add("vmlinux")
@@ -127,13 +127,16 @@ public struct CodeMap: @unchecked Sendable {
         return index < patchSites.count && patchSites[index].contains(address) ? patchSites[index] : nil
     }
 
-    /// Whether any file has code there.
+    /// What happened to the files since they were opened: code that was read after that is wrong; `nil` if nothing did.
+    public var change: SymbolError? { images.lazy.compactMap(\.change).first }
+
+    /// Whether no file has code.
     public var isEmpty: Bool { areas.isEmpty }
 
     /// The addresses of the run that have code, ascending.
     public var ranges: [Range<UInt64>] { areas.map { $0.low..<$0.high }.joinedRanges() }
 
-    /// Calls `body` with the code from an address of the run to the end of its stretch of the file; `nil` where no file
+    /// Calls `body` with the code from an address of the run to the end of its stretch of the file; `nil` if no file
     /// has code. The bytes are valid during the call.
     public func withBytes<R>(at address: UInt64, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R? {
         guard let area = area(at: address) else { return nil }
@@ -144,7 +147,7 @@ public struct CodeMap: @unchecked Sendable {
         }
     }
 
-    /// A copy of as many bytes of code from an address on, fewer at the end of a stretch; empty where no file has code.
+    /// A copy of as many bytes of code from an address on, fewer at the end of a stretch; empty if no file has code.
     public func bytes(at address: UInt64, count: Int) -> [UInt8] {
         withBytes(at: address) { Array($0.prefix(max(0, count))) } ?? []
     }

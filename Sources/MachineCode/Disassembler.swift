@@ -51,11 +51,11 @@ public final class Disassembler {
         for index in handles.indices { cs_close(&handles[index]) }
     }
 
-    /// Decodes the instruction that the bytes begin with; `nil` when capstone knows none, or it goes on behind them.
+    /// Decodes the instruction that the bytes begin with; `nil` if capstone knows none, or it is longer than they are.
     ///
     /// - Parameters:
     ///   - bytes: the code from there on; no more than 15 bytes are looked at.
-    ///   - address: where the instruction stands.
+    ///   - address: the instruction's address in the run.
     public func decode(_ bytes: UnsafeRawBufferPointer, at address: UInt64, mode: CodeMode) -> Instruction? {
         hasText = false
         guard let scratch, let base = bytes.baseAddress, bytes.count > 0 else { return nil }

@@ -12,7 +12,7 @@ package struct Bytes: @unchecked Sendable {
 
     package var end: UnsafeRawPointer { start + count }
 
-    /// The part from `offset` on, `length` bytes; `nil` when it does not lie within.
+    /// The part from `offset` on, `length` bytes; `nil` if it does not lie within.
     package func slice(_ offset: UInt64, _ length: UInt64) -> Bytes? {
         guard offset <= UInt64(count), length <= UInt64(count) &- offset else { return nil }
         return Bytes(start: start + Int(offset), count: Int(length))
@@ -31,7 +31,7 @@ package struct Bytes: @unchecked Sendable {
         return T(littleEndian: (start + Int(offset)).loadUnaligned(as: T.self))
     }
 
-    /// The NUL-terminated string at `offset`; `nil` where none ends within.
+    /// The NUL-terminated string at `offset`; `nil` if none ends within.
     package func string(_ offset: UInt64) -> UnsafePointer<CChar>? {
         guard offset < UInt64(count) else { return nil }
         let text = start + Int(offset)

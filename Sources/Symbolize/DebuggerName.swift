@@ -2,8 +2,9 @@
 
 /// What gdb calls an address: `x/i` prints `<foo+12>`.
 public struct DebuggerName: Hashable, Sendable, CustomStringConvertible {
+    /// The function's or symbol's linkage name.
     public var name: String
-    /// Bytes from where the name stands; below 0 in a part that the compiler split off and that was placed before it.
+    /// Bytes from the beginning of the function; below 0 in a part that the compiler split off and that was placed before it.
     public var offset: Int64
 
     /// `foo`, `foo+12`, `foo-34`.
@@ -13,7 +14,7 @@ public struct DebuggerName: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Symbolizer {
-    /// The name that gdb gives an address of the run, as its `x/i` and `p/a` show it; `nil` where gdb shows none.
+    /// The name that gdb gives an address of the run, as its `x/i` and `p/a` show it; `nil` if gdb shows none.
     ///
     /// gdb knows functions from DWARF and *minimal symbols* from the symbol table. The function that contains the address
     /// has the word, unless another symbol begins at the very address. `docs/bts-dump.md` says what is left out of gdb's

@@ -2,6 +2,7 @@
 
 import CElfutils
 import Formatting
+import Glibc
 
 /// A function symbol of the ELF symbol table.
 struct FunctionSymbol: Sendable, BitwiseCopyable {
@@ -21,19 +22,21 @@ struct FunctionSymbol: Sendable, BitwiseCopyable {
 /// begins last holds. A symbol without a size gets what no sized symbol claims, up to the next symbol or the end of
 /// the code.
 enum FunctionSymbols {
-    /// Reads `.symtab` of the first file that has one, else `.dynsym`.
+    /// Reads `.symtab` of the first file that has one, else `.dynsym`. If the symbol table is that of a program's
+    /// MiniDebugInfo, which leaves exported functions out, reads both.
     ///
     /// - Parameter part: Sorted, apart from each other: only the symbols that decide what holds at these addresses.
     static func read(
         _ images: [ELFImage], text: [Range<UInt64>], part: [Range<UInt64>]? = nil, names: inout StringPool
     ) -> [FunctionSymbol] {
         if let part, part.isEmpty { return [] }
+        var symbols: [FunctionSymbol] = []
         for type in [UInt32(SHT_SYMTAB), UInt32(SHT_DYNSYM)] {
             for image in images {
-                var symbols: [FunctionSymbol] = []
                 func add(_ symbol: FunctionSymbol, _ name: UnsafePointer<CChar>) {
                     var symbol = symbol
-                    symbol.name = names.intern(name)
+                    symbol.name = names.intern(
+                        UnsafeRawBufferPointer(start: name, count: strnlen(name, StringPool.nameLimit)))
                     symbols.append(symbol)
                 }
                 var hasAny = false
@@ -49,17 +52,17 @@ enum FunctionSymbols {
                 } else {
                     forEach(image, type, text, where: { _ in true }, add)
                 }
-                if hasAny || !symbols.isEmpty { return sorted(symbols) }
+                if (hasAny || !symbols.isEmpty) && !image.isMiniDebugInfo { return sorted(symbols) }
             }
         }
-        return []
+        return sorted(symbols)
     }
 
     /// Addresses, and the symbols that decide what holds there: those that reach into them and, since one without a size
     /// goes on to the next one, the last ones that begin before, with what they lie in.
     private struct Selection {
         private var ranges: [Range<UInt64>]
-        /// For each range the last symbol that begins at or before its beginning, behind the beginning before.
+        /// For each range the last symbol that begins at or before its beginning, after the previous beginning.
         private var last: [UInt64?]
 
         init(_ ranges: [Range<UInt64>]) {
@@ -77,7 +80,7 @@ enum FunctionSymbols {
             if isLater(symbol) { last[place(of: symbol)] = symbol.address }
         }
 
-        /// The first range that begins at the symbol or behind it.
+        /// The first range that begins at or after the symbol.
         private func place(of symbol: FunctionSymbol) -> Int {
             ranges.partitioningIndex { $0.lowerBound >= symbol.address }
         }
@@ -99,7 +102,7 @@ enum FunctionSymbols {
         }
     }
 
-    /// A symbol that stands in the table twice (local and global view of one function) gives equal neighbours: a pool
+    /// A symbol that is in the table twice (local and global view of one function) gives equal neighbours: a pool
     /// has each name once, so equal ids are equal names.
     static func sorted(_ symbols: [FunctionSymbol]) -> [FunctionSymbol] {
         func areInOrder(_ first: Int, _ second: Int) -> Bool {

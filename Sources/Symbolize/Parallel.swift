@@ -62,7 +62,7 @@ package enum Parallel {
 
         func put(_ value: consuming Value, at index: Int) { values[index] = value }
 
-        /// Takes one result out; `nil` where there is none.
+        /// Takes one result out; `nil` if there is none.
         func take(at index: Int) -> Value? { values[index].take() }
 
         /// Takes the results out, in order.

@@ -41,15 +41,18 @@ struct StringPool: Sendable {
         static func hash(_ key: Key, _: HashSeeds) -> UInt64 { UInt64(key.hash) }
     }
 
+    /// The longest name that is kept whole, in bytes; no compiler's names are longer.
+    static let nameLimit = 1 << 14
+
     /// - Parameter limit: The most bytes of names; a damaged file could ask for any number.
     init(limit: Int = Int(ID.max) - 1) {
         self.limit = min(limit, Int(ID.max) - 1)
     }
 
-    /// The id of a C string; 0 for a null pointer or when the pool is full.
+    /// The id of a C string, cut at ``nameLimit``; 0 for a null pointer or when the pool is full.
     mutating func intern(_ text: UnsafePointer<CChar>?) -> ID {
         guard let text, text.pointee != 0 else { return 0 }
-        return intern(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+        return intern(UnsafeRawBufferPointer(start: text, count: strnlen(text, StringPool.nameLimit)))
     }
 
     /// The id of a name without NUL bytes; 0 when it is empty or the pool is full.
@@ -68,6 +71,12 @@ struct StringPool: Sendable {
         bytes.append(0)
         table.insert(Slot(id: id, hash: hash))
         return id
+    }
+
+    /// The bytes of a name.
+    func name(_ id: ID) -> [UInt8] {
+        guard id != 0, Int(id) < bytes.count else { return [] }
+        return Array(bytes[Int(id)...].prefix { $0 != 0 })
     }
 
     /// Adds all names of another pool; returns, for each id of it, the id here.

@@ -17,9 +17,9 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Kind: Hashable, Sendable {
         /// The file cannot be opened or read: an `errno`.
         case cannotOpen(errno: Int32)
-        /// A directory stands there.
+        /// The path is that of a directory.
         case directory
-        /// Something stands there that is neither a file nor a directory.
+        /// The path is that of neither a file nor a directory.
         case notRegular
         /// The file does not begin as an ELF file does; the first bytes that it has instead.
         case notELF(firstBytes: [UInt8])
@@ -67,6 +67,17 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case hiddenAddresses
         /// The cache of symbol tables cannot be used: where, and an `errno`. (A warning.)
         case cacheUnavailable(errno: Int32)
+        /// The file's compressed sections inflate to more than real debug information does; they are not read. (A warning,
+        /// unless the file has nothing else.)
+        case inflates(bytes: UInt64, limit: UInt64)
+        /// The program's MiniDebugInfo (`.gnu_debugdata`) cannot be read: what is wrong with it. (A warning.)
+        case damagedMiniDebugInfo(String)
+        /// The file is larger than any symbol file, or has holes in nearly all of it.
+        case tooLarge(bytes: UInt64)
+        /// The file became shorter or was written to while it was read.
+        case changed
+        /// The line programs of the file are larger than any compiler makes them for that much code. (A warning.)
+        case excessiveLines(bytes: Int, limit: Int)
         /// The argument is not `FILE[@ADDRESS|+SLIDE][,FROM:TO]`; the part that cannot be read.
         case badArgument(String)
     }
@@ -79,14 +90,16 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Makes an error.
     public init(file: String, kind: Kind) {
         self.file = file
         self.kind = kind
     }
 
+    /// The file and a sentence about it.
     public var description: String { "\(file): \(explanation)" }
 
-    private var explanation: String {
+    var explanation: String {
         switch kind {
         case .cannotOpen(let code):
             "cannot be opened: \(String(cString: strerror(code)))"
@@ -144,8 +157,8 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
             "is a package of split units, which the installed libdw cannot read; give the .dwo files that it was made "
                 + "from, or build without -gsplit-dwarf"
         case .damagedCompression(let sections):
-            "has compressed sections that the installed libelf cannot inflate (damaged, or zstd): "
-                + "\(sections.joined(separator: ", ")); for zstd: objcopy --decompress-debug-sections"
+            "has compressed sections that cannot be inflated (damaged, or of an unknown method): "
+                + sections.joined(separator: ", ")
         case .badSymbolLines(let count):
             "has \(count) line\(count == 1 ? "" : "s") that \(count == 1 ? "is" : "are") not ADDRESS LETTER NAME"
         case .hiddenAddresses:
@@ -153,6 +166,17 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .cacheUnavailable(let code):
             "cannot keep symbol tables (\(String(cString: strerror(code)))): each run reads the file anew; "
                 + "set XDG_CACHE_HOME to a directory that can be written"
+        case .inflates(let bytes, let limit):
+            "has compressed sections of \(bytes) bytes, more than the \(limit) that a file of its size may have; they are "
+                + "not read"
+        case .damagedMiniDebugInfo(let problem):
+            "has damaged MiniDebugInfo (.gnu_debugdata): \(problem); its local functions have no names"
+        case .tooLarge(let bytes):
+            "is too large for a symbol file, or sparse: \(bytes) bytes"
+        case .changed:
+            "was changed or became shorter while it was read; names from it would be wrong: read it again"
+        case .excessiveLines(let bytes, let limit):
+            "has line programs of \(bytes) bytes, more than the \(limit) that its code may have; source lines are not read"
         case .badArgument(let part):
             "is not a symbol file argument: expected FILE[@ADDRESS|+SLIDE][,FROM:TO], cannot read \"\(part)\""
         }

@@ -9,10 +9,11 @@ mkdir -p "$work/objects" "$work/modules"
 work=$(cd "$work" && pwd)
 cd "$work" # swiftc writes debugger modules to the current directory
 
-for source in "$root"/Sources/CTTLog/*.c; do
+for source in "$root"/Sources/CTTLog/*.c "$root"/Sources/CDemangle/*.c "$root"/Sources/CFileGuard/*.c; do
     object=$work/objects/$(basename "$source" .c).o
     if [ ! "$object" -nt "$source" ]; then
-        clang -std=c11 -O1 -g -fsanitize=address,fuzzer-no-link -I"$root/Sources/CTTLog/include" -c "$source" -o "$object"
+        clang -std=c11 -O1 -g -fsanitize=address,fuzzer-no-link -I"$root/Sources/CTTLog/include" \
+            -I"$root/Sources/CDemangle/include" -I"$root/Sources/CFileGuard/include" -c "$source" -o "$object"
     fi
 done
 
@@ -37,8 +38,9 @@ without_rooms() {
 # What all harnesses are compiled with.
 swift_flags="-swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address -package-name fuzz
     -I $root/Sources/CTTLog/include -I $root/Sources/CZlib -I $root/Sources/CElfutils -I $root/Sources/CCapstone
-    -I $root/Sources/CPrefetch -module-cache-path $work/modules"
-libraries="-lzstd -lz -ldw -lelf -lcapstone -lpthread"
+    -I $root/Sources/CPrefetch -I $root/Sources/CZstd -I $root/Sources/CLzma -I $root/Sources/CDemangle/include
+    -I $root/Sources/CFileGuard/include -module-cache-path $work/modules"
+libraries="-lzstd -lz -llzma -liberty -ldw -lelf -lcapstone -lpthread"
 
 # Without this, a crash starts a backtracer that keeps the pipe open.
 export SWIFT_BACKTRACE=enable=no

@@ -85,7 +85,7 @@ import Testing
             let found = symbolizer.symbolize(address)
             let ours = Self.frames(found)
             let theirs = reference[address] ?? []
-            // elfutils 0.188 prints a function a second time, as its own caller, at some addresses behind an inlined
+            // elfutils 0.188 prints a function a second time, as its own caller, at some addresses after an inlined
             // copy; and it goes on with the function before in the padding between two functions.
             if theirs.count > ours.count, Array(theirs.prefix(ours.count)) == ours,
                 ours.last?.function == "??" || theirs.last?.function == ours.last?.function
@@ -129,7 +129,7 @@ import Testing
             let theirs = reference[address] ?? []
             // Without DWARF binutils makes do with the nearest symbol below and the name of its object file.
             if ours.allSatisfy({ $0.place == "??:0" }), theirs.allSatisfy({ $0.place.hasSuffix(":0") }) { continue }
-            // Padding behind a function counts as part of that function there.
+            // Padding after a function counts as part of that function there.
             if ours.count == 1, ours[0].function == "??", theirs.count == 1 {
                 padding += 1
                 continue

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Symbolize
 
-/// Debug information that stands elsewhere, or in another form.
+/// Debug information in another file, or in another form.
 @Suite struct DebugFileTests {
     private let scratch: ScratchDirectory
 
@@ -121,7 +121,7 @@ import Testing
         }
         #expect(units.count == 3)
         // Put together, and the single files gone.
-        // (The dwp of binutils 2.40 dies on version 5; what stands in the package does not matter here.)
+        // (The dwp of binutils 2.40 dies on version 5; the package's content does not matter here.)
         if (try? run(["dwp", "-e", split, "-o", "\(split).dwp"])) == nil {
             _ = try scratch.write([0], to: "whole.dwp")
         }

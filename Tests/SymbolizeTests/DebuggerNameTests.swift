@@ -7,7 +7,7 @@ import Testing
 
 /// The names that gdb gives, beside gdb.
 @Suite struct DebuggerNameTests {
-    /// What gdb's `p/a` prints behind each address; empty where it prints nothing.
+    /// What gdb's `p/a` prints after each address; empty if it prints nothing.
     private func gdb(_ program: String, _ addresses: [UInt64]) throws -> [UInt64: String] {
         let script = addresses.map { "p/a 0x\(String($0, radix: 16))\n" }.joined()
         let output = try run(["gdb", "-batch", "-nx", "-x", "/dev/stdin", program], input: script)
@@ -21,7 +21,7 @@ import Testing
         return names
     }
 
-    /// Where a section stands.
+    /// Where a section is.
     private func section(_ name: String, of program: String) throws -> Range<UInt64> {
         for line in try run(["readelf", "-SW", program]).split(separator: "\n") {
             let words = line.split { " []".contains($0) }

@@ -18,7 +18,7 @@ import Testing
         }
     }
 
-    /// A program, and where its debug sections stand in it.
+    /// A program, and where its debug sections are.
     private struct Original {
         var bytes: [UInt8]
         var debugSections: [Range<Int>]
@@ -68,7 +68,7 @@ import Testing
             let from = Int.random(in: 0..<bytes.count - length, using: &generator)
             let to = Int.random(in: 0..<bytes.count - length, using: &generator)
             bytes.replaceSubrange(to..<to + length, with: Array(bytes[from..<from + length]))
-        case 4:  // the section headers, which stand last
+        case 4:  // the section headers, which are last
             let headers = max(0, bytes.count - 64 * 36)
             for _ in 0..<Int.random(in: 1...8, using: &generator) {
                 bytes[Int.random(in: headers..<bytes.count, using: &generator)] = UInt8.random(
@@ -137,8 +137,8 @@ import Testing
         var opened = 0
         for round in 0..<10_000 {
             var bytes = original
-            // A header with wrong sizes is refused early, so most rounds change what comes behind it: everything, or
-            // regions and blocks, which stand first.
+            // A header with wrong sizes is refused early, so most rounds change what comes after it: everything, or
+            // regions and blocks, which are first.
             let isHeader = round % 4 == 0
             let end = round % 2 == 0 ? bytes.count : 2048
             for _ in 0..<Int.random(in: 1...(isHeader ? 3 : 60), using: &generator) {

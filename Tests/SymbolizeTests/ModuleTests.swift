@@ -166,6 +166,12 @@ import Testing
         _ = try run(["objcopy", "--strip-debug", "--add-gnu-debuglink=\(debug)", path, stripped])
         #expect(try answers(stripped) == whole)
         #expect(try answers(debug) == whole)
+        // Debian compresses the DWARF of its modules' debug files.
+        for kind in ["zlib", "zstd"] {
+            let compressed = scratch.path("\(kind).ko")
+            _ = try run(["objcopy", "--compress-debug-sections=\(kind)", path, compressed])
+            #expect(try answers(compressed) == whole, "\(kind)")
+        }
     }
 
     /// Where a module was loaded changes with each boot: one table serves all.
@@ -193,12 +199,6 @@ import Testing
         }
         #expect(problem(SymbolFile(path: path))?.kind == .notLinked(type: 1))
         #expect(problem(SymbolFile(path: path))?.description.contains("FILE@ADDRESS") == true)
-        let object = SymbolFile(path: scratch.path("one.o"), placement: .address(0x1000))
-        #expect(problem(object)?.kind == .notLinked(type: 1))
-        let compressed = scratch.path("compressed.ko")
-        _ = try run(["objcopy", "--compress-debug-sections=zlib", path, compressed])
-        let file = SymbolFile(path: compressed, placement: .address(0xffff_ffff_c000_0000))
-        #expect(problem(file)?.description.contains("objcopy --decompress-debug-sections") == true)
         let symbolizer = Symbolizer()
         try symbolizer.add(SymbolFile(path: path, placement: .address(0xffff_ffff_c000_0000)))
         let (code, warnings) = CodeMap.of(symbolizer.modules)

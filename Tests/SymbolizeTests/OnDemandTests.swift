@@ -102,7 +102,7 @@ import Testing
         #expect(symbolizer.symbolize(last)?.frames.last?.function == "unit9")
     }
 
-    /// Where a file stood is told by its symbols; nothing else of it is read for that.
+    /// A file's load address is found from its symbols; nothing else of it is read for that.
     @Test func slidesNeedNoUnits() throws {
         let program = try build()
         let (whole, asked) = (Symbolizer(), Symbolizer(reading: Self.always))

@@ -61,7 +61,7 @@ enum ReferenceTools {
                 address = value
                 (function, callPlace) = (nil, nil)
             } else if let name = function {
-                // The second frame's place stands twice, and elfutils 0.188 contradicts itself where a function was
+                // The second frame's place is there twice, and elfutils 0.188 contradicts itself where a function was
                 // inlined twice from neighbouring lines: binutils agrees with what its first line says.
                 let isCaller = result[address, default: []].count == 1
                 let place = isCaller ? callPlace ?? place(line) : place(line)

@@ -24,9 +24,11 @@ public struct Coverage: Sendable {
 
     /// A function, all of its copies together.
     public struct Function: Hashable, Sendable {
-        /// The demangled name.
+        /// The linkage name if it has one, else the name.
         public var name: String
-        /// The first of its lines that has code; 0 if none is known.
+        /// The name that `name` has in its source; `nil` if it is the same, or demangling is off.
+        public var demangledName: String?
+        /// The first of its lines that has code; 0 when none is known.
         public var line: Int
         /// How often it was entered.
         public var count: UInt64
@@ -52,7 +54,7 @@ public struct Coverage: Sendable {
     public internal(set) var counted: UInt64 = 0
     /// Stretches that no symbol file knows.
     public internal(set) var outside: UInt64 = 0
-    /// Stretches that cannot have been run as the code of the files stands: not counted. Something is missing in the log
+    /// Stretches that cannot have been run with the code of the files: not counted. Something is missing in the log
     /// there, or the file does not belong to it.
     public internal(set) var contradicted: UInt64 = 0
 
@@ -95,6 +97,7 @@ public struct Coverage: Sendable {
             let low = pair.tag == StretchCounts.againTag ? pair.first &+ 1 : pair.first
             believed.append((low, pair.second, pair.count))
         }
+        if let change = code.change { throw change }
         var builder = CoverageBuilder(symbolizer, ExecutionCounts(believed))
         let modules = symbolizer.modules
         for copies in Dictionary(grouping: modules.indices, by: { modules[$0].path }).values {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CElfutils
+import CFileGuard
 import Glibc
 
 /// The debug information of a file, opened by libdw.
 ///
 /// libdw reads on demand and remembers what it read without any lock: each thread opens its own.
 final class DebugInfo: @unchecked Sendable {
-    /// Where a unit stands in `.debug_info`.
+    /// Where a unit is in `.debug_info`.
     struct Unit: BitwiseCopyable {
         var header: UInt64
         /// Its first entry.
@@ -19,7 +20,7 @@ final class DebugInfo: @unchecked Sendable {
         static let largestHeader: UInt = 40
     }
 
-    /// `Dwarf *`; `nil` when the file has no DWARF that libdw can open.
+    /// `Dwarf *`; `nil` if the file has no DWARF that libdw can open.
     let dwarf: OpaquePointer?
     /// Why libdw cannot open it although there are sections of DWARF.
     let failure: String?
@@ -29,18 +30,34 @@ final class DebugInfo: @unchecked Sendable {
     /// Bytes of all debug sections, inflated: a bound for what they can describe.
     let size: Int
 
+    /// Why the sections are not inflated, if they ask for too much.
+    let refusal: SymbolError?
+
+    private let image: ELFImage
+    /// Keeps a file that was inflated in memory.
+    private let file: MappedFile?
     private let elf: OpaquePointer?
+    private let guardNumber: Int32
     private let alternate: DebugInfo?
 
     /// - Parameter alternate: The file that dwz moved common parts to.
     init(_ image: ELFImage, alternate: ELFImage?) {
+        self.image = image
+        self.alternate = alternate.map { DebugInfo($0, alternate: nil) }
+        var file: MappedFile?
+        var refusal: SymbolError?
+        do throws(SymbolError) { file = try image.inflated() } catch { refusal = error }
+        self.file = file
+        self.refusal = refusal ?? self.alternate?.refusal
         // From the descriptor, not from the memory that is mapped already: libelf writes to the section headers when it
         // inflates (to a copy, in this mode), and libdw looks beside the file for split units.
-        elf = elf_begin(image.file.descriptor, ELF_C_READ_MMAP, nil)
+        elf = file.flatMap { elf_begin($0.descriptor, ELF_C_READ_MMAP, nil) }
         dwarf = elf.flatMap { dwarf_begin_elf($0, DWARF_C_READ, nil) }
-        self.alternate = alternate.map { DebugInfo($0, alternate: nil) }
+        var mappedSize = 0
+        guardNumber = elf.flatMap { elf_rawfile($0, &mappedSize) }.map { ttd_guard_add($0, mappedSize) } ?? -1
         if let dwarf, let other = self.alternate?.dwarf { dwarf_setalt(dwarf, other) }
-        failure = dwarf == nil && image.hasDebugInfo ? dwarf_errmsg(-1).map { String(cString: $0) } : nil
+        failure =
+            dwarf == nil && refusal == nil && image.hasDebugInfo ? dwarf_errmsg(-1).map { String(cString: $0) } : nil
         let (compressed, size) = DebugInfo.survey(elf)
         compressedSections = compressed + (self.alternate?.compressedSections ?? [])
         self.size = size
@@ -48,7 +65,38 @@ final class DebugInfo: @unchecked Sendable {
 
     deinit {
         if let dwarf { dwarf_end(dwarf) }
+        ttd_guard_remove(guardNumber)
         if let elf { elf_end(elf) }
+    }
+
+    /// What happened to the file since it was opened; `nil` if nothing did.
+    var change: SymbolError? {
+        ttd_guard_is_broken(guardNumber) == 0
+            ? image.original.change ?? alternate?.change : SymbolError(file: image.path, kind: .changed)
+    }
+
+    /// What is wrong with the line programs if they are larger than any compiler makes them for this code: libdw needs a
+    /// hundred bytes of memory for a byte of them.
+    ///
+    /// - Parameter text: The addresses of the file's code.
+    func excessiveLines(text: [Range<UInt64>]) -> SymbolError? {
+        let size = section(".debug_line").count
+        let code = text.reduce(0 as UInt64) { $0 &+ ($1.upperBound &- $1.lowerBound) }
+        let limit = Int(clamping: min(code, 1 << 40) &* 64 &+ 2 << 20)
+        return size > limit ? SymbolError(file: image.path, kind: .excessiveLines(bytes: size, limit: limit)) : nil
+    }
+
+    /// Whether libdw may look for the file of a split unit: it opens what it finds, and would wait for a FIFO.
+    ///
+    /// libdw looks beside the file, and in the directory in which the compiler ran.
+    func canOpenSplitFile(_ name: UnsafePointer<CChar>, directory: UnsafePointer<CChar>?) -> Bool {
+        let (name, base) = (String(cString: name), DebugFiles.realDirectory(image.path))
+        var paths = [name.hasPrefix("/") ? name : "\(base)/\(name)"]
+        if let directory, !name.hasPrefix("/") {
+            let directory = String(cString: directory)
+            paths.append(directory.hasPrefix("/") ? "\(directory)/\(name)" : "\(base)/\(directory)/\(name)")
+        }
+        return paths.allSatisfy { access($0, F_OK) != 0 || MappedFile.exists($0) }
     }
 
     /// All units; `isCutShort` when their headers could not be followed to the end.
@@ -66,7 +114,7 @@ final class DebugInfo: @unchecked Sendable {
         }
     }
 
-    /// The unit whose header stands there; `nil` when none does.
+    /// The unit whose header is there; `nil` if there is none.
     func unit(header: UInt64) -> Unit? {
         guard let dwarf else { return nil }
         var next: Dwarf_Off = 0
@@ -107,9 +155,9 @@ final class DebugInfo: @unchecked Sendable {
         let file = UInt(bitPattern: start)..<UInt(bitPattern: start) &+ UInt(size)
         let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
         let low = (UInt(bitPattern: entry) &+ page &- 1) & ~(page &- 1)
-        // The header stands before the entry: so much less.
+        // The header is before the entry: so much less.
         let high = (UInt(bitPattern: entry) &+ UInt(unit.size) &- Unit.largestHeader) & ~(page &- 1)
-        // A section that was inflated stands elsewhere.
+        // A section that was inflated is elsewhere.
         guard low < high, file.contains(low), high <= file.upperBound else { return }
         madvise(UnsafeMutableRawPointer(bitPattern: low), Int(high &- low), MADV_DONTNEED)
     }

@@ -12,7 +12,7 @@ struct UnitMap {
     private struct Stretch: BitwiseCopyable {
         var low: UInt64
         var high: UInt64
-        /// Where the header of the unit stands.
+        /// Where the header of the unit is.
         var unit: UInt64
         /// The highest end of all stretches up to this one.
         var reach: UInt64 = 0
@@ -32,13 +32,13 @@ struct UnitMap {
 
     /// The units that describe an address, and the addresses around it that are described by the same ones.
     struct Found {
-        /// Where the headers of the units stand.
+        /// Where the headers of the units are.
         var units: [UInt64] = []
         var around: Range<UInt64>
     }
 
     /// Which units describe an address; looks at the first entries of all units when `.debug_aranges` does not have it.
-    /// `nil` where so many overlap that the file is damaged.
+    /// `nil` if so many overlap that the file is damaged.
     mutating func find(_ address: UInt64, _ info: DebugInfo) -> Found? {
         guard var found = search(address) else { return nil }
         if found.units.isEmpty {
@@ -55,7 +55,7 @@ struct UnitMap {
     private static let searchLimit = 64
 
     private func search(_ address: UInt64) -> Found? {
-        // The first stretch that begins behind the address.
+        // The first stretch that begins after the address.
         var first = stretches.partitioningIndex { $0.low > address }
         var (low, high) = (UInt64.min, first < stretches.count ? stretches[first].low : .max)
         var units: [UInt64] = []
@@ -117,7 +117,7 @@ struct UnitMap {
         sort()
     }
 
-    /// The stretches of a `.debug_aranges` section; `nil` when it is damaged: then the units are asked.
+    /// The stretches of a `.debug_aranges` section; `nil` if it is damaged: then the units are asked.
     private static func readTable(_ table: Bytes) -> [Stretch]? {
         var stretches: [Stretch] = []
         var at: UInt64 = 0
@@ -146,7 +146,7 @@ struct UnitMap {
         func number(_ offset: UInt64) -> UInt64? {
             width == 8 ? set.load(offset) : set.load(offset, as: UInt32.self).map(UInt64.init)
         }
-        // Pairs stand at multiples of their size from the beginning of the set on.
+        // Pairs are at multiples of their size from the beginning of the set on.
         var at = (sizes &+ 2 &+ 2 &* width &- 1) / (2 &* width) &* (2 &* width)
         while let low = number(at), let size = number(at &+ width) {
             if low == 0 && size == 0 { return true }

@@ -5,7 +5,7 @@ import CElfutils
 /// The walk over a unit's entries.
 ///
 /// It enters only what can hold code: functions, inlined copies, lexical blocks, namespaces and, where the language has
-/// functions in them, types. It goes through the entries in the order in which they stand in the file and never back,
+/// functions in them, types. It goes through the entries in the order of the file and never back,
 /// so that damaged sibling references cannot make it run in circles.
 extension UnitReader {
     /// Deeper nesting than this is damage (a compiler's stays below 50).
@@ -19,7 +19,7 @@ extension UnitReader {
         case -1: return false
         default: return true
         }
-        let files = FileTable(&unit)
+        let files = FileTable(&unit, isRead: readsLines)
         let entersTypes = UnitReader.hasFunctionsInTypes(language: Int(dwarf_srclang(&unit)))
         var node = FunctionNode.noParent
         var furthest = dwarf_dieoffset(&unit)
@@ -54,7 +54,7 @@ extension UnitReader {
         }
     }
 
-    /// Whether functions can stand inside of types: everywhere but in assembly and C.
+    /// Whether types can contain functions: everywhere but in assembly and C.
     private static func hasFunctionsInTypes(language: Int) -> Bool {
         switch language {
         case -1, DW_LANG_C89, DW_LANG_C, DW_LANG_C99, DW_LANG_C11, UnitReader.languageC17, DW_LANG_Mips_Assembler: false
@@ -65,7 +65,7 @@ extension UnitReader {
     /// DW_LANG_C17, which the header of 0.188 does not have.
     private static let languageC17 = 0x2c
 
-    /// Notes what the entry describes; returns the node that its children belong to, or `nil` when they need not be
+    /// Notes what the entry describes; returns the node that its children belong to, or `nil` if they need not be
     /// looked at.
     private mutating func visit(
         _ entry: inout Dwarf_Die, within node: UInt32, entersTypes: Bool, _ files: FileTable
@@ -77,19 +77,23 @@ extension UnitReader {
             DW_TAG_enumeration_type:
             entersTypes ? node : nil
         case DW_TAG_subprogram:
-            add(&entry, parent: FunctionNode.noParent, files)
+            add(&entry, parent: FunctionNode.noParent, entersTypes: entersTypes, files)
         case DW_TAG_inlined_subroutine:
-            add(&entry, parent: node, files)
+            add(&entry, parent: node, entersTypes: entersTypes, files)
         default:
             nil
         }
     }
 
-    /// Adds the node of a function or an inlined copy and its ranges; `nil` when it has no code.
-    private mutating func add(_ entry: inout Dwarf_Die, parent: UInt32, _ files: FileTable) -> UInt32? {
+    /// Adds the node of a function or an inlined copy and its ranges; `nil` if it has no code.
+    private mutating func add(
+        _ entry: inout Dwarf_Die, parent: UInt32, entersTypes: Bool, _ files: FileTable
+    ) -> UInt32? {
         let node = UInt32(truncatingIfNeeded: nodes.count)
         guard let low = addRanges(&entry, node: node) else { return nil }
-        var made = FunctionNode(name: name(of: &entry), callFile: 0, callLine: 0, parent: parent, low: low)
+        let (name, unlinked) = name(of: &entry)
+        var made = FunctionNode(
+            name: name, callFile: 0, callLine: 0, parent: parent, low: low, unlinked: entersTypes ? unlinked : 0)
         if parent != FunctionNode.noParent {
             made.callLine = UInt32(clamping: number(&entry, DW_AT_call_line) ?? 0)
             if let file = number(&entry, DW_AT_call_file) { made.callFile = intern(file: files.name(file)) }

@@ -25,7 +25,7 @@ extension UnitReader {
     /// libdw sorts the rows of all sequences by address, an end before a beginning. Rows outside of the file's code are
     /// those of functions that the linker dropped.
     mutating func readLines(_ unit: inout Dwarf_Die) -> Bool {
-        guard dwarf_hasattr(&unit, UInt32(DW_AT_stmt_list)) != 0 else { return true }
+        guard readsLines, dwarf_hasattr(&unit, UInt32(DW_AT_stmt_list)) != 0 else { return true }
         var lines: OpaquePointer?
         var count = 0
         guard rowBudget > 0, dwarf_getsrclines(&unit, &lines, &count) == 0, let lines else { return false }
@@ -42,7 +42,7 @@ extension UnitReader {
                 endSequence(at: address, first: &first)
                 lastEnd = address
             } else if address == lastEnd, dwarf_haspc(&unit, address) <= 0 {
-                // A row without code that stood before the end of its sequence: nothing of this unit is there.
+                // A row without code that was before the end of its sequence: nothing of this unit is there.
             } else if text.containsSorted(address) {
                 let file = intern(file: dwarf_linesrc(line, nil, nil))
                 append(LineRow(address: address, file: file, line: UInt32(clamping: number)), first: first)

@@ -5,30 +5,52 @@ import Glibc
 
 /// Names of functions: the linkage name or else the name, of the entry itself or of what it is a copy of.
 extension UnitReader {
-    /// The name of a function or an inlined copy.
-    mutating func name(of entry: inout Dwarf_Die) -> StringPool.ID {
+    private static let linkageNames = [DW_AT_linkage_name, DW_AT_MIPS_linkage_name]
+
+    /// The name of a function or an inlined copy. If it is no linkage name, `unlinked` tells functions of that name
+    /// apart: the address in memory of the entry, or of what it is a copy of; else 0.
+    mutating func name(of entry: inout Dwarf_Die) -> (name: StringPool.ID, unlinked: UInt) {
         var attribute = Dwarf_Attribute()
         var origin = Dwarf_Die()
         guard dwarf_attr(&entry, UInt32(DW_AT_abstract_origin), &attribute) != nil,
             dwarf_formref_die(&attribute, &origin) != nil, let key = UnsafeRawPointer(origin.addr)
         else { return integratedName(of: &entry) }
-        if let known = nameOfEntry.find(key) { return known }
+        // A constructor is one abstract function and several concrete ones (C1, C2), each with its own linkage name.
+        if let own = ownLinkageName(of: &entry) { return (own, 0) }
+        let address = UInt(bitPattern: key)
+        if let known = nameOfEntry.find(key) {
+            return (known & ~UnitReader.unlinkedMark, known & UnitReader.unlinkedMark != 0 ? address : 0)
+        }
         let found = integratedName(of: &origin)
-        // A copy may have a name of its own where the original has none.
-        guard found != 0 else { return integratedName(of: &entry) }
-        nameOfEntry.insert(key, found)
-        return found
+        // A copy may have a name of its own if the original has none.
+        guard found.name != 0 else { return integratedName(of: &entry) }
+        nameOfEntry.insert(key, found.name | (found.unlinked != 0 ? UnitReader.unlinkedMark : 0))
+        return (found.name, found.unlinked != 0 ? address : 0)
     }
 
-    /// The name of an entry or of what it refers to; libdw follows at most 16 references.
-    private mutating func integratedName(of entry: inout Dwarf_Die) -> StringPool.ID {
-        for kind in [DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name] {
+    /// Marks a name of ``nameOfEntry`` that is no linkage name. A pool of names has fewer bytes.
+    private static let unlinkedMark: UInt32 = 1 << 31
+
+    private mutating func ownLinkageName(of entry: inout Dwarf_Die) -> StringPool.ID? {
+        for kind in UnitReader.linkageNames {
             var attribute = Dwarf_Attribute()
-            if dwarf_attr_integrate(&entry, UInt32(kind), &attribute) != nil, let text = dwarf_formstring(&attribute) {
+            if dwarf_attr(&entry, UInt32(kind), &attribute) != nil, let text = dwarf_formstring(&attribute) {
                 return intern(text) { text, names in names.intern(text) }
             }
         }
-        return 0
+        return nil
+    }
+
+    /// The name of an entry or of what it refers to; libdw follows at most 16 references.
+    private mutating func integratedName(of entry: inout Dwarf_Die) -> (name: StringPool.ID, unlinked: UInt) {
+        for kind in UnitReader.linkageNames + [DW_AT_name] {
+            var attribute = Dwarf_Attribute()
+            if dwarf_attr_integrate(&entry, UInt32(kind), &attribute) != nil, let text = dwarf_formstring(&attribute) {
+                let name = intern(text) { text, names in names.intern(text) }
+                return (name, kind == DW_AT_name ? UInt(bitPattern: entry.addr) : 0)
+            }
+        }
+        return (0, 0)
     }
 
     /// The id of a source file's name, seen from where the compiler ran: libdw leaves a relative directory of the file
@@ -39,7 +61,7 @@ extension UnitReader {
         return intern(file) { file, names in names.intern(file: file, directory: directory) }
     }
 
-    /// The id of a string of libdw's, made once for each place where one stands.
+    /// The id of a string of libdw's, made once for each place in memory.
     @inline(__always)
     private mutating func intern(
         _ text: UnsafePointer<CChar>, _ make: (UnsafePointer<CChar>, inout StringPool) -> StringPool.ID
@@ -74,14 +96,15 @@ struct FileTable {
     /// 0 from version 5 on, 1 before.
     private var firstNumber: UInt64
 
-    init(_ unit: inout Dwarf_Die) {
+    /// - Parameter isRead: `false` if the line program must not be read: then the files have no names.
+    init(_ unit: inout Dwarf_Die, isRead: Bool) {
         var version: Dwarf_Half = 0
         _ = dwarf_cu_info(unit.cu, &version, nil, nil, nil, nil, nil, nil)
         firstNumber = version >= 5 ? 0 : 1
-        if dwarf_getsrcfiles(&unit, &table, &count) != 0 { (table, count) = (nil, 0) }
+        if !isRead || dwarf_getsrcfiles(&unit, &table, &count) != 0 { (table, count) = (nil, 0) }
     }
 
-    /// The full name of a file; `nil` where there is no such file.
+    /// The full name of a file; `nil` if there is no such file.
     func name(_ number: UInt64) -> UnsafePointer<CChar>? {
         guard let table, number >= firstNumber, number < UInt64(count) else { return nil }
         return dwarf_filesrc(table, Int(number), nil, nil)

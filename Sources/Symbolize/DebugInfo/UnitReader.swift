@@ -7,7 +7,7 @@ import CElfutils
 struct UnitReader {
     /// What one unit gave: parts of the reader's arrays.
     struct Result {
-        /// Where the unit stands in the file.
+        /// Where the unit is in the file.
         var unit: UInt64
         var intervals: Range<Int>
         var sequences: Range<Int>
@@ -37,9 +37,11 @@ struct UnitReader {
     var rangeBudget: Int
     /// How many more line rows there may be: damaged units could share a line program at different offsets.
     var rowBudget: Int
+    /// Whether line programs are read: not if they are far too large.
+    let readsLines: Bool
     /// Units that share a line program (partial units) must not repeat it.
     var seenPrograms: Set<OpaquePointer> = []
-    /// What libdw returned stays where it is as long as `info` lives, so addresses stand for entries and strings.
+    /// What libdw returned stays where it is as long as `info` lives, so that addresses identify entries and strings.
     var nameOfEntry = AddressMap()
     var nameOfText = AddressMap()
     /// The compilation directory of the unit that is being read.
@@ -50,7 +52,9 @@ struct UnitReader {
     init(_ info: DebugInfo, text: [Range<UInt64>], fileSize: Int) {
         self.info = info
         self.text = text
-        names = StringPool(limit: fileSize &* 8 &+ 1 << 20)
+        // The upper half of the numbers marks names that are no linkage names.
+        names = StringPool(limit: min(fileSize &* 8 &+ 1 << 20, 1 << 31))
+        readsLines = info.excessiveLines(text: text) == nil
         rangeBudget = fileSize
         rowBudget = fileSize &* 2
     }
@@ -74,6 +78,10 @@ struct UnitReader {
         guard UnitReader.isCompileUnit(&entry) else { return }
         compileUnits += 1
         directory = UnitReader.string(&entry, DW_AT_comp_dir)
+        if let name = splitName(of: &entry), !info.canOpenSplitFile(name, directory: directory) {
+            missing.append(String(cString: name))
+            return
+        }
         let (firstInterval, firstSequence) = (intervals.count, sequences.count)
         var isWhole = readLines(&entry)
         if var body = body(of: &entry) { isWhole = walk(&body) && isWhole }
@@ -84,19 +92,20 @@ struct UnitReader {
             ))
     }
 
-    /// The unit that has the functions: the split unit behind a skeleton; `nil` where that was not found.
+    /// The unit that has the functions: the split unit of a skeleton; `nil` if it was not found.
     private mutating func body(of entry: inout Dwarf_Die) -> Dwarf_Die? {
         var split = Dwarf_Die()
         guard dwarf_cu_info(entry.cu, nil, nil, nil, &split, nil, nil, nil) == 0 else { return entry }
         if Int(dwarf_tag(&split)) == DW_TAG_compile_unit { return split }
         guard dwarf_haschildren(&entry) == 0 else { return entry }
-        for kind in [DW_AT_dwo_name, DW_AT_GNU_dwo_name] {
-            if let name = UnitReader.string(&entry, kind) {
-                missing.append(String(cString: name))
-                return nil
-            }
-        }
-        return entry
+        guard let name = splitName(of: &entry) else { return entry }
+        missing.append(String(cString: name))
+        return nil
+    }
+
+    /// The file of a skeleton's split unit.
+    private func splitName(of entry: inout Dwarf_Die) -> UnsafePointer<CChar>? {
+        UnitReader.string(&entry, DW_AT_dwo_name) ?? UnitReader.string(&entry, DW_AT_GNU_dwo_name)
     }
 
     private static func string(_ entry: inout Dwarf_Die, _ name: Int) -> UnsafePointer<CChar>? {

@@ -30,15 +30,21 @@ enum DebugFiles {
             }
         }
         var checksum: GElf_Word = 0
-        if let text = dwelf_elf_gnu_debuglink(image.handle, &checksum), text.pointee != 0 {
+        // The link is a name without directories.
+        if let text = dwelf_elf_gnu_debuglink(image.handle, &checksum), text.pointee != 0, strchr(text, 0x2f) == nil {
             let name = String(cString: text)
             let directory = realDirectory(image.path)
-            for path in ["\(directory)/\(name)", "\(directory)/.debug/\(name)", "\(root)\(directory)/\(name)"] {
-                if let found = open(path, for: image, &search) {
-                    search.found = found
-                    search.checksum = checksum
-                    return search
+            let paths = ["\(directory)/\(name)", "\(directory)/.debug/\(name)", "\(root)\(directory)/\(name)"]
+            for path in paths {
+                guard let found = open(path, for: image, &search) else { continue }
+                var candidate = search
+                (candidate.found, candidate.checksum) = (found, checksum)
+                // A checksum takes a pass over the file, and so is made here only if there is another file to take.
+                if paths.contains(where: { $0 != path && MappedFile.exists($0) }), let wrong = verify(candidate) {
+                    search.rejected.append(wrong)
+                    continue
                 }
+                return candidate
             }
         }
         if let identity {
@@ -90,6 +96,12 @@ enum DebugFiles {
 
     // MARK: - Where to look
 
+    /// Where the debug file of a build ID may be.
+    static func paths(identity: String) -> [String] {
+        ["\(root)/.build-id/\(identity.prefix(2))/\(identity.dropFirst(2)).debug"]
+            + debuginfodDirectories().flatMap { ["\($0)/\(identity)/executable", "\($0)/\(identity)/debuginfo"] }
+    }
+
     /// $DEBUGINFOD_CACHE_PATH, else the XDG cache directory's, else the one of older clients.
     private static func debuginfodDirectories() -> [String] {
         func environment(_ name: String) -> String? {
@@ -105,7 +117,7 @@ enum DebugFiles {
         return paths
     }
 
-    private static func realDirectory(_ path: String) -> String {
+    static func realDirectory(_ path: String) -> String {
         guard let resolved = realpath(path, nil) else { return directoryName(path) }
         defer { free(resolved) }
         return directoryName(String(cString: resolved))
@@ -156,7 +168,7 @@ enum DebugFiles {
 
     // MARK: - Packages
 
-    /// The package of split units (.dwp) that stands beside a program or its debug file.
+    /// The package of split units (.dwp) beside a program or its debug file.
     static func package(beside programs: [ELFImage]) -> String? {
         for program in programs {
             var names = [program.path + ".dwp"]
@@ -167,7 +179,7 @@ enum DebugFiles {
     }
 }
 
-/// The directory that a path's last part stands in.
+/// The directory of a path's last part.
 func directoryName(_ path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])

@@ -4,6 +4,7 @@ import CElfutils
 import CTTLog
 import Formatting
 import Glibc
+import Synchronization
 
 /// An ELF file, opened by libelf and checked: its code, its identity. Addresses are the file's own (link-time) ones.
 ///
@@ -19,26 +20,30 @@ package final class ELFImage: @unchecked Sendable {
 
     /// What is read; of a kernel module a linked copy.
     package let file: MappedFile
-    /// The file as it stands on the disk.
+    /// The file on the disk.
     package let original: MappedFile
     /// Whether it is a Linux kernel module, linked in memory.
     package var isKernelModule: Bool { file !== original }
-    /// For a kernel module, where its sections stand, as far as that was given.
+    /// For a kernel module, the addresses of its sections, as far as they are given.
     package let sections: [String: UInt64]?
+    /// Whether it is the unpacked MiniDebugInfo of a program, which has symbols only.
+    let isMiniDebugInfo: Bool
     package let path: String
     package let machine: Machine
     /// `Elf *`
     package let handle: OpaquePointer
-    /// Where code stands: sections flagged executable or, in a file without sections, executable segments. Sorted,
+    /// The addresses of code: sections flagged executable or, in a file without sections, executable segments. Sorted,
     /// joined, never empty ranges.
     package let text: [Range<UInt64>]
     /// The lowest address of a loaded segment; `nil` without any.
     package let lowestSegment: UInt64?
-    /// The GNU build ID; empty when the file has none.
+    /// The GNU build ID; empty if the file has none.
     package let buildID: [UInt8]
     /// A hash over the file header and the section headers: tells a stripped file from its unstripped original, which
     /// share a build ID.
     package let shape: UInt64
+
+    private let inflation = Mutex<MappedFile?>(nil)
 
     private static let isReady: Bool = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
 
@@ -49,18 +54,31 @@ package final class ELFImage: @unchecked Sendable {
     ///     common debug information to is one.
     ///   - sections: Opens a kernel module too, and links it (``ModuleLinker``): with its sections at these addresses, or
     ///     laid out when there are none.
-    package init(
+    package convenience init(
         path: String, machine expected: Machine?, mustBeLinked: Bool = true, sections: [String: UInt64]? = nil
     ) throws(SymbolError) {
-        func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
-
         let original = try MappedFile(path: path)
         var file = original
         if let sections, original.bytes.load(0, as: UInt32.self) == 0x464c_457f,
             original.bytes.load(16) == UInt16(ET_REL)
         {
-            file = try ModuleLinker.link(original, sections: sections)
+            file = try ModuleLinker.link(Inflation.inflate(original), sections: sections)
         }
+        try self.init(file, original: original, machine: expected, mustBeLinked: mustBeLinked, sections: sections)
+    }
+
+    /// Opens the MiniDebugInfo of a program, which was unpacked.
+    convenience init(miniDebugInfo file: MappedFile, machine: Machine) throws(SymbolError) {
+        try self.init(file, original: file, machine: machine, mustBeLinked: true, sections: nil, isMiniDebugInfo: true)
+    }
+
+    private init(
+        _ file: MappedFile, original: MappedFile, machine expected: Machine?, mustBeLinked: Bool,
+        sections: [String: UInt64]?, isMiniDebugInfo: Bool = false
+    ) throws(SymbolError) {
+        let path = original.path
+        func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
+
         let bytes = file.bytes
         if let magic: UInt32 = bytes.load(0x202), magic == 0x5372_6448 { throw fail(.bootImage) }
         guard bytes.load(0, as: UInt32.self) == 0x464c_457f else {
@@ -73,7 +91,7 @@ package final class ELFImage: @unchecked Sendable {
         var header = GElf_Ehdr()
         if gelf_getehdr(handle, &header) == nil {
             problem = .damagedELF(ELFImage.lastMessage)
-        } else if let expected, header.e_machine != expected.rawValue {
+        } else if let expected, !Machine(rawValue: header.e_machine).runs(on: expected) {
             problem = .wrongMachine(expected: expected, found: Machine(rawValue: header.e_machine))
         } else if mustBeLinked && header.e_type != UInt16(ET_EXEC) && header.e_type != UInt16(ET_DYN) {
             problem = .notLinked(type: header.e_type)
@@ -87,6 +105,7 @@ package final class ELFImage: @unchecked Sendable {
         self.file = file
         self.original = original
         self.sections = sections
+        self.isMiniDebugInfo = isMiniDebugInfo
         self.path = path
         self.handle = handle
         machine = Machine(rawValue: header.e_machine)
@@ -98,6 +117,40 @@ package final class ELFImage: @unchecked Sendable {
     }
 
     deinit { elf_end(handle) }
+
+    /// The file with its debug sections inflated; the file itself if libelf can inflate them. Made when it is first
+    /// asked for.
+    func inflated() throws(SymbolError) -> MappedFile {
+        // A closure of withLock does not throw a typed error.
+        let result: Result<MappedFile, SymbolError> = inflation.withLock { kept in
+            if let kept { return .success(kept) }
+            let (problem, hasZstd) = Inflation.survey(self)
+            if let problem { return .failure(problem) }
+            do throws(SymbolError) {
+                let made = hasZstd ? try Inflation.inflate(file) : file
+                kept = made
+                return .success(made)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// The linker's stubs for calls to functions of other files (`.plt`, `.plt.sec`, `.plt.got`): the address of each.
+    var stubs: [UInt64] {
+        var found: [UInt64] = []
+        ELFImage.forEachSection(handle) { section in
+            guard section.header.sh_flags & UInt64(SHF_EXECINSTR) != 0,
+                let name = ELFImage.name(of: section, in: handle), strncmp(name, ".plt", 4) == 0
+            else { return }
+            // .plt.got has stubs of 8 bytes, or of 16 with endbr64.
+            let size = section.header.sh_entsize == 8 ? 8 : 16 as UInt64
+            let count = min(section.header.sh_size / size, 1 << 16)
+            for index in 0..<count { found.append(section.header.sh_addr &+ index &* size) }
+        }
+        return found.sorted()
+    }
 
     /// libelf's words for what went wrong last on this thread.
     private static var lastMessage: String { elf_errmsg(-1).map { String(cString: $0) } ?? "libelf cannot read it" }
@@ -114,7 +167,7 @@ package final class ELFImage: @unchecked Sendable {
         }
     }
 
-    /// A section's name; `nil` where there is none.
+    /// A section's name; `nil` if there is none.
     package static func name(of section: Section, in handle: OpaquePointer) -> UnsafePointer<CChar>? {
         var names = 0
         guard elf_getshdrstrndx(handle, &names) == 0 else { return nil }
@@ -134,12 +187,19 @@ package final class ELFImage: @unchecked Sendable {
         return found
     }
 
-    /// The bytes of a section as they stand in the file; nothing where there are none.
+    /// The bytes of a section as they are in the file; empty if there are none.
     package func rawSection(_ name: String) -> Bytes {
         guard let section = section(named: name), section.header.sh_type != UInt32(SHT_NOBITS),
             let data = elf_rawdata(section.handle, nil), let start = data.pointee.d_buf
         else { return .empty }
         return Bytes(start: UnsafeRawPointer(start), count: data.pointee.d_size)
+    }
+
+    /// Whether the file has the symbols of all of its functions, not of those alone that it exports.
+    var hasSymbolTable: Bool {
+        var isFound = false
+        ELFImage.forEachSection(handle) { isFound = isFound || $0.header.sh_type == UInt32(SHT_SYMTAB) }
+        return isFound
     }
 
     /// Whether there are units of DWARF in the file.

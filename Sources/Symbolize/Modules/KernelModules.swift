@@ -3,7 +3,7 @@
 import CElfutils
 import Glibc
 
-/// The files of the kernel modules that a run had loaded, each with where it stood.
+/// The files of the kernel modules that a run had loaded, each with its load address.
 ///
 ///     let modules = try KernelModules(directory: "/lib/modules/6.1.0-56-cloud-amd64", list: "proc-modules")
 ///     for file in modules.files { try symbolizer.add(file) }
@@ -14,6 +14,7 @@ public struct KernelModules: Sendable {
     /// The name that a list has when none is given, in the directory.
     public static let listName = "proc-modules"
 
+    /// The modules' files, each with its place.
     public private(set) var files: [SymbolFile] = []
     /// Modules of the list without a file that serves, by name.
     public private(set) var missing: [String] = []
@@ -28,6 +29,11 @@ public struct KernelModules: Sendable {
     private static let limit = 1 << 20
     private static let depthLimit = 32
 
+    /// Reads a list and finds the files.
+    ///
+    /// - Parameters:
+    ///   - directory: The files are in or below it.
+    ///   - list: The list of modules; the file ``listName`` in the directory if `nil`.
     public init(directory: String, list: String? = nil) throws(SymbolError) {
         let listPath = list ?? "\(directory)/\(KernelModules.listName)"
         let loaded = try ModuleList(path: listPath)
@@ -77,12 +83,12 @@ public struct KernelModules: Sendable {
 
     private static func isCompressed(_ path: String) -> Bool { !path.hasSuffix(".ko") && !path.hasSuffix(".debug") }
 
-    /// The module that a file's name stands for.
+    /// The module of a file, by its name.
     private static func module(_ file: String) -> String? {
         endings.first { file.hasSuffix($0) }.map { ModuleList.normalized(String(file.dropLast($0.utf8.count))) }
     }
 
-    /// Paths by the names of modules; `nil` when the directory cannot be read. Links to directories are not followed.
+    /// Paths by the names of modules; `nil` if the directory cannot be read. Links to directories are not followed.
     private static func search(_ root: String, _ wanted: Set<String>) -> [String: [String]]? {
         var found: [String: [String]] = [:]
         var pending = [(path: root, depth: 0)]
@@ -120,7 +126,7 @@ public struct KernelModules: Sendable {
 }
 
 extension SymbolFile {
-    /// A module's file, placed; `nil` when the list has no address for it.
+    /// A module's file, placed; `nil` if the list has no address for it.
     init?(path: String, module: ModuleList.Entry) {
         let sections = module.sections.filter { $0.value != 0 }
         if let origin = ModuleLinker.origin(of: sections) {

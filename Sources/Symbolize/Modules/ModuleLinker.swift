@@ -3,8 +3,8 @@
 import CElfutils
 import Glibc
 
-/// Makes a linked file of a Linux kernel module, as the kernel does when it loads one: a module is an object file
-/// (ET_REL), whose sections have no addresses, whose symbols count from their section's beginning, and whose DWARF is
+/// Makes a linked file of a Linux kernel module, as the kernel does when it loads one, or of another object file that
+/// somebody loaded: an object file (ET_REL), whose sections have no addresses, whose symbols count from their section's beginning, and whose DWARF is
 /// whole only after relocation.
 ///
 /// The result is a copy in memory, linked to ``base``; a slide takes it to where it ran, so that one table serves every
@@ -20,7 +20,7 @@ struct ModuleLinker {
 
     private struct Section {
         var name: String
-        /// Where its header stands in the file.
+        /// Where its header is in the file.
         var header: Int
         var type: UInt32
         var flags: UInt64
@@ -44,21 +44,13 @@ struct ModuleLinker {
     ///   - given: addresses of the run for sections by their names, as /sys/module/NAME/sections shows them; laid out here
     ///     when there are none. Sections that are not among them were not there.
     static func link(_ file: MappedFile, sections given: [String: UInt64]) throws(SymbolError) -> MappedFile {
-        let descriptor = ttd_memory_file()
-        guard descriptor >= 0 else { throw SymbolError(file: file.path, kind: .cannotOpen(errno: errno)) }
-        var isKept = false
-        defer { if !isKept { close(descriptor) } }
-        let size = file.bytes.count
-        guard ftruncate(descriptor, off_t(size)) == 0,
-            let area = mmap(nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), area != MAP_FAILED
-        else { throw SymbolError(file: file.path, kind: .cannotOpen(errno: errno)) }
-        area.copyMemory(from: file.bytes.start, byteCount: size)
-        var linker = ModuleLinker(bytes: UnsafeMutableRawBufferPointer(start: area, count: size))
-        let problem = linker.run(given)
-        munmap(area, max(size, 1))
+        var problem: SymbolError.Kind?
+        let linked = try file.copy(size: file.bytes.count) { area in
+            area.copyMemory(from: file.bytes.buffer)
+            var linker = ModuleLinker(bytes: area)
+            problem = linker.run(given)
+        }
         if let problem { throw SymbolError(file: file.path, kind: problem) }
-        let linked = try MappedFile(linked: descriptor, original: file)
-        isKept = true
         return linked
     }
 
@@ -69,9 +61,6 @@ struct ModuleLinker {
             return .notLinked(type: UInt16(ET_REL))
         }
         guard readSections() else { return .damagedELF("its section headers are not within the file") }
-        guard sections.contains(where: { $0.name == ".gnu.linkonce.this_module" }) else {
-            return .notLinked(type: UInt16(ET_REL))
-        }
         if let compressed = sections.first(where: {
             $0.flags & UInt64(SHF_COMPRESSED) != 0 && $0.name.hasPrefix(".debug_")
         }) {
@@ -144,7 +133,7 @@ struct ModuleLinker {
         }
     }
 
-    /// The address of the run that ``base`` stands for where sections' addresses are given.
+    /// The address of the run that ``base`` is at, if sections' addresses are given.
     static func origin(of given: [String: UInt64]) -> UInt64? { given[".text"] ?? given.values.min() }
 
     // MARK: - Symbols, relocation
@@ -199,7 +188,7 @@ struct ModuleLinker {
 
     // MARK: - Bytes
 
-    /// A stretch of the file as indices; `nil` when it is not within.
+    /// A stretch of the file as indices; `nil` if it is not within.
     private func area(_ offset: UInt64, _ size: UInt64) -> Range<Int>? {
         guard offset <= UInt64(bytes.count), size <= UInt64(bytes.count) &- offset else { return nil }
         return Int(offset)..<Int(offset) + Int(size)

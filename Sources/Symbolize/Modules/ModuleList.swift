@@ -7,14 +7,14 @@ import Glibc
 ///     virtio_blk 28672 0 - Live 0xffffffffc0593000 (E)                   a line of /proc/modules
 ///     /sys/module/virtio_blk/sections/.text:0xffffffffc0593000           a line of: grep . /sys/module/*/sections/*
 ///
-/// Both kinds of lines may stand in one text. Where a module's sections are known they hold, else its address does and
+/// One text may have both kinds of lines. Where a module's sections are known they hold, else its address does and
 /// its code is laid out from there.
 public struct ModuleList: Sendable {
     /// One module.
     public struct Entry: Hashable, Sendable {
         /// As the kernel has it: with `_`, where the file's name may have `-`.
         public var name: String
-        /// Where its code begins; `nil` when only sections are known.
+        /// Where its code begins; `nil` if only sections are known.
         public var address: UInt64?
         /// Addresses of its sections by their names.
         public var sections: [String: UInt64] = [:]

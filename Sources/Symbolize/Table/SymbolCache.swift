@@ -8,16 +8,17 @@ import Glibc
 ///     Symbolizer(cache: .standard)        // $XDG_CACHE_HOME/tt-analyze/symbols, or ~/.cache/tt-analyze/symbols
 ///     Symbolizer(cache: .off)
 ///
-/// One file a table, named `BUILDID-KEY.ttsym`; ``SymbolTable`` says what stands in it. A file is written under another
+/// One file a table, named `BUILDID-KEY.ttsym`; ``SymbolTable`` describes its content. A file is written under another
 /// name and then renamed, so that readers see all of it or nothing and writers do not disturb each other. What is
 /// damaged, of another version or of another user is made anew. When the files take more than `sizeLimit` bytes, those
 /// that were used longest ago are removed.
 public struct SymbolCache: Hashable, Sendable {
-    /// The directory; `nil` when nothing is kept.
+    /// The directory; `nil` if nothing is kept.
     public var directory: String?
     /// How many bytes all tables may take.
     public var sizeLimit: UInt64
 
+    /// Makes a cache.
     public init(directory: String?, sizeLimit: UInt64 = 1 << 30) {
         self.directory = directory
         self.sizeLimit = sizeLimit
@@ -42,7 +43,7 @@ public struct SymbolCache: Hashable, Sendable {
     struct Key: Hashable, Sendable {
         var first: UInt64
         var second: UInt64
-        /// The beginning of the file's name: the build ID, or a hash of the content.
+        /// The beginning of the file's name: the build ID, `none` if there is none.
         var name: String
 
         init(first: UInt64, second: UInt64, name: String) {
@@ -65,12 +66,13 @@ public struct SymbolCache: Hashable, Sendable {
                 }
                 add(image.shape)
                 bytes += image.buildID
-                if image.buildID.isEmpty {
-                    let content = ttlog_hash(image.file.bytes.start, image.file.bytes.count, 0)
-                    add(content)
-                    if name.isEmpty { name = String(content, radix: 16) }
+                // A build ID and headers can be copied; a file that is another one has other numbers, or was changed.
+                let identity = image.original.identity
+                for word in [identity.device, identity.inode, identity.size, identity.modified, identity.changed] {
+                    add(word)
                 }
             }
+            if name.isEmpty { name = "none" }
             first = ttlog_hash(bytes, bytes.count, 0)
             second = ttlog_hash(bytes, bytes.count, Key.otherSeed)
         }
@@ -91,7 +93,7 @@ public struct SymbolCache: Hashable, Sendable {
 
     // MARK: - Reading
 
-    /// The table that was kept under this key; `nil` when there is none, or none that can be used.
+    /// The table that was kept under this key; `nil` if there is none, or none that can be used.
     ///
     /// - Parameter part: Whether one that does not cover all addresses is asked for.
     func load(_ key: Key, part: Bool = false) -> SymbolTable? {
@@ -200,11 +202,13 @@ public struct SymbolCache: Hashable, Sendable {
 private final class TableMapping {
     let bytes: Bytes
 
-    /// `nil` when it is not a regular file of this user.
+    /// `nil` if it is not a regular file of this user.
     init?(_ descriptor: Int32) {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid(),
-            status.st_size >= SymbolTable.headerSize
+            status.st_size >= SymbolTable.headerSize, status.st_size <= off_t(UInt32.max),
+            // A sparse file is none of ours.
+            status.st_blocks >= status.st_size / 512 / 4
         else { return nil }
         let size = Int(status.st_size)
         // All of it is about to be read for its checksums.

@@ -14,7 +14,7 @@ extension SymbolTable {
 
     /// The table of a file: the kept one where there is one, else made now and kept.
     ///
-    /// - Parameter sections: For a kernel module; see ``ELFImage/init(path:machine:sections:)``.
+    /// - Parameter sections: For a kernel module.
     static func load(
         path: String, machine: Machine?, sections: [String: UInt64]? = nil, cache: SymbolCache,
         reading: Symbolizer.Reading = .whole

@@ -7,7 +7,7 @@ extension SymbolTable.View {
     typealias Region = SymbolTable.Region
     typealias Segment = SymbolTable.Segment
 
-    /// Where in `segments` an address of the file stands; `nil` where nothing is known. Out of bounds in hostile tables.
+    /// The index in `segments` of an address of the file; `nil` if nothing is known. Out of bounds in hostile tables.
     @inline(__always)
     func index(of address: UInt64) -> UInt32? {
         guard let number = region(of: address) else { return nil }
@@ -55,7 +55,7 @@ extension SymbolTable.View {
         let offset = address &- region.base
         var block = offset &>> SymbolTable.Block.shift
         guard block < UInt64(region.blockCount) else { return region.span &- offset }
-        // Starts behind this byte.
+        // Starts after this byte.
         var mask = 0 &- (2 &<< (offset & 63))
         let limit = min(block &+ 64, UInt64(region.blockCount))
         while block < limit {
@@ -71,13 +71,13 @@ extension SymbolTable.View {
         return (block < UInt64(region.blockCount) ? min(end, region.span) : region.span) &- offset
     }
 
-    /// The name behind an id, as it stands in the table.
+    /// The name with an id, as it is in the table.
     func text(_ id: StringPool.ID) -> UnsafePointer<CChar> {
         let offset = Int(id) < names.count ? Int(id) : names.count - 1
         return UnsafeRawPointer(names.start + offset).assumingMemoryBound(to: CChar.self)
     }
 
-    /// The bytes of the name behind an id.
+    /// The bytes of the name with an id.
     @inline(__always)
     func bytes(_ id: StringPool.ID) -> UnsafeBufferPointer<UInt8> {
         let offset = Int(id)
@@ -88,10 +88,10 @@ extension SymbolTable.View {
         return UnsafeBufferPointer(start: names.start + offset, count: length)
     }
 
-    /// The name behind an id; bytes that are not UTF-8 come out repaired.
+    /// The name with an id; bytes that are not UTF-8 come out repaired.
     func name(_ id: StringPool.ID) -> String { String(cString: text(id)) }
 
-    /// What an address of the file is; `nil` where nothing is known.
+    /// What an address of the file is; `nil` if nothing is known.
     func describe(_ address: UInt64, module: String) -> Symbolized? {
         let segment = segment(at: address)
         guard segment != .empty else { return nil }

@@ -5,11 +5,11 @@ import CTTLog
 import Glibc
 
 /// Everything that one file says about its addresses, flattened into sorted tables: built in one pass, then only read,
-/// by any number of threads. The same bytes stand in memory and in a cache file:
+/// by any number of threads. The bytes are the same in memory and in a cache file:
 ///
 ///     offset  size  field
 ///          0     8  magic "TTSYMTB" and a NUL
-///          8     4  version, 3
+///          8     4  version, 4
 ///         12     4  size of this header, 512
 ///         16     8  size of the file
 ///         24     8  XXH3-64 of the header from offset 32 on
@@ -34,14 +34,14 @@ import Glibc
 ///     5  symbols   {address u64, size u64, name u32, rank u32}, by address
 ///     6  names     for each its length in a byte (255: it goes on to the NUL), its bytes and a NUL; named by the offset
 ///                  of its first byte; offset 0 is the empty name; ends with a NUL
-///     7  text      {low u64, high u64}: where code stands
+///     7  text      {low u64, high u64}: the addresses of code
 ///     8  covered   {low u64, high u64}: the addresses for which the table is made, by low, apart from each other; one
 ///                  range from 0 to all ones when it is whole
-///     9  units     u64: where the headers of the units stand that the table is made of, ascending, when it is not whole
+///     9  units     u64: where the headers of the units are that the table is made of, ascending, when it is not whole
 ///
 /// So the segment of an address is found by counting bits: a lookup touches one block, one segment and, for each frame
 /// of the chain, one node. A region ends where nothing is known for a while, so that empty blocks do not outweigh the
-/// table; behind its last block the last segment holds. Header and the last byte of `names` are checked when a table is
+/// table; after its last block the last segment holds. Header and the last byte of `names` are checked when a table is
 /// opened; every other number is checked before it is used as an index: a checksum does not stop a hostile file.
 struct SymbolTable: @unchecked Sendable {
     /// What holds over one stretch of addresses; `Boundary.none` where something is not known.
@@ -86,7 +86,7 @@ struct SymbolTable: @unchecked Sendable {
     /// A function or an inlined copy: what a walk up a chain needs of it.
     struct Node: Sendable, BitwiseCopyable {
         var name: StringPool.ID
-        /// Where the call stood that was inlined (inlined copies only).
+        /// The place of the call that was inlined (inlined copies only).
         var callFile: StringPool.ID
         var callLine: UInt32
         /// The node that this one was inlined into; `FunctionNode.noParent` for a function.
@@ -151,7 +151,7 @@ struct SymbolTable: @unchecked Sendable {
 
     var isWhole: Bool { covered == SymbolTable.everything }
 
-    /// Where the headers of the units stand that a table is made of that is not whole.
+    /// Where the headers of the units are that a table is made of that is not whole.
     var units: Set<UInt64> { Set((0..<view.units.count).map { view.units[$0] }) }
 
     /// The addresses of the file that the table is made for; see ``TableOnDemand``.
@@ -165,11 +165,11 @@ struct SymbolTable: @unchecked Sendable {
     // MARK: - Header
 
     static let magic: UInt64 = 0x0042_544d_5953_5454
-    static let version: UInt32 = 3
+    static let version: UInt32 = 4
     static let headerSize = 512
     static let sectionCount = 10
 
-    /// Makes a table of bytes in its format; `nil` when they are not, or are not for this key.
+    /// Makes a table of bytes in its format; `nil` if they are not, or are not for this key.
     init?(_ bytes: Bytes, key: SymbolCache.Key, owner: AnyObject) {
         guard let header = bytes.slice(0, UInt64(SymbolTable.headerSize)), header.load(0) == SymbolTable.magic,
             header.load(8) == SymbolTable.version, header.load(12) == UInt32(SymbolTable.headerSize),
@@ -206,7 +206,7 @@ struct SymbolTable: @unchecked Sendable {
             hasDWARF: hasDWARF == 1, owner: owner)
     }
 
-    /// Puts a table together; `nil` when its parts do not fit each other.
+    /// Puts a table together; `nil` if its parts do not fit each other.
     init?(
         _ view: View, low: UInt64, high: UInt64, lowestSegment: UInt64?, functionCount: Int, hasDWARF: Bool,
         owner: AnyObject

@@ -13,6 +13,7 @@ extension TableBuilder {
         let maps = readers.map { names.absorb($0.names) }
         let memory = TableMemory()
         let (nodes, lows, firstNode) = joinNodes(readers, maps, memory)
+        LinkageNames(readers, firstNode, symbols.symbols).apply(to: nodes, &names)
 
         let boundaries = Parallel.Results<[Boundary]>(1)
         let rows = Parallel.Results<[LineRow]>(1)
@@ -27,7 +28,8 @@ extension TableBuilder {
         merge.run(symbols.boundaries, byNode, byLine)
         let (regions, blocks) = merge.index(memory)
         let view = SymbolTable.View(
-            regions: memory.keep(regions), blocks: blocks, segments: merge.segmentColumn, nodes: nodes, lows: lows,
+            regions: memory.keep(regions), blocks: blocks, segments: merge.segmentColumn,
+            nodes: SymbolTable.Column(start: UnsafePointer(nodes.baseAddress!), count: nodes.count), lows: lows,
             symbols: memory.keep(symbols.symbols), names: memory.keep(names.bytes),
             text: memory.keep(text.map { SymbolTable.TextRange($0) }),
             covered: memory.keep((part?.covered ?? SymbolTable.everything).map { SymbolTable.TextRange($0) }),
@@ -41,7 +43,7 @@ extension TableBuilder {
     /// All nodes, where their code begins, and the number of each reader's first.
     private static func joinNodes(
         _ readers: [UnitReader], _ maps: [[StringPool.ID]], _ memory: TableMemory
-    ) -> (SymbolTable.Column<SymbolTable.Node>, SymbolTable.Column<UInt64>, [UInt32]) {
+    ) -> (UnsafeMutableBufferPointer<SymbolTable.Node>, SymbolTable.Column<UInt64>, [UInt32]) {
         let count = readers.reduce(0) { $0 &+ $1.nodes.count }
         let nodes = memory.allocate(count, SymbolTable.Node.self)
         let lows = memory.allocate(count, UInt64.self)
@@ -59,7 +61,7 @@ extension TableBuilder {
             }
         }
         return (
-            SymbolTable.Column(start: UnsafePointer(nodes), count: count),
+            UnsafeMutableBufferPointer(start: nodes, count: count),
             SymbolTable.Column(start: UnsafePointer(lows), count: count), firsts
         )
     }

@@ -106,12 +106,14 @@ enum TableBuilder {
         if !info.compressedSections.isEmpty {
             warnings.append(SymbolError(file: path, kind: .damagedCompression(sections: info.compressedSections)))
         }
+        if let refusal = info.refusal { warnings.append(refusal) }
+        if let excess = info.excessiveLines(text: source.text) { warnings.append(excess) }
         let isRefused = info.failure != nil && info.compressedSections.isEmpty
         let damaged = readers.reduce(isCutShort || isRefused ? 1 : 0) { $0 + $1.damagedUnits }
         if damaged > 0 {
             let message = info.failure ?? "entries that end early or contradict themselves"
             warnings.append(SymbolError(file: path, kind: .damagedDWARF(units: damaged, message: message)))
-        } else if isWhole, readers.allSatisfy({ $0.compileUnits == 0 }) {
+        } else if isWhole, info.refusal == nil, readers.allSatisfy({ $0.compileUnits == 0 }) {
             warnings.append(SymbolError(file: source.path, kind: .noDWARF))
         }
         let missing = readers.flatMap(\.missing)

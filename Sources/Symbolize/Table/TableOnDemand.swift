@@ -16,7 +16,7 @@ final class TableOnDemand: @unchecked Sendable {
     private static let fewestUnitsForThreads = 8
 
     private let source: TableSource
-    /// `nil` when the table is whole.
+    /// `nil` if the table is whole.
     private var info: DebugInfo?
     private let text: [Range<UInt64>]
     private var map: UnitMap
@@ -25,7 +25,7 @@ final class TableOnDemand: @unchecked Sendable {
     private var readers: [UnitReader] = []
     /// The headers of the units that the table is made of.
     private var units: Set<UInt64>
-    /// Those among them that the readers have read; the others stand in a table that was kept.
+    /// Those among them that the readers have read; the others are in a table that was kept.
     private var readUnits: Set<UInt64> = []
     private var readSize: UInt64 = 0
     private var covered: [Range<UInt64>]
@@ -38,7 +38,7 @@ final class TableOnDemand: @unchecked Sendable {
     private(set) var isWhole = false
     private var isKept = true
 
-    /// `nil` when the file has less than `smallest` bytes of units: then all of it is read as fast.
+    /// `nil` if the file has less than `smallest` bytes of units: then all of it is read as fast.
     ///
     /// - Parameter largestPart: Which part of the units, by bytes, is read on demand before all are.
     init?(_ source: TableSource, smallest: Int, largestPart: Double) {
@@ -114,7 +114,7 @@ final class TableOnDemand: @unchecked Sendable {
     /// Adds units to those that are to be read; `false` when they have become too many.
     private func want(_ headers: [UInt64], _ wanted: inout [DebugInfo.Unit], _ info: DebugInfo) -> Bool {
         for header in headers where readUnits.insert(header).inserted {
-            // Where none stands, the section that said so is damaged.
+            // If there is none, the section that names it is damaged.
             guard let unit = info.unit(header: header) else { return false }
             readSize &+= unit.size
             wanted.append(unit)
