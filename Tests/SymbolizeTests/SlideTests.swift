@@ -81,4 +81,44 @@ import Testing
         #expect(outer.count == places.count)
         for range in outer { #expect(symbolizer.symbolize(range.lowerBound)?.symbol == "outer") }
     }
+
+    /// A library has a place in each process.
+    @Test func aLibraryIsFoundInEachOfHundredsOfProcesses() throws {
+        let (symbolizer, starts) = try load(.pie)
+        let places = (0..<300 as Range<UInt64>).map { 0x7f00_0000_0000 &+ $0 &* 0x1234_5000 }
+        var targets: Set<UInt64> = []
+        for (index, place) in places.enumerated() {
+            // The first process calls every function, the others a few.
+            for start in starts where index == 0 || (start / 16 &+ UInt64(index)) % 4 == 0 {
+                targets.insert(place + start)
+            }
+        }
+        let found = symbolizer.estimateSlides(module: 0, targets: targets.sorted())
+        #expect(Set(found.reliable.map(\.slide)) == Set(places.map(Int64.init)))
+    }
+
+    /// Most calls of a small dynamic program go to the stubs of its procedure linkage table.
+    @Test(arguments: ["-fcf-protection=none", "-fcf-protection=full", "-fcf-protection=full -Wl,-z,ibtplt"])
+    func callsToStubsShowThePlace(_ options: String) throws {
+        let calls = ["abs", "atoi", "getpid", "getppid", "getuid", "geteuid", "rand", "random", "clock", "time"]
+        let text =
+            "#include <stdlib.h>\n#include <time.h>\n#include <unistd.h>\nint main(void) {\n"
+            + "return abs(getpid()) + atoi(\"1\") + getppid() + getuid() + geteuid() + rand() + random() + clock() + time(0);}"
+        let source = try scratch.write(text.utf8, to: "calls.c")
+        let path = scratch.path("calls")
+        let compiler = ["gcc", "-g", "-O1", "-fno-builtin", "-pie", "-fPIE"]
+        _ = try run(compiler + options.split(separator: " ").map(String.init) + ["-o", path, source])
+        let stubs = try run(["objdump", "-d", "--no-show-raw-insn", path]).split(separator: "\n").compactMap { line in
+            line.hasSuffix("@plt>:") ? line.split(separator: " ").first.flatMap { UInt64($0, radix: 16) } : nil
+        }
+        #expect(stubs.count >= calls.count - 1)
+        let symbolizer = Symbolizer()
+        try symbolizer.add(path)
+        let main = try #require(symbolizer.resolve(name: "main").first).lowerBound
+        let targets = Set(stubs + [main]).map { $0 + 0x5555_5555_4000 }.sorted()
+        let image = try ELFImage(path: path, machine: .x86_64)
+        #expect(Set(stubs).isSubset(of: image.stubs), "\(stubs)")
+        let fit = try #require(symbolizer.fit(module: 0, targets: targets, slide: 0x5555_5555_4000))
+        #expect(fit.entries == targets.count && fit.targets == targets.count)
+    }
 }

@@ -17,7 +17,7 @@ public enum CallTargets {
     public static let lowerHalf = 0...0x0000_7fff_ffff_ffff as ClosedRange<UInt64>
 
     /// The most targets that are kept.
-    public static let limit = 1 << 16
+    public static let limit = 1 << 20
 
     /// Targets from a few chunks, evenly spread over the log: more chunks until there are `enough`, 48 at most.
     public static func sample(_ log: LogFile, in addresses: ClosedRange<UInt64>, enough: Int = 1000) -> [UInt64] {
@@ -33,18 +33,25 @@ public enum CallTargets {
         _ log: LogFile, in addresses: ClosedRange<UInt64>, from: UInt64 = 0, to: UInt64 = .max,
         progress: (UInt64) -> Void = { _ in }
     ) -> [UInt64] {
+        all(log, in: addresses, from: from, to: to, limit: limit, progress: progress)
+    }
+
+    static func all(
+        _ log: LogFile, in addresses: ClosedRange<UInt64>, from: UInt64 = 0, to: UInt64 = .max, limit: Int,
+        progress: (UInt64) -> Void = { _ in }
+    ) -> [UInt64] {
         let chunks = log.vcpus.flatMap { log.chunks(.branch, vcpu: $0) }.filter {
             !$0.isElided && $0.clockFirst < to && $0.clockLast >= from
         }
-        return collect(log, chunks, in: addresses, enough: limit, from: from, to: to, progress)
+        return collect(log, chunks, in: addresses, enough: limit, from: from, to: to, limit: limit, progress)
     }
 
     private static func collect(
         _ log: LogFile, _ chunks: some Sequence<Chunk>, in addresses: ClosedRange<UInt64>, enough: Int,
-        from: UInt64 = 0, to: UInt64 = .max, _ progress: (UInt64) -> Void
+        from: UInt64 = 0, to: UInt64 = .max, limit: Int = CallTargets.limit, _ progress: (UInt64) -> Void
     ) -> [UInt64] {
         guard log.header.features.contains(.labels) else { return [] }
-        var found = AddressSet()
+        var found = AddressSet(limit: limit)
         var batch = BranchBatch()
         var done: UInt64 = 0
         for chunk in chunks where found.count < enough {
@@ -61,7 +68,7 @@ public enum CallTargets {
     }
 }
 
-/// Distinct addresses other than 0, up to ``CallTargets/limit``.
+/// Distinct addresses other than 0, up to a limit.
 private struct AddressSet {
     private struct Slot: HashSlot {
         /// 0 in a free slot.
@@ -74,7 +81,10 @@ private struct AddressSet {
         static func hash(_ key: UInt64, _ seeds: HashSeeds) -> UInt64 { seeds.mix(key) }
     }
 
-    private var table = HashTable<Slot>(limit: CallTargets.limit)
+    private var table: HashTable<Slot>
+
+    init(limit: Int) { table = HashTable(limit: limit) }
+
     var count: Int { table.count }
 
     mutating func addCallTargets(

@@ -22,6 +22,14 @@ public struct SlideEstimate: Hashable, Sendable {
         entries >= SlideEstimate.fewest && share >= 0.8 && runnerUp * 4 <= entries
     }
 
+    /// Fewer targets than this decide nothing about a further place of a file that was found at one.
+    static let fewestOfMore = 4
+
+    /// Whether the answer can be relied on for a further place of a file that was found at one: all of a few targets fit.
+    var isReliableOfMore: Bool {
+        entries >= SlideEstimate.fewestOfMore && entries == targets && runnerUp * 2 <= entries
+    }
+
     /// Whether names with this slide would be nonsense: there are enough targets, and most are within functions.
     public var isWrong: Bool { targets >= SlideEstimate.fewest && share < 0.5 }
 }
@@ -32,9 +40,9 @@ extension Symbolizer {
     /// - Parameters:
     ///   - module: The file, an index into ``modules``; the slide that it was added with plays no part.
     ///   - targets: Where calls of a log went, addresses of the run, ascending, each once.
-    /// - Returns: `nil` when there is no such module.
+    /// - Returns: `nil` if there is no such module.
     public func fit(module: Int, targets: [UInt64], slide: Int64) -> SlideEstimate? {
-        symbolTable(module).map { FunctionEntries($0).fit(targets, slide: UInt64(bitPattern: slide)) }
+        entries(module)?.fit(targets, slide: UInt64(bitPattern: slide))
     }
 
     /// The slide with which most call targets of a log are beginnings of functions.
@@ -47,10 +55,9 @@ extension Symbolizer {
     ///   - module: The file, an index into ``modules``; the slide that it was added with plays no part.
     ///   - targets: Where calls of a log went, addresses of the run, ascending, each once.
     ///   - alignment: What slides are multiples of, a power of two; Linux on x86-64: 2 MiB.
-    /// - Returns: `nil` when no call target could be a function of the file.
+    /// - Returns: `nil` if no call target could be a function of the file.
     public func estimateSlide(module: Int, targets: [UInt64], alignment: UInt64 = 0x20_0000) -> SlideEstimate? {
-        guard let table = symbolTable(module), alignment.nonzeroBitCount == 1 else { return nil }
-        let entries = FunctionEntries(table)
+        guard let entries = entries(module), alignment.nonzeroBitCount == 1 else { return nil }
         let votes = SlideVotes(entries, targets, alignment: alignment)
         guard let best = votes.ranked.first else { return nil }
         var found = entries.fit(targets, slide: best.slide)
@@ -68,25 +75,35 @@ extension Symbolizer {
     /// - Returns: Reliable ones, of which none overlaps another, best first; and of what is not reliable the best, when
     ///   there is nothing else.
     public func estimateSlides(
-        module: Int, targets: [UInt64], alignment: UInt64 = 0x1000, limit: Int = 64
+        module: Int, targets: [UInt64], alignment: UInt64 = 0x1000, limit: Int = 4096
     ) -> (reliable: [SlideEstimate], best: SlideEstimate?) {
-        guard let table = symbolTable(module), alignment.nonzeroBitCount == 1 else { return ([], nil) }
-        let entries = FunctionEntries(table)
+        guard let table = symbolTable(module), let entries = entries(module), alignment.nonzeroBitCount == 1 else {
+            return ([], nil)
+        }
         let votes = SlideVotes(entries, targets, alignment: alignment).ranked.prefix(SlideVotes.examined)
         let size = table.high &- table.low
         func exclude(_ one: UInt64, _ other: UInt64) -> Bool { min(one &- other, other &- one) < size }
         var found: [SlideEstimate] = []
         var best: SlideEstimate?
         for (index, vote) in votes.enumerated() where found.count < limit {
-            guard vote.count >= SlideEstimate.fewest || best == nil else { break }
+            guard vote.count >= (found.isEmpty ? SlideEstimate.fewest : SlideEstimate.fewestOfMore) || best == nil
+            else {
+                break
+            }
             if found.contains(where: { exclude(UInt64(bitPattern: $0.slide), vote.slide) }) { continue }
             var estimate = entries.fit(targets, slide: vote.slide)
             // They come best first: those before it that exclude it were not reliable, and may have more.
             let rival = votes.indices.first { $0 != index && exclude(votes[$0].slide, vote.slide) }
             estimate.runnerUp = rival.map { votes[$0].count } ?? 0
             best = best ?? estimate
-            if estimate.isReliable { found.append(estimate) }
+            if estimate.isReliable || (!found.isEmpty && estimate.isReliableOfMore) { found.append(estimate) }
         }
         return (found, best)
+    }
+
+    private func entries(_ module: Int) -> FunctionEntries? {
+        guard let table = symbolTable(module) else { return nil }
+        let stubs = (try? ELFImage(path: modules[module].path, machine: nil))?.stubs
+        return FunctionEntries(table, stubs: stubs ?? [])
     }
 }

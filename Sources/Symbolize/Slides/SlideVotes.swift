@@ -7,9 +7,13 @@ struct FunctionEntries {
     /// Ascending, each once; the file's own addresses.
     let addresses: [UInt64]
     private let table: SymbolTable
+    private let stubs: [UInt64]
 
-    init(_ table: SymbolTable) {
+    /// - Parameter stubs: The linker's stubs for calls to other files, ascending (``ELFImage/stubs``): calls go to
+    ///   their beginnings, too.
+    init(_ table: SymbolTable, stubs: [UInt64] = []) {
         self.table = table
+        self.stubs = stubs
         let symbols = table.view.symbols
         var addresses: [UInt64] = []
         var last: UInt64?
@@ -17,7 +21,7 @@ struct FunctionEntries {
             addresses.append(symbols[index].address)
             last = addresses.last
         }
-        self.addresses = addresses
+        self.addresses = stubs.isEmpty ? addresses : Array(Set(addresses + stubs)).sorted()
     }
 
     private func contains(_ address: UInt64) -> Bool {
@@ -26,7 +30,7 @@ struct FunctionEntries {
     }
 
     /// How many of the targets lie in functions of the file at this slide, and at the beginning of one. Code without a
-    /// symbol (the linker's stubs for calls to libraries) says nothing.
+    /// symbol says nothing.
     func fit(_ targets: [UInt64], slide: UInt64) -> SlideEstimate {
         var result = SlideEstimate(slide: Int64(bitPattern: slide), targets: 0, entries: 0, runnerUp: 0)
         var index = targets.firstIndex(notBelow: table.low &+ slide)
@@ -35,9 +39,10 @@ struct FunctionEntries {
             let own = targets[index] &- slide
             guard own &- table.low < size else { break }
             index += 1
-            guard table.view.segment(at: own).symbol != Boundary.none else { continue }
+            let isEntry = contains(own)
+            guard isEntry || table.view.segment(at: own).symbol != Boundary.none else { continue }
             result.targets += 1
-            if contains(own) { result.entries += 1 }
+            if isEntry { result.entries += 1 }
         }
         return result
     }
@@ -59,7 +64,7 @@ struct SlideVotes {
     }
 
     /// Of many slides no more than this are looked at more closely.
-    static let examined = 4096
+    static let examined = 1 << 14
 
     /// Votes that are counted at most; of more targets than that allows, some evenly spread ones are taken.
     private static let limit = 2_000_000
@@ -72,7 +77,7 @@ struct SlideVotes {
     init(_ entries: FunctionEntries, _ targets: [UInt64], alignment: UInt64) {
         let mask = alignment &- 1
         let shift = UInt64(max(0, alignment.trailingZeroBitCount - 17))
-        // Chains of the functions that stand at about the same place within the alignment.
+        // Chains of the functions at about the same place within the alignment.
         var heads = [Int32](repeating: -1, count: Int(mask >> shift) + 1)
         var next = [Int32](repeating: -1, count: entries.addresses.count)
         for (index, address) in entries.addresses.enumerated() {
@@ -80,7 +85,7 @@ struct SlideVotes {
             next[index] = heads[bucket]
             heads[bucket] = Int32(truncatingIfNeeded: index)
         }
-        // Functions stand at multiples of 16 mostly.
+        // Most functions are at multiples of 16.
         let perTarget = entries.addresses.count / max(1, Int(alignment / 16)) + 1
         let count = min(targets.count, max(SlideVotes.limit / perTarget, 1))
         var slides: [UInt64] = []
