@@ -32,6 +32,11 @@ extension TextBuffer {
         }
     }
 
+    /// Appends text from a file for a person (``Swift/String/onOneLine``); bytes that are not UTF-8 become U+FFFD.
+    public mutating func appendOneLine(_ bytes: UnsafeBufferPointer<UInt8>) {
+        if isPlain(bytes) { append(bytes) } else { appendText(String(decoding: bytes, as: UTF8.self).onOneLine) }
+    }
+
     /// Appends a CSV field, in quotes where it needs them (RFC 4180): it stays one field whatever it holds.
     public mutating func appendCSV(_ text: String) {
         let needsQuotes = text.utf8.contains { $0 == 0x2c || $0 == 0x22 || $0 == 0x0a || $0 == 0x0d }

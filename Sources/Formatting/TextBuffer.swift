@@ -103,12 +103,6 @@ public struct TextBuffer: ~Copyable {
         count &+= range.count
     }
 
-    /// Appends bytes, or another text if there are none.
-    @inline(__always)
-    public mutating func append(_ bytes: UnsafeBufferPointer<UInt8>, orElse other: StaticString) {
-        if bytes.isEmpty { append(other) } else { append(bytes) }
-    }
-
     /// Appends spaces.
     @inlinable @inline(__always)
     public mutating func appendSpaces(_ number: Int) {

@@ -9,11 +9,15 @@ import Glibc
 /// with `file:line`, `??` where something is not known; in style ``Style/json`` one object as llvm-symbolizer's
 /// `--output-style=JSON` prints it (columns and discriminators are not kept, they are 0).
 public struct AddressFormatter: Sendable {
+    /// How an answer looks.
     public enum Style: Sendable { case addr2line, json }
 
+    /// How answers look.
     public var style = Style.addr2line
     /// Function names (addr2line's `-f`).
     public var functions = false
+    /// Demangled function names (`-C`); in JSON the linkage name is beside them.
+    public var demangles = false
     /// The functions that an inlined one was inlined into (`-i`).
     public var inlines = false
     /// The address before its answer (`-a`).
@@ -23,9 +27,10 @@ public struct AddressFormatter: Sendable {
 
     /// What knows the addresses; ``init(_:)`` takes what the symbolizer knows then.
     public var lookup: SymbolLookup
-    /// The paths of the modules, as they stand in JSON.
+    /// The paths of the modules, escaped for JSON.
     private let paths: [[UInt8]]
 
+    /// Makes a formatter of what a symbolizer knows.
     public init(_ symbolizer: Symbolizer) {
         lookup = symbolizer.lookup
         paths = symbolizer.modules.map { module in
@@ -84,7 +89,7 @@ public struct AddressFormatter: Sendable {
         }
     }
 
-    /// Where in the text the answer for a stretch of addresses stands.
+    /// Where the answer for a stretch of addresses is in the text.
     private struct Answer: BitwiseCopyable {
         // All of a hit but its address.
         var module: UInt32
@@ -135,7 +140,7 @@ public struct AddressFormatter: Sendable {
         return true
     }
 
-    /// What stands before the answer proper.
+    /// Appends what comes before the answer proper.
     @inline(__always)
     private func appendAddress(_ address: UInt64, to text: inout TextBuffer) {
         switch style {
@@ -181,14 +186,26 @@ public struct AddressFormatter: Sendable {
         to text: inout TextBuffer
     ) {
         if functions {
-            text.append(name, orElse: "??")
+            if demangles, let demangled = demangled(name) {
+                text.appendText(demangled.onOneLine)
+            } else {
+                append(name, to: &text)
+            }
             text.append(0x0a)
         }
-        text.append(path, orElse: "??")
+        append(path, to: &text)
         text.append(0x3a)
         // A file whose line is not known has line `?` in addr2line, an unknown file has line 0.
         if line == 0 && hasFile { text.append(0x3f) } else { text.appendDecimal(UInt64(line)) }
         text.append(0x0a)
+    }
+
+    private func append(_ name: UnsafeBufferPointer<UInt8>, to text: inout TextBuffer) {
+        if name.isEmpty { text.append("??") } else { text.appendOneLine(name) }
+    }
+
+    private func demangled(_ name: UnsafeBufferPointer<UInt8>) -> String? {
+        Demangler.isMangled(name) ? Demangler.demangle(String(decoding: name, as: UTF8.self)) : nil
     }
 
     private func shortened(_ path: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
@@ -209,7 +226,12 @@ public struct AddressFormatter: Sendable {
             text.append("{\"Column\":0,\"Discriminator\":0,\"FileName\":\"")
             lookup.withFile(frame) { text.appendEscaped(shortened($0)) }
             text.append("\",\"FunctionName\":\"")
-            lookup.withFunctionName(frame) { text.appendEscaped($0) }
+            lookup.withFunctionName(frame) { name in
+                guard demangles, let demangled = demangled(name) else { return text.appendEscaped(name) }
+                text.appendEscaped(demangled)
+                text.append("\",\"linkage_name\":\"")
+                text.appendEscaped(name)
+            }
             text.append("\",\"Line\":")
             text.appendDecimal(UInt64(frame.line))
             text.append(",\"StartAddress\":\"")

@@ -71,8 +71,8 @@ public struct AddressReader: ~Copyable {
     /// The addresses of lines.
     static func parse(_ text: UnsafeBufferPointer<UInt8>, _ symbolizer: Symbolizer) -> AddressList {
         var unknown: [Int] = []
-        // A line that gives an address has a character and its end.
-        let addresses = [UInt64](unsafeUninitializedCapacity: text.count / 2 &+ 1) { addresses, count in
+        // A blank line is a line, too: it has an answer, so that answers stay beside their questions.
+        let addresses = [UInt64](unsafeUninitializedCapacity: text.count &+ 1) { addresses, count in
             guard let start = text.baseAddress else { return }
             var beginning = Beginning()
             var at = 0
@@ -88,7 +88,6 @@ public struct AddressReader: ~Copyable {
                 let rest = text[at...]
                 let line = UnsafeBufferPointer(rebasing: rest[..<(rest.firstIndex(of: 0x0a) ?? rest.endIndex)])
                 at &+= line.count &+ 1
-                guard !line.allSatisfy(AddressReader.isBlank) else { continue }
                 let address =
                     AddressReader.hexadecimal(line)
                     ?? AddressReader.address(String(decoding: line, as: UTF8.self), symbolizer)
@@ -100,7 +99,7 @@ public struct AddressReader: ~Copyable {
         return AddressList(addresses: addresses, unknown: unknown)
     }
 
-    /// An address or the beginning of a place; `nil` when the text is neither.
+    /// An address or the beginning of a place; `nil` if the text is neither.
     public static func address(_ text: String, _ symbolizer: Symbolizer) -> UInt64? {
         let parts = text.split { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\r\n" }
         guard let word = parts.first, parts.count == 1 else { return nil }
@@ -139,7 +138,7 @@ public struct AddressReader: ~Copyable {
         var value: UInt64 = 0
     }
 
-    /// The address and the length of a line without blanks; `nil` when it has to be looked at more closely. Reads as
+    /// The address and the length of a line without blanks; `nil` if it has to be looked at more closely. Reads as
     /// many bytes as the longest such line has.
     @inline(__always)
     private static func plainLine(

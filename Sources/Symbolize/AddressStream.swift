@@ -6,7 +6,7 @@ import Glibc
 /// Answers lines of addresses or places as they come, in their order.
 ///
 /// Input that comes in large pieces is answered on all processors: each thread takes the next piece and answers it. The
-/// one whose answers are the next to be written writes them, and those that others have ready behind them.
+/// one whose answers are the next to be written writes them, and those after them that others have ready.
 public final class AddressStream: @unchecked Sendable {
     /// Pieces of so many bytes are worth another thread.
     private static let largePiece = 1 << 15
@@ -101,7 +101,7 @@ public final class AddressStream: @unchecked Sendable {
         var error: SymbolError?
     }
 
-    /// Writes answers if all before them are written, and those that are ready behind them, else leaves them for the
+    /// Writes answers if all before them are written, and those after them that are ready, else leaves them for the
     /// thread that does; `false` when something has failed.
     private func finish(_ number: Int, _ answers: Answers) -> Bool {
         writeLock.lock()

@@ -10,7 +10,7 @@ public struct CodePiece: Hashable, Sendable, BitwiseCopyable {
     public var file: UInt32
     /// 0 where it is not known.
     public var line: UInt32
-    /// The innermost function, for ``Symbolizer/function(_:module:)``; `nil` where none is known.
+    /// The innermost function, for ``Symbolizer/function(_:module:)``; `nil` if none is known.
     public var function: CodeFunction.ID?
 }
 
@@ -28,7 +28,7 @@ public struct CodeFunction: Hashable, Sendable, BitwiseCopyable {
     public var entry: UInt64
     /// What a copy was inlined into; `nil` for a function with code of its own.
     public var parent: ID?
-    /// The file of `parent`'s source that the inlined call stands in; 0 where it is not known.
+    /// The file of `parent`'s source that the inlined call is in; 0 if it is not known.
     public var callFile: UInt32
     /// Its line; 0 where it is not known.
     public var callLine: UInt32
@@ -83,7 +83,7 @@ extension Symbolizer {
             callFile: node.callFile, callLine: node.callLine)
     }
 
-    /// The name behind a number of a module; bytes that are not UTF-8 come out repaired.
+    /// The name with a number of a module; bytes that are not UTF-8 come out repaired.
     public func text(_ id: UInt32, module: Int) -> String { table(module)?.view.name(id) ?? "" }
 }
 

@@ -11,7 +11,11 @@ extension Symbolizer {
         for (index, module) in modules.enumerated() {
             guard let table = table(index) else { continue }
             let shift = UInt64(bitPattern: module.slide)
-            for own in table.view.ranges(ofNodesNamed: name) {
+            var own = table.view.ranges(ofNodesNamed: [name])
+            if own.isEmpty, SourceName.isPossible(name) {
+                own = table.view.ranges(ofNodesNamed: table.view.nodeNames(where: SourceName(name).isName(of:)))
+            }
+            for own in own {
                 let (low, high) = (own.lowerBound &+ shift, own.upperBound &+ shift)
                 if low < high { found.append((low..<high).clamped(to: module.range)) }
             }
@@ -36,7 +40,7 @@ extension Symbolizer {
         return best.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.prefix(limit).map(\.key)
     }
 
-    /// How far a name is from the one that was wanted; `nil` when it is another.
+    /// How far a name is from the one that was wanted; `nil` if it is another.
     private static func distance(_ wanted: [UInt8], _ name: UnsafeBufferPointer<UInt8>) -> Int? {
         let (shorter, longer) = (min(wanted.count, name.count), max(wanted.count, name.count))
         if name.count > wanted.count, name[wanted.count] == UInt8(ascii: "."), name.starts(with: wanted) { return 1 }
@@ -67,15 +71,28 @@ extension Symbolizer {
 }
 
 extension SymbolTable.View {
-    /// The addresses of the file where a function or an inlined copy of that name stands, with what was inlined into it.
-    fileprivate func ranges(ofNodesNamed wanted: String) -> [Range<UInt64>] {
-        let isNamed = nodesNamed(wanted)
+    /// The addresses of the file of functions and inlined copies of that name, with what was inlined into them.
+    fileprivate func ranges(ofNodesNamed wanted: [String]) -> [Range<UInt64>] {
+        let isNamed = wanted.reduce(into: Set<UInt32>()) { $0.formUnion(nodesNamed($1)) }
         guard !isNamed.isEmpty else { return [] }
         var result: [Range<UInt64>] = []
         forEachSegment { low, high, segment in
             if isInside(segment.node, isNamed) { result.append(low..<high) }
         }
         return result
+    }
+
+    /// The distinct mangled names of nodes that a predicate chooses.
+    fileprivate func nodeNames(where isWanted: (String) -> Bool) -> [String] {
+        var seen: Set<StringPool.ID> = []
+        var found: [String] = []
+        for index in 0..<nodes.count {
+            let id = nodes[index].name
+            guard Demangler.isMangled(bytes(id)), seen.insert(id).inserted else { continue }
+            let name = name(id)
+            if isWanted(name) { found.append(name) }
+        }
+        return found
     }
 
     /// Numbers of the nodes with that name.

@@ -5,7 +5,7 @@ import Glibc
 /// A symbol file as command lines name it: `FILE[@ADDRESS|+SLIDE][,FROM:TO]`.
 ///
 ///     vmlinux
-///     init@0x555555554000                      its lowest loaded segment stands there
+///     init@0x555555554000                      its lowest loaded segment was loaded there
 ///     vmlinux+0x1c000000                       loaded that much higher than it was linked (KASLR); -0x… lower
 ///     virtio.ko@0xffffffffc057b000             a kernel module: its code was loaded there (/proc/modules)
 ///     program,0x400000:0x500000                answers only for these addresses of the run
@@ -23,7 +23,9 @@ public struct SymbolFile: Hashable, Sendable {
         case address(UInt64)
     }
 
+    /// The file.
     public var path: String
+    /// Where it was loaded.
     public var placement: Placement
     /// The addresses of the run that the file answers for; all of its code when `nil`. FROM is in it, TO is not.
     public var range: Range<UInt64>?
@@ -32,22 +34,25 @@ public struct SymbolFile: Hashable, Sendable {
     /// where modules are linked to.
     var sections: [String: UInt64] = [:]
 
-    /// How a kernel module is to be linked; `nil` where nothing says where it stood.
+    /// How a kernel module is to be linked; `nil` if it has no load address.
     var moduleSections: [String: UInt64]? {
         if case .address = placement { return sections }
         return sections.isEmpty ? nil : sections
     }
 
+    /// Makes a file that ran `slide` bytes above its link addresses.
     public init(path: String, slide: Int64, range: Range<UInt64>? = nil) {
         self.init(path: path, placement: .slide(slide), range: range)
     }
 
+    /// Makes a file with a place.
     public init(path: String, placement: Placement = .linked, range: Range<UInt64>? = nil) {
         self.path = path
         self.placement = placement
         self.range = range
     }
 
+    /// Reads an argument of a command line, as described above.
     public init(argument: String) throws(SymbolError) {
         var rest = Substring(argument)
         self.init(path: argument)
@@ -84,7 +89,7 @@ public struct SymbolFile: Hashable, Sendable {
     }
 
     /// What was added to a file's addresses, as a command line says it: a number, hexadecimal with `0x`, else decimal,
-    /// with a sign where it is negative; `nil` when it is none.
+    /// with a sign where it is negative; `nil` if it is none.
     public static func slide(_ text: String) -> Int64? { parseSlide(Substring(text)) }
 
     /// A signed 64-bit number; a slide of a kernel may also be given as its unsigned form.

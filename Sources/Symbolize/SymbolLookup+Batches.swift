@@ -2,7 +2,7 @@
 
 /// Many addresses at once.
 extension SymbolLookup {
-    /// What stands at each of many addresses, in any order; `hits` must be as long as `addresses`.
+    /// What each of many addresses is, in any order; `hits` must be as long as `addresses`.
     ///
     /// Goes step by step through a batch at a time, and asks for what the next step reads: so the memory accesses of
     /// many addresses are under way at once.

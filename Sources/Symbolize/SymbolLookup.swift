@@ -39,7 +39,7 @@ public struct FrameHit: Hashable, Sendable, BitwiseCopyable {
     public var hasFile: Bool { file != 0 }
 }
 
-/// The modules of a ``Symbolizer`` as they stood at one moment, for hot loops: no lock, no allocation, any thread.
+/// The modules of a ``Symbolizer`` as they are at one moment, for hot loops: no lock, no allocation, any thread.
 ///
 ///     let lookup = symbolizer.lookup
 ///     for address in addresses {
@@ -92,8 +92,10 @@ public struct SymbolLookup: @unchecked Sendable {
     let candidates: UnsafeMutableBufferPointer<Candidate>
     let tables: UnsafeMutableBufferPointer<SymbolTable.View>
     private let slides: [UInt64]
+    private let demangles: Bool
 
-    init(_ modules: [(range: Range<UInt64>, slide: Int64, table: SymbolTable)]) {
+    init(_ modules: [(range: Range<UInt64>, slide: Int64, table: SymbolTable)], demangles: Bool = true) {
+        self.demangles = demangles
         let edges = Set(modules.flatMap { [$0.range.lowerBound, $0.range.upperBound] }).sorted()
         var pieces: [Piece] = []
         var candidates: [Candidate] = []
@@ -118,7 +120,7 @@ public struct SymbolLookup: @unchecked Sendable {
 
     // MARK: - Addresses
 
-    /// What stands at an address of the run.
+    /// What an address of the run is.
     @inline(__always)
     public func find(_ address: UInt64) -> SymbolHit {
         guard let piece = piece(address) else { return .unknown }
@@ -176,10 +178,16 @@ public struct SymbolLookup: @unchecked Sendable {
         }
     }
 
-    /// The name of the function symbol that contains the address and the offset in it; `nil` where none does.
+    /// The name of the function symbol that contains the address and the offset in it; `nil` if none does.
     public func symbol(_ hit: SymbolHit) -> (name: String, offset: UInt64)? {
         guard hit.isKnown, let symbol = tables[Int(hit.module)].symbols[checked: hit.symbol] else { return nil }
         return (tables[Int(hit.module)].name(symbol.name), hit.address &- symbol.address)
+    }
+
+    /// The same with the name as people read it: demangled, if the symbolizer demangles.
+    public func displayedSymbol(_ hit: SymbolHit) -> (name: String, offset: UInt64)? {
+        guard let (name, offset) = symbol(hit) else { return nil }
+        return (demangles ? Demangler.demangle(name) ?? name : name, offset)
     }
 
     /// Where, in the run, the code of a frame's function begins.
@@ -189,12 +197,12 @@ public struct SymbolLookup: @unchecked Sendable {
         return own.map { $0 &+ slides[Int(hit.module)] }
     }
 
-    /// The bytes of a frame's function name, UTF-8; empty when it has none.
+    /// The bytes of a frame's function name, UTF-8; empty if it has none.
     public func withFunctionName<R>(_ frame: FrameHit, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
         withText(frame.name, module: frame.module, body)
     }
 
-    /// The bytes of a frame's source file; empty when it is not known.
+    /// The bytes of a frame's source file; empty if it is not known.
     public func withFile<R>(_ frame: FrameHit, _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
         withText(frame.file, module: frame.module, body)
     }

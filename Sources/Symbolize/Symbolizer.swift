@@ -44,6 +44,7 @@ public final class Symbolizer: Sendable {
     private struct State: Sendable {
         var modules: [Module] = []
         var lookup = SymbolLookup([])
+        var demangles = true
         /// Whether any file was not read whole.
         var isGrowing = false
 
@@ -69,7 +70,7 @@ public final class Symbolizer: Sendable {
             updateLookup()
         }
 
-        /// Takes over what has become of a module's table. A file that stood at several places has one.
+        /// Takes over what has become of a module's table. A file that ran at several addresses has one table.
         mutating func update(_ index: Int) {
             guard let rest = modules[index].rest else { return }
             modules[index].table = rest.table
@@ -78,7 +79,8 @@ public final class Symbolizer: Sendable {
         }
 
         mutating func updateLookup() {
-            lookup = SymbolLookup(modules.map { ($0.info.range, $0.info.slide, $0.table) })
+            lookup = SymbolLookup(
+                modules.map { ($0.info.range, $0.info.slide, $0.table) }, demangles: demangles)
             isGrowing = modules.contains { $0.rest != nil }
         }
     }
@@ -101,11 +103,21 @@ public final class Symbolizer: Sendable {
     private let cache: SymbolCache
     private let reading: Reading
 
-    /// - Parameter cache: Where tables are kept between runs.
-    public init(cache: SymbolCache = .off, reading: Reading = .whole) {
+    /// Makes a symbolizer without files.
+    ///
+    /// - Parameters:
+    ///   - cache: Where tables are kept between runs.
+    ///   - reading: How much of a file is read when it is added.
+    ///   - demangles: Whether names for people are demangled. Linkage names are there in any case.
+    public init(cache: SymbolCache = .off, reading: Reading = .whole, demangles: Bool = true) {
         self.cache = cache
         self.reading = reading
+        self.demangles = demangles
+        state.withLock { $0.demangles = demangles }
     }
+
+    /// Whether names for people are demangled.
+    public let demangles: Bool
 
     /// Reads a linked ELF file (a kernel, a program, a shared library) with its separate debug information, or a text
     /// of symbols (System.map, /proc/kallsyms).
@@ -115,7 +127,7 @@ public final class Symbolizer: Sendable {
     ///   - slide: What to add to the file's addresses to get those of the run: 0 for what runs where it was linked.
     ///   - range: The addresses of the run that this file answers for; all of its code when `nil`.
     ///   - machine: The processor that the file must be for (ELF `e_machine`; the log's header has it); any when `nil`.
-    /// - Returns: The module as it stands in ``modules``, with warnings.
+    /// - Returns: The module in ``modules``, with warnings.
     @discardableResult
     public func add(
         _ path: String, slide: Int64 = 0, range: Range<UInt64>? = nil, machine: Machine? = .x86_64
@@ -177,7 +189,7 @@ public final class Symbolizer: Sendable {
                 state.modules[index].rest?.keep()
                 state.update(index)
                 let module = state.modules[index]
-                // A file that stood at several places is several modules.
+                // A file that ran at several addresses is several modules.
                 for warning in module.info.warnings.dropFirst(module.warningsWhenAdded) where !found.contains(warning) {
                     found.append(warning)
                 }
@@ -222,7 +234,7 @@ public final class Symbolizer: Sendable {
         }
     }
 
-    /// The addresses that a module's code has in the file, slide not added; `nil` when there is no such module.
+    /// The addresses that a module's code has in the file, slide not added; `nil` if there is no such module.
     public func linkedRange(module: Int) -> Range<UInt64>? { outline(module).map { $0.low..<$0.high } }
 
     /// Whether a module cannot have run where it was linked to: a position-independent program or library, which are
@@ -263,7 +275,7 @@ public final class Symbolizer: Sendable {
         }
     }
 
-    /// A module's table, in which symbols stand, but perhaps nothing of DWARF.
+    /// A module's table with all symbols, and perhaps without DWARF.
     func symbolTable(_ module: Int) -> SymbolTable? {
         let named = named
         return named.indices.contains(module) ? named[module].table : nil
@@ -284,26 +296,38 @@ public final class Symbolizer: Sendable {
     /// symbols and nothing else.
     public var symbolLookup: SymbolLookup {
         if isWhole { return lookup }
-        return SymbolLookup(named.map { ($0.module.info.range, $0.module.info.slide, $0.table) })
+        return SymbolLookup(
+            named.map { ($0.module.info.range, $0.module.info.slide, $0.table) }, demangles: demangles)
     }
 
-    /// What stands at an address of the run; `nil` when no file knows it.
+    /// What an address of the run is; `nil` if no file knows it.
     public func symbolize(_ address: UInt64) -> Symbolized? {
         let lookup = (try? lookup(for: CollectionOfOne(address))) ?? lookup
         let hit = lookup.find(address)
         guard hit.isKnown else { return nil }
-        return lookup.describe(hit, module: state.withLock { $0.modules[Int(hit.module)].info.path })
+        let found = lookup.describe(hit, module: state.withLock { $0.modules[Int(hit.module)].info.path })
+        return demangles ? found?.demangled() : found
     }
 
     /// The addresses of the run that a place `SYMBOL[+OFFSET]` names: one range for each symbol of that name (static
-    /// functions may share one), from the offset to the symbol's end. Empty when there is no such symbol, or none that
+    /// functions may share one), from the offset to the symbol's end. A name of the source serves too, with parameters
+    /// (`outer::over(int)`) or without (`outer::over`: all overloads). Empty when there is no such symbol, or none that
     /// is that long.
     public func resolve(name: String) -> [Range<UInt64>] {
         let (symbol, offset) = Symbolizer.split(name)
+        let found = resolve(offset: offset) { $0.view.ranges(named: symbol) }
+        guard found.isEmpty, SourceName.isPossible(symbol) else { return found }
+        let wanted = SourceName(symbol)
+        return resolve(offset: offset) { table in
+            table.view.symbolNames(where: wanted.isName(of:)).flatMap { table.view.ranges(named: $0) }
+        }
+    }
+
+    private func resolve(offset: UInt64, _ ranges: (SymbolTable) -> [Range<UInt64>]) -> [Range<UInt64>] {
         var found: [Range<UInt64>] = []
         for (module, table) in named {
             let shift = UInt64(bitPattern: module.info.slide)
-            for own in table.view.ranges(named: symbol) {
+            for own in ranges(table) {
                 let size = own.upperBound - own.lowerBound
                 guard offset < size || (offset == 0 && size == 0) else { continue }
                 let low = own.lowerBound &+ offset &+ shift
@@ -314,7 +338,7 @@ public final class Symbolizer: Sendable {
         return found
     }
 
-    /// All function symbols that stand at exactly this address of the run, the preferred name first.
+    /// All function symbols at exactly this address of the run, the preferred name first.
     public func aliases(at address: UInt64) -> [String] {
         for (module, table) in named where module.info.range.contains(address) {
             let found = table.view.aliases(at: address &- UInt64(bitPattern: module.info.slide))

@@ -55,6 +55,10 @@ public struct SymbolOptions: ParsableArguments {
         help: "Read symbol files without the cache of their tables in $XDG_CACHE_HOME/tt-analyze/symbols.")
     public var noCache = false
 
+    /// Whether names stay as the linker has them.
+    @Flag(help: "Print the linkage names of C++, Rust, Swift and D instead of demangling them.")
+    public var noDemangle = false
+
     /// Makes options that are not given.
     public init() {}
 
@@ -105,7 +109,8 @@ public struct SymbolOptions: ParsableArguments {
         reading: Symbolizer.Reading = .whole
     ) throws -> Symbolizer? {
         guard !files.isEmpty || hasOthers else { return nil }
-        let symbolizer = Symbolizer(cache: noCache ? .off : .standard, reading: reading)
+        let symbolizer = Symbolizer(
+            cache: noCache ? .off : .standard, reading: reading, demangles: !noDemangle)
         let search = SearchLine()
         var placer = SymbolPlacer(
             log, into: symbolizer, kaslr: kaslr, from: from, to: to, progress: search.update)

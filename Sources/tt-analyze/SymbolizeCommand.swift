@@ -31,6 +31,16 @@ struct SymbolizeCommand: ParsableCommand {
     @Flag(name: [.customShort("f"), .long], help: "Print function names.")
     var functions = false
 
+    @Option(
+        name: [.customShort("e"), .customLong("exe")],
+        help: ArgumentHelp("The same as --symbols, as addr2line has it.", valueName: "file"), completion: .file())
+    var programs: [String] = []
+
+    @Flag(
+        name: [.customShort("C"), .customLong("demangle")],
+        help: "Demangle function names (C++, Rust, Swift, D); json does, unless --no-demangle is given.")
+    var demangles = false
+
     @Flag(name: [.customShort("i"), .long], help: "Also print the functions that the code was inlined into.")
     var inlines = false
 
@@ -47,7 +57,7 @@ struct SymbolizeCommand: ParsableCommand {
     var places: [String] = []
 
     func run() throws {
-        guard let symbolizer = try symbols.symbolizer(for: nil, reading: .onDemand()) else {
+        guard let symbolizer = try symbols.symbolizer(symbols.files + programs, for: nil, reading: .onDemand()) else {
             throw ValidationError("Missing expected argument '--symbols <file>'")
         }
         if places.isEmpty {
@@ -65,6 +75,7 @@ struct SymbolizeCommand: ParsableCommand {
         formatter.inlines = inlines || format == .json
         formatter.addresses = addresses
         formatter.basenames = basenames
+        formatter.demangles = (demangles || format == .json) && !symbols.noDemangle
         return formatter
     }
 

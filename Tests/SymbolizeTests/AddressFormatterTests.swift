@@ -99,7 +99,7 @@ import Testing
         #expect(unknown == list.unknown)
     }
 
-    /// Each answer stands below its own address.
+    /// Each answer is below its own address.
     @Test func addressesAreNotCopied() throws {
         let symbolizer = Symbolizer()
         let map = "0000000000001000 T one\n0000000000002000 T two\n0000000000003000 t end\n"

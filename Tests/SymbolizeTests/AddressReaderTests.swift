@@ -39,7 +39,8 @@ import Testing
     @Test func linesThatAreNoAddressesAreToldApart() throws {
         let long = String(repeating: "1", count: 300_000)
         let lines: [(String, [UInt64?])] = [
-            ("0x10", [16]), ("10", [16]), ("  0XfF\t", [255]), ("", []), (" \t", []), ("0x", [nil]), ("xyz", [nil]),
+            ("0x10", [16]), ("10", [16]), ("  0XfF\t", [255]), ("", [nil]), (" \t", [nil]), ("0x", [nil]),
+            ("xyz", [nil]),
             ("12 13", [nil]), ("ffffffffffffffff", [.max]), ("00ffffffffffffffff", [.max]),
             ("1ffffffffffffffff", [nil]), ("g", [nil]), ("`", [nil]), ("1:2", [nil]), ("@", [nil]), ("/", [nil]),
         ]

@@ -52,7 +52,10 @@ import Testing
                 text += "nonsense\n"
                 unknown += 1
                 answers.append("0x0000000000000000\n??\n??:0\n")
-            case 1: text += "\n  \n"
+            case 1:
+                text += "\n  \n"
+                unknown += 2
+                for _ in 0..<2 { answers.append("0x0000000000000000\n??\n??:0\n") }
             default:
                 let address = UInt64.random(in: code, using: &chance)
                 text += hexadecimal(address) + "\n"

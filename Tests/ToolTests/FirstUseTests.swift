@@ -246,6 +246,8 @@ import Testing
         }
         let events = try Tool.analyze.run(["events", "--symbols", program, "--no-cache", log])
         #expect(events.output.contains("ev\\x1b[2Jil") && !events.output.unicodeScalars.contains("\u{1b}"))
+        let named = try Tool.analyze.run(["symbolize", "-f", "-e", program, "--no-cache", String(work, radix: 16)])
+        #expect(named.output == "ev\\x1b[2Jil\\x0d\\x0a\\x07,\"x\n??:0\n", "\(named)")
         // One field of CSV, whatever its text.
         let csv = try Tool.dump.run(["--symbols", program, "--no-cache", "--format", "csv", log]).output
         #expect(csv.contains("\"ev\u{1b}[2Jil\r\n\u{7},\"\"x\""))

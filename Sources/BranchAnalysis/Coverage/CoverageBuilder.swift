@@ -56,7 +56,7 @@ struct CoverageBuilder {
         self.executed = executed
     }
 
-    /// Adds a file by its modules: one for each place that it stood at in the run, each with copies of all functions.
+    /// Adds a file by its modules: one for each place where it ran, each with copies of all functions.
     mutating func add(modules: [Int]) {
         guard let first = modules.first else { return }
         entries = []
@@ -162,9 +162,11 @@ struct CoverageBuilder {
         for entry in entries where entry.name != 0 {
             let line = entry.line == .max ? entry.callLine : entry.line
             let path = entry.file == 0 ? nil : symbolizer.text(entry.file, module: module)
+            let name = symbolizer.text(entry.name, module: module)
             parts[path, default: FileParts()].functions.append(
                 Coverage.Function(
-                    name: symbolizer.text(entry.name, module: module), line: line == .max ? 0 : Int(line),
+                    name: name, demangledName: symbolizer.demangles ? Demangler.demangle(name) : nil,
+                    line: line == .max ? 0 : Int(line),
                     count: entry.count, lines: entry.lines, reachedLines: entry.reachedLines))
         }
     }

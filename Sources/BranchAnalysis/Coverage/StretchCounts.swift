@@ -4,7 +4,7 @@ import LogFormat
 
 /// How often each distinct stretch of a run was gone through: from the target of one branch to the source of the next.
 ///
-/// Where one end is not known (before the first branch of a vCPU, behind the last, around a gap) the instruction at the
+/// Where one end is not known (before the first branch of a vCPU, after the last, around a gap) the instruction at the
 /// other is a stretch of its own: it began.
 ///
 ///     var stretches = StretchCounts()

@@ -62,7 +62,7 @@ public final class BranchLabeler {
         return BranchLabel(entry.branchClass, hasStaticTarget: isStatic)
     }
 
-    /// What stands at a place that a kernel changed, and that has no branch to where this one went in the file.
+    /// The label at a place that a kernel changed, and that has no branch to where this one went in the file.
     @inline(never)
     private func patched(_ entry: Entry, _ to: UInt64) -> BranchLabel {
         switch entry.branchClass {

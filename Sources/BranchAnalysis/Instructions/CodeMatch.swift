@@ -54,7 +54,7 @@ public struct CodeMatch: Sendable, Hashable {
                     sample.look(from: batch.from[place], to: batch.to[place], label: batch.label[place])
                 }
             } catch {
-                // Who reads the log says what is damaged.
+                // The log's reader reports damage.
             }
             if sample.matches.allSatisfy({ $0.places >= placeCount }) { break }
         }

@@ -68,7 +68,7 @@ public struct InstructionCheck: Sendable {
     public internal(set) var outside: UInt64 = 0
     /// Instructions that began in these.
     public internal(set) var outsideInstructions: UInt64 = 0
-    /// Their beginning is not known: the first of a vCPU, the first behind a gap.
+    /// Their beginning is not known: the first of a vCPU, the first after a gap.
     public internal(set) var withoutBeginning: UInt64 = 0
     /// Of the checked ones, those that an interrupt, an exception or a fault ended.
     public internal(set) var discontinued: UInt64 = 0

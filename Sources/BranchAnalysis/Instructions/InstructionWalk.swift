@@ -15,18 +15,18 @@ import Symbolize
 ///         }
 ///     }) {}
 ///
-/// A stretch whose beginning is not known (the first of a log, the first behind a gap) comes as a step without one.
+/// A stretch whose beginning is not known (the first of a log, the first after a gap) comes as a step without one.
 public struct InstructionWalk: ~Copyable {
     /// A branch, and the instructions that led to it.
     public struct Step: BitwiseCopyable {
         /// The branch that ended the stretch.
         public var branch: Branch
-        /// The instructions up to and with the branch; `nil` when it is not known where they began.
+        /// The instructions up to and with the branch; `nil` if it is not known where they began.
         public var stretch: Stretch?
         /// Instructions begun before the one at the stretch's beginning; `nil` in a log without counts, and where the
         /// beginning is not known.
         public var icount: UInt64?
-        /// Instructions that began in the stretch; `nil` where `icount` is.
+        /// Instructions that began in the stretch; `nil` if `icount` is.
         public var begun: UInt64?
         /// The stretch begins with an instruction that an interrupt, an exception or a fault had left, and that is gone back
         /// to: it begins once more.
@@ -99,7 +99,7 @@ public struct InstructionWalk: ~Copyable {
         return step
     }
 
-    /// The next instruction of a stretch, up to where it stopped decoding; `nil` behind it. A repeated instruction comes
+    /// The next instruction of a stretch, up to where it stopped decoding; `nil` after that. A repeated instruction comes
     /// once.
     ///
     ///     var place = StretchPlace(stretch)
@@ -112,7 +112,7 @@ public struct InstructionWalk: ~Copyable {
         stretch.mode == .bits64 ? decoder.decodePatched(begin: stretch.begin, end: stretch.end) : nil
     }
 
-    /// The instruction at an address, read as the stretch that was last decoded; `nil` where there is none.
+    /// The instruction at an address, read as the stretch that was last decoded; `nil` if there is none.
     public mutating func instruction(at address: UInt64) -> Instruction? {
         decoder.instruction(at: address, mode: address > UInt64(UInt32.max) ? .bits64 : decoder.mode)
     }
@@ -143,7 +143,7 @@ public struct InstructionWalk: ~Copyable {
         self.epoch = epoch
     }
 
-    /// Where a processor's first instructions stand.
+    /// Where a processor's first instructions are.
     private static func isFirmware(_ address: UInt64) -> Bool {
         0xf0000...0xfffff ~= address || 0xffff_0000...0xffff_ffff ~= address
     }

@@ -42,15 +42,15 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
         case complete
         /// No file has code at `begin`.
         case outside
-        /// `end` stands before `begin`.
+        /// `end` is before `begin`.
         case backwards
         /// The code of the files ends at `stop`.
         case leavesCode
-        /// No instruction that capstone knows stands at `stop`.
+        /// capstone knows no instruction at `stop`.
         case unknownInstruction
         /// The instruction at `stop` goes on over `end`.
         case missesEnd
-        /// The instruction at `stop` never lets the one behind it begin.
+        /// The instruction at `stop` never lets the one after it begin.
         case passesBranch
         /// More than ``StretchDecoder/sizeLimit`` bytes.
         case tooLong
@@ -106,7 +106,7 @@ extension Stretch.Outcome {
         case .outside: "no file has code at its beginning"
         case .backwards: "it ends before it begins"
         case .leavesCode: "it goes on where no file has code"
-        case .unknownInstruction: "no known instruction stands there"
+        case .unknownInstruction: "no known instruction is there"
         case .missesEnd: "the instruction there goes on over the branch"
         case .passesBranch: "the instruction there never lets the next one begin"
         case .tooLong: "it is longer than \(StretchDecoder.sizeLimit) bytes"

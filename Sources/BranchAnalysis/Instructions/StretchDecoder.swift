@@ -29,7 +29,7 @@ public struct StretchDecoder: ~Copyable {
     private var patchedStretches: StretchTable
     private var instructions: InstructionTable
 
-    /// - Parameter mode: How the run's first stretch is read; as the file that it stands in when `nil`.
+    /// - Parameter mode: How the run's first stretch is read; as the file that it is in, if `nil`.
     public init(_ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
         self.code = code
         self.disassembler = disassembler
@@ -40,7 +40,7 @@ public struct StretchDecoder: ~Copyable {
         instructions = InstructionTable(limit: 1 << 19)
     }
 
-    /// Says how the next stretch is read, where that is known from elsewhere; `nil` when nothing is known any more.
+    /// Says how the next stretch is read, where that is known from elsewhere; `nil` if nothing is known any more.
     public mutating func setMode(_ mode: CodeMode?) {
         isModeKnown = mode != nil
         if let mode { self.mode = mode }
@@ -51,7 +51,7 @@ public struct StretchDecoder: ~Copyable {
     /// - Parameters:
     ///   - begin: where the branch before went.
     ///   - end: the instruction that the next branch left.
-    ///   - begun: instructions that began from `begin` to `end`, iterations and all; `nil` when that is not known.
+    ///   - begun: instructions that began from `begin` to `end`, iterations and all; `nil` if that is not known.
     ///   - keepsMode: the branch before cannot have changed how code is read.
     @inline(__always)
     public mutating func decode(begin: UInt64, end: UInt64, begun: UInt64?, keepsMode: Bool = false) -> Stretch {
@@ -106,7 +106,7 @@ public struct StretchDecoder: ~Copyable {
     }
 
     /// The same stretch of 64-bit code, read so that the places that a Linux kernel patches may hold any code
-    /// (``CodeMap/patchSites``); `nil` when there are none of these in it.
+    /// (``CodeMap/patchSites``); `nil` if there are none of these in it.
     public mutating func decodePatched(begin: UInt64, end: UInt64) -> Stretch? {
         guard !code.patchSites.isEmpty else { return nil }
         var stretch: Stretch
@@ -136,7 +136,7 @@ public struct StretchDecoder: ~Copyable {
         while true {
             stretch.stop = address
             if isPatched, let site = code.patchSite(at: address) {
-                // At most an instruction a byte, but not in the part before `begin` or behind `end`.
+                // At most an instruction a byte, but not in the part before `begin` or after `end`.
                 stretch.patchCount &+= 1
                 stretch.patchedLow &+= address == site.lowerBound ? 1 : 0
                 stretch.patchedHigh &+= UInt32(truncatingIfNeeded: min(site.upperBound &- 1, end) &- address &+ 1)
@@ -171,7 +171,7 @@ public struct StretchDecoder: ~Copyable {
         }
     }
 
-    /// The instruction at an address of the run; `nil` where no file has code, or capstone knows none.
+    /// The instruction at an address of the run; `nil` if no file has code, or capstone knows none.
     @inline(__always)
     public mutating func instruction(at address: UInt64, mode: CodeMode) -> Instruction? {
         if let known = instructions.find(InstructionSlot.Key(address: address, mode: mode)) {
@@ -184,7 +184,7 @@ public struct StretchDecoder: ~Copyable {
         return instruction
     }
 
-    /// The next instruction of a stretch, up to where it stopped decoding; `nil` behind it. A repeated instruction comes
+    /// The next instruction of a stretch, up to where it stopped decoding; `nil` after that. A repeated instruction comes
     /// once.
     @inline(__always)
     public mutating func next(_ place: inout StretchPlace) -> Instruction? {

@@ -82,6 +82,10 @@ struct CallRowWriter {
             if names.hasSymbols {
                 rows.string("fromSymbol", names.name(frame.callSite))
                 rows.string("toSymbol", names.name(frame.target))
+                if rows.format == .jsonl {
+                    if let name = names.hiddenLinkageName(frame.callSite) { rows.string("from_linkage_name", name) }
+                    if let name = names.hiddenLinkageName(frame.target) { rows.string("to_linkage_name", name) }
+                }
             }
         }
         rows.end()

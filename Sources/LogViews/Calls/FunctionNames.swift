@@ -48,7 +48,7 @@ struct FunctionNames: ~Copyable {
     func name(_ address: UInt64) -> String? { FunctionNames.name(address, lookup) }
 
     private static func name(_ address: UInt64, _ lookup: SymbolLookup?) -> String? {
-        guard let lookup, let (name, offset) = lookup.symbol(lookup.find(address)) else { return nil }
+        guard let lookup, let (name, offset) = lookup.displayedSymbol(lookup.find(address)) else { return nil }
         let cut =
             name.unicodeScalars.count > scalarLimit
             ? String(String.UnicodeScalarView(name.unicodeScalars.prefix(scalarLimit - 1))) + "…" : name
@@ -67,9 +67,19 @@ struct FunctionNames: ~Copyable {
     }
 
     private mutating func isOtherFunction(from: UInt64, to: UInt64) -> Bool {
-        guard entry(of: to) == to, entry(of: from) != to, let target = name(to) else { return false }
-        let source = name(entry(of: from)) ?? ""
+        guard entry(of: to) == to, entry(of: from) != to, let target = linkageName(to) else { return false }
+        let source = linkageName(entry(of: from)) ?? ""
         return FunctionNames.whole(source) != FunctionNames.whole(target)
+    }
+
+    private func linkageName(_ address: UInt64) -> String? { lookup.flatMap { $0.symbol($0.find(address))?.name } }
+
+    /// The linkage name of a function whose ``name(_:)`` is demangled; `nil` for others.
+    func hiddenLinkageName(_ address: UInt64) -> String? {
+        guard let lookup, case let hit = lookup.find(address), let name = lookup.symbol(hit)?.name,
+            lookup.displayedSymbol(hit)?.name != name
+        else { return nil }
+        return name
     }
 
     /// `foo` of `foo.cold`, `foo.part.0`.

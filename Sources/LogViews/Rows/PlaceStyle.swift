@@ -34,7 +34,7 @@ enum PlaceStyle {
             return " <\(PlaceStyle.innermostAndOutermost(place))\(source)>".onOneLine
         case .perf:
             guard let place else { return " [unknown] ([unknown])" }
-            let symbol = place.symbol.map { "\($0)+\(RowText.hex(place.offset))" } ?? "[unknown]"
+            let symbol = place.displayedSymbol.map { "\($0)+\(RowText.hex(place.offset))" } ?? "[unknown]"
             return " \(symbol) (\(place.module))".onOneLine
         case .json:
             return place.map(PlaceStyle.json) ?? "null"
@@ -47,11 +47,13 @@ enum PlaceStyle {
     private static func innermostAndOutermost(_ place: Symbolized) -> String {
         func name(_ name: String, _ offset: UInt64) -> String { offset == 0 ? name : "\(name)+\(offset)" }
         var parts: [String] = []
-        if let inner = place.frames.first, inner.isInlined { parts.append(name(inner.function, inner.offset ?? 0)) }
-        if let symbol = place.symbol {
+        if let inner = place.frames.first, inner.isInlined {
+            parts.append(name(inner.displayedFunction, inner.offset ?? 0))
+        }
+        if let symbol = place.displayedSymbol {
             parts.append(name(symbol, place.offset))
         } else if let function = place.frames.last, !function.isInlined {
-            parts.append(name(function.function, function.offset ?? 0))
+            parts.append(name(function.displayedFunction, function.offset ?? 0))
         }
         return parts.joined(separator: " @ ")
     }
@@ -71,10 +73,12 @@ enum PlaceStyle {
         var result = place
         result.module = cut(place.module)
         result.symbol = place.symbol.map(cut)
+        result.demangledSymbol = place.demangledSymbol.map(cut)
         result.frames = (place.frames.count <= 24 ? place.frames : place.frames.prefix(23) + place.frames.suffix(1)).map
         {
             var frame = $0
             frame.function = cut(frame.function)
+            frame.demangledFunction = frame.demangledFunction.map(cut)
             frame.file = frame.file.map(cut)
             return frame
         }
@@ -88,10 +92,18 @@ enum PlaceStyle {
 
     private static func json(_ place: Symbolized) -> String {
         let frames = place.frames.map { frame in
-            "{\"function\":\(RowText.json(frame.function)),\"file\":\(frame.file.map(RowText.json) ?? "null"),"
-                + "\"line\":\(frame.line),\"inlined\":\(frame.isInlined)}"
+            "{\"function\":\(RowText.json(frame.displayedFunction))"
+                + linkageName(frame.function, frame.demangledFunction)
+                + ",\"file\":\(frame.file.map(RowText.json) ?? "null"),\"line\":\(frame.line),\"inlined\":\(frame.isInlined)}"
         }
-        return "{\"module\":\(RowText.json(place.module)),\"symbol\":\(place.symbol.map(RowText.json) ?? "null"),"
-            + "\"offset\":\"\(place.offset)\",\"frames\":[\(frames.joined(separator: ","))]}"
+        return
+            "{\"module\":\(RowText.json(place.module)),\"symbol\":\(place.displayedSymbol.map(RowText.json) ?? "null")"
+            + (place.symbol.map { linkageName($0, place.demangledSymbol) } ?? "")
+            + ",\"offset\":\"\(place.offset)\",\"frames\":[\(frames.joined(separator: ","))]}"
+    }
+
+    /// The member with the linkage name beside a demangled one; nothing if the name is not demangled.
+    private static func linkageName(_ name: String, _ demangled: String?) -> String {
+        demangled == nil ? "" : ",\"linkage_name\":\(RowText.json(name))"
     }
 }

@@ -58,7 +58,7 @@ struct CoverageRows: ~Copyable {
             rows.text.append("  ")
             rows.text.appendDecimal(UInt64(function.reachedLines), width: 7)
             rows.text.appendSpaces(9 - share.utf8.count)
-            rows.line("\(share)  \(function.name.onOneLine)  \(row.place)")
+            rows.line("\(share)  \((function.demangledName ?? function.name).onOneLine)  \(row.place)")
         }
     }
 
@@ -70,7 +70,8 @@ struct CoverageRows: ~Copyable {
             rows.string("kind", "function")
             rows.string("file", row.path)
             rows.number("line", UInt64(function.line))
-            rows.string("name", function.name)
+            rows.string("name", function.demangledName ?? function.name)
+            if rows.format == .jsonl, function.demangledName != nil { rows.string("linkage_name", function.name) }
             rows.counter("count", function.count)
             rows.number("lines", UInt64(function.lines))
             rows.number("reached", UInt64(function.reachedLines))

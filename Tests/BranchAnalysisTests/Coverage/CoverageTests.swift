@@ -54,7 +54,7 @@ import Testing
             // It faulted and was begun again.
             "mov (%rax), %rbx": 1, "lea 8(%rax), %rdx": 1, "jmp landing": 1, "jmp _start": 1,
         ])
-        // Of the handler, the first branch's source and the stretch behind it.
+        // Of the handler, the first branch's source and the stretch after it.
         #expect(counts.coverage.outside == 2 && counts.coverage.contradicted == 0)
         #expect(counts.coverage.counted == 10)
     }
@@ -67,7 +67,7 @@ import Testing
             branch jump -> landing jmp! +3
             branch end -> _start jmp! +2
             """)
-        // What stands between `back` and `jump` is not known to have run, but for the instructions at both.
+        // What is between `back` and `jump` is not known to have run, but for the instructions at both.
         counts.expect([
             "mov $100, %ecx": 1, "rep movsb": 0, "xor %eax, %eax": 0, "lea 8(%rax), %rdx": 0, "jmp landing": 1,
             "jmp _start": 1, "mov $5, %ecx": 1, "dec %ecx": 0,
@@ -85,7 +85,7 @@ import Testing
         counts.expect(["mov $100, %ecx": 1, "rep movsb": 0, "jmp landing": 1, "mov $5, %ecx": 1])
     }
 
-    /// Nothing runs on behind a jump that is always taken: a branch is missing, and what lies between is not believed.
+    /// Nothing runs on after a jump that is always taken: a branch is missing, and what lies between is not believed.
     @Test func whatTheCodeForbidsIsNotCounted() throws {
         let counts = try Counts(
             """

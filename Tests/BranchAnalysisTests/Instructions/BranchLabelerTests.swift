@@ -8,7 +8,7 @@ import Testing
 
 @testable import BranchAnalysis
 
-/// Labels of branches told from code.
+/// Labels of branches, found from code.
 struct BranchLabelerTests {
     static let source = """
             .globl _start, back, indirect, jump, nothing, end, function, site, moved, other_call, empty, __x86_return_thunk

@@ -10,11 +10,11 @@ import Testing
 struct SmallProgram {
     let directory: TemporaryDirectory
     let path: String
-    /// Where its labels stand.
+    /// Where its labels are.
     let labels: [String: UInt64]
 
     /// A run of it: five turns of the loop, a call, a copy of 100 bytes, a fault at `fault` whose handler
-    /// stands in no file, and the way back to the start.
+    /// is in no file, and the way back to the start.
     static let run = """
         branch 0x9000 -> _start iret +1
         branch loop+3 -> loop jcc! +4
