@@ -10,7 +10,12 @@ import Glibc
 /// `--output-style=JSON` prints it (columns and discriminators are not kept, they are 0).
 public struct AddressFormatter: Sendable {
     /// How an answer looks.
-    public enum Style: Sendable { case addr2line, json }
+    public enum Style: Sendable {
+        /// Lines as addr2line prints them.
+        case addr2line
+        /// One object an address, as llvm-symbolizer prints it.
+        case json
+    }
 
     /// How answers look.
     public var style = Style.addr2line

@@ -28,7 +28,9 @@ struct Names {
     /// The functions into which the code at an address is inlined, innermost first; nil without any.
     func inlinedInto(_ address: UInt64) -> [DivergenceDocument.InlineFrame]? {
         guard let frames = found(address)?.frames, frames.count > 1 else { return nil }
-        return frames.dropFirst().map { DivergenceDocument.InlineFrame(function: $0.displayedFunction, source: $0.place) }
+        return frames.dropFirst().map {
+            DivergenceDocument.InlineFrame(function: $0.displayedFunction, source: $0.place)
+        }
     }
 }
 
