@@ -50,7 +50,7 @@ extension EndToEndTests.QEMU10 {
         @Test func causesAreThoseThatQEMUNames() throws {
             let account = "\(directory)/../interrupts.txt"
             // Forced: QEMU's own log is a file that QEMU has open for writing.
-            let result = try replay(directory, ["--name", "told", "--force", "--", "-d", "int", "-D", account])
+            let result = try replay(directory, ["--name", "told", "--", "-d", "int", "-D", account])
             #expect(result.status == 0, "\(result)")
             let log = try LogFile(path: "\(directory)/replays/told")
             let seen = try expectCauses(of: log, toBeToldIn: account)

@@ -107,7 +107,7 @@ extension EndToEndTests {
             let scratch = try temporaryDirectory()
             let directory = try recorded("tiny", scratch)
             let account = scratch.file("interrupts.txt")
-            #expect(try replay(directory, ["--name", "told", "--force", "--", "-d", "int", "-D", account]).status == 0)
+            #expect(try replay(directory, ["--name", "told", "--", "-d", "int", "-D", account]).status == 0)
             let log = try LogFile(path: "\(directory)/replays/told")
             let seen = try expectCauses(of: log, toBeToldIn: account)
             #expect(seen.count > 60)

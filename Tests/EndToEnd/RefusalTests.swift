@@ -95,4 +95,37 @@ extension EndToEndTests {
         #expect(try first.wait().status == 0)
         #expect(try replay(directory, ["--timeout", "0.2"]).err.contains("in use") == false)
     }
+
+    /// QEMU's own logs are written wherever the user names them, but not over a file of the run.
+    @Test func logsOfQEMUAreOutputsAndNoInputs() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        let account = try scratch.write("account", "of an earlier run")
+        let kernel = scratch.file("tiny.elf")
+        try #require(try run("/bin/cp", [Products.guest("tiny"), kernel]).status == 0)
+        let options = ["--", "-d", "int", "-D", account, "-debugcon", "file:\(scratch.file("debugcon"))"]
+        let recorded = try record(kernel, into: directory, options)
+        #expect(recorded.status == 0 && Files.size(account) > 1000, "\(recorded)")
+        let manifest = try Manifest.read("\(directory)/manifest.json")
+        #expect(manifest.files.allSatisfy { $0.identity.path != account })
+
+        // A replay does not write there again: it is the recording's user who asked for it.
+        _ = try scratch.write("account", "")
+        let again = try replay(directory, ["--trust", "--", "-d", "int", "-D", scratch.file("told-%d")])
+        #expect(again.status == 0, "\(again)")
+        #expect(Files.size(account) == 0)
+        let told = try Files.list(scratch.path).filter { $0.hasPrefix("told-") }
+        #expect(told.count == 1 && Files.size(scratch.file(told.first ?? "")) > 1000)
+
+        try #require(link(kernel, scratch.file("second name")) == 0)
+        for own in ["\(directory)/ttd.log", "\(directory)/replays/2/qemu.log", kernel, scratch.file("second name")] {
+            let before = Files.size(own)
+            let refused = try replay(directory, ["--trust", "--", "-d", "int", "-D", own])
+            #expect(refused.status == 2 && refused.err.contains("would overwrite it"), "\(refused)")
+            #expect(Files.size(own) == before)
+        }
+        #expect(try StateDirectory.open(directory).replayNames() == ["1"])
+        let refused = try record(kernel, into: scratch.file("next"), ["--", "-D", scratch.file("next/ttd.log")])
+        #expect(refused.status == 2 && refused.err.contains("would overwrite it"), "\(refused)")
+    }
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import RunDirectory
+@preconcurrency import Glibc
+import TestSupport
 import Testing
 
 @testable import ReplaySession
+@testable import RunDirectory
 
 @Suite struct ArgumentTests {
     @Test(
@@ -39,6 +41,29 @@ import Testing
         ["-netdev", "user,id=a", "-object", "filter-replay,id=f,netdev=a", "-device", "e1000,netdev=a"],
     ])
     func isAccepted(arguments: [String]) throws { try ExtraArguments.check(arguments) }
+
+    @Test(
+        arguments: [
+            (["-d", "int", "-D", "a"], ["a"]), (["--pidfile", "a"], ["a"]), (["-trace", "events=e,file=a"], ["a"]),
+            (["-serial", "file:a,b"], ["a,b"]), (["-serial", "unix:a"], []), (["-debugcon", "file:a"], ["a"]),
+            (["-chardev", "file,id=c,path=a,,b,input-path=i,logfile=l"], ["a,b", "l"]),
+            (["-chardev", "pty,id=c,path=p"], []), (["-object", "filter-dump,id=f,netdev=n,file=a"], ["a"]),
+            (["-drive", "file=a"], []), (["-D"], [""]),
+        ] as [([String], [String])])
+    func outputsAreThoseThatQEMUOnlyWrites(arguments: [String], paths: [String]) {
+        #expect(OutputArguments.paths(in: arguments) == paths)
+    }
+
+    @Test func anOpenFileIsRecognisedAsAnOutput() throws {
+        let scratch = try temporaryDirectory()
+        let file = try scratch.write("real", "")
+        try #require(symlink(file, scratch.file("link")) == 0)
+        let resolved = try Files.absolute(file, what: "file")
+        #expect(OutputArguments.contain(resolved, [scratch.file("link")]))
+        #expect(OutputArguments.contain(resolved.dropLast(4) + "log-17.txt", [scratch.file("log-%d.txt")]))
+        #expect(!OutputArguments.contain(resolved.dropLast(4) + "log-x.txt", [scratch.file("log-%d.txt")]))
+        #expect(!OutputArguments.contain(resolved, [scratch.file("other"), "/nowhere/real", ""]))
+    }
 
     /// The clock follows what the guest has.
     @Test(

@@ -169,10 +169,15 @@ private func plugin(_ path: String) -> PluginConfiguration {
         #expect(throws: RunError.self) { try ExtraArguments.check(["-S"]) }
         try ExtraArguments.check(["-S", "-gdb", "tcp::1"], isReplay: true)
         #expect(throws: RunError.self) { try ExtraArguments.check(["-S", "-smp", "2"], isReplay: true) }
-        #expect(ExtraArguments.onlyWatch(["-S", "-gdb", "tcp::1", "-d", "int", "-D", "file"]))
-        #expect(ExtraArguments.onlyWatch([]))
-        #expect(!ExtraArguments.onlyWatch(["-S", "-device", "x"]))
-        #expect(!ExtraArguments.onlyWatch(["-gdb", "tcp::1", "-m", "5"]))
+        func separated(_ arguments: [String]) -> [[String]] {
+            let (watchers, others) = ExtraArguments.separate(arguments)
+            return [watchers, others]
+        }
+        let watchers = ["-S", "-gdb", "tcp::1", "-d", "int", "--D", "file", "-pidfile", "f"]
+        #expect(separated(watchers) == [watchers, []])
+        #expect(separated([]) == [[], []])
+        #expect(separated(["-S", "-device", "x", "-d", "int"]) == [["-S", "-d", "int"], ["-device", "x"]])
+        #expect(separated(["-append", "-s", "-m", "-d"]) == [[], ["-append", "-s", "-m", "-d"]])
     }
 
     @Test func memorySizes() {

@@ -206,6 +206,18 @@ import Testing
         #expect(Files.tail(output) == "12")
     }
 
+    /// A file that the user's shell holds open is none of the run's.
+    @Test func otherDescriptorsAreClosed() throws {
+        let scratch = try temporaryDirectory()
+        let inherited = open(try scratch.write("lock", ""), O_RDWR)
+        defer { close(inherited) }
+        let output = scratch.file("output")
+        let child = try ChildProcess(
+            path: "/bin/ls", arguments: ["ls", "-l", "/proc/self/fd"], inheriting: [], output: output)
+        #expect(waited(child) == .exited(status: 0))
+        #expect(Files.tail(output).contains("output") && !Files.tail(output).contains("lock"), "\(Files.tail(output))")
+    }
+
     @Test func aMissingProgramIsAnError() {
         #expect(throws: RunError.system(doing: "start", path: "/no/such", code: ENOENT)) {
             try ChildProcess(path: "/no/such", arguments: ["x"], inheriting: [], output: nil)

@@ -89,8 +89,7 @@ extension QEMUEngine {
         try plugin.check(against: program)
         var engine = QEMUEngine(program: program, guest: try options.changes.applied(to: recorded), plugin: plugin)
         engine.located = located
-        let extra = options.changes.extraArguments
-        if ExtraArguments.onlyWatch(extra) { engine.watchers = extra }
+        engine.watchers = ExtraArguments.separate(options.changes.extraArguments).watchers
         return engine
     }
 
@@ -146,7 +145,7 @@ extension QEMUEngine.Changes {
             guest.disks = []
             for path in disks { guest.disks.append(try GuestConfiguration.Disk(path: path, device: device)) }
         }
-        if !ExtraArguments.onlyWatch(extraArguments) { guest.extraArguments += extraArguments }
+        guest.extraArguments += ExtraArguments.separate(extraArguments).others
         try guest.makePathsAbsolute()
         return guest
     }

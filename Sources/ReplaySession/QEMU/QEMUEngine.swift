@@ -16,7 +16,7 @@ public struct QEMUEngine: Engine {
     public var guest: GuestConfiguration
     /// nil makes no log: a replay of the recording can make it.
     public var plugin: PluginConfiguration?
-    /// Arguments of a replay that only watch the guest: a debugger, QEMU's own logs.
+    /// Arguments that only watch the guest: a debugger, QEMU's own logs. A replay does not repeat them.
     public var watchers: [String] = []
     /// What the guest of a recording receives on its first serial port.
     public var serialInput: SerialInput?
@@ -52,7 +52,8 @@ public struct QEMUEngine: Engine {
             list += try DiskImage.chain(disk.image, role: "disk \(index)")
         }
         var arguments = 0
-        for path in ArgumentFiles.paths(in: guest.devices + guest.extraArguments) {
+        for path in ArgumentFiles.paths(in: guest.devices + guest.extraArguments)
+        where !OutputArguments.contain(path, outputs) {
             for file in try DiskImage.chain(path, role: "file \(arguments + 1) of the arguments")
             where !list.contains(where: { $0.path == file.path }) {
                 list.append(file)
@@ -62,12 +63,16 @@ public struct QEMUEngine: Engine {
         return list
     }
 
+    /// The files that QEMU only writes.
+    private var outputs: [String] { OutputArguments.paths(in: guest.extraArguments + watchers) }
+
     /// The plugin and QEMU itself.
     public var otherInputs: [String] { [program.path] + (plugin.map { [$0.file.path] } ?? []) }
 
     /// Refuses a guest without anything to boot, and what QEMU cannot record.
     public mutating func checkRecording() throws(RunError) {
         try ExtraArguments.check(guest.extraArguments, devices: guest.devices)
+        (watchers, guest.extraArguments) = ExtraArguments.separate(guest.extraArguments)
         guard guest.kernel != nil || !guest.disks.isEmpty || !guest.extraArguments.isEmpty else {
             throw .missing(what: "guest to record", name: "", remedy: .nameGuest)
         }
@@ -97,6 +102,8 @@ public struct QEMUEngine: Engine {
 
     /// Creates the snapshot image of a recording; repairs the input log of a killed one for a replay.
     public func prepare(_ plan: inout RunPlan, warnings: inout [String]) throws(RunError) {
+        try OutputArguments.check(
+            outputs, inputs: try filesToIdentify().map(\.path) + otherInputs, runs: [plan.files, plan.source])
         guard let recording = plan.recording else {
             if plan.keepsSnapshot { try SnapshotImage.create(in: plan.files.place) }
             return
@@ -152,7 +159,7 @@ public struct QEMUEngine: Engine {
             path: command.program, arguments: command.arguments, inheriting: inheriting, output: plan.files.engineLog)
         return QEMUGuest(
             child: child, monitor: monitor, inputLog: plan.inputLog, log: plugin == nil ? nil : plan.files.log,
-            feeder: feeder, isResumedByTool: command.startsPaused,
+            outputs: outputs, feeder: feeder, isResumedByTool: command.startsPaused,
             dataDirectories: try program.dataDirectories(guest.extraArguments))
     }
 

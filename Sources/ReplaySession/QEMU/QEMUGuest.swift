@@ -15,6 +15,8 @@ final class QEMUGuest: RunningGuest {
 
     /// The log whose growth is progress; nil for a run without one.
     private let log: String?
+    /// Files that the arguments let QEMU write and that it never reads.
+    private let outputs: [String]
     private let feeder: SerialFeeder?
     /// Whether the run begins when the tool says so; a debugger may want to say it.
     private let isResumedByTool: Bool
@@ -22,13 +24,14 @@ final class QEMUGuest: RunningGuest {
     private let dataDirectories: [String]
 
     init(
-        child: ChildProcess, monitor: QMPClient, inputLog: String, log: String? = nil, feeder: SerialFeeder? = nil,
-        isResumedByTool: Bool = true, dataDirectories: [String] = []
+        child: ChildProcess, monitor: QMPClient, inputLog: String, log: String? = nil, outputs: [String] = [],
+        feeder: SerialFeeder? = nil, isResumedByTool: Bool = true, dataDirectories: [String] = []
     ) {
         self.child = child
         self.monitor = monitor
         self.inputLog = inputLog
         self.log = log
+        self.outputs = outputs
         self.feeder = feeder
         self.isResumedByTool = isResumedByTool
         self.dataDirectories = dataDirectories
@@ -55,7 +58,8 @@ final class QEMUGuest: RunningGuest {
             var information = stat()
             // A file without a name is a temporary one of QEMU itself.
             guard stat("\(directory)/\(name)", &information) == 0, FileKind(information) == .file,
-                information.st_nlink > 0, let path = try? Files.absolute("\(directory)/\(name)", what: "descriptor")
+                information.st_nlink > 0, let path = try? Files.absolute("\(directory)/\(name)", what: "descriptor"),
+                !OutputArguments.contain(path, outputs)
             else { continue }
             let file = OpenFile(path: path, isWritable: isWritable(name))
             if let index = list.firstIndex(where: { $0.path == path }) {

@@ -14,7 +14,8 @@ final class ChildProcess {
     ///
     /// - Parameters:
     ///   - arguments: the program's name first.
-    ///   - inheriting: descriptors and the numbers that they get in the child. All other descriptors are close-on-exec.
+    ///   - inheriting: descriptors and the numbers that they get in the child. All others are closed, also those that the
+    ///     tool itself inherited: a lock or a log of the user's shell is no file of the run.
     ///   - output: a file that receives stdout and stderr, unless `inheriting` names them; nil for /dev/null.
     init(
         path: String, arguments: [String], inheriting: [(descriptor: Int32, number: Int32)], output: String?
@@ -36,6 +37,10 @@ final class ChildProcess {
             &actions, STDOUT_FILENO, output ?? "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0o666)
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
         for pair in moved { posix_spawn_file_actions_adddup2(&actions, pair.descriptor, pair.number) }
+        let kept = [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] + inheriting.map(\.number)
+        for descriptor in try Files.list("/proc/self/fd").compactMap({ Int32($0) }) where !kept.contains(descriptor) {
+            posix_spawn_file_actions_addclose(&actions, descriptor)
+        }
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

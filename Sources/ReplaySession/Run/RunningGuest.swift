@@ -8,8 +8,8 @@ public protocol RunningGuest: AnyObject {
     /// The engine's process, for the message of a tool that finds the directory in use.
     var holder: String { get }
 
-    /// The regular files that the engine has open or has loaded firmware from, while the guest is paused; empty where it does
-    /// not answer.
+    /// The regular files that the engine has open or has loaded firmware from, while the guest is paused, without those that
+    /// the settings name as outputs; empty where it does not answer.
     func openFiles() -> [OpenFile]
     /// Lets a paused guest run.
     func resume()

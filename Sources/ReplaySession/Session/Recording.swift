@@ -53,7 +53,12 @@ public struct Recording<RecordingEngine: Engine> {
         var plan = RunPlan(
             kind: .recording, uuid: RecordingID.random(), source: directory.recording, files: directory.recording,
             inputLog: directory.inputLog, keepsSnapshot: keepsSnapshot, lock: directory.lock)
-        try engine.prepare(&plan, warnings: &warnings)
+        do throws(RunError) {
+            try engine.prepare(&plan, warnings: &warnings)
+        } catch {
+            try directory.removeRecording()
+            throw error
+        }
         var manifest = Manifest(
             kind: .recording, recordingUUID: plan.uuid, created: Clock.timestamp(), tool: tool,
             engine: engine.record(plan, log: nil), files: files)

@@ -68,7 +68,12 @@ public struct Replay<ReplayEngine: Engine> {
         var plan = RunPlan(
             kind: .replay, uuid: recording.recordingUUID, source: directory.recording, files: files,
             inputLog: directory.inputLog, recording: recording, lock: lock)
-        try engine.prepare(&plan, warnings: &warnings)
+        do throws(RunError) {
+            try engine.prepare(&plan, warnings: &warnings)
+        } catch {
+            try discard(files, name, directory)
+            throw error
+        }
         var manifest = Manifest(
             kind: .replay, recordingUUID: recording.recordingUUID, name: name, created: Clock.timestamp(), tool: tool,
             engine: engine.record(plan, log: nil), files: guestFiles, forced: differences.isEmpty ? nil : differences)
@@ -82,7 +87,7 @@ public struct Replay<ReplayEngine: Engine> {
             try checkOpenFiles(guest, plan, guestFiles, warnings: &warnings)
         } catch {
             guest.endNow()
-            try files.removeAll()
+            try discard(files, name, directory)
             throw error
         }
         guest.resume()
@@ -160,6 +165,12 @@ public struct Replay<ReplayEngine: Engine> {
         }
         let (name, files) = try directory.makeReplay(name: name, overwrite: overwrite)
         return (name, files, directory.lock)
+    }
+
+    /// Removes what a replay that was not started has left.
+    private func discard(_ files: RunFiles, _ name: String?, _ directory: StateDirectory) throws(RunError) {
+        try files.removeAll()
+        if output == nil, let name { try directory.removeEmptyReplay(name) }
     }
 
     /// Refuses a replay whose engine has other firmware than the recording's, opens a file that was not compared with the

@@ -136,6 +136,11 @@ public final class StateDirectory {
         return (name, files)
     }
 
+    /// Removes the directory of a replay that holds nothing any more.
+    package func removeEmptyReplay(_ name: String) throws(RunError) {
+        try recording.place.directory(RunFiles.replaysName).removeDirectory(name)
+    }
+
     /// The smallest free number after the largest one that is taken.
     private static func nextNumber(after taken: [String]) -> String {
         let largest = taken.compactMap { Int($0) }.max() ?? 0

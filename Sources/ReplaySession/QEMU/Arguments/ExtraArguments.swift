@@ -19,17 +19,25 @@ public enum ExtraArguments {
         try NetworkArguments.check(options, devices: devices)
     }
 
-    /// Whether these arguments only watch the guest: a debugger, QEMU's own logs.
-    static func onlyWatch(_ arguments: [String]) -> Bool {
+    /// Separates the arguments that only watch the guest (a debugger, QEMU's own logs) from those that decide what it does.
+    static func separate(_ arguments: [String]) -> (watchers: [String], others: [String]) {
+        var watchers: [String] = []
+        var others: [String] = []
         var rest = arguments[...]
         while let argument = rest.popFirst() {
-            switch argument {
-            case "-S", "-s": continue
-            case "-gdb", "-d", "-D", "-dfilter", "-trace", "-msg": rest = rest.dropFirst()
-            default: return false
+            let name = argument.hasPrefix("--") ? String(argument.dropFirst()) : argument
+            switch name {
+            case "-S", "-s": watchers.append(argument)
+            case "-gdb", "-d", "-D", "-dfilter", "-trace", "-msg", "-pidfile":
+                watchers.append(argument)
+                watchers += [rest.popFirst()].compactMap { $0 }
+            default:
+                others.append(argument)
+                // A value such as that of -append may look like an option.
+                if ManifestPolicy.options[name]?.takesValue == true { others += [rest.popFirst()].compactMap { $0 } }
             }
         }
-        return true
+        return (watchers, others)
     }
 
     /// The options with what follows them, which is the value of those that have one. `--x` is `-x`.
