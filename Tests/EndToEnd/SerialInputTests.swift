@@ -11,9 +11,7 @@ import Testing
 extension EndToEndTests {
     private func expectEcho(_ directory: String, _ recorded: ToolResult, _ text: String) throws {
         #expect(recorded.status == 0, "\(recorded)")
-        withKnownIssue("QEMU drops bytes that come before a slow guest has read the last ones", isIntermittent: true) {
-            #expect(Files.tail("\(directory)/serial.log").contains(text), "\(recorded)")
-        }
+        #expect(Files.tail("\(directory)/serial.log").contains(text), "\(recorded)")
         let again = try replay(directory)
         #expect(again.status == 0, "\(again)")
         #expect(Files.tail("\(directory)/replays/1/serial.log") == Files.tail("\(directory)/serial.log"))
@@ -49,8 +47,6 @@ extension EndToEndTests {
         let command = words.map { "'\($0)'" }.joined(separator: " ")
         let result = try run("/bin/sh", ["-c", "(sleep 2; printf xyz; sleep 1; printf q) | \(command)"])
         try expectEcho(directory, result, "xyzq")
-        withKnownIssue("QEMU drops bytes that come before a slow guest has read the last ones", isIntermittent: true) {
-            #expect(result.out.contains("xyzq"), "\(result)")
-        }
+        #expect(result.out.contains("xyzq"), "\(result)")
     }
 }

@@ -150,7 +150,7 @@ public struct QEMUEngine: Engine {
         if command.readsSerialInput, let serialInput {
             let made = try SerialFeeder(serialInput, output: plan.files.serialLog, onOutput: onSerialOutput)
             let output = open(plan.files.serialLog, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)
-            closing += [made.far, output]
+            closing.append(output)
             guard output >= 0 else { throw .system(doing: "open", path: plan.files.serialLog, code: errno) }
             inheriting += [(made.far, STDIN_FILENO), (output, STDOUT_FILENO)]
             feeder = made

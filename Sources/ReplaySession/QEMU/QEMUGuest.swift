@@ -44,8 +44,14 @@ final class QEMUGuest: RunningGuest {
     func signal(_ number: Int32) { child.signal(number) }
 
     func pump() -> Double? {
-        feeder?.pump()
-        return feeder == nil ? nil : SerialFeeder.pause
+        guard let feeder else { return nil }
+        collectEvents()
+        feeder.pump { isConnected && !hasShutDown ? try? count() : nil }
+        return 0.01
+    }
+
+    private func count() throws(QMPError) -> UInt64 {
+        UInt64(max(0, try ask("query-replay")["icount"]?.integer ?? 0))
     }
 
     func logSize() -> UInt64 { log.map { Files.size($0) } ?? 0 }
@@ -119,7 +125,7 @@ final class QEMUGuest: RunningGuest {
                 try monitor.negotiate(timeout: 2)
                 isConnected = true
             }
-            return UInt64(max(0, try ask("query-replay")["icount"]?.integer ?? 0))
+            return try count()
         } catch {
             if case .timeout = error { throw .busy }
             throw .gone

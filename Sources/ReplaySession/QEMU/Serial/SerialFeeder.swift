@@ -5,11 +5,16 @@ import RunDirectory
 
 /// Feeds the guest's serial port through a socket that is QEMU's standard input, while the guest's output goes to a file.
 ///
-/// QEMU records what it reads there. The monitor's loop calls ``pump()``; nothing here blocks.
+/// QEMU asks whether the port has room when it reads a byte from the socket, but it delivers the byte later: it records the
+/// byte first. A byte that QEMU reads before it has delivered the last one finds the port full, and is lost. So the socket
+/// holds one byte at a time, and the next one follows when QEMU has delivered the last one. From then on, QEMU waits for
+/// the guest by itself. The pace is the guest's, however slow the host is.
+///
+/// The monitor's loop calls ``pump(instructions:)``.
 final class SerialFeeder {
-    /// QEMU's end of the socket. The caller closes it once QEMU has it.
+    /// QEMU's end of the socket. This end stays open here too, to see whether QEMU has read.
     let far: Int32
-    private var near: Int32
+    private let near: Int32
     private let output: String
     /// Receives what the guest prints; for a terminal.
     private let onOutput: ([UInt8]) -> Void
@@ -18,12 +23,9 @@ final class SerialFeeder {
     private var source: Int32 = -1
     private var ownsSource = false
     private var outputDescriptor: Int32 = -1
-    private var lastSent: Double = 0
-
-    /// Seconds between two bytes. QEMU queues what it reads while it records, without a look at whether the port is free:
-    /// a byte that comes before the guest has taken the one before replaces it.
-    static let pause: Double = 0.02
-    /// Bytes that the socket has not taken yet.
+    /// The byte that was sent last, until QEMU has delivered it.
+    private var inFlight: Passage?
+    /// Bytes that were not sent yet.
     private var waiting: [UInt8] = []
     private var hasInputEnded = false
     private var steps: ArraySlice<SerialScript.Step> = []
@@ -52,16 +54,27 @@ final class SerialFeeder {
     }
 
     deinit {
-        if near >= 0 { close(near) }
+        close(near)
+        close(far)
         if ownsSource, source >= 0 { close(source) }
         if outputDescriptor >= 0 { close(outputDescriptor) }
     }
 
     /// Moves what can be moved. A guest that has gone is no error: its end is seen elsewhere.
-    func pump() {
+    ///
+    /// - Parameter instructions: asks QEMU for the guest's instruction count; nil where it does not answer.
+    func pump(instructions: () -> UInt64?) {
         takeOutput()
         if source >= 0 { takeInput(source) } else { runSteps() }
-        sendByte()
+        sendByte(instructions)
+    }
+
+    /// A byte on its way to the port.
+    private struct Passage {
+        /// The instruction count when QEMU was first seen to have read the byte; nil before.
+        var count: UInt64?
+        /// When that was.
+        var since: Double = 0
     }
 
     private func takeOutput() {
@@ -100,16 +113,43 @@ final class SerialFeeder {
         }
     }
 
-    private func sendByte() {
-        let now = Clock.now()
-        guard near >= 0, !waiting.isEmpty, now - lastSent >= SerialFeeder.pause else { return }
-        lastSent = now
+    private func sendByte(_ instructions: () -> UInt64?) {
+        guard !waiting.isEmpty, isDelivered(instructions) else { return }
         let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
         let count = waiting.withUnsafeBytes { send(near, $0.baseAddress, 1, flags) }
-        if count > 0 { waiting.removeFirst(count) }
-        if count < 0, errno == EPIPE || errno == ECONNRESET {
-            close(near)
-            near = -1
+        guard count > 0 else { return }
+        waiting.removeFirst(count)
+        inFlight = Passage()
+    }
+
+    /// Whether QEMU has delivered the byte that was sent last.
+    ///
+    /// QEMU interrupts the guest when it has read a byte, and delivers the byte before the guest executes on. So it is
+    /// delivered when the guest's count has grown since. A guest that waits without an end executes nothing: the byte is
+    /// there after a while.
+    private func isDelivered(_ instructions: () -> UInt64?) -> Bool {
+        guard var byte = inFlight else { return true }
+        for _ in 0..<2 {
+            guard !isUnread, let count = instructions() else { return false }
+            guard let first = byte.count else {
+                byte = Passage(count: count, since: Clock.now())
+                inFlight = byte
+                continue
+            }
+            if count != first || Clock.now() - byte.since >= SerialFeeder.idle {
+                inFlight = nil
+                return true
+            }
         }
+        return false
+    }
+
+    /// Seconds after which a guest whose count does not grow is idle.
+    private static let idle: Double = 0.5
+
+    /// Whether QEMU has not read the byte in the socket yet.
+    private var isUnread: Bool {
+        var poller = pollfd(fd: far, events: Int16(POLLIN), revents: 0)
+        return poll(&poller, 1, 0) > 0
     }
 }
