@@ -69,6 +69,7 @@ public final class RunMonitor {
     /// The engine is ending: it is not asked any more.
     private var isGone = false
     private var silentSince: Double?
+    private var silentLogSize: UInt64 = 0
     private var instructions: UInt64 = 0
     private var stop: Stop?
     private var stage = Stage.running
@@ -181,7 +182,10 @@ public final class RunMonitor {
     private func noteSilence(_ silence: GuestSilence) {
         switch silence {
         case .busy:
-            let since = silentSince ?? Clock.now()
+            // QEMU's monitor does not answer while the guest executes a long stretch, but the log grows.
+            let logSize = guest.logSize()
+            let since = silentLogSize == logSize ? silentSince ?? Clock.now() : Clock.now()
+            silentLogSize = logSize
             silentSince = since
             let seconds = Clock.now() - since
             if hangPatience != nil, seconds > RunMonitor.longestSilence { end(.silent(seconds: seconds)) }
