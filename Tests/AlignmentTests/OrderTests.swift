@@ -93,11 +93,9 @@ struct OrderTests {
             .compareBothWays()
         #expect(missing.verdict == .missingEvent)
         let inputs = try #require(missing.divergence?.context.lastInputs)
-        withKnownIssue("an access and an event of one instruction count: cursors give the event first") {
-            #expect(inputs.map(\.original.kind) == [.rdtsc, .portRead])
-            #expect(inputs.map(\.transitions) == [0, 0])
-            #expect(inputs.map(\.instructions) == [0, 1])
-        }
+        #expect(inputs.map(\.original.kind) == [.rdtsc, .portRead])
+        #expect(inputs.map(\.transitions) == [0, 0])
+        #expect(inputs.map(\.instructions) == [0, 1])
         #expect(inputs.allSatisfy { $0.replay != nil && !$0.isDifferent })
 
         let turns =

@@ -50,7 +50,8 @@ struct StreamCursor: ~Copyable {
             if epoch != other.epoch { return epoch < other.epoch }
             if clock != other.clock { return clock < other.clock }
             guard let icount, let otherIcount = other.icount else { return false }
-            return icount < otherIcount
+            // An instruction's access comes before the interrupt that follows the instruction.
+            return icount != otherIcount ? icount < otherIcount : ticket < other.ticket
         }
     }
 
