@@ -87,7 +87,7 @@ public struct SymbolOptions: ParsableArguments {
         for log: LogFile?, orKernelOf paths: [String], from: UInt64, to: UInt64, reading: Symbolizer.Reading
     ) throws -> Symbolizer? {
         if isGiven { return try symbolizer(for: log, from: from, to: to, reading: reading) }
-        guard let log, let kernel = paths.lazy.compactMap({ RunKernel.path(ofLog: $0) }).first else { return nil }
+        guard let log, let kernel = paths.lazy.compactMap({ RunOfLog.kernel(ofLog: $0) }).first else { return nil }
         do {
             return try symbolizer([kernel], for: log, from: from, to: to, reading: reading)
         } catch let error as SymbolError {

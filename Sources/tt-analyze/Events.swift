@@ -20,6 +20,16 @@ struct Events: ParsableCommand {
               tt-analyze events --symbols vmlinux --around 533717582:100 run1
               tt-analyze events --kind port-read --kind port-write --range 0:100000 run1
               tt-analyze events --stream all --format jsonl run1
+              tt-analyze events --kind interrupt --range 90%: run1
+
+            A recorder that does not see interrupts and exceptions (QEMU 7.2) logs discontinuities. If the log is in its \
+            run directory, the join with the run's input log gives their causes: they take the place of the \
+            discontinuities, and are marked as joined.
+
+            EXIT STATUS
+              0 done
+              1 with --leftovers: the join leaves something unexplained
+              2 trouble: the log cannot be read or is damaged
             """)
 
     /// The streams that hold events.
@@ -53,6 +63,12 @@ struct Events: ParsableCommand {
     @Option(help: ArgumentHelp("Only this vCPU. (default: all, one after the other)", valueName: "n"))
     var vcpu: UInt16?
 
+    @Flag(help: "Print discontinuities as they are in the log, without their causes from the run's input log.")
+    var noCauses = false
+
+    @Flag(help: "Print what the join with the run's input log does not explain, with a reason each, and nothing else.")
+    var leftovers = false
+
     @OptionGroup var symbols: SymbolOptions
 
     @Option(help: "Format of the rows. The fields of jsonl and csv are stable.")
@@ -64,19 +80,23 @@ struct Events: ParsableCommand {
         if let vcpu, !log.vcpus.contains(vcpu) {
             throw ViewError.noVCPU(path: log.path, vcpu: vcpu, present: log.vcpus)
         }
+        if leftovers { return try printLeftovers(log) }
         let wanted = Set(kinds)
         let chosen = chosenStreams
         let (from, to) = range.bounds.resolved(in: log.clocks)
         let symbolizer = try symbols.symbolizer(
             for: log, orKernelOf: [path], from: from, to: to, reading: .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
+        let causes = chosen.contains(.event) ? self.causes(of: log) : []
         var rows = EventRows(log, to: Output.standard, format: format, symbolizer: symbolizer)
         rows.begin(log: log)
         var count = 0
         func write(_ streams: [LogStream], vcpu: UInt16) {
             let clocks = vcpu == noVCPU ? log.clocks : log.clocks(vcpu: vcpu)
             let (from, to) = range.bounds.resolved(in: clocks)
-            var events = log.events(streams, vcpu: vcpu, from: from, to: to)
+            var events = EventsWithCauses(
+                log.events(streams, vcpu: vcpu, from: from, to: to), causes: vcpu == 0 ? causes : [], from: from,
+                to: to, keepsDiscontinuities: wanted.contains(.discontinuity))
             while !rows.isClosed, let event = events.next() {
                 guard wanted.isEmpty || wanted.contains(event.kind) else { continue }
                 rows.write(event)
@@ -92,6 +112,44 @@ struct Events: ParsableCommand {
         rows.finish()
         try health.finish()
         if count == 0 { reportNothing(log) }
+    }
+
+    /// The kinds of joined events.
+    private static let causeKinds = Set(JoinedCauseKind.allCases.map(\.eventKind))
+
+    /// The joined causes of the log's discontinuities; none if the log has causes itself, if none is wanted, or if the run
+    /// has no input log that can be joined.
+    private func causes(of log: LogFile) -> [Event] {
+        guard !noCauses, !log.header.features.contains(.causes), log.header.features.contains(.icount),
+            kinds.isEmpty || kinds.contains(where: Events.causeKinds.contains),
+            let inputLog = RunOfLog.inputLog(ofLog: path)
+        else { return [] }
+        do {
+            let join = try self.join(log, inputLog)
+            let count = join.transitionsWithoutEvent + join.eventsWithoutTransition
+            if count > 0 {
+                Diagnostics.warning("the join of \(log.path) with its input log leaves \(count) over: see --leftovers")
+            }
+            return join.events
+        } catch {
+            Diagnostics.warning("\(error); discontinuities are printed without causes")
+            return []
+        }
+    }
+
+    private func join(_ log: LogFile, _ inputLog: String) throws(LogError) -> ReplayJoin {
+        let progress = Progress("joining causes", unit: "B", total: log.fileSize)
+        defer { progress.finish() }
+        return try ReplayJoin.join(log, with: QEMUReplayLog(path: inputLog)) { progress.update(fraction: $0) }
+    }
+
+    private func printLeftovers(_ log: LogFile) throws {
+        guard let inputLog = RunOfLog.inputLog(ofLog: path) else {
+            throw RuntimeError("\(log.path): its run has no input log (replay.bin) to join with")
+        }
+        let text = LeftoverText(try join(log, inputLog), to: Output.standard)
+        text.write()
+        if text.count > 0 { throw ToolStatus.different.exitCode }
     }
 
     /// Reports that nothing was selected, with what there is to select from.

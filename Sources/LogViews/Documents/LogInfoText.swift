@@ -46,6 +46,7 @@ public struct LogInfoText {
             let icount = end.icount.map { ", icount \($0)" } ?? ""
             line("comparable end", "vcpu \(vcpu): brctr \(end.clock)\(icount): \(end.reason)")
         }
+        if let causes { line("causes", causes) }
         let end = log.runEnd
         line("run end", end.map { $0.text.isEmpty ? $0.reason.name : "\($0.reason): \($0.text)" } ?? "not recorded")
         line("lost", "\(log.lostRecords) records")
@@ -79,6 +80,17 @@ public struct LogInfoText {
     private var recorder: String {
         let name = header.recorderName.isEmpty ? "\(header.recorder)" : header.recorderName
         return header.recorderGeneration == 0 ? name : "\(name), generation \(header.recorderGeneration)"
+    }
+
+    /// The causes that the join with the run's input log found, counted as in the summary of the run.
+    private var causes: String? {
+        let kinds = [
+            ("join.interrupts", "interrupts"), ("join.exceptions", "exceptions"), ("join.faults", "faults"),
+            ("join.software-interrupts", "software interrupts"),
+        ]
+        let attributes = log.attributes
+        let counts = kinds.compactMap { key, name in attributes[key].map { "\($0) \(name)" } }
+        return counts.isEmpty ? nil : counts.joined(separator: ", ") + " (joined with the run's input log)"
     }
 
     /// Records per 1,000 instructions, which makes two guests comparable.

@@ -9,15 +9,18 @@ import Symbolize
 ///     text   1234: icount 5678  port-write  0x200280 <port_write @ power_off>  port 0xf4, 4 bytes
 ///     jsonl  {"vcpu":0,"stream":"access","ordinal":"7","brctr":"1234","icount":"5678","kind":"port-write","info":4,
 ///             "ip":"0x200280","place":{…},"rcx":null,"registers":null,"address":"0xf4","values":[],"tsc":null,
-///             "ticket":"9","payload":"f400000000000000","details":"port 0xf4, 4 bytes"}
-///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details
+///             "ticket":"9","payload":"f400000000000000","details":"port 0xf4, 4 bytes","joined":false}
+///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details,joined
+///
+/// A joined event is not in the log: a join with another file found it. Its row in text ends with `[joined]`, and it has no
+/// ordinal.
 public struct EventRows: ~Copyable {
     /// The name, version and columns of the rows.
     public static let schema = RowSchema(
         "tt-analyze events", version: 1,
         columns: [
             "vcpu", "stream", "ordinal", "brctr", "icount", "kind", "info", "ip", "symbol", "source", "address",
-            "values", "details",
+            "values", "details", "joined",
         ])
 
     private var rows: RowEncoder
@@ -90,6 +93,7 @@ public struct EventRows: ~Copyable {
             rows.text.append("  ")
             rows.text.appendText(details.onOneLine)
         }
+        if event.isJoined { rows.text.append("  [joined]") }
         rows.endText()
     }
 
@@ -100,7 +104,7 @@ public struct EventRows: ~Copyable {
         rows.begin()
         rows.number("vcpu", event.vcpu == noVCPU ? nil : UInt64(event.vcpu))
         rows.string("stream", event.stream.name)
-        rows.counter("ordinal", event.ordinal)
+        rows.counter("ordinal", event.isJoined ? nil : event.ordinal)
         rows.counter("brctr", event.clock)
         rows.counter("icount", event.validity.contains(.icount) ? event.icount : nil)
         rows.string("kind", event.kind.name)
@@ -119,10 +123,11 @@ public struct EventRows: ~Copyable {
         rows.addresses("values", event.values)
         if isJSON {
             rows.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
-            rows.counter("ticket", event.ticket)
+            rows.counter("ticket", event.isJoined ? nil : event.ticket)
             rows.bytes("payload", event.payload)
         }
         rows.string("details", details(event))
+        rows.flag("joined", event.isJoined)
         rows.end()
     }
 

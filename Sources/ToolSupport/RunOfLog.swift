@@ -3,11 +3,9 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// The kernel that the manifest of a run names, as a symbol file.
-///
-/// It is used only if it is still the file that the run was made with; a file that was rebuilt in place would give wrong
-/// names.
-public enum RunKernel {
+/// What the run directory of a log has besides the log: the kernel that the manifest names, as a symbol file, and the input
+/// log.
+public enum RunOfLog {
     /// The run directory of a log: the directory itself, or the directory of a file that has a manifest beside it.
     public static func directory(ofLog path: String) -> String? {
         var directory = path
@@ -20,14 +18,28 @@ public enum RunKernel {
         return access("\(directory)/\(Manifest.fileName)", R_OK) == 0 ? directory : nil
     }
 
-    /// The path of the kernel that a run was made with; `nil` if the run names none or its file is gone or has changed.
+    /// The input log that the run of a log wrote or, for a replay in its recording's directory, was driven by; `nil` if there
+    /// is none.
+    public static func inputLog(ofLog path: String) -> String? {
+        guard let directory = directory(ofLog: path), let resolved = realpath(directory, nil) else { return nil }
+        defer { free(resolved) }
+        var places = [String(cString: resolved)]
+        let names = places[0].split(separator: "/")
+        if names.count > 2, names[names.count - 2] == "replays" {
+            places.append("/" + names.dropLast(2).joined(separator: "/"))
+        }
+        return places.map { "\($0)/replay.bin" }.first { access($0, R_OK) == 0 }
+    }
+
+    /// The path of the kernel that a run was made with; `nil` if the run names none or its file is gone or has changed: a file
+    /// that was rebuilt in place would give wrong names.
     ///
     /// The file may have moved with the run: it is also looked for beside the log and beside the run directory.
     ///
     /// - Parameters:
     ///   - path: A log or a run directory.
     ///   - report: Receives a warning if the run names a kernel whose names are lost.
-    public static func path(ofLog path: String, report: (String) -> Void = Diagnostics.warning) -> String? {
+    public static func kernel(ofLog path: String, report: (String) -> Void = Diagnostics.warning) -> String? {
         guard let directory = directory(ofLog: path),
             let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)"), let kernel = manifest.kernel
         else { return nil }
