@@ -19,6 +19,7 @@ extension QEMUEngine {
         var outcome = RunOutcome(
             reason: reason, text: text, process: result.process, instructions: result.instructions,
             seconds: result.seconds, messages: messages)
+        outcome.resets = result.resets.isEmpty ? nil : result.resets
         switch result.stop {
         case .signal, .timeLimit: outcome.wasInterrupted = true
         case .hung, .silent, .halted, nil: break

@@ -160,7 +160,8 @@ public struct QEMUEngine: Engine {
         return QEMUGuest(
             child: child, monitor: monitor, inputLog: plan.inputLog, log: plugin == nil ? nil : plan.files.log,
             outputs: outputs, feeder: feeder, isResumedByTool: command.startsPaused,
-            dataDirectories: try program.dataDirectories(guest.extraArguments))
+            dataDirectories: try program.dataDirectories(guest.extraArguments),
+            expectedResets: plan.recording?.outcome?.resets ?? [])
     }
 
     /// Joins a log with `replay.bin`.

@@ -22,10 +22,14 @@ final class QEMUGuest: RunningGuest {
     private let isResumedByTool: Bool
     /// Where QEMU finds its firmware.
     private let dataDirectories: [String]
+    /// For a replay: the resets of the recording that have not taken place yet.
+    private var expectedResets: ArraySlice<RunOutcome.Reset>
+    private var hasAskedForReset = false
 
     init(
         child: ChildProcess, monitor: QMPClient, inputLog: String, log: String? = nil, outputs: [String] = [],
-        feeder: SerialFeeder? = nil, isResumedByTool: Bool = true, dataDirectories: [String] = []
+        feeder: SerialFeeder? = nil, isResumedByTool: Bool = true, dataDirectories: [String] = [],
+        expectedResets: [RunOutcome.Reset] = []
     ) {
         self.child = child
         self.monitor = monitor
@@ -35,6 +39,7 @@ final class QEMUGuest: RunningGuest {
         self.feeder = feeder
         self.isResumedByTool = isResumedByTool
         self.dataDirectories = dataDirectories
+        self.expectedResets = expectedResets[...]
     }
 
     var holder: String { "QEMU (process \(child.pid))" }
@@ -115,6 +120,7 @@ final class QEMUGuest: RunningGuest {
 
     func takeEvents() -> [GuestEvent] {
         collectEvents()
+        repeatReset()
         defer { pending.removeAll() }
         return pending
     }
@@ -181,6 +187,13 @@ final class QEMUGuest: RunningGuest {
         }
     }
 
+    /// Asks for the operator's next reset. QEMU carries it out at its recorded place.
+    private func repeatReset() {
+        guard expectedResets.first == .operator, !hasAskedForReset, isConnected, !hasShutDown else { return }
+        hasAskedForReset = true
+        _ = try? ask("system_reset")
+    }
+
     private func collectEvents() {
         for event in monitor.takeEvents() {
             switch event.name {
@@ -189,6 +202,10 @@ final class QEMUGuest: RunningGuest {
                 pending.append(.shutdown(reason: event.data["reason"]?.string))
             case "RESUME": pending.append(.resumed)
             case "GUEST_PANICKED": pending.append(.panicked)
+            case "RESET":
+                pending.append(.reset(event.data["guest"]?.bool == false ? .operator : .guest))
+                expectedResets = expectedResets.dropFirst()
+                hasAskedForReset = false
             default: break
             }
         }

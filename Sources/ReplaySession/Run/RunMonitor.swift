@@ -39,6 +39,8 @@ public final class RunMonitor {
         public var shutdownReason: String?
         /// Whether the guest reported a panic.
         public var guestPanicked = false
+        /// The resets of the machine in their order.
+        public var resets: [RunOutcome.Reset] = []
         /// Where a recording stood still when it ended.
         public var standstill: Standstill?
         /// Instructions at the last look.
@@ -79,11 +81,14 @@ public final class RunMonitor {
     /// A paused guest goes on: what stood still before does not count.
     private var hasResumed = false
     private var guestPanicked = false
+    private var resets: [RunOutcome.Reset] = []
 
     private enum Stage: Int {
         case running, asked, terminated, killed
     }
 
+    /// Resets that are kept.
+    private static let resetLimit = 1 << 12
     /// How many seconds each request to end is given.
     private static let grace: Double = 10
     /// How many seconds the engine may be silent in a replay.
@@ -117,7 +122,8 @@ public final class RunMonitor {
         takeEvents()
         return Result(
             stop: stop, process: guest.poll() ?? .exited(status: -1), shutdownReason: shutdownReason,
-            guestPanicked: guestPanicked, standstill: standstill?.lasting(now: Clock.now()), instructions: instructions,
+            guestPanicked: guestPanicked, resets: resets, standstill: standstill?.lasting(now: Clock.now()),
+            instructions: instructions,
             seconds: Clock.now() - start, wasTerminated: stage.rawValue >= Stage.terminated.rawValue,
             wasKilled: stage == .killed)
     }
@@ -210,6 +216,7 @@ public final class RunMonitor {
                 hasShutDown = true
             case .resumed: hasResumed = true
             case .panicked: guestPanicked = true
+            case .reset(let reset): if resets.count < RunMonitor.resetLimit { resets.append(reset) }
             }
         }
     }

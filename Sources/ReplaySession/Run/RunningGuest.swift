@@ -73,4 +73,6 @@ public enum GuestEvent: Sendable, Equatable {
     case resumed
     /// The guest reported a panic.
     case panicked
+    /// The machine was reset and runs on.
+    case reset(RunOutcome.Reset)
 }

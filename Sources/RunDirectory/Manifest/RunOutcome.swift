@@ -40,6 +40,14 @@ public struct RunOutcome: Codable, Sendable, Equatable {
     public var wasInterrupted = false
     /// The last lines that the engine and the recorder printed.
     public var messages: [String]
+    /// The resets of the machine in their order; nil for none. QEMU records where a reset took place, but not that the
+    /// operator asked for it: a replay asks again.
+    public var resets: [Reset]?
+
+    /// Who asked for a reset.
+    public enum Reset: String, Codable, Sendable {
+        case guest, `operator`
+    }
 
     /// An outcome.
     public init(
