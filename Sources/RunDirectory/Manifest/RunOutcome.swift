@@ -46,7 +46,10 @@ public struct RunOutcome: Codable, Sendable, Equatable {
 
     /// Who asked for a reset.
     public enum Reset: String, Codable, Sendable {
-        case guest, `operator`
+        /// The guest, or one of its devices.
+        case guest
+        /// The operator of the engine, in its monitor.
+        case `operator`
     }
 
     /// An outcome.
