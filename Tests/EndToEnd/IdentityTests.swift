@@ -41,6 +41,17 @@ extension EndToEndTests {
         try check(flash, ["--", "-drive", "if=pflash,format=raw,unit=0,snapshot=on,file=\(flash)"])
     }
 
+    /// A shell that holds a file open (`flock`) hands its descriptor to tt-record, which keeps it from QEMU.
+    @Test func aFileThatTheShellHoldsIsNotTheGuests() throws {
+        let scratch = try temporaryDirectory()
+        let arguments = recordArguments(Products.guest("tiny"), into: scratch.file("run"))
+        let held = scratch.file("held")
+        let recorded = try run(
+            "/bin/bash",
+            ["-c", "exec 3>'\(held)' 9>>'\(held)'; exec \"$0\" \"$@\"", Products.tool("tt-record")] + arguments)
+        #expect(recorded.status == 0, "\(recorded.err)")
+    }
+
     @Test func backingFiles() throws {
         let scratch = try temporaryDirectory()
         let (base, top) = (scratch.file("base.img"), scratch.file("top.qcow2"))

@@ -31,6 +31,10 @@ struct Tool {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         var environment = ProcessInfo.processInfo.environment
+        // What the tools read of it is the same on every machine; a CI sets NO_COLOR, a user a pager.
+        for name in ["NO_COLOR", "PAGER"] {
+            environment.removeValue(forKey: name)
+        }
         environment["COLUMNS"] = "100"
         environment["SWIFT_BACKTRACE"] = "enable=no"
         process.environment = environment
