@@ -25,7 +25,7 @@ import Testing
     private static func textAddresses(_ path: String) throws -> [UInt64] {
         let image = try ELFImage(path: path, machine: .x86_64)
         // The C library of a static program is large and has no DWARF: a part of it will do.
-        return image.text.flatMap { Array($0).prefix(40_000) }
+        return image.text.flatMap { Array($0).prefix(15_000) }
     }
 
     @Test(arguments: Programs.Variant.allCases)

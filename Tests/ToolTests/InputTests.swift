@@ -145,7 +145,8 @@ import Testing
     static let symbols = ["--symbols", FixtureTests.path("tiny.elf"), "--no-cache"]
 
     @Test(arguments: [
-        [], ["--range", "5:100000"], ["--kind", "call", "--kind", "ret"], ["--function", "handle_trap"],
+        ["--range", "0:300000"], ["--range", "5:100000"], ["--kind", "call", "--kind", "ret", "--range", "0:600000"],
+        ["--function", "handle_trap"],
         ["--from", "handle_trap", "--to", "leave_user"],
     ])
     func whatIsSelectedIsWritten(selection: [String]) throws {
