@@ -40,7 +40,7 @@ final class CodeImage: Sendable {
         file = image.file
     }
 
-    /// The code from an address of the file's on; nothing where it has none.
+    /// The code from an address of the file on; empty if there is none.
     func bytes(at address: UInt64) -> Bytes {
         let index = parts.partitioningIndex { $0.range.upperBound > address }
         guard index < parts.count, parts[index].range.contains(address) else { return .empty }
@@ -56,7 +56,7 @@ final class CodeImage: Sendable {
             let header = section.header
             guard header.sh_flags & wanted == wanted else { return }
             isThere = true
-            // Compressed sections are never loaded, whatever their flags say.
+            // Compressed sections are never loaded, whatever their flags are.
             guard header.sh_type != UInt32(SHT_NOBITS), header.sh_flags & UInt64(SHF_COMPRESSED) == 0 else { return }
             if let part = part(header.sh_addr, header.sh_offset, header.sh_size, image.file) { parts.append(part) }
         }

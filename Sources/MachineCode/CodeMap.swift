@@ -3,15 +3,16 @@
 import Formatting
 import Symbolize
 
-/// The code of several files at the addresses of a run: what is there as far as the files show.
+/// The code of several files at the addresses of a run.
 ///
 ///     var code = CodeMap()
 ///     try code.add("vmlinux")
 ///     try code.add("init", slide: 0x5555_5555_4000)
 ///     let bytes = code.bytes(at: 0xffff_ffff_8100_1234, count: 15)
 ///
-/// Code that changes itself when it runs (a kernel that patches alternatives and static keys into itself) is shown as
-/// it was linked; ``findPatchSites(_:)`` tells where that is. Files are asked in the order in which they were added. All calls are safe from any thread.
+/// If code changes itself (a kernel that patches alternatives and static keys into itself), the map shows it as it was
+/// linked; ``findPatchSites(_:)`` finds these places. Files are searched in the order in which they were added. All
+/// calls are safe from any thread.
 public struct CodeMap: @unchecked Sendable {
     /// A stretch of code at its addresses of the run.
     struct Area {
@@ -25,7 +26,7 @@ public struct CodeMap: @unchecked Sendable {
 
     /// Ascending, none in another.
     private(set) var areas: [Area] = []
-    /// Keeps what the areas point into.
+    /// Keeps alive the memory that the areas point into.
     private var images: [CodeImage] = []
     private var slides: [UInt64] = []
     /// Where the run may have had other code than the files, ascending; see ``findPatchSites(_:)``.

@@ -8,7 +8,7 @@ import Symbolize
 ///
 ///     let disassembler = try Disassembler(syntax: .intel)
 ///     if let instruction = disassembler.decode(bytes, at: 0xffff_ffff_8100_0000, mode: .bits64) {
-///         print(instruction.size, disassembler.text ?? "")           // of the instruction decoded last
+///         print(instruction.size, disassembler.text ?? "")           // the text of the last decoded instruction
 ///     }
 ///
 /// One thread at a time may use it.
@@ -51,11 +51,11 @@ public final class Disassembler {
         for index in handles.indices { cs_close(&handles[index]) }
     }
 
-    /// Decodes the instruction that the bytes begin with; `nil` if capstone knows none, or it is longer than they are.
+    /// Decodes the instruction at the beginning of the bytes; `nil` if capstone knows none, or if it ends after them.
     ///
     /// - Parameters:
-    ///   - bytes: the code from there on; no more than 15 bytes are looked at.
-    ///   - address: the instruction's address in the run.
+    ///   - bytes: the code from there on; at most 15 bytes are read.
+    ///   - address: the instruction's address.
     public func decode(_ bytes: UnsafeRawBufferPointer, at address: UInt64, mode: CodeMode) -> Instruction? {
         hasText = false
         guard let scratch, let base = bytes.baseAddress, bytes.count > 0 else { return nil }

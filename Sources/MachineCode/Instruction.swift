@@ -26,7 +26,7 @@ public struct Instruction: Hashable, Sendable, BitwiseCopyable {
     public var hasTarget: Bool
     /// How it was read.
     public var mode: CodeMode
-    /// It always raises an exception (ud2 and the like).
+    /// Whether it always raises an exception (ud2 and similar ones).
     public var alwaysFaults: Bool
 
     /// No instruction: 0 bytes long, which none is.

@@ -4,8 +4,8 @@ import CElfutils
 import Glibc
 import Symbolize
 
-/// Where a Linux kernel changes its own code when it starts and while it runs, by the tables in its ELF file: what stands
-/// there in the file is not what ran. Addresses are the file's own.
+/// The places where a Linux kernel changes its own code when it starts and while it runs, from the tables in its ELF
+/// file. The code in the file is not the code that ran there. Addresses are the file's own.
 ///
 /// | table | what the kernel does |
 /// | --- | --- |
@@ -27,7 +27,7 @@ struct PatchSites {
     /// More sites than this are not read.
     private static let limit = 1 << 20
 
-    /// The sites of a kernel, ascending, touching ones joined; none when the file is no kernel.
+    /// The sites of a kernel, ascending, adjacent ones joined; empty if the file is no kernel.
     static func read(_ code: CodeImage, _ disassembler: Disassembler) throws(SymbolError) -> [Range<UInt64>] {
         let image = try ELFImage(path: code.path, machine: nil)
         guard image.section(named: ".altinstructions") != nil, code.mode == .bits64 else { return [] }
@@ -56,7 +56,7 @@ struct PatchSites {
             "__start_static_call_tramp_key", "__stop_static_call_tramp_key", "__start_mcount_loc", "__stop_mcount_loc",
         ])
         addRelative(area(bounds[0], bounds[1]), 16)
-        // The two lowest bits of the key say what kind of site it is, those of the address nothing.
+        // The two lowest bits of the key contain the kind of site; those of the address have no meaning.
         addRelative(area(bounds[2], bounds[3]), 8)
         addRelative(area(bounds[4], bounds[5]), 8)
         let functions = area(bounds[6], bounds[7])
@@ -65,8 +65,8 @@ struct PatchSites {
         }
     }
 
-    /// `struct alt_instr`: its size differs between versions of Linux (12, 13, 14 bytes); it is the one by which every
-    /// entry names code. The lengths are the last bytes, but for padlen of the 13-byte form.
+    /// `struct alt_instr`: its size differs between versions of Linux (12, 13, 14 bytes); the right size is the one
+    /// with which every entry refers to code. The lengths are the last bytes, except for padlen in the 13-byte form.
     private mutating func readAlternatives() {
         let (bytes, base) = table(".altinstructions")
         for (size, lengthAt) in [(12, 10), (14, 12), (13, 10)] as [(UInt64, UInt64)] where bytes.count % Int(size) == 0
@@ -114,7 +114,7 @@ struct PatchSites {
         (image.rawSection(name), image.section(named: name)?.header.sh_addr ?? 0)
     }
 
-    /// The bytes in the file of what is loaded between two addresses; nothing where they are not in one segment.
+    /// The bytes in the file that are loaded between two addresses; empty if these are not in one segment.
     private func area(_ start: UInt64?, _ stop: UInt64?) -> (bytes: Bytes, base: UInt64) {
         guard let start, let stop, start < stop else { return (.empty, 0) }
         for segment in ELFImage.segments(image.handle) where segment.p_type == UInt32(PT_LOAD) {

@@ -2,7 +2,7 @@
 
 /// Reads the branches of one vCPU in order, chunk by chunk. Made by ``LogFile/branches(vcpu:from:to:)``.
 ///
-/// Chunks that are damaged or elided are passed over and stand in ``skipped``.
+/// Damaged and elided chunks are skipped and listed in ``skipped``.
 public struct BranchCursor: ~Copyable {
     /// The chunks that could not be read so far.
     public private(set) var skipped: [Damage] = []
@@ -13,7 +13,7 @@ public struct BranchCursor: ~Copyable {
     private let to: UInt64
     private var nextChunk = 0
     private var batch = BranchBatch()
-    /// What of the batch has not been handed out.
+    /// The indexes of the batch's branches that were not returned yet.
     private var rest = 0..<0
 
     init(_ log: LogFile, vcpu: UInt16, from: UInt64, to: UInt64) {
@@ -65,8 +65,8 @@ public struct BranchCursor: ~Copyable {
 extension LogFile {
     /// The branches of a vCPU with clocks in `from ..< to`; no end when `to` is `.max`.
     ///
-    /// Damaged and elided chunks are passed over and reported in ``BranchCursor/skipped``. The clock of a log whose
-    /// guest was rewound steps back with the epoch: all branches in the range come, epoch after epoch.
+    /// Damaged and elided chunks are skipped and listed in ``BranchCursor/skipped``. If the guest was rewound, the
+    /// clock steps back at the new epoch: the branches in the range are returned epoch after epoch.
     public func branches(vcpu: UInt16 = 0, from: UInt64 = 0, to: UInt64 = .max) -> BranchCursor {
         BranchCursor(self, vcpu: vcpu, from: from, to: to)
     }

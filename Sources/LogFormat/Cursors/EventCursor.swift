@@ -2,7 +2,7 @@
 
 /// Reads the records of one or more event streams of one vCPU in order. Made by ``LogFile/events(_:vcpu:from:to:)``.
 ///
-/// Chunks that are damaged are passed over and stand in ``skipped``.
+/// Damaged chunks are skipped and listed in ``skipped``.
 public struct EventCursor: ~Copyable {
     private var event: StreamCursor
     private var access: StreamCursor
@@ -45,7 +45,7 @@ struct StreamCursor: ~Copyable {
         /// The record's place in the order of all vCPUs' records.
         var ticket: UInt64
 
-        /// Whether a record of a later stream stands before one of an earlier stream.
+        /// Whether a record of a later stream comes before one of an earlier stream.
         func precedes(_ other: Key) -> Bool {
             if epoch != other.epoch { return epoch < other.epoch }
             if clock != other.clock { return clock < other.clock }

@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// Reads chunk bodies: from the file, checked against their hash, decompressed; all into memory used again and again.
+/// Reads chunk bodies from the file, checks their hashes and decompresses them. All bodies use the same memory.
 struct BodyReader: ~Copyable {
     private var stored = ReusedBuffer()
     private var raw = ReusedBuffer()
@@ -38,7 +38,7 @@ struct BodyReader: ~Copyable {
         return UnsafeRawBufferPointer(result)
     }
 
-    /// A copy of bytes, with slack behind it, valid until the next call.
+    /// A copy of bytes with slack after it, valid until the next call.
     mutating func copy(of bytes: [UInt8]) -> UnsafeRawBufferPointer {
         let result = raw.room(for: bytes.count)
         result.copyBytes(from: bytes)

@@ -6,7 +6,7 @@ import Formatting
 public struct BranchBatch: ~Copyable {
     /// Branches in the batch.
     public internal(set) var count = 0
-    /// The clock of the first; the others follow one by one.
+    /// The clock of the first branch; each next branch adds 1.
     public internal(set) var clockFirst: UInt64 = 0
     /// The epoch they belong to.
     public internal(set) var epoch: UInt32 = 0
@@ -14,7 +14,7 @@ public struct BranchBatch: ~Copyable {
     var reader = BodyReader()
     private var words: UnsafeMutablePointer<UInt64>
     private var labels: UnsafeMutablePointer<UInt8>
-    /// Room for so many records in each column.
+    /// The number of records that each column has room for.
     private var capacity: Int
 
     /// Makes an empty batch.
@@ -57,7 +57,7 @@ public struct BranchBatch: ~Copyable {
         return low < high ? Int(low)..<Int(high) : 0..<0
     }
 
-    /// Room for so many branches; the contents are undefined.
+    /// Makes room for `count` branches; the contents are undefined.
     mutating func room(for count: Int) -> BranchDecoder.Output {
         if count > capacity {
             words.deallocate()

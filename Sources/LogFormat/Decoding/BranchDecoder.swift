@@ -5,8 +5,8 @@ import Formatting
 
 /// Decodes the columns of a branch body.
 ///
-/// The sizes of the columns are checked once, against sums over the control bytes; the loops then load whole words
-/// without further checks. They may load up to 8 bytes beyond a column, which is why a body has slack behind it.
+/// The sizes of the columns are checked once, against sums over the control bytes. The loops then load whole words
+/// without further checks. They may load up to 8 bytes after a column; therefore a body has slack after it.
 enum BranchDecoder {
     /// Where the decoded columns go: room for `count` records, rounded up to a multiple of 8, and 8 more.
     struct Output {
@@ -16,7 +16,7 @@ enum BranchDecoder {
         var label: UnsafeMutablePointer<UInt8>
     }
 
-    /// Decodes a raw body of `count` records that has ``ReusedBuffer/slack`` bytes behind it.
+    /// Decodes a raw body of `count` records that has ``ReusedBuffer/slack`` bytes after it.
     static func decode(
         _ body: UnsafeRawBufferPointer, count: Int, icountFirst: UInt64, into output: Output
     ) throws(MalformedBody) {
@@ -26,7 +26,7 @@ enum BranchDecoder {
         try decodeIcounts(layout, count: count, first: icountFirst, output)
     }
 
-    /// The number of bytes that a body of so many records can have at most.
+    /// The largest possible size in bytes of a body of `count` records.
     static func bodyBound(count: Int) -> Int {
         28 + (count + 1) / 2 * 2 + count * (8 + 8 + 1 + 1 + 8)
     }
@@ -140,7 +140,7 @@ extension BranchDecoder {
         try expect(escapes.count, nextEscape, TTLOG_BCOL_ICOUNT_ESCAPE)
     }
 
-    /// Whether any of the eight bytes is 255: adding one to each would carry out of it.
+    /// Whether any of the eight bytes is 255: adding one to each would carry out of that byte.
     @inline(__always)
     private static func hasByte255(_ word: UInt64) -> Bool {
         let inverted = ~word

@@ -2,11 +2,11 @@
 
 import CTTLog
 
-/// What a control nibble and a control byte of a branch body say, as tables.
+/// Tables of the meanings of the control nibbles and control bytes of a branch body.
 struct PathTables: @unchecked Sendable {
     static let shared = PathTables()
 
-    /// What a nibble says of its record.
+    /// The meaning of a nibble.
     private struct Record: BitwiseCopyable {
         /// The bits of a loaded word that belong to the from value.
         var fromMask: UInt64
@@ -42,7 +42,7 @@ struct PathTables: @unchecked Sendable {
         }
     }
 
-    /// The sizes of the from and to columns that go with these control bytes.
+    /// The sizes of the from and to columns that belong to these control bytes.
     func columnSizes(_ control: UnsafeRawPointer, count: Int) -> (from: Int, to: Int) {
         let bytes = control.assumingMemoryBound(to: UInt8.self)
         let lengths = self.lengths
@@ -55,7 +55,8 @@ struct PathTables: @unchecked Sendable {
         return (Int(sum & 0xffff_ffff), Int(sum >> 32))
     }
 
-    /// Decodes the path of `count` records. The columns' sizes have been checked; up to 8 bytes behind them are loaded.
+    /// Decodes the path of `count` records. The caller has checked the columns' sizes; up to 8 bytes after them are
+    /// loaded.
     func decode(
         _ control: UnsafeRawPointer, _ fromColumn: UnsafeRawPointer, _ toColumn: UnsafeRawPointer, count: Int,
         _ fromOutput: UnsafeMutablePointer<UInt64>, _ toOutput: UnsafeMutablePointer<UInt64>
@@ -86,11 +87,11 @@ struct PathTables: @unchecked Sendable {
     }
 }
 
-/// The labels of a byte of two nibbles.
+/// Labels by the byte of two nibbles that encodes them.
 struct LabelTables: @unchecked Sendable {
     static let shared = LabelTables()
 
-    /// Set in a pair where a nibble says that the label stands elsewhere.
+    /// Set in a pair if a nibble is the escape code: the label is in another column.
     static let escapeMask: UInt16 = 0x8080
 
     /// The labels by nibble, those of `TTLOG_LABEL_NIBBLES`.

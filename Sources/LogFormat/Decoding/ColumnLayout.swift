@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// Where the columns of a raw body stand. Every column lies within the body; nothing more is known of their contents.
+/// The places of the columns in a raw body. Every column is inside the body; the contents are not checked.
 struct ColumnLayout {
     /// The columns, one after the other.
     var columns: [UnsafeRawBufferPointer]
@@ -30,7 +30,7 @@ struct ColumnLayout {
         self.columns = columns
     }
 
-    /// The bytes of columns that stand side by side.
+    /// The bytes of adjacent columns.
     func bytes(_ range: ClosedRange<Int>) -> UnsafeRawBufferPointer {
         let first = columns[range.lowerBound]
         let count = columns[range].reduce(0) { $0 + $1.count }

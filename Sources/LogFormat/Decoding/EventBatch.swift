@@ -86,7 +86,7 @@ public struct EventBatch: ~Copyable {
         return UnsafeRawBufferPointer(rebasing: column[offset..<(offset + length)])
     }
 
-    /// Decodes the raw body of a chunk. The body stays where it is and must live as long as the batch is used.
+    /// Decodes the raw body of a chunk. The batch points into the body, which must live as long as the batch is used.
     mutating func decode(_ body: UnsafeRawBufferPointer, of chunk: Chunk) throws(MalformedBody) {
         count = 0
         var decoder = try EventDecoder(body: body, chunk: chunk)

@@ -19,7 +19,7 @@ struct EventRecord: BitwiseCopyable {
     var privateLength: UInt16
 }
 
-/// Decodes the columns of an event, access or meta body, record by record, every column checked at every step.
+/// Decodes the columns of an event, access or meta body record by record. Each access to a column is checked.
 struct EventDecoder {
     private let layout: ColumnLayout
     private var kinds, validities, clocks, icounts, ips: VarintColumn

@@ -23,13 +23,13 @@ struct RawFields {
 }
 
 extension UnsafeRawBufferPointer {
-    /// The first `count` bytes (all of them when there are fewer).
+    /// The first `count` bytes, or all of them if there are fewer.
     func prefixed(_ count: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: baseAddress, count: Swift.max(0, Swift.min(count, self.count)))
     }
 }
 
-/// CRC32C of a structure of at most 4096 bytes whose own 4-byte checksum field, at that offset, counts as zero.
+/// CRC32C of a structure of at most 4096 bytes. Its own 4-byte checksum field, at `offset`, counts as zero.
 func checksum(_ bytes: UnsafeRawBufferPointer, fieldAt offset: Int) -> UInt32 {
     withUnsafeTemporaryAllocation(byteCount: bytes.count, alignment: 8) { copy in
         copy.copyMemory(from: bytes)

@@ -66,7 +66,7 @@ struct ByteColumn {
     /// Bytes taken so far.
     var position: Int { place }
 
-    /// The place of the next `count` bytes in the column; nil when there are fewer.
+    /// The position of the next `count` bytes in the column; nil if there are fewer.
     mutating func take(_ count: Int) -> Int? {
         guard count >= 0, count <= bytes.count - place else { return nil }
         defer { place += count }

@@ -8,19 +8,19 @@ public struct Event: Hashable, Sendable {
     public var stream: LogStream
     /// The vCPU it happened on; ``noVCPU`` in the meta stream.
     public var vcpu: UInt16
-    /// What the record is about.
+    /// The record's kind.
     public var kind: EventKind
-    /// Which of the other fields hold something.
+    /// The optional fields that are valid.
     public var validity: EventValidity
-    /// What the kind says it is: a vector, a number of bytes, a reason.
+    /// A number that depends on the kind: a vector, a number of bytes, a reason.
     public var info: UInt32
     /// Transitions that the vCPU had made before the event.
     public var clock: UInt64
     /// Instructions begun before the one at `ip` (when `validity` has `.icount`).
     public var icount: UInt64
-    /// Address of the instruction (when `validity` has `.ip`).
+    /// Address of the instruction (if `validity` has `.ip`).
     public var ip: UInt64
-    /// rcx or a hash of the registers, as `validity` says.
+    /// rcx or a hash of the registers, according to `validity`.
     public var aux: UInt64
     /// The event's place in the order of all vCPUs' events. Never compared.
     public var ticket: UInt64
@@ -35,7 +35,7 @@ public struct Event: Hashable, Sendable {
     /// The event is not in the log: a join with another file found it (``ReplayJoin/events``).
     public var isJoined = false
 
-    /// Makes a record; what is not given is 0 or empty.
+    /// Makes a record; omitted fields are 0 or empty.
     public init(
         stream: LogStream, vcpu: UInt16 = 0, kind: EventKind, validity: EventValidity = [], info: UInt32 = 0,
         clock: UInt64 = 0, icount: UInt64 = 0, ip: UInt64 = 0, aux: UInt64 = 0, ticket: UInt64 = 0, tsc: UInt64 = 0,
@@ -60,19 +60,19 @@ public struct Event: Hashable, Sendable {
 
 // MARK: - Views of the payload
 extension Event {
-    /// The address word of the payload; nil when there is none.
+    /// The address word of the payload; nil if there is none.
     public var address: UInt64? {
         validity.contains(.address) ? Event.word(payload, 0) : nil
     }
 
-    /// The value words of the payload, those after the address. A last word that is cut short is not among them.
+    /// The value words of the payload, those after the address. An incomplete last word is left out.
     public var values: [UInt64] {
         guard validity.contains(.value) else { return [] }
         let first = validity.contains(.address) ? 8 : 0
         return stride(from: first, to: payload.count, by: 8).compactMap { Event.word(payload, $0) }
     }
 
-    /// One of ``values``; nil where there is none of that number. Allocates nothing.
+    /// One of ``values``; nil if there is no such value. Allocates nothing.
     public func value(_ index: Int) -> UInt64? {
         guard validity.contains(.value), index >= 0, index < payload.count else { return nil }
         return Event.word(payload, (validity.contains(.address) ? 8 : 0) + index * 8)
@@ -84,7 +84,7 @@ extension Event {
         return String(decoding: payload, as: UTF8.self)
     }
 
-    /// Key and value of an attribute record; nil for other kinds, and when no NUL stands between them.
+    /// Key and value of an attribute record; nil for other kinds, and if no NUL separates them.
     public var attribute: (key: String, value: String)? {
         guard kind == .attribute, let end = payload.firstIndex(of: 0) else { return nil }
         return (
@@ -126,9 +126,9 @@ public struct RunEnd: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let hostQuit = RunEnd(rawValue: 4)
     /// The engine gave up with an error.
     public static let hostError = RunEnd(rawValue: 5)
-    /// A replay came to the end of its recording's input.
+    /// A replay reached the end of its recording's input.
     public static let inputExhausted = RunEnd(rawValue: 6)
-    /// A replay stood still and was ended.
+    /// A replay made no progress and was ended.
     public static let hung = RunEnd(rawValue: 7)
     /// The recorder was killed.
     public static let killed = RunEnd(rawValue: 8)

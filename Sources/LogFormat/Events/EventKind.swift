@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What an event, access or meta record is about (`enum ttlog_event_kind`).
+/// The kind of an event, access or meta record (`enum ttlog_event_kind`).
 ///
 /// Numbers are assigned once and never change. A kind that this reader does not know keeps its number; its name is then
 /// `kind-` and the number. ``definition`` describes the kind and the fields that its records carry.
@@ -53,7 +53,7 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
 
     /// A call into the hypervisor.
     public static let hypercall = EventKind(.hypercall)
-    /// What a hypercall returned.
+    /// The result of a hypercall.
     public static let hypercallResult = EventKind(.hypercallResult)
     /// An event-channel upcall.
     public static let upcall = EventKind(.upcall)
@@ -84,9 +84,9 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let clockRead = EventKind(.clockRead)
     /// A point at which the engine's threads synchronise with the guest.
     public static let checkpoint = EventKind(.checkpoint)
-    /// Data or a completion that the engine handed to the machine.
+    /// The engine delivered data or a completion to the machine.
     public static let engineInput = EventKind(.engineInput)
-    /// The machine stopped, or began anew.
+    /// The machine stopped or restarted.
     public static let machineStop = EventKind(.machineStop)
 
     /// The kinds that this reader knows, by number.
@@ -121,6 +121,6 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
     /// The stream that holds records of this kind in the logs of our recorders; ``LogStream/event`` for unknown kinds.
     public var usualStream: LogStream { definition?.stream ?? .event }
 
-    /// Whether events of the kind carry something into the guest: a replay must repeat it.
+    /// Whether events of the kind carry input into the guest, which a replay must repeat.
     public var isInput: Bool { definition?.isInput ?? false }
 }

@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// Which fields of an event hold something (`TTLOG_VALID_*`).
+/// The fields of an event that are valid (`TTLOG_VALID_*`).
 public struct EventValidity: OptionSet, Hashable, Sendable {
     /// The bits (`TTLOG_VALID_*`).
     public var rawValue: UInt16
@@ -22,7 +22,7 @@ public struct EventValidity: OptionSet, Hashable, Sendable {
     public static let registers = EventValidity(rawValue: UInt16(TTLOG_VALID_REGISTERS))
     /// The payload begins with an address word.
     public static let address = EventValidity(rawValue: UInt16(TTLOG_VALID_ADDRESS))
-    /// The payload goes on with value words.
+    /// Value words follow in the payload.
     public static let value = EventValidity(rawValue: UInt16(TTLOG_VALID_VALUE))
     /// The time stamp counter (never compared) is known.
     public static let tsc = EventValidity(rawValue: UInt16(TTLOG_VALID_TSC))

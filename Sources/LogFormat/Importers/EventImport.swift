@@ -4,7 +4,7 @@ import CTTLog
 
 /// A foreign format whose records become events.
 protocol EventImporter {
-    /// What the input is.
+    /// The input's format.
     var format: InputFormat { get }
     /// The file that is imported.
     var path: String { get }

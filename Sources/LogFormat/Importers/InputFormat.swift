@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// What a file or directory is, as its content shows.
+/// The format of a file or directory, recognised by its content.
 public enum InputFormat: Sendable, Hashable, CaseIterable {
     /// A log of our own format.
     case log
@@ -26,7 +26,7 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// What a file of the format can give.
+    /// The kinds of records that a file of the format holds.
     public var content: LogContent {
         switch self {
         case .log, .runDirectory: [.branches, .events]
@@ -35,11 +35,13 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// The format of a file or directory.
+    /// Recognises the format of a file or directory.
     ///
-    /// Reads at most the first 96 KiB. The formats with a magic number come first; plain raw records have none and come
-    /// last. Throws when the path cannot be opened, when it is neither a regular file nor a directory, or when its
-    /// content is of no known format; the error then says what was found.
+    /// Reads at most the first 96 KiB. The formats with a magic number are checked first; plain raw records have none
+    /// and are checked last.
+    ///
+    /// - Throws: ``LogError`` with what was found, if the path cannot be opened, is neither a regular file nor a
+    ///   directory, or has content of no known format.
     public static func recognize(path: String) throws(LogError) -> InputFormat {
         if isDirectory(path) { return .runDirectory }
         return try recognize(InputFile(path: path))
@@ -63,7 +65,7 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
     }
 }
 
-/// What a log can give.
+/// The kinds of records in an input.
 public struct LogContent: OptionSet, Sendable, Hashable {
     /// The bits.
     public var rawValue: UInt8

@@ -2,16 +2,16 @@
 
 import Formatting
 
-/// An opened input of any format that this library reads: what it is, and what it can give.
+/// An opened input of any format that this library reads.
 ///
 ///     let source = try LogSource(path: path, needs: .branches)
 ///     print(source.format.name, source.vcpus, source.hasLabels)
 ///     _ = source.forEachBranchBatch(vcpu: 0) { batch, range in …; return true }
 ///
-/// Formats of events are imported once, on opening, into a temporary log without a name; ``log`` reads them as if a
-/// recorder had written it. Raw branch records stay where they are.
+/// Events of a foreign format are imported once, on opening, into a temporary log without a name; ``log`` reads them as
+/// if a recorder had written it. Raw branch records are read from their own file.
 public struct LogSource: Sendable {
-    /// What the input is.
+    /// The input's format.
     public let format: InputFormat
     private let reader: Reader
 
@@ -22,10 +22,10 @@ public struct LogSource: Sendable {
 
     /// Opens a log, a run directory or a file of a foreign format; its content decides which.
     ///
-    /// A log of our own format passes whatever is needed: its header's features say what it holds.
+    /// A log of our own format is always accepted: the features in its header describe its content.
     ///
-    /// - Parameter needed: what the caller will read.
-    /// - Throws: ``LogError``: the input cannot be read, has no known format, or lacks what is needed
+    /// - Parameter needed: the kinds of records that the caller reads.
+    /// - Throws: ``LogError`` if the input cannot be read, has no known format, or lacks records that are needed
     ///   (``LogError/Kind/lacks(format:needed:has:)``).
     public init(path: String, needs needed: LogContent) throws(LogError) {
         let format = try InputFormat.recognize(path: path)
@@ -41,7 +41,7 @@ public struct LogSource: Sendable {
         }
     }
 
-    // MARK: - What it is
+    // MARK: - The input
 
     /// The path of the file that is read.
     public var path: String {
@@ -51,7 +51,7 @@ public struct LogSource: Sendable {
         }
     }
 
-    /// The log: the file itself, or what was imported from it. Nil for formats without events.
+    /// The log: the file itself, or the log that was imported from it. Nil for formats without events.
     public var log: LogFile? {
         switch reader {
         case .log(let log): log
@@ -67,7 +67,7 @@ public struct LogSource: Sendable {
         }
     }
 
-    /// The guest's machine; nil where the format does not say it.
+    /// The guest's machine; nil if the format does not contain it.
     public var machine: Machine? {
         log.flatMap { $0.header.machine == .unknown ? nil : $0.header.machine }
     }
@@ -96,7 +96,7 @@ public struct LogSource: Sendable {
         }
     }
 
-    /// What is wrong with the input as a whole.
+    /// The damage of the input as a whole.
     public var damage: [Damage] {
         switch reader {
         case .log(let log): log.structuralDamage
@@ -104,9 +104,10 @@ public struct LogSource: Sendable {
         }
     }
 
-    // MARK: - What it gives
+    // MARK: - Its branches
 
-    /// How many branches of a vCPU are in the chunks or records that a range of clocks touches: a bound for progress.
+    /// The number of branches of a vCPU in the chunks or records that overlap a range of clocks: an upper bound for
+    /// progress.
     public func branchCount(vcpu: UInt16, from: UInt64 = 0, to: UInt64 = .max) -> UInt64 {
         switch reader {
         case .log(let log):
@@ -122,10 +123,10 @@ public struct LogSource: Sendable {
     /// batch, until it returns false.
     ///
     /// - Parameters:
-    ///   - label: returns the label of a branch by its addresses, `from` and `to`; used where ``hasLabels`` is false
-    ///     because the format has none.
-    ///   - body: receives a batch and the indexes of the range's branches in it; returns whether to go on.
-    /// - Returns: what could not be read.
+    ///   - label: returns the label of a branch by its addresses, `from` and `to`; called only if the format has no
+    ///     labels (``hasLabels``).
+    ///   - body: receives a batch and the indexes of the range's branches in it; returns whether to continue.
+    /// - Returns: the damage that was skipped.
     public func forEachBranchBatch(
         vcpu: UInt16, from: UInt64 = 0, to: UInt64 = .max, label: ((UInt64, UInt64) -> BranchLabel)? = nil,
         _ body: (borrowing BranchBatch, Range<Int>) -> Bool

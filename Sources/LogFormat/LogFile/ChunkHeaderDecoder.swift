@@ -9,7 +9,7 @@ struct ChunkHeaderDecoder {
     static let headerSize = Int(TTLOG_CHUNK_HEADER_SIZE)
     static let trailerSize = MemoryLayout<ttlog_trailer>.size
 
-    /// Decodes a header that is said to stand at `offset`. `bytes` holds at least 192 bytes.
+    /// Decodes the chunk header at `offset`. `bytes` holds at least 192 bytes.
     func chunk(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Result<Chunk, HeaderProblem> {
         guard bytes.count >= ChunkHeaderDecoder.headerSize else {
             return .failure(HeaderProblem(.missing(structure: .chunkHeader)))
@@ -49,7 +49,7 @@ struct ChunkHeaderDecoder {
         return .success(chunk)
     }
 
-    /// What of a chunk is beyond the format's limits; nil when nothing is.
+    /// The first field of a chunk that is beyond the format's limits; nil if all are valid.
     static func limits(_ chunk: Chunk) -> HeaderProblem? {
         func problem(_ name: String, _ found: Int) -> HeaderProblem {
             .field(name, UInt64(truncatingIfNeeded: found), storedSize: UInt32(truncatingIfNeeded: chunk.storedSize))
@@ -74,7 +74,7 @@ struct ChunkHeaderDecoder {
         return nil
     }
 
-    /// Decodes a trailer that is said to stand at `offset`; nil when there is none. `bytes` holds at least 64 bytes.
+    /// Decodes the trailer at `offset`; nil if there is none. `bytes` holds at least 64 bytes.
     func trailer(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Trailer? {
         guard bytes.count >= ChunkHeaderDecoder.trailerSize else { return nil }
         let raw = RawFields(bytes)
@@ -88,7 +88,7 @@ struct ChunkHeaderDecoder {
     }
 }
 
-/// Why a chunk header was refused. Where its checksum is right, where the next chunk should stand is known.
+/// Why a chunk header was refused. If its checksum is right, the place of the next chunk is known.
 struct HeaderProblem: Error {
     var what: DamageKind
     /// The body's size according to an intact header; nil when the header is not to be trusted.

@@ -3,7 +3,7 @@
 import CTTLog
 import Formatting
 
-/// The chunks of a log in the order in which they are read, and what their headers say is missing between them.
+/// The chunks of a log in reading order, and the records that are missing between them according to the headers.
 struct ChunkIndex {
     /// Sorted by (vcpu, stream, epoch, cell, part).
     private(set) var chunks: [Chunk]
@@ -21,8 +21,8 @@ struct ChunkIndex {
         var vcpu: UInt16
     }
 
-    /// Sorts the chunks, resolves what is there twice, and looks for gaps. `prefersSlot` says of a slot and the chunk
-    /// in the log that it repeats whether the slot holds.
+    /// Sorts the chunks, removes duplicates, and looks for gaps. `prefersSlot` receives a slot of the open file and the
+    /// chunk in the log that it repeats, and returns whether to keep the slot.
     init(_ found: [Chunk], file: String, prefersSlot: (Chunk, Chunk) -> Bool) {
         chunks = []
         for chunk in found.sorted(by: Chunk.precedes) {
@@ -97,7 +97,7 @@ struct ChunkIndex {
         return chunks[run.range]
     }
 
-    /// Those of a stream and vCPU that may hold records with clocks in `from ..< to` (no end with `to` = `.max`).
+    /// The chunks of a stream and vCPU that may hold records with clocks in `from ..< to` (no end with `to` = `.max`).
     func run(_ stream: LogStream, vcpu: UInt16, from: UInt64, to: UInt64) -> [Chunk] {
         guard from < to || to == .max, let run = runs[RunKey(stream: stream, vcpu: vcpu)] else { return [] }
         if !run.isAscending {

@@ -2,11 +2,11 @@
 
 import CTTLog
 
-/// The chunk headers of a log that has no usable directory, found one after the other.
+/// Finds the chunk headers of a log without a usable directory, one after the other.
 ///
-/// Where no intact header stands, the walk goes on at the next multiple of 64 bytes at which magic, checksum, nonce and
-/// own offset of a chunk or trailer are right; what it passed over is reported. Directories met on the way give back
-/// chunks whose own headers are damaged.
+/// After a damaged header the search continues at the next multiple of 64 bytes at which magic, checksum, nonce and own
+/// offset of a chunk or trailer are right; the skipped bytes are reported. Directories that are found give back chunks
+/// whose own headers are damaged.
 struct ChunkWalk: ~Copyable {
     private(set) var chunks: [Chunk] = []
     private(set) var damage: [Damage] = []
@@ -14,7 +14,7 @@ struct ChunkWalk: ~Copyable {
     private(set) var trailer: Trailer?
     /// Whether the log was closed: it ends with a trailer, or with a directory and 64 damaged bytes.
     private(set) var isClosed = false
-    /// The last chunk with an intact header and a body that goes on beyond the end of the file.
+    /// The last chunk with an intact header and a body that ends after the end of the file.
     private(set) var torn: Chunk?
 
     private let file: InputFile
@@ -22,7 +22,7 @@ struct ChunkWalk: ~Copyable {
     private let decoder: ChunkHeaderDecoder
     private var directories: [Chunk] = []
     private var trailers: [Trailer] = []
-    /// Stretches of the file of which nothing is known: records of any stream may have been there.
+    /// Parts of the file without any known content: records of any stream may have been there.
     private(set) var unexplained: [Range<UInt64>] = []
     private var window = ReusedBuffer()
     private var windowOffset: UInt64 = 0
@@ -38,7 +38,7 @@ struct ChunkWalk: ~Copyable {
         self.decoder = decoder
     }
 
-    /// Walks the whole file.
+    /// Reads the whole file.
     mutating func run() throws(LogError) {
         let trailerSize = UInt64(ChunkHeaderDecoder.trailerSize)
         var offset = UInt64(TTLOG_FILE_HEADER_SIZE)
@@ -71,7 +71,7 @@ struct ChunkWalk: ~Copyable {
         case damaged(DamageKind, skip: UInt64)
     }
 
-    /// What stands at a multiple of 64.
+    /// The element at a multiple of 64.
     private mutating func element(at offset: UInt64) throws(LogError) -> Element {
         let bytes = try bytes(at: offset, count: ChunkHeaderDecoder.headerSize)
         if let trailer = decoder.trailer(bytes, at: offset) { return .trailer(trailer) }
@@ -92,18 +92,18 @@ struct ChunkWalk: ~Copyable {
             }
             return .chunk(chunk)
         case .failure(let problem):
-            // An intact header with a field that this reader does not know says where the next one stands.
+            // An intact header with a field that this reader does not know still contains the chunk's size.
             let extent = (UInt64(ChunkHeaderDecoder.headerSize) + UInt64(problem.storedSize ?? 0) + 63) & ~63
             let isTrusted = problem.storedSize != nil && extent <= size - offset
             return .damaged(problem.what, skip: isTrusted ? extent : ChunkWalk.alignment)
         }
     }
 
-    /// The first place from `start` on at which a chunk or trailer stands; the file's end when there is none.
+    /// The first offset from `start` on with a chunk or trailer; the file's end if there is none.
     private mutating func search(from start: UInt64) throws(LogError) -> UInt64 {
         var offset = start
         while offset < size {
-            // Nothing stands in a hole. Data begins at a page, which is a multiple of 64.
+            // A hole contains nothing. Data begins at a page, which is a multiple of 64.
             let data = file.nextData(from: offset)
             if data >= size { return size }
             offset = max(offset, data & ~(ChunkWalk.alignment - 1))
@@ -135,7 +135,7 @@ struct ChunkWalk: ~Copyable {
         }
     }
 
-    /// Bytes of the file from `offset` on, at most `count`, fewer only at its end.
+    /// At most `count` bytes of the file from `offset` on; fewer only at the file's end.
     private mutating func bytes(at offset: UInt64, count: Int) throws(LogError) -> UnsafeRawBufferPointer {
         let wanted = Int(min(UInt64(count), size - offset))
         if offset < windowOffset || offset + UInt64(wanted) > windowOffset + UInt64(windowCount) {
@@ -149,7 +149,7 @@ struct ChunkWalk: ~Copyable {
         return UnsafeRawBufferPointer(rebasing: all[min(start, all.count)..<min(start + wanted, all.count)])
     }
 
-    /// Adds the chunks that directories list and that the walk did not meet.
+    /// Adds the chunks that directories list and that the search did not find.
     private mutating func restoreFromDirectories() throws(LogError) {
         guard !damage.isEmpty else { return }
         var known = Set(chunks.map(\.offset))
@@ -180,8 +180,8 @@ struct ChunkWalk: ~Copyable {
         unexplained = ChunkWalk.rest(of: damage.map { $0.offset..<($0.offset + $0.length) }, without: explained)
     }
 
-    /// The chunks that a directory lists whose own header is damaged: the trailer says where it is and how many headers
-    /// it holds, and each header has a checksum of its own. Nil when none of them is intact.
+    /// The chunks in a directory whose own header is damaged: the trailer contains its offset and the number of its
+    /// headers, and each header has a checksum of its own. Nil if none of them is intact.
     private func entries(before trailer: Trailer) throws(LogError) -> [Chunk]? {
         let entrySize = UInt64(ChunkHeaderDecoder.headerSize)
         let count = UInt64(trailer.chunkCount)
@@ -207,7 +207,7 @@ struct ChunkWalk: ~Copyable {
         return found.isEmpty ? nil : found
     }
 
-    /// What is left of ranges without others. None is empty.
+    /// The parts of ranges that are not in others. None is empty.
     private static func rest(of ranges: [Range<UInt64>], without others: [Range<UInt64>]) -> [Range<UInt64>] {
         let sorted = others.sorted { $0.lowerBound < $1.lowerBound }
         var rest: [Range<UInt64>] = []
@@ -222,8 +222,7 @@ struct ChunkWalk: ~Copyable {
         return rest
     }
 
-    /// The nonce of the first chunk in the file whose header is intact but for the nonce; for a log whose own header is
-    /// damaged.
+    /// The nonce of the first chunk whose header is intact apart from the nonce; for a log whose own header is damaged.
     static func findNonce(_ file: InputFile, size: UInt64) throws(LogError) -> UInt64? {
         var buffer = ReusedBuffer()
         var offset = UInt64(TTLOG_FILE_HEADER_SIZE)

@@ -4,7 +4,7 @@
 public enum DamageKind: Sendable, Hashable {
     /// A structure's CRC32C is not that of its bytes.
     case checksum(structure: Structure, expected: UInt32, found: UInt32)
-    /// A field of an intact structure holds what it cannot hold.
+    /// A field of an intact structure holds an invalid value.
     case field(structure: Structure, name: String, found: UInt64)
     /// A structure that should be here is not.
     case missing(structure: Structure)

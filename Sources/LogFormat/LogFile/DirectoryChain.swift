@@ -5,17 +5,18 @@ import CTTLog
 /// The chunk headers of a closed log, read from its directories alone: the trailer at the end of the file leads to a
 /// directory and to the trailer before.
 ///
-/// Bounded on any input: trailers must lead backwards, and the chunks that the directories list, taken together, must
-/// not overlap, so that there are no more of them than the file has room for. (The directories of a recovered log may
-/// stand one behind the other, and list chunks that stand before all of them.)
+/// Bounded on any input: each trailer must lead to an earlier one, and all chunks in the directories must not overlap,
+/// so that the file's size limits their number. (In a recovered log several directories may follow each other, after
+/// all the chunks that they list.)
 struct DirectoryChain {
     var chunks: [Chunk] = []
     var trailer: Trailer
 
-    /// What the end of a file leads to.
+    /// The result of following the trailers.
     enum Outcome {
         case chain(DirectoryChain)
-        /// The file ends with a trailer, but what it leads to is not right: the log must be walked.
+        /// The file ends with a trailer, but the trailer leads to damage: the chunk headers must be searched in the
+        /// whole log.
         case broken(at: UInt64, DamageKind)
         /// The file does not end with a trailer.
         case noTrailer
@@ -62,7 +63,7 @@ struct DirectoryChain {
         return .chain(DirectoryChain(chunks: chunks, trailer: last))
     }
 
-    /// The offset of the first of these chunks, sorted by offset, that begins before the one before it ends.
+    /// The offset of the first of these chunks, sorted by offset, that overlaps the chunk before it.
     private static func overlap(in chunks: [Chunk]) -> UInt64? {
         zip(chunks, chunks.dropFirst()).first { $0.offset + $0.extent > $1.offset }?.1.offset
     }

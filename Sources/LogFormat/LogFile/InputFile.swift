@@ -5,9 +5,9 @@ import Glibc
 
 /// A regular file, read by `pread` into memory of our own.
 ///
-/// Not mapped: a file that is cut short while we read it (a recorder that starts anew, a full disk) would then kill the
-/// process with SIGBUS; reading costs one copy of the stored bytes, which are compressed; it leaves slack after the
-/// bytes, which the decoder needs; it makes what was touched countable; and it bounds memory on any file.
+/// It is not mapped. If a mapped file were cut short while it is read (a recorder that restarts, a full disk), SIGBUS
+/// would kill the process. Reading costs one copy of the stored bytes, which are compressed. It also leaves slack after
+/// the bytes, which the decoder needs, allows to count the bytes read, and bounds memory on any file.
 final class InputFile: Sendable {
     let path: String
     let descriptor: Int32
@@ -48,8 +48,8 @@ final class InputFile: Sendable {
 
     /// The first offset at or after `offset` that is not in a hole of the file; the file's size if there is none.
     ///
-    /// A hole reads as zeros and takes no disk space, so that a small file can seem to hold terabytes. A file system that
-    /// does not report holes answers with `offset`.
+    /// A hole reads as zeros and takes no disk space, so that a small file can seem to hold terabytes. On a file system
+    /// that does not report holes the result is `offset`.
     func nextData(from offset: UInt64) -> UInt64 {
         guard let place = off_t(exactly: offset) else { return offset }
         let found = lseek(descriptor, place, InputFile.seekData)
@@ -79,8 +79,8 @@ final class InputFile: Sendable {
     }
 }
 
-/// A growing memory area that is used again and again, with slack after the bytes asked for, so that a decoder may load
-/// whole words near the end.
+/// A growing memory area that is reused, with slack after the requested bytes, so that a decoder may load whole words
+/// near the end.
 struct ReusedBuffer: ~Copyable {
     static let slack = 64
     private(set) var base: UnsafeMutableRawPointer?

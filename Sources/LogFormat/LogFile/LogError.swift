@@ -24,7 +24,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         case notALog(found: UInt64)
         /// The file is shorter than a log's header; its size in bytes.
         case tooShort(UInt64)
-        /// A version of the format that this reader does not know.
+        /// A version of the log format that this reader does not support.
         case unsupportedVersion(UInt32)
         /// The file header's size in bytes, if this reader does not know it.
         case unsupportedHeaderSize(UInt32)
@@ -62,7 +62,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         return switch kind {
         case .cannotOpen(let code): "\(place): cannot be opened: \(errorText(code))"
         case .cannotRead(let code): "\(place): cannot be read: \(errorText(code))"
-        case .notARegularFile: "\(place): not a regular file; give a log, or a state directory that holds ttd.log"
+        case .notARegularFile: "\(place): not a regular file; give a log, or a run directory that holds ttd.log"
         case .cannotCreate(let code): "\(place): cannot be created: \(errorText(code))"
         case .exists: "\(place): exists already"
         case .lacks(let format, let needed, let has):
@@ -85,7 +85,7 @@ public struct LogError: Error, CustomStringConvertible, Sendable, Hashable {
         }
     }
 
-    /// What is wrong with the part of the file that the error is about.
+    /// The damage of the part of the file that the error is about.
     var damageKind: DamageKind {
         switch kind {
         case .damaged(let what): what

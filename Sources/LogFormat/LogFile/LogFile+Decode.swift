@@ -52,9 +52,9 @@ extension LogFile {
         return body
     }
 
-    /// Computes the class digests from the body and says whether they are those of the header.
+    /// Computes the class digests from the body and compares them with those of the header.
     ///
-    /// Throws when the body was left out, cannot be read or is damaged.
+    /// - Throws: ``LogError`` if the body was left out, cannot be read or is damaged.
     public func checkDigests(_ chunk: Chunk) throws(LogError) -> Bool {
         var reader = BodyReader()
         let body = try self.body(of: chunk, reader: &reader)

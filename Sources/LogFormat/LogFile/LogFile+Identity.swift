@@ -2,13 +2,13 @@
 
 import CTTLog
 
-// MARK: - What tells two logs apart
+// MARK: - Identity of a log
 extension LogFile {
     /// A hash over the header's identity, the file's size and every chunk's place, size and digests: logs with equal
     /// values hold the same records. Bodies are not read.
     ///
-    /// For caches that belong to a log: it changes with every record that is written. It is no protection against a
-    /// log that somebody made to collide.
+    /// For caches that belong to a log: it changes with every record that is written. It does not protect against a log
+    /// that was made to collide.
     public var contentDigest: UInt64 {
         let header: [UInt64] = [
             self.header.nonce, self.header.createdUnixNanoseconds, fileSize, UInt64(chunks.count), lostRecords,

@@ -5,7 +5,7 @@ import CTTLog
 /// The records of the meta stream, decoded.
 struct MetaRecords {
     var events: [Event] = []
-    /// What could not be read of them.
+    /// The damage that was skipped.
     var damage: [Damage] = []
 }
 
@@ -22,7 +22,7 @@ extension LogFile {
     /// Meta chunks that could not be read.
     public var metaDamage: [Damage] { metaRecords.damage }
 
-    /// What is known of the run: the last value of each key.
+    /// The attributes of the run: the last value of each key.
     public var attributes: [String: String] {
         var result: [String: String] = [:]
         for event in metaEvents {
@@ -31,8 +31,8 @@ extension LogFile {
         return result
     }
 
-    /// The first position of a vCPU that is not compared, because beyond it the engine promises nothing; nil when no
-    /// such record is there. The last one holds. `icount` is nil when the record has none.
+    /// The first position of a vCPU that is not compared, because the engine promises nothing after it; nil if no
+    /// record states it. The last such record is valid. `icount` is nil if the record has none.
     public func comparableEnd(vcpu: UInt16) -> (clock: UInt64, icount: UInt64?, reason: String)? {
         guard let event = metaEvents.last(where: { $0.kind == .comparableEnd && $0.info == UInt32(vcpu) }) else {
             return nil
@@ -40,7 +40,7 @@ extension LogFile {
         return (event.clock, event.validity.contains(.icount) ? event.icount : nil, event.text)
     }
 
-    /// Why the run ended; nil when nothing says so. The last such record holds.
+    /// Why the run ended; nil if no record states it. The last such record is valid.
     public var runEnd: (reason: RunEnd, text: String)? {
         metaEvents.last { $0.kind == .runEnd }.map { (RunEnd(rawValue: $0.info), $0.text) }
     }

@@ -7,11 +7,11 @@ import Synchronization
 
 /// A trace log, opened for reading.
 ///
-/// Opening a closed log reads its header and directories only; a log that was not closed is walked chunk by chunk, and
-/// what its writer had committed to `<log>.open` is read back. Bodies are read when they are asked for: memory does not
-/// grow with the file, but for about 200 bytes a chunk. What is damaged is reported and passed over.
+/// Opening a closed log reads its header and directories only. In a log that was not closed, the chunk headers are
+/// searched in the whole file, and the records in `<log>.open` are recovered. Bodies are read on demand: memory grows
+/// by about 200 bytes a chunk only. Damage is reported and skipped.
 ///
-///     let log = try LogFile(path: "run")          // a state directory or a log
+///     let log = try LogFile(path: "run")          // a run directory or a log
 ///     var branches = log.branches(from: 1_000_000, to: 1_000_010)
 ///     while let branch = branches.next() { print(branch.clock, branch.from, branch.to) }
 ///
@@ -22,39 +22,39 @@ public final class LogFile: @unchecked Sendable {
         /// The log ends with a directory and a trailer, and has no open file. (A writer adds directories and trailers
         /// also during the run; the open file goes at the close.)
         case closed
-        /// Its writer lives: what is read is the log as it was when it was opened.
+        /// Its writer is running: the log is read as it was when it was opened.
         case beingWritten
-        /// Its writer died. Without the open file, what had not been sealed is lost.
+        /// Its writer died. Without the open file, records that were not sealed are lost.
         case unclosed(openFileFound: Bool)
     }
 
     /// The log's path, as it was resolved.
     public let path: String
-    /// The format of the file at ``path``; other than ``InputFormat/log``, the log was imported from it.
+    /// The format of the file at ``path``. If it is not ``InputFormat/log``, the log was imported from it.
     public let format: InputFormat
-    /// The log's header; of an imported log, what the import knows.
+    /// The log's header; for an imported log, the fields that the import knows.
     public let header: FileHeader
     /// Bytes of the log when it was opened.
     public let fileSize: UInt64
     /// Whether the writer closed the log.
     public let completeness: Completeness
-    /// What was found wrong while opening: damaged headers, unreadable stretches, missing records.
+    /// The damage found while opening: damaged headers, unreadable parts, missing records.
     public let structuralDamage: [Damage]
-    /// Records that the writer says it could not write.
+    /// The number of records that the writer reports as not written.
     public let lostRecords: UInt64
-    /// The errno that ended the logging of an unclosed log; 0 when none did.
+    /// The errno that ended the logging of an unclosed log; 0 if there was none.
     public let writerError: Int32
 
     let file: InputFile
     let index: ChunkIndex
-    /// Damaged stretches of the file of which no header tells what was there.
+    /// Damaged parts of the file without any known content.
     private let unknownStretches: [Range<UInt64>]
     /// Raw bodies of the chunks that come from the open file.
     let slotBodies: [[UInt8]]
     let bytesTouched = Atomic<UInt64>(0)
     let metaCache = Mutex<MetaRecords?>(nil)
 
-    /// Opens a log, or the log `ttd.log` in a state directory.
+    /// Opens a log, or the log `ttd.log` in a run directory.
     public convenience init(path: String) throws(LogError) {
         try self.init(file: InputFile(path: LogFile.resolve(path: path)))
     }
@@ -70,7 +70,7 @@ public final class LogFile: @unchecked Sendable {
         let isLocked = file.isLocked
         var header = try LogFile.readHeader(file, damage: &damage)
         if isImported { header.machine = .unknown }
-        // The open file first: what is sealed between the two readings is then in both, not in neither.
+        // The open file first: what is sealed between the two reads is then in both, not in neither.
         let openFile = isImported ? nil : LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size
         let found = try LogFile.findChunks(file, size: size, nonce: header.nonce, damage: &damage)
@@ -108,14 +108,14 @@ public final class LogFile: @unchecked Sendable {
         self.file = file
     }
 
-    /// The log that a path means: the path itself or, for a state directory, its `ttd.log`.
+    /// The path of the log: the path itself or, for a run directory, its `ttd.log`.
     public static func resolve(path: String) -> String {
         guard isDirectory(path) else { return path }
         return path.hasSuffix("/") ? path + "ttd.log" : path + "/ttd.log"
     }
 
-    /// Every chunk but the directories, sorted by (vcpu, stream, epoch, cell, part). Slots of the open file are among
-    /// them; of a chunk that is there twice, the whole body holds.
+    /// Every chunk except the directories, sorted by (vcpu, stream, epoch, cell, part). Slots of the open file are
+    /// included; of two copies of a chunk the complete one is kept.
     public var chunks: [Chunk] { index.chunks }
 
     /// The chunks of one stream and vCPU (``noVCPU`` for meta).
@@ -126,8 +126,8 @@ public final class LogFile: @unchecked Sendable {
     /// Whether a damaged stretch of the file may have held any records.
     var hasUnknownStretches: Bool { !unknownStretches.isEmpty }
 
-    /// Whether records of a stream may be missing after its last known one: a damaged stretch of the file follows its
-    /// last chunk, and nothing tells what was there. Records missing between two chunks show in their ordinals.
+    /// Whether records of a stream may be missing after its last known one: a damaged part of the file without known
+    /// content follows its last chunk. Records missing between two chunks show in their ordinals.
     public func mayLackTail(_ stream: LogStream, vcpu: UInt16) -> Bool {
         guard let stretch = unknownStretches.last else { return false }
         let run = chunks(stream, vcpu: vcpu)
@@ -160,8 +160,8 @@ public final class LogFile: @unchecked Sendable {
         }
     }
 
-    /// Whether a file's last bytes, reported as that damage, are the beginning of a chunk whose records the open file has:
-    /// the chunk itself, if its header is whole, else some records.
+    /// Whether a file's last bytes, reported as that damage, are the beginning of a chunk whose records the open file
+    /// has: the chunk itself if its header is complete, else some records.
     private static func holdsLastChunk(_ openFile: OpenFile, torn: Chunk?, damage: Damage?) -> Bool {
         guard openFile.damage.isEmpty, let damage else { return false }
         switch damage.what {
@@ -177,7 +177,7 @@ public final class LogFile: @unchecked Sendable {
         }
     }
 
-    /// The chunk headers of a log, from its directories or by walking.
+    /// The chunk headers of a log, from its directories or from a search in the whole file.
     private static func findChunks(
         _ file: InputFile, size: UInt64, nonce: UInt64, damage: inout [Damage]
     ) throws(LogError) -> Found {
@@ -197,19 +197,19 @@ public final class LogFile: @unchecked Sendable {
             unexplained: walk.unexplained)
     }
 
-    /// What the log's file holds besides its header.
+    /// The content of the log's file after its header.
     private struct Found {
         var chunks: [Chunk]
         var trailer: Trailer?
         var isClosed: Bool
         /// The last chunk, where the file ends inside its body.
         var torn: Chunk?
-        /// Stretches of the file of which nothing is known.
+        /// Parts of the file without any known content.
         var unexplained: [Range<UInt64>] = []
     }
 
-    /// Reads and checks the file header. One whose checksum is wrong is used all the same, and reported; its nonce is
-    /// then taken from the first intact chunk.
+    /// Reads and checks the file header. A header with a wrong checksum is used and reported; the nonce is then taken
+    /// from the first intact chunk.
     private static func readHeader(_ file: InputFile, damage: inout [Damage]) throws(LogError) -> FileHeader {
         var buffer = ReusedBuffer()
         let bytes = buffer.room(for: Int(TTLOG_FILE_HEADER_SIZE))

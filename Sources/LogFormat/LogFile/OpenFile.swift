@@ -2,8 +2,8 @@
 
 import CTTLog
 
-/// What an open file (`<log>.open`) gives back: the chunks that had not been sealed when its writer died, or that a
-/// living writer is filling.
+/// The content of an open file (`<log>.open`): the chunks that had not been sealed when the log's writer died, or that
+/// a running writer is filling.
 struct OpenFile {
     /// A chunk from a slot; its raw body is `bodies[chunk.slot]`.
     private(set) var chunks: [Chunk] = []
@@ -23,7 +23,7 @@ struct OpenFile {
     /// Two slots for each stream of each vCPU, and two for meta.
     private static let slotLimit = Int(TTLOG_VCPU_MAX) * 6 + 2
 
-    /// Reads the open file of the log with that nonce; nil when it belongs to another log.
+    /// Reads the open file of the log with that nonce; nil if it belongs to another log.
     static func read(_ file: InputFile, nonce: UInt64, withIcount: Bool) throws(LogError) -> OpenFile? {
         var result = OpenFile(file: file, withIcount: withIcount)
         return try result.run(nonce: nonce) ? result : nil
@@ -110,7 +110,7 @@ struct OpenFile {
         }
     }
 
-    /// Reads the slots of a stream that are in use. A living writer goes on meanwhile, and no gaps may come of it.
+    /// Reads the slots of a stream that are in use. A running writer continues meanwhile; no gaps may result from it.
     private mutating func readSlots(ofOneStream slots: [Slot]) throws(LogError) {
         var latest: (slot: Slot, seen: SlotHeader)?
         for slot in slots {
@@ -118,9 +118,10 @@ struct OpenFile {
             if latest.map({ seen.firstOrdinal >= $0.seen.firstOrdinal }) ?? true { latest = (slot, seen) }
         }
         guard let latest else { return }
-        // What was begun before the latest one is full since that one was begun: it stays as it is, or is sealed, and then
-        // it is in the log, which is read afterwards. So the others are looked at once more: one of them may have been free
-        // at the first look, and full when the latest one was seen. What has been begun since is left out.
+        // A slot that was begun before the latest one has been full since the latest one was begun. It stays as it is
+        // or is sealed; a sealed one is in the log, which is read afterwards. So the others are read once more: one of
+        // them may have been free at the first read, and full when the latest one was read. Slots that were begun since
+        // are left out.
         var wanted = [latest]
         for slot in slots where slot.offset != latest.slot.offset {
             guard let seen = try header(of: slot), seen.units > 0, seen.firstOrdinal <= latest.seen.firstOrdinal else {
@@ -258,7 +259,7 @@ struct OpenFile {
         bodies.append(body)
     }
 
-    /// How many of the units make up whole event records, at most `limit` of them.
+    /// The number of units that make up complete event records, at most `limit`.
     private static func wholeRecords(_ bytes: UnsafeRawBufferPointer, units: Int, limit: Int) -> Int {
         let unitSize = MemoryLayout<ttlog_raw_event>.size
         let raw = RawFields(bytes)

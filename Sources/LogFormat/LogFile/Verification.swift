@@ -14,7 +14,7 @@ public struct Verification: Sendable {
     public internal(set) var recordsRead: [LogStream: UInt64] = [:]
     /// Records known to be lost: those that the writer counted, and those in damaged or missing chunks.
     public internal(set) var recordsLost: UInt64 = 0
-    /// More records may be lost than ``recordsLost``: for some damaged part nothing tells how many it held.
+    /// Whether more records than ``recordsLost`` may be lost: the number of records in some damaged part is not known.
     public internal(set) var mayHaveLostMore = false
     /// Records of kinds that this reader does not know, by kind.
     public internal(set) var unknownKinds: [EventKind: UInt64] = [:]
@@ -24,9 +24,9 @@ public struct Verification: Sendable {
 }
 
 extension LogFile {
-    /// Checks everything that can be checked: every header's checksum, and those of the directories against those in
-    /// the file; body hashes; class digests, recomputed; chains; ordinals and clocks from chunk to chunk and inside
-    /// each; padding. `progress` is told the fraction done, from 0 to 1, after each chunk.
+    /// Checks everything that can be checked: the checksum of every header; the directories against the headers in the
+    /// file; body hashes; class digests, recomputed; chains; ordinals and clocks from chunk to chunk and inside each;
+    /// padding. `progress` receives the fraction done, from 0 to 1, after each chunk.
     public func verify(progress: (Double) -> Void = { _ in }) -> Verification {
         var verifier = Verifier(self)
         verifier.checkHeaders()
@@ -76,7 +76,7 @@ extension Verifier {
         result.damage += walk.damage.filter { !known.contains($0) }
         let walked = Dictionary(walk.chunks.map { ($0.offset, $0) }) { first, _ in first }
         for listed in log.chunks where !listed.isOpenSlot {
-            // One that the walk did not find is part of the damage that the walk reports.
+            // A header that the search did not find is part of the damage that the search reports.
             guard let found = walked[listed.offset], found != listed else { continue }
             compare(found, with: listed)
         }
@@ -136,14 +136,14 @@ extension Verifier {
     }
 
     private mutating func checkChain(_ chunk: Chunk, after previous: Chunk?) {
-        // Behind missing chunks nothing follows from what is there; the gap itself has been reported.
+        // After missing chunks there is no expected ordinal; the gap itself has been reported.
         if let previous, chunk.stream.isCompared, previous.endOrdinal != chunk.firstOrdinal { return }
         let expected = chunk.expectedChain(after: previous?.chain ?? 0)
         if previous == nil, chunk.part != 0 || (chunk.epoch == 0 && chunk.firstOrdinal != 0) { return }
         if chunk.chain != expected { report(chunk, .chain(expected: expected, found: chunk.chain)) }
     }
 
-    /// The clocks in a chunk lie in its cell.
+    /// Checks that the clocks in a chunk are in its cell.
     private mutating func checkGrid(_ chunk: Chunk) {
         guard chunk.stream.isCompared else { return }
         let shift = UInt64(chunk.stream == .branch ? log.header.branchCellShift : log.header.eventCellShift)

@@ -114,13 +114,13 @@ public struct BranchLabel: RawRepresentable, Hashable, Sendable, BitwiseCopyable
 public struct Branch: Hashable, Sendable, BitwiseCopyable {
     /// Transitions that its vCPU made before this one.
     public var clock: UInt64
-    /// Address of the instruction that was left.
+    /// Address of the instruction that the branch left.
     public var from: UInt64
-    /// Address of the instruction that began next.
+    /// Address of the first instruction after the branch.
     public var to: UInt64
     /// Instructions begun before the one at `to`; 0 in a log without instruction counts.
     public var icount: UInt64
-    /// What the instruction at `from` is.
+    /// The label of the instruction at `from`.
     public var label: BranchLabel
 
     /// Makes a branch.

@@ -22,7 +22,7 @@ public struct ChunkFlags: OptionSet, Hashable, Sendable, BitwiseCopyable {
     public static let recovered = ChunkFlags(rawValue: TTLOG_CHUNK_RECOVERED)
     /// The first chunk of its stream in an epoch after the first.
     public static let gapBefore = ChunkFlags(rawValue: TTLOG_CHUNK_GAP_BEFORE)
-    /// The body of a chunk that also stands in the log elided.
+    /// The body of a chunk that is also in the log as an elided one.
     public static let window = ChunkFlags(rawValue: TTLOG_CHUNK_WINDOW)
 }
 
@@ -32,13 +32,13 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
     public var stream: LogStream
     /// ``noVCPU`` in the meta stream.
     public var vcpu: UInt16
-    /// 0, then one more after each real gap of this vCPU.
+    /// 0 at first; each real gap of this vCPU adds 1.
     public var epoch: UInt32
-    /// Number of the chunk among those of its cell.
+    /// Number of the chunk in its cell, from 0.
     public var part: UInt32
     /// Number of the cell on the stream's clock grid.
     public var cell: UInt64
-    /// What is special about the chunk.
+    /// Special properties of the chunk.
     public var flags: ChunkFlags
     /// `enum ttlog_codec`: 0 raw, 1 zstd.
     public var codec: UInt8
@@ -50,7 +50,7 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
     public var storedSize: Int
     /// Bytes at the end of the raw body that no digest covers.
     public var privateSize: Int
-    /// Where the header stands: in the log or, for an open slot, where the slot stands in the open file.
+    /// The offset of the header in the log or, for an open slot, of the slot in the open file.
     public var offset: UInt64
     /// Records of this stream and vCPU before this chunk.
     public var firstOrdinal: UInt64
@@ -58,9 +58,9 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
     public var clockFirst: UInt64
     /// The clock of the last record.
     public var clockLast: UInt64
-    /// Of the first record that has one, else 0.
+    /// The instruction count of the first record that has one; 0 if none has.
     public var icountFirst: UInt64
-    /// The instruction count of the last record that has one; 0 when none has.
+    /// The instruction count of the last record that has one; 0 if none has.
     public var icountLast: UInt64
     /// Order ticket of the first record (events) or at sealing (branches). Never compared.
     public var ticket: UInt64
@@ -71,7 +71,7 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
     /// Hash over path and position of this chunk and all before it in the epoch.
     public var chain: UInt64
 
-    /// Number of the slot's body among those brought over from the open file; -1 for a chunk in the log.
+    /// The index of the body among those copied from the open file; -1 for a chunk in the log.
     var slot: Int32 = -1
 
     /// The body was left out.
@@ -90,7 +90,7 @@ public struct Chunk: Hashable, Sendable, BitwiseCopyable {
 
 // MARK: - Identity and order
 extension Chunk {
-    /// What a chunk is of, apart from where it stands: two chunks with equal keys hold the same records.
+    /// The identity of a chunk without its place: two chunks with equal keys hold the same records.
     struct Key: Hashable {
         var stream: LogStream
         var vcpu: UInt16
@@ -112,7 +112,8 @@ extension Chunk {
         return a.offset < b.offset
     }
 
-    /// The chain value that this chunk should have after a chunk with that chain (0 for the first of an epoch).
+    /// The chain value that this chunk should have after a chunk with the chain `previous` (0 for the first of an
+    /// epoch).
     func expectedChain(after previous: UInt64) -> UInt64 {
         let words: [UInt64] = [
             previous, cell, UInt64(part) << 32 | UInt64(UInt32(truncatingIfNeeded: count)), digests.path,

@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// The parts of a run's columns that are hashed apart (`enum ttlog_class`).
+/// The parts of a chunk's columns that are hashed separately (`enum ttlog_class`).
 public enum DigestClass: Int, Sendable, Hashable, CaseIterable {
     /// Branches: from, to.
     case path = 0
@@ -26,11 +26,11 @@ public enum DigestClass: Int, Sendable, Hashable, CaseIterable {
 
 /// XXH3-64 digests of one chunk's canonical columns, by class; 0 for a class that the stream has no columns of.
 public struct Digests: Hashable, Sendable, BitwiseCopyable {
-    /// Of the `from` and `to` columns of branches.
+    /// The digest of the `from` and `to` columns of branches.
     public var path: UInt64
-    /// Of the label columns of branches.
+    /// The digest of the label columns of branches.
     public var label: UInt64
-    /// Of the instruction counts of branches; of kinds and positions of events.
+    /// The digest of the instruction counts of branches, or of kinds and positions of events.
     public var position: UInt64
     /// Of what events carry.
     public var payload: UInt64

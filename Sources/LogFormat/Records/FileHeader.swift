@@ -13,7 +13,7 @@ public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
         self.bytes = Array(bytes.prefix(16)) + Array(repeating: 0, count: max(0, 16 - bytes.count))
     }
 
-    /// Reads 32 hexadecimal digits; dashes are passed over. nil for anything else.
+    /// Reads 32 hexadecimal digits, with or without dashes. nil for anything else.
     public init?(_ text: String) {
         let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }.map { Character(UnicodeScalar($0)) }
         let values = digits.compactMap(\.hexDigitValue)
@@ -39,9 +39,9 @@ public struct RecordingUUID: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The header of a log (`struct ttlog_file_header`): what made it, what its positions count, what the recorder saw.
+/// The header of a log (`struct ttlog_file_header`): its recorder, the clock that it counts, the features that it has.
 public struct FileHeader: Sendable, Hashable {
-    /// What kind of run the log is of.
+    /// The kind of the run.
     public enum RunKind: UInt8, Sendable {
         /// The recorder does not know.
         case unknown
@@ -89,7 +89,7 @@ public struct FileHeader: Sendable, Hashable {
         case events
     }
 
-    /// What the recorder saw (`TTLOG_FEATURE_*`).
+    /// The features of the recorder (`TTLOG_FEATURE_*`).
     public struct Features: OptionSet, Hashable, Sendable {
         /// The bits (`TTLOG_FEATURE_*`).
         public var rawValue: UInt64
@@ -113,9 +113,9 @@ public struct FileHeader: Sendable, Hashable {
         public static let accesses = Features(rawValue: 1 << 5)
         /// Accesses to device memory are in the access stream.
         public static let mmio = Features(rawValue: 1 << 6)
-        /// Accesses carry what was read or written.
+        /// Accesses carry the value read or written.
         public static let accessValues = Features(rawValue: 1 << 7)
-        /// Accesses to device memory carry what was read or written.
+        /// Accesses to device memory carry the value read or written.
         public static let mmioValues = Features(rawValue: 1 << 8)
         /// There are context events.
         public static let context = Features(rawValue: 1 << 9)
@@ -125,7 +125,7 @@ public struct FileHeader: Sendable, Hashable {
         public static let stateMemory = Features(rawValue: 1 << 11)
         /// Branch bodies were kept inside windows only.
         public static let windows = Features(rawValue: 1 << 12)
-        /// The event stream holds what an engine's own log of input holds.
+        /// The event stream holds the entries of an engine's own log of input.
         public static let engineInput = Features(rawValue: 1 << 13)
 
         private static let nameList = [
@@ -145,7 +145,7 @@ public struct FileHeader: Sendable, Hashable {
     public var version: UInt32
     /// The guest's machine.
     public var machine: Machine
-    /// What kind of run the log is of.
+    /// The kind of the run.
     public var runKind: RunKind
     /// What positions count.
     public var clock: Clock
@@ -153,11 +153,11 @@ public struct FileHeader: Sendable, Hashable {
     public var nonce: UInt64
     /// The recording that the run belongs to.
     public var uuid: RecordingUUID
-    /// What the recorder saw.
+    /// The features of the recorder.
     public var features: Features
     /// How many vCPUs the guest has; they are numbered from 0.
     public var vcpuCount: Int
-    /// What of the branch stream is kept.
+    /// How much of the branch stream the log keeps.
     public var mode: Mode
     /// A branch's cell is its clock shifted right by this.
     public var branchCellShift: UInt8
@@ -185,7 +185,7 @@ public struct FileHeader: Sendable, Hashable {
 
 // MARK: - Decoding
 extension FileHeader {
-    /// What kept a header from being decoded, or makes what it says doubtful.
+    /// Why a header cannot be decoded, or why its content is doubtful.
     enum Problem {
         case tooShort(Int)
         case notALog(found: UInt64)
@@ -194,8 +194,8 @@ extension FileHeader {
         case checksum(expected: UInt32, found: UInt32)
     }
 
-    /// Decodes the first 4096 bytes of a log. A header whose checksum is wrong is decoded all the same, each field
-    /// brought into its range; the caller reports the problem.
+    /// Decodes the first 4096 bytes of a log. A header with a wrong checksum is decoded too, with each field limited to
+    /// its range; the caller reports the problem.
     static func decode(_ bytes: UnsafeRawBufferPointer) -> (header: FileHeader?, problem: Problem?) {
         guard bytes.count >= Int(TTLOG_FILE_HEADER_SIZE) else { return (nil, .tooShort(bytes.count)) }
         let raw = RawFields(bytes)

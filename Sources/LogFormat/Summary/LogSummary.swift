@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a log holds, counted: sizes and ranges from the chunk headers, kinds from the events' bodies.
+/// Counts the content of a log: sizes and ranges from the chunk headers, kinds from the events' bodies.
 ///
 ///     let summary = LogSummary(log)
 ///     print(summary.vcpus[0].streams[0].records, summary.kinds[.interrupt] ?? 0)
@@ -11,7 +11,7 @@ public struct LogSummary: Sendable {
         public internal(set) var vcpu: UInt16
         /// Only streams that hold something, in the order of their numbers.
         public internal(set) var streams: [Stream] = []
-        /// The first clock, and the one behind the last branch or of the last event; nil for a vCPU without records.
+        /// The first clock, and the clock after the last branch or of the last event; nil for a vCPU without records.
         public internal(set) var clocks: Range<UInt64>?
         /// The first and the last instruction count; nil in a log without them.
         public internal(set) var icounts: ClosedRange<UInt64>?
@@ -113,10 +113,10 @@ extension LogSummary.VCPU {
         guard chunk.count > 0 else { return }
         let low = min(chunk.clockFirst, chunk.clockLast)
         let last = max(chunk.clockFirst, chunk.clockLast)
-        // An event stands before the branch with its clock: it takes up no clock itself.
+        // An event comes before the branch with its clock: it advances no clock itself.
         let end = chunk.stream == .branch && last != .max ? last + 1 : last
         clocks = clocks.map { min($0.lowerBound, low)..<max($0.upperBound, end) } ?? low..<end
-        // 0 stands for no count.
+        // 0 means no count.
         for icount in [chunk.icountFirst, chunk.icountLast] where icount != 0 {
             icounts = icounts.map { min($0.lowerBound, icount)...max($0.upperBound, icount) } ?? icount...icount
         }

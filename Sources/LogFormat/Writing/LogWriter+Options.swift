@@ -4,15 +4,15 @@ import CTTLog
 import Formatting
 
 extension LogWriter {
-    /// What a new log's header says and how the log is written (`struct ttlog_options`).
+    /// The fields of a new log's header and how the log is written (`struct ttlog_options`).
     public struct Options: Sendable {
         /// The guest's machine.
         public var machine = Machine.x86_64
-        /// What kind of run the log is of.
+        /// The kind of the run.
         public var runKind = FileHeader.RunKind.unknown
         /// What positions count.
         public var clock = FileHeader.Clock.transitions
-        /// What of the branch stream is kept.
+        /// How much of the branch stream the log keeps.
         public var mode = FileHeader.Mode.branches
         /// A branch's cell is its clock shifted right by this.
         public var branchCellShift: UInt8 = 16
@@ -20,7 +20,7 @@ extension LogWriter {
         public var eventCellShift: UInt8 = 20
         /// How many vCPUs the guest has, 1 to 256.
         public var vcpuCount = 1
-        /// What the recorder saw.
+        /// The features of the recorder.
         public var features: FileHeader.Features = [.branches, .icount, .labels]
         /// The recording that the run belongs to.
         public var uuid = RecordingUUID.unknown
@@ -46,7 +46,7 @@ extension LogWriter {
         public var sealsInline = true
         /// Mode digest: how many last branch bodies stay.
         public var keptCells = 8
-        /// Mode digest: bodies of the cells that meet this range of clocks stay.
+        /// Mode digest: bodies of the cells that overlap this range of clocks stay.
         public var window: Range<UInt64> = 0..<0
         /// The log is synced to disk this often, in seconds; 0 leaves that to the kernel.
         public var syncSeconds: UInt32 = 0
@@ -78,8 +78,8 @@ extension LogWriter {
             accessChunkMax = header.accessChunkMax
         }
 
-        /// Calls `body` with the options as the writer takes them. Numbers beyond a field's range are brought into it;
-        /// the writer refuses what makes no sense.
+        /// Calls `body` with the options in the writer's own form. Numbers beyond a field's range are limited to it;
+        /// the writer refuses invalid combinations.
         func withRaw<Result>(_ body: (UnsafePointer<ttlog_options>) -> Result) -> Result {
             var raw = ttlog_options()
             raw.machine = machine.rawValue

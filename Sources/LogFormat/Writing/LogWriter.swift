@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// Writes a log: slices, imports, tests, and meta records that are appended after a run. The Swift face of the one
+/// Writes a log: slices, imports, tests, and meta records that are appended after a run. The Swift interface of the one
 /// writer, `ttlog_writer.c`.
 ///
 ///     let writer = try LogWriter(path: "small.log", options: LogWriter.Options())
@@ -10,14 +10,15 @@ import CTTLog
 ///     try writer.close()
 ///
 /// Calls for one vCPU must come from one thread at a time. A record that cannot be written is counted as lost
-/// (``lostRecords``); the log stays readable. After ``close()`` or ``abandon()`` every call is without effect.
+/// (``lostRecords``); the log stays readable. After ``close()`` or ``abandon()`` calls have no effect.
 public final class LogWriter: @unchecked Sendable {
     /// The log's path.
     public let path: String
     private var handle: OpaquePointer?
 
-    /// Creates a log and its open file, in place of a log that stands there already. Throws when that one is being
-    /// written, or when the files cannot be created.
+    /// Creates a log and its open file; a log at that path is replaced.
+    ///
+    /// - Throws: ``LogError`` if that log is being written, or if the files cannot be created.
     public init(path: String, options: Options = Options()) throws(LogError) {
         self.path = path
         var failure = ttlog_error()
@@ -53,8 +54,10 @@ public final class LogWriter: @unchecked Sendable {
     /// The errno that ended the writing; 0 when none did.
     public var errorCode: Int32 { handle.map { ttlog_writer_error($0) } ?? 0 }
 
-    /// Ends the log in order: seals everything, writes directory and trailer, removes the open file. Throws when records
-    /// were lost or the log could not be closed; the message says what is left.
+    /// Ends the log in order: seals everything, writes directory and trailer, removes the open file.
+    ///
+    /// - Throws: ``LogError`` if records were lost or the log could not be closed; the message names the files that
+    ///   remain.
     public func close() throws(LogError) {
         guard let handle else { return }
         self.handle = nil
@@ -85,9 +88,9 @@ public final class LogWriter: @unchecked Sendable {
 // MARK: - Branches
 /// One branch as the writer takes them by the million (`struct ttlog_raw_branch`).
 public struct RawBranch: Hashable, Sendable, BitwiseCopyable {
-    /// Address of the instruction that is left.
+    /// Address of the instruction that the branch leaves.
     public var from: UInt64
-    /// Address of the instruction that begins next.
+    /// Address of the first instruction after the branch.
     public var to: UInt64
     /// Instruction count shifted left by 8, and the label.
     public var icountLabel: UInt64
@@ -117,7 +120,7 @@ extension LogWriter {
         ttlog_branches(lane, raw, branches.count)
     }
 
-    /// A real gap in what was recorded: begins the vCPU's next epoch at this clock.
+    /// Begins the vCPU's next epoch at this clock, after a real gap in the recording.
     public func beginEpoch(vcpu: UInt16 = 0, clock: UInt64) {
         guard let handle else { return }
         ttlog_begin_epoch(handle, vcpu, clock)
@@ -162,7 +165,8 @@ extension LogWriter {
                 clock: clock, icount: icount ?? 0, payload: Array(text.utf8)))
     }
 
-    /// Writes an attribute; the last one of a key holds. A NUL in the key ends it. Returns false when it was dropped.
+    /// Writes an attribute; the last value of a key is valid. A NUL in the key ends it. Returns false if it was
+    /// dropped.
     @discardableResult
     public func attribute(_ key: String, _ value: String) -> Bool {
         event(

@@ -5,8 +5,8 @@ import Glibc
 /// A file that has no name until it is complete.
 ///
 /// The file is made with `O_TMPFILE`: if the process ends or is killed before ``publish(as:replacing:)``, the kernel
-/// frees it and nothing is left. Where the file system has no such files, it gets a temporary name, which is removed at
-/// once if it is never published.
+/// frees it and nothing is left. On a file system without such files it gets a temporary name, which is removed if the
+/// file is not published.
 package final class PendingFile {
     /// `O_TMPFILE`, which Swift does not import (asm-generic/fcntl.h; the same on x86-64 and AArch64).
     private static let temporaryFlag = 0o20000000 | O_DIRECTORY

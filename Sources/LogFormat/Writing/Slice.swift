@@ -9,19 +9,19 @@ public struct SliceSummary: Sendable {
     public internal(set) var branches: UInt64 = 0
     /// Events and accesses.
     public internal(set) var events: UInt64 = 0
-    /// Chunks of the original that could not be read, elided ones among them: a new epoch begins behind each.
+    /// The chunks of the original that could not be read or are elided: a new epoch begins after each.
     public internal(set) var skipped: [Damage] = []
 }
 
 /// Writes a new log of the branches and events of all vCPUs with clocks in `from ..< to` (no end when `to` is `.max`).
 ///
 /// The new log has the original's header, its own nonce, and a clock base of `from`. Whole cells have the same digests
-/// as in the original; events keep their order across vCPUs. Meta records are carried over, and attributes
-/// `slice.source`, `slice.nonce`, `slice.from` and `slice.to` say where the slice comes from. Branches of a vCPU that do
-/// not follow each other (bodies that are elided or damaged, epochs of the original) stand in epochs of their own.
+/// as in the original; events keep their order across vCPUs. Meta records are copied, and the attributes
+/// `slice.source`, `slice.nonce`, `slice.from` and `slice.to` record the origin. Where the branches of a vCPU are not
+/// consecutive (elided or damaged bodies, epochs of the original), a new epoch begins.
 ///
-/// The slice has its name only when it is complete; an existing file of that name stays as it is until then. Where the
-/// original goes on after `to`, the slice's comparable end is `to`.
+/// The slice gets its name when it is complete; until then an existing file of that name stays unchanged. If the
+/// original continues after `to`, the slice's comparable end is `to`.
 ///
 /// Throws when the range is empty, when `path` is the original itself, is being written or may not be replaced
 /// (`replacing`), or when the log cannot be written.
@@ -34,7 +34,7 @@ public func slice(
         throw LogError(file: log.path, kind: .invalidRequest("the range \(from):\(end) is empty; give FROM below TO"))
     }
     guard !log.file.isSame(as: path) else {
-        throw LogError(file: path, kind: .invalidRequest("a slice cannot take the place of the log it is cut from"))
+        throw LogError(file: path, kind: .invalidRequest("a slice cannot replace the log it is cut from"))
     }
     var options = LogWriter.Options(like: log.header)
     options.clockBase = max(from, log.header.clockBase)
@@ -65,7 +65,7 @@ private func checkTarget(_ path: String) throws(LogError) {
 }
 
 private func carryMeta(of log: LogFile, to writer: LogWriter, from: UInt64, end: UInt64) {
-    // Where the original goes on after `end`, nothing at or after `end` can be compared.
+    // If the original continues after `end`, nothing at or after `end` can be compared.
     let cut = log.vcpus.filter { vcpu in
         end < log.endClock(vcpu: vcpu) && log.comparableEnd(vcpu: vcpu).map { $0.clock > end } ?? true
     }
@@ -87,7 +87,7 @@ extension LogFile {
             .reduce(0) { max($0, $1.clockLast == .max ? .max : $1.clockLast + 1) }
     }
 
-    /// Instructions that vCPU 0 had begun at a clock, as the branch before tells; nil when that cannot be read.
+    /// The number of instructions that vCPU 0 had begun at a clock, from the branch before; nil if that cannot be read.
     fileprivate func icount(atClock clock: UInt64) -> UInt64? {
         guard clock > 0, header.features.contains(.icount) else { return nil }
         var cursor = branches(from: clock - 1, to: clock)
@@ -105,12 +105,12 @@ extension InputFile {
     }
 }
 
-/// Where one vCPU of a log stands while it is sliced.
+/// The position of one vCPU of a log while it is sliced.
 private final class SliceLane {
     let vcpu: UInt16
     var events: StreamCursor
     var accesses: StreamCursor
-    /// The epoch of the original that the writer's epoch goes with; nil before the first record.
+    /// The epoch of the original that corresponds to the writer's epoch; nil before the first record.
     var epoch: UInt32?
     private let branchChunks: [Chunk]
     private var nextChunk = 0
@@ -149,7 +149,7 @@ private struct Slicer: ~Copyable {
     }
 
     mutating func run() {
-        // vCPU 0 begins at the new log's clock base; the others where they are told to.
+        // vCPU 0 begins at the new log's clock base; the others need an epoch that begins there.
         for lane in lanes where lane.vcpu != 0 && from > 0 { writer.beginEpoch(vcpu: lane.vcpu, clock: from) }
         while let (lane, isAccess, key) = nextEvent() {
             writeBranches(lane, before: (key.epoch, key.clock))
@@ -194,7 +194,7 @@ private struct Slicer: ~Copyable {
         }
     }
 
-    /// Writes what of the batch lies in the range.
+    /// Writes the part of the batch that is in the range.
     private mutating func write(_ lane: SliceLane) {
         let range = batch.range(from: from, to: to)
         guard !range.isEmpty else { return }
@@ -210,8 +210,8 @@ private struct Slicer: ~Copyable {
         summary.branches += UInt64(units.count)
     }
 
-    /// Makes sure that the writer stands in an epoch of its own for that of the original. `needsNew`: the records
-    /// cannot stand in the writer's present epoch.
+    /// Makes sure that the writer is in an epoch of its own for that of the original. `needsNew`: the records cannot be
+    /// in the writer's present epoch.
     private func enterEpoch(_ lane: SliceLane, _ epoch: UInt32, at clock: UInt64, needsNew: Bool) {
         let isOther = lane.epoch.map { $0 != epoch } ?? false
         lane.epoch = epoch

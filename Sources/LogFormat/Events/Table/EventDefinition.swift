@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a reader knows of one event kind: the single source for names, text, JSON, comparison and SQL views.
+/// The definition of one event kind: the single source for names, text, JSON, comparison and SQL views.
 ///
 ///     for definition in EventDefinition.all {
 ///         print(definition.name, definition.fields.map(\.name))   // interrupt ["vector", "handler"]
@@ -10,11 +10,11 @@ public struct EventDefinition: Sendable, Hashable {
     public let kind: EventKind
     /// The kind's name as the tools print and read it: lower-case words with hyphens.
     public let name: String
-    /// What a record of the kind says; one sentence.
+    /// The meaning of a record of the kind; one sentence.
     public let summary: String
     /// The stream that holds the kind in the logs of our recorders.
     public let stream: LogStream
-    /// Features of which a log needs all to have such records; empty: every log can have them.
+    /// The features that a log needs to have such records; empty if every log can have them.
     public let features: FileHeader.Features
     /// Whether the event carries something into the guest: a replay must repeat it.
     public let isInput: Bool
@@ -42,10 +42,10 @@ public struct EventDefinition: Sendable, Hashable {
         .info("info", .number, .titled("info"), "the info word"),
         .address("address", .address, .titled("address"), "the address word"),
         .values("values", .titled("values"), "the value words"),
-        .bytes("payload", .titled("payload"), "the payload, where it is not made of words"),
+        .bytes("payload", .titled("payload"), "the payload, if it is not made of words"),
     ]
 
-    /// The definition at a kind's number; nil where this reader knows no kind.
+    /// Definitions by the number of the kind; nil for unknown numbers.
     static let byNumber: [EventDefinition?] = {
         let last = all.map { Int($0.kind.rawValue) }.max() ?? 0
         var table = [EventDefinition?](repeating: nil, count: last + 1)
@@ -55,7 +55,7 @@ public struct EventDefinition: Sendable, Hashable {
 }
 
 extension EventKind {
-    /// What this reader knows of the kind; nil for a kind that it does not know.
+    /// The definition of the kind; nil for a kind that this reader does not know.
     public var definition: EventDefinition? {
         let number = Int(rawValue)
         return number < EventDefinition.byNumber.count ? EventDefinition.byNumber[number] : nil

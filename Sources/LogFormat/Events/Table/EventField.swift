@@ -4,17 +4,17 @@
 public struct EventField: Sendable, Hashable {
     /// The field's name in JSON, in SQL and in differences: stable, lower-case words with underscores.
     public let name: String
-    /// What the field means; a phrase without a full stop.
+    /// The field's meaning; a phrase without a full stop.
     public let summary: String
     /// Where the field is in the record.
     public let source: Source
     /// What kind of value it holds.
     public let type: ValueType
-    /// The unit of a number; nil: the number has no unit.
+    /// The unit of a number; nil for a number without a unit.
     public let unit: Unit?
     /// When two logs can be compared by the field.
     public let comparison: Comparison
-    /// How the field is put into words.
+    /// How the field appears in text.
     public let phrase: Phrase
     /// The value that means "not known", and how text shows it; nil: every value is known.
     public let unknown: Unknown?
@@ -57,7 +57,7 @@ public struct EventField: Sendable, Hashable {
         case label
         /// A ``LogStream``.
         case stream
-        /// One of a list of names, by number.
+        /// A number with a name from a list.
         case name(Names)
         /// UTF-8 text.
         case text
@@ -69,7 +69,7 @@ public struct EventField: Sendable, Hashable {
     public struct Names: Sendable, Hashable {
         /// The names, from number 0 on.
         public let list: [String]
-        /// Begins the name of a number without one: `reason-9`.
+        /// The prefix for numbers without a name: `reason-9`.
         public let prefix: String
 
         init(_ prefix: String, _ list: [String]) {
@@ -99,9 +99,9 @@ public struct EventField: Sendable, Hashable {
 
     /// When two logs can be compared by a field.
     public enum Comparison: Sendable, Hashable {
-        /// Wherever both records have it.
+        /// If both records have it.
         case always
-        /// Where both logs have all of these features.
+        /// If both logs have all of these features.
         case features(FileHeader.Features)
         /// An operand. Without ``FileHeader/Features/accessValues`` a recorder sees only operands in the instruction's bytes.
         /// The field is compared if both logs or neither have that feature, and both records have the operand.
@@ -110,7 +110,7 @@ public struct EventField: Sendable, Hashable {
         case never
     }
 
-    /// How a field is put into words.
+    /// How a field appears in text.
     public enum Phrase: Sendable, Hashable {
         /// This title and the value: `vector 32`.
         case titled(String)

@@ -10,7 +10,7 @@ extension EventTable {
     static let mmioWrite = mmio(.mmioWrite, "mmio-write", isInput: false, "The guest wrote to device memory.")
 
     private static let size = EventField.info(
-        "size", .number, .measured("byte"), "bytes of the access; 0: not known", width: 8, unit: .bytes,
+        "size", .number, .measured("byte"), "bytes of the access; 0 if not known", width: 8, unit: .bytes,
         unknown: .init(value: 0, text: nil))
     private static let string = EventField.info(
         "string", .flag, .flag("string"), "whether a string instruction made the access", shift: 8, width: 24)
@@ -22,7 +22,7 @@ extension EventTable {
             kind, name, .access, isInput: isInput, needs: .accesses, summary,
             [
                 .address("port", .word, .titled("port"), "the port's number", compared: .operand), size, string,
-                .values("value", .titled("value"), "what was read or written", compared: .features(.accessValues)),
+                .values("value", .titled("value"), "the bytes read or written", compared: .features(.accessValues)),
             ])
     }
 
@@ -33,7 +33,7 @@ extension EventTable {
             kind, name, .access, isInput: isInput, needs: .mmio, summary,
             [
                 .address("physical_address", .address, .titled("address"), "the physical address"), size, string,
-                .values("value", .titled("value"), "what was read or written", compared: .features(.mmioValues)),
+                .values("value", .titled("value"), "the bytes read or written", compared: .features(.mmioValues)),
             ])
     }
 

@@ -46,8 +46,8 @@ extension EventTable {
         .hypercallResult, "hypercall-result", .event, isInput: true, "A hypercall returned.",
         [
             .info("number", .number, .titled("number"), "the call's number"),
-            .value("result", 0, .word, .titled("result"), "what the call returned"),
-            .values("outputs", .titled("outputs"), "what the call wrote to memory", from: 1),
+            .value("result", 0, .word, .titled("result"), "the result of the call"),
+            .values("outputs", .titled("outputs"), "the words that the call wrote to memory", from: 1),
         ])
 
     static let upcall = EventDefinition(

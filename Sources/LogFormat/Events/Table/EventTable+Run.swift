@@ -5,7 +5,7 @@ import CTTLog
 // Records about the run, and an engine's own log of input.
 extension EventTable {
     static let attribute = EventDefinition(
-        .attribute, "attribute", .meta, "A key and a value that describe the run; the last value of a key holds.",
+        .attribute, "attribute", .meta, "A key and a value that describe the run; the last value of a key is valid.",
         [
             .text("key", .bare, "the key", source: .key),
             .text("text", .joined("="), "the value", source: .textAfterKey),
@@ -47,7 +47,7 @@ extension EventTable {
         ])
 
     static let checkpoint = EventDefinition(
-        .checkpoint, "checkpoint", .event, needs: .engineInput, "The engine's threads met the guest's.",
+        .checkpoint, "checkpoint", .event, needs: .engineInput, "The engine's threads synchronised with the guest's.",
         [
             .info(
                 "point",
@@ -57,12 +57,12 @@ extension EventTable {
                         [
                             "clock-warp-start", "clock-warp-account", "reset-requested", "suspend-requested",
                             "clock-virtual", "clock-host", "clock-virtual-rt", "init", "reset",
-                        ])), .bare, "where they met")
+                        ])), .bare, "where they synchronised")
         ])
 
     static let engineInput = EventDefinition(
         .engineInput, "engine-input", .event, isInput: true, needs: .engineInput,
-        "The engine handed data or a completion to the machine.",
+        "The engine delivered data or a completion to the machine.",
         [
             .info(
                 "source",
@@ -73,13 +73,13 @@ extension EventTable {
                             "bottom-half", "bottom-half-once", "input", "input-sync", "character-read", "block",
                             "network", "character-write", "character-read-all", "character-read-error", "audio-out",
                             "audio-in", "random",
-                        ])), .bare, "what handed it over"),
+                        ])), .bare, "the source of the input"),
             .bytes("data", .titled("data"), "the data as the engine's log has it, its first 65,535 bytes"),
         ])
 
     static let machineStop = EventDefinition(
         .machineStop, "machine-stop", .event, isInput: true, needs: .engineInput,
-        "The machine stopped or began anew.",
+        "The machine stopped or restarted.",
         [
             .info(
                 "reason",

@@ -73,7 +73,7 @@ extension EventField {
 }
 
 extension EventField.Value {
-    /// Bytes that text shows at most; it says how many there are.
+    /// The largest number of bytes in text. For a longer payload the text gives the total.
     private static let byteLimit = 16
 
     /// The value in words: `32`, `0x3f8`, `0x1 0x2`, `yes`, `host-quit`.

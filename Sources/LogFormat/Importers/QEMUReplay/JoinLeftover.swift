@@ -2,7 +2,7 @@
 
 /// A transition or a replay.bin entry that ``ReplayJoin`` could not match, and the reason.
 public struct JoinLeftover: Hashable, Sendable {
-    /// What is left over.
+    /// The entry or transition that is left over.
     public enum What: Hashable, Sendable {
         /// A discontinuity of the log.
         case transition(Branch)

@@ -5,8 +5,9 @@ import CTTLog
 extension ReplayJoin {
     /// The causes as events of vCPU 0, by clock, with ``Event/isJoined`` set.
     ///
-    /// Interrupts and software interrupts carry their handler's address; a reset is a machine-stop without a cause; vectors, faulting addresses and error codes are
-    /// in no replay.bin. The position is that of the instruction that was left.
+    /// Interrupts and software interrupts carry their handler's address; a reset is a machine-stop without a cause. A
+    /// replay.bin has no vectors, faulting addresses or error codes. The position is that of the instruction that was
+    /// left.
     public var events: [Event] {
         causes.map { cause in
             var event = Event(
@@ -38,10 +39,10 @@ extension JoinedCauseKind {
 }
 
 extension LogFile {
-    /// The causes of this log's discontinuities as events, from the replay.bin of its run; empty where the log has causes
+    /// The causes of this log's discontinuities as events, from the replay.bin of its run; empty if the log has causes
     /// of its own (``FileHeader/Features/causes``).
     ///
-    /// - Parameter replay: the replay.bin that the run wrote, or by which it was driven.
+    /// - Parameter replay: the replay.bin that the run wrote or followed.
     /// - Throws: ``LogError``: the log has no instruction counts, or a file cannot be read.
     public func joinedEvents(with replay: QEMUReplayLog) throws(LogError) -> [Event] {
         if header.features.contains(.causes) { return [] }

@@ -2,11 +2,11 @@
 
 import CTTLog
 
-/// A replay.bin as a log of events: interrupts and exceptions without vectors, clocks that QEMU read, its input, its
-/// checkpoints.
+/// A replay.bin as a log of events: interrupts and exceptions without vectors, the clocks that QEMU read, its input,
+/// its checkpoints.
 ///
-/// Positions count instructions as QEMU does: executed ones. Instructions that began and were undone by a fault are not
-/// among them, so the positions are not those of a log of the same run; ``ReplayJoin`` relates both.
+/// Positions count executed instructions, as QEMU does. An instruction that began and was undone by a fault is not
+/// counted, so the positions differ from those of a log of the same run; ``ReplayJoin`` relates both.
 struct QEMUReplayImporter: EventImporter {
     let format = InputFormat.qemuReplay
     private let replay: QEMUReplayLog

@@ -2,20 +2,20 @@
 
 /// QEMU's own log of non-deterministic input, `replay.bin` (`-icount …,rr=record,rrfile=replay.bin`).
 ///
-/// All integers are big-endian. A header of 12 bytes, {u32 version, u64 0}; then entries of a code byte and a payload,
-/// up to the entry `end`. The version is written when QEMU exits in order: a killed QEMU leaves 0 there, and the file is
-/// good up to its last flushed byte. `instruction` entries carry how many instructions were executed since the last;
-/// every other entry happens at their running sum.
+/// All integers are big-endian. A header of 12 bytes, {u32 version, u64 0}, is followed by entries of a code byte and a
+/// payload, up to the entry `end`. QEMU writes the version when it exits in order; a killed QEMU leaves 0, and the file
+/// is valid up to its last flushed byte. An `instruction` entry holds the number of instructions executed since the
+/// last one; every other entry happens at their running sum.
 ///
 ///     let replay = try QEMUReplayLog(path: "run/replay.bin")
 ///     var events = replay.events()
 ///     while let event = events.next() { print(event.icount, event.kind) }
 ///
-/// Read in one pass with 256 KiB of memory. Source: QEMU 7.2, replay/.
+/// Reads the file in one pass with 256 KiB of memory. Source: QEMU 7.2, replay/.
 public struct QEMUReplayLog: Sendable {
     /// The file's path.
     public let path: String
-    /// What the header says; 0 when QEMU was killed.
+    /// The version in the header; 0 if QEMU was killed.
     public let version: UInt32
     /// Bytes in the file.
     public let fileSize: UInt64
@@ -77,9 +77,9 @@ public struct QEMUReplayLog: Sendable {
 
 /// One entry of a replay.bin.
 public struct ReplayEvent: Hashable, Sendable {
-    /// What the entry is.
+    /// The entry's kind.
     public var kind: ReplayEventKind
-    /// Where its code stands in the file.
+    /// The offset of its code in the file.
     public var offset: UInt64
     /// Where its payload ends.
     public var end: UInt64
@@ -94,7 +94,7 @@ public struct ReplayEvent: Hashable, Sendable {
 
 // MARK: - Recognition
 extension QEMUReplayLog {
-    /// Entries of a file without a version that must be readable.
+    /// The number of entries that must be readable in a file without a version.
     private static let sampleCount = 64
 
     /// Whether a file is a replay.bin.
@@ -126,9 +126,9 @@ public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
     public enum What: Hashable, Sendable {
         /// An entry's payload ends after the end of the file; in bytes.
         case truncated(ReplayEventKind, expected: UInt64, present: UInt64)
-        /// An entry's code is none of this version's; the entry's length is not known.
+        /// An entry's code is not in this version; the entry's length is not known.
         case unknownCode(UInt8)
-        /// An input entry's type is none of this version's; the entry's length is not known.
+        /// An input entry's type is not in this version; the entry's length is not known.
         case unknownInputType(UInt32)
         /// The file ends without the entry `end`.
         case noEnd

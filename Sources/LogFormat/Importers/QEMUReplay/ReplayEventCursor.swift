@@ -2,7 +2,7 @@
 
 /// The entries of a replay.bin in order. Made by ``QEMUReplayLog/events()``.
 public struct ReplayEventCursor: ~Copyable {
-    /// Why ``next()`` came to its end early; nil while there is more, and after the entry `end`.
+    /// Why ``next()`` stopped before the entry `end`; nil while there are more entries, and after `end`.
     public private(set) var damage: ReplayDamage?
 
     private let format: ReplayFormat
@@ -59,8 +59,8 @@ public struct ReplayEventCursor: ~Copyable {
         return ReplayEvent(kind: kind, offset: offset, end: input.offset, icount: icount, value: value)
     }
 
-    /// Bytes behind an input entry's type; nil for a type that is not known. The type of a key, which comes next, says
-    /// how wide the key is.
+    /// The number of bytes after an input entry's type; nil for an unknown type. For a key it depends on the key's own
+    /// type, which comes next.
     private mutating func inputPayload(type: UInt32) -> UInt64? {
         switch type {
         case 0:

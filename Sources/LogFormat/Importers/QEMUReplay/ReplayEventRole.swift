@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What an entry of a replay.bin does, in the terms of our own event kinds.
+/// The role of a replay.bin entry, in the terms of our own event kinds.
 enum ReplayEventRole: Sendable, Hashable {
-    /// It moves the position on.
+    /// It advances the position.
     case position
     case interrupt
     case exception
     /// A clock that QEMU read: `info` of a clock-read event.
     case clock(Clock)
-    /// A point at which threads meet: `info` of a checkpoint event.
+    /// A point at which threads synchronise: `info` of a checkpoint event.
     case checkpoint(Checkpoint)
     /// Data or a completion for the machine: `info` of an engine-input event.
     case input(Input)
-    /// The machine stops or starts anew: `info` of a machine-stop event.
+    /// The machine stops or restarts: `info` of a machine-stop event.
     case stop(Stop)
-    /// Nothing comes after it.
+    /// The last entry of the file.
     case end
 
     enum Clock: UInt32 { case host, virtualRT }
@@ -36,7 +36,7 @@ enum ReplayEventRole: Sendable, Hashable {
 }
 
 extension ReplayEventKind {
-    /// What the entry does. The switch is exhaustive on purpose: a new entry kind needs an event to become.
+    /// The entry's role. The switch is exhaustive on purpose: each new kind of entry needs an event kind.
     var role: ReplayEventRole {
         switch self {
         case .instruction: .position

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Reads big-endian integers from a file through a small window, and steps over bytes without reading them.
+/// Reads big-endian integers from a file through a small window, and skips bytes without reading them.
 struct ReplayInput: ~Copyable {
     static let windowSize = 256 << 10
 
     let file: InputFile
     let size: UInt64
-    /// Of the next byte.
+    /// The offset of the next byte in the file.
     private(set) var offset: UInt64
-    /// errno of a failed read; nothing can be read from then on.
+    /// errno of a failed read; after it nothing can be read.
     private(set) var failure: Int32 = 0
     private var window: UnsafeMutableRawBufferPointer
     private var windowOffset: UInt64 = 0
@@ -27,7 +27,7 @@ struct ReplayInput: ~Copyable {
 
     var bytesLeft: UInt64 { size > offset ? size - offset : 0 }
 
-    /// The next 1 to 8 bytes as a number; nil when there are not so many.
+    /// The next 1 to 8 bytes as a number; nil if there are fewer.
     mutating func integer(bytes count: Int) -> UInt64? {
         guard bytesLeft >= UInt64(count), fill(UInt64(count)) else { return nil }
         let start = Int(offset - windowOffset)
@@ -37,14 +37,14 @@ struct ReplayInput: ~Copyable {
         return value
     }
 
-    /// Steps over bytes; false, and nothing happens, when there are not so many.
+    /// Skips bytes. Returns false, and skips nothing, if there are fewer.
     mutating func skip(_ count: UInt64) -> Bool {
         guard bytesLeft >= count else { return false }
         offset += count
         return true
     }
 
-    /// Makes sure that the window holds so many bytes from the offset on.
+    /// Makes sure that the window holds `count` bytes from the offset on.
     private mutating func fill(_ count: UInt64) -> Bool {
         if offset >= windowOffset, offset - windowOffset <= windowCount, windowCount - (offset - windowOffset) >= count
         {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a transition that no branch explains was, according to QEMU's replay.bin.
+/// The cause of a transition that no branch explains, according to QEMU's replay.bin.
 public enum JoinedCauseKind: String, Sendable, Hashable, CaseIterable {
     /// A hardware interrupt.
     case interrupt
-    /// An exception behind the instruction at `from`, which was executed: ud2, or a fault in fetching the next one.
+    /// An exception after the instruction at `from`, which was executed: ud2, or a fault in fetching the next one.
     case exception
     /// An exception of the instruction at `from`, which was undone: a page fault.
     case fault
@@ -20,7 +20,7 @@ public struct JoinedCause: Hashable, Sendable {
     public var clock: UInt64
     /// Instructions begun before the one at `to`, as the log counts them.
     public var icount: UInt64
-    /// What the cause is.
+    /// The kind of the cause.
     public var kind: JoinedCauseKind
     /// The instruction that was left.
     public var from: UInt64
@@ -28,7 +28,7 @@ public struct JoinedCause: Hashable, Sendable {
     public var to: UInt64
 }
 
-/// A log and the replay.bin of its run, laid side by side: which discontinuity was which interrupt or exception.
+/// Joins a log with the replay.bin of its run: finds the interrupt or exception that caused each discontinuity.
 ///
 /// QEMU counts instructions that were executed; the log counts those that began. They differ by the *restored faults*:
 /// instructions that began, faulted and were undone. So, for a transition at the log's count `n`, with
@@ -42,12 +42,12 @@ public struct JoinedCause: Hashable, Sendable {
 ///
 /// `into` is the exception to the rule. QEMU counts all instructions of the block in which an `into` traps, also those
 /// after it. So an EXCEPTION that comes less than 512 instructions too late for an `int` branch adds the distance to
-/// ``uncounted``, and QEMU's count is `adjusted + uncounted` from there on.
+/// ``uncounted``. From there on, QEMU's count is `adjusted + uncounted`.
 ///
-/// One pass over both files. Without branch bodies (mode events, or elided), the log's discontinuity events are joined;
-/// interrupts and exceptions right behind an indirect branch or an `int n` are then ``eventsNotVisible``.
+/// Both files are read once. Without branch bodies (mode events, or elided), the log's discontinuity events are joined;
+/// an interrupt or exception directly after an indirect branch or an `int n` is then counted in ``eventsNotVisible``.
 ///
-/// The join of a replay that diverged holds up to the divergence only; leftovers say so.
+/// The join of a replay that diverged is valid up to the divergence only; after it there are leftovers.
 public struct ReplayJoin: Sendable {
     /// Leftovers that are kept when the caller names no other number.
     public static let leftoverLimit = 32
@@ -63,7 +63,7 @@ public struct ReplayJoin: Sendable {
     public internal(set) var eventsSharingTransition = 0
     /// Entries that a log without branch bodies cannot show.
     public internal(set) var eventsNotVisible = 0
-    /// The first leftovers, in the order in which they were met, with a reason each.
+    /// The first leftovers, in the order in which they were found, with a reason each.
     public internal(set) var leftovers: [JoinLeftover] = []
     /// Instructions that began and were undone.
     public internal(set) var restoredFaults: UInt64 = 0
@@ -71,17 +71,17 @@ public struct ReplayJoin: Sendable {
     public internal(set) var uncounted: UInt64 = 0
     /// Whether branches were joined, or only discontinuity events.
     public internal(set) var usesBranches = true
-    /// The first position that is not compared, because behind it QEMU does not repeat itself; nil when the log ends
+    /// The first position that is not compared, because QEMU does not repeat itself after it; nil if the log ends
     /// before it. The clock is that of the first branch that is not compared, icount the first instruction.
     public internal(set) var comparableEnd: (clock: UInt64, icount: UInt64, reason: String)?
-    /// Why the run ended, as far as the replay.bin tells; nil when the run did not come to its end, or the replay.bin
-    /// was cut short.
+    /// Why the run ended, according to the replay.bin; nil if the run did not reach its end, or if the replay.bin is
+    /// cut short.
     public internal(set) var runEnd: RunEnd?
 
-    /// Joins vCPU 0 of a log with the replay.bin of its run (of a replay: with the one it was driven by).
+    /// Joins vCPU 0 of a log with the replay.bin of its run; for a replay, with the one that it followed. Damage in
+    /// either file is no error: the readable parts are joined.
     ///
-    /// Throws when the log has no instruction counts, or a file cannot be read. Damage in either is no error: what can be
-    /// read is joined.
+    /// - Throws: ``LogError`` if the log has no instruction counts, or a file cannot be read.
     public static func join(
         _ log: LogFile, with replay: QEMUReplayLog, leftoverLimit: Int = ReplayJoin.leftoverLimit,
         progress: (Double) -> Void = { _ in }
@@ -99,7 +99,7 @@ public struct ReplayJoin: Sendable {
         return joinEvents(log, replay, leftoverLimit, progress)
     }
 
-    /// Joins the branches; nil when not all of them can be read.
+    /// Joins the branches; nil if not all of them can be read.
     private static func joinBranches(
         _ log: LogFile, _ replay: QEMUReplayLog, _ leftoverLimit: Int, _ progress: (Double) -> Void
     ) -> ReplayJoin? {
@@ -146,7 +146,7 @@ public struct ReplayJoin: Sendable {
         return join
     }
 
-    /// The clock of the first branch at or behind an instruction count, where that branch's body was kept.
+    /// The clock of the first branch at or after an instruction count; nil if that branch's body was not kept.
     private static func firstClock(in log: LogFile, atOrBehind icount: UInt64) -> UInt64? {
         let chunks = log.chunks(.branch, vcpu: 0)
         guard let chunk = chunks.first(where: { $0.icountLast >= icount }) else {
@@ -158,8 +158,8 @@ public struct ReplayJoin: Sendable {
         return (0..<batch.count).first { batch.icount[$0] >= icount }.map { batch.clockFirst &+ UInt64($0) }
     }
 
-    /// Instructions begun in the whole run, where the recorder said so at its end and the log holds the whole run: up to
-    /// the branch at `clockEnd`, if that is known.
+    /// The number of instructions begun in the whole run. nil if the recorder did not report it at the run's end, or if
+    /// the log does not hold the run up to the branch at `clockEnd`.
     private static func instructions(_ log: LogFile, clockEnd: UInt64?) -> UInt64? {
         let attributes = log.attributes
         if log.lostRecords > 0 { return nil }

@@ -2,7 +2,7 @@
 
 import CTTLog
 
-/// The engine of ``ReplayJoin``: takes transitions in order and matches them with the entries of a replay.bin.
+/// The algorithm of ``ReplayJoin``: takes transitions in order and matches them with the entries of a replay.bin.
 ///
 /// `adjusted` is a transition's instruction count less the offset so far, which is QEMU's count.
 struct ReplayMatcher: ~Copyable {
@@ -17,27 +17,27 @@ struct ReplayMatcher: ~Copyable {
     private let seesEverything: Bool
     /// Leftovers that are kept at most.
     private let leftoverLimit: Int
-    /// The INTERRUPT, EXCEPTION or reset entry that waits for its transition; nil when there are no more of them.
+    /// The next INTERRUPT, EXCEPTION or reset entry without a transition; nil after the last one.
     private var pending: ReplayEvent?
     /// The entry at which the machine stopped, once it has been read.
     private var shutdown: ReplayEvent?
     /// Position of the last entry read: where a replay.bin without a shutdown ends.
     private var lastIcount: UInt64 = 0
-    /// An indirect branch at which the pending EXCEPTION may have struck. It may also be that of the next instruction,
-    /// if that one was undone; what comes next tells.
+    /// An indirect branch that may belong to the pending EXCEPTION. The exception may also belong to the next
+    /// instruction, if that one was undone; the next transition decides.
     private var tentative: Branch?
-    /// Position of the entry matched last: those that follow at the same one share its transition.
+    /// Position of the entry matched last; entries that follow at the same position share its transition.
     private var matchedAt: UInt64?
     /// ``offset`` before the first leftover; nil without leftovers.
     private var offsetBeforeLeftover: UInt64?
-    /// Exceptions since the last match that no transition showed, each of which may have been restored. Always 0 when
-    /// everything is seen.
+    /// Exceptions since the last match that no transition showed. Each of them may be a restored fault. Always 0 if all
+    /// branches are joined.
     private var hiddenExceptions: UInt64 = 0
-    /// Clock of the first branch behind the comparable end.
+    /// Clock of the first branch after the comparable end.
     private var endClock: UInt64?
 
-    /// Takes transitions of a log with that header. Entries before its first instruction are not of its run, which then
-    /// began at a checkpoint.
+    /// Makes a matcher for a log with this header. Entries before the log's first instruction belong to an earlier run:
+    /// this one began at a checkpoint.
     init(
         replay: QEMUReplayLog, header: FileHeader, seesEverything: Bool,
         leftoverLimit: Int = ReplayJoin.leftoverLimit
@@ -58,17 +58,17 @@ struct ReplayMatcher: ~Copyable {
     /// Whether the run's comparable end has been passed.
     var isAtEnd: Bool { endClock != nil }
 
-    /// Whether an instruction with this count lies behind the comparable end.
+    /// Whether an instruction with this count is after the comparable end.
     func isPastEnd(icount: UInt64) -> Bool {
         pending == nil && icount >= endIcount
     }
 
-    /// The first instruction behind the comparable end, as the log counts; known once no entry is pending.
+    /// The first instruction after the comparable end, as the log counts; known once no entry is pending.
     private var endIcount: UInt64 { (shutdown?.icount ?? lastIcount) &+ offset }
 
     // MARK: Taking transitions
 
-    /// Takes all branches of a batch, or those up to the comparable end.
+    /// Takes the branches of a batch up to the comparable end.
     mutating func take(_ batch: borrowing BranchBatch) {
         let icounts = batch.icount
         let labels = batch.label
@@ -116,12 +116,12 @@ struct ReplayMatcher: ~Copyable {
         markLeftover()
     }
 
-    /// Matches the branch with an entry at its position. Entries that lie before it are let go.
+    /// Matches the branch with an entry at its position. Drops the entries before that position.
     private mutating func match(_ branch: Branch) -> Bool {
         if branch.to == Self.resetVector, matchReset(branch) { return true }
         let adjusted = branch.icount &- offset
         while let entry = pending, entry.icount <= adjusted {
-            // How far the entry lies back; one instruction is the restored one itself.
+            // How far before the branch the entry is; one instruction is the restored one itself.
             let distance = adjusted &- entry.icount
             let isException = entry.kind == .exception
             guard entry.kind != .checkpointResetRequested, distance <= hiddenExceptions &+ (isException ? 1 : 0) else {
@@ -173,7 +173,7 @@ struct ReplayMatcher: ~Copyable {
         return true
     }
 
-    /// Matches a software interrupt with an EXCEPTION that comes late: QEMU has counted the rest of the block of an `into`.
+    /// Matches a software interrupt with a late EXCEPTION: QEMU has counted the rest of the block of an `into`.
     private mutating func matchLate(_ branch: Branch, _ adjusted: UInt64) -> Bool {
         guard seesEverything, let entry = pending, entry.kind == .exception, entry.icount &- adjusted < Self.blockLimit
         else { return false }
@@ -188,7 +188,7 @@ struct ReplayMatcher: ~Copyable {
         add(branch, .exception)
     }
 
-    /// The pending entry was the cause of this transition.
+    /// Adds the pending entry as the cause of this transition.
     private mutating func add(_ branch: Branch, _ kind: JoinedCauseKind) {
         result.causes.append(
             JoinedCause(clock: branch.clock, icount: branch.icount, kind: kind, from: branch.from, to: branch.to))
@@ -198,7 +198,7 @@ struct ReplayMatcher: ~Copyable {
 
     // MARK: Entries
 
-    /// Lets go of the entries below a position: no transition will come for them.
+    /// Drops the entries below a position: no transition will come for them.
     private mutating func passEntries(before icount: UInt64) {
         while let entry = pending, entry.icount < icount {
             letGo(entry)
@@ -243,7 +243,7 @@ struct ReplayMatcher: ~Copyable {
             case .interrupt, .exception, .checkpointResetRequested:
                 return event
             case .shutdownSnapshotLoad:
-                continue  // a snapshot was loaded; the run goes on
+                continue  // a snapshot was loaded; the run continues
             default:
                 if event.kind.isShutdown { shutdown = event }
             }
@@ -253,8 +253,8 @@ struct ReplayMatcher: ~Copyable {
 
     // MARK: The end
 
-    /// Everything has been taken. `clockEnd` is the clock behind the last record that is compared at any rate,
-    /// `instructions` how many were begun in the whole run, if that is known.
+    /// Ends the join after the last transition. `clockEnd` is the clock after the last record that is compared at all,
+    /// `instructions` the number of instructions begun in the whole run, if known.
     consuming func finish(clockEnd: UInt64, instructions: UInt64?) -> ReplayJoin {
         if let tentative { accept(tentative) }
         if endClock == nil { passRest(instructions: instructions) }
@@ -277,15 +277,15 @@ struct ReplayMatcher: ~Copyable {
         return result
     }
 
-    /// Why the run ended: as the replay.bin says, if the run came so far.
+    /// Why the run ended according to the replay.bin; nil if the run did not reach that entry.
     private func runEnd(reached: Bool) -> RunEnd? {
         if isReplay { return !reached ? nil : isComplete ? shutdown?.kind.runEnd ?? .unknown : .inputExhausted }
         if isKilled { return .killed }
         return reached && isComplete ? shutdown?.kind.runEnd ?? .unknown : nil
     }
 
-    /// The log is at its end. Entries that lie before the last instruction have no transition; at it, the transition
-    /// never came; behind it, the log says nothing of them.
+    /// Handles the entries after the log's last transition. Those before the last instruction have no transition; for
+    /// those at it, the transition is missing; those after it are not in the log.
     private mutating func passRest(instructions: UInt64?) {
         guard let instructions else { return }
         let reached = instructions &- offset

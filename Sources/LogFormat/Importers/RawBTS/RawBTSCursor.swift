@@ -2,10 +2,10 @@
 
 /// Reads the branches of a raw file in order. Made by ``RawBTSFile/branches(from:to:)``.
 ///
-/// In the extended form the counters are those of the file: where they step, so does the clock. A counter that repeats
-/// itself is counted on from: XenTT gives all the records of one buffer the same.
+/// In the extended form the clock follows the counters of the file. Where a counter repeats the one before, the clock
+/// adds 1: XenTT gives all records of one buffer the same counter.
 public struct RawBTSCursor: ~Copyable {
-    /// What could not be read so far; the end of a file that is cut short is not among it.
+    /// The damage so far, without the incomplete record at the end of a file (``RawBTSFile/damage``).
     public private(set) var skipped: [Damage] = []
 
     private let raw: RawBTSFile
@@ -16,12 +16,12 @@ public struct RawBTSCursor: ~Copyable {
     private var buffer = ReusedBuffer()
     /// The file's third words of the block.
     private var counters: UnsafeMutablePointer<UInt64>
-    /// Records of the block, and those of them that are still to come.
+    /// The records of the block that are not returned yet.
     private var rest = 0..<0
     /// The record that is read next, as a branch's number in the file.
     private var next: UInt64 = 0
     private let end: UInt64
-    /// The clock, and the file's counter, of the record before.
+    /// The clock and the file's counter of the previous record.
     private var previous: (clock: UInt64, counter: UInt64)?
 
     /// Records read at once, at most.
@@ -60,8 +60,8 @@ public struct RawBTSCursor: ~Copyable {
         }
     }
 
-    /// Takes the next records whose clocks follow each other, and gives the batch their clocks. Returns those of them that
-    /// belong to the cursor's range.
+    /// Takes the next records with consecutive clocks and gives the batch their clocks. Returns the indexes of those in
+    /// the cursor's range.
     private mutating func takeRun() -> Range<Int> {
         let first = rest.lowerBound
         guard raw.form == .extended else {
@@ -83,7 +83,7 @@ public struct RawBTSCursor: ~Copyable {
         }
         previous = (clock, last)
         rest = index..<rest.upperBound
-        // Of a run in the middle of a block, the clock of index 0 may lie below 0: sums wrap back.
+        // For a run in the middle of a block, the clock of index 0 may be below 0: the sums wrap around.
         batch.clockFirst = start &- UInt64(first)
         batch.count = index
         let count = UInt64(index &- first)
@@ -129,7 +129,7 @@ public struct RawBTSCursor: ~Copyable {
         return true
     }
 
-    /// Notes that the rest of the file cannot be read.
+    /// Records that the rest of the file cannot be read.
     private mutating func lose(_ records: UInt64, at offset: UInt64, _ what: DamageKind) -> Bool {
         skipped.append(
             Damage(

@@ -2,22 +2,21 @@
 
 import CTTLog
 
-/// A file of raw branch records, as a processor's branch trace store fills its buffer: 24 bytes each, little-endian,
+/// A file of raw branch records, in the layout of a processor's branch trace store: 24 bytes each, little-endian,
 ///
 ///     u64 from        address of the instruction that was left
 ///     u64 to          address of the instruction that began next
-///     u64 flags       the processor's own remarks; not shown
+///     u64 flags       flags of the processor; not shown
 ///
-/// The extended form begins with a record of ones, and has the branch counter in the place of the flags. In the plain form
-/// branches are counted from 0, the first of the file. There is no vCPU,
-/// no instruction count and no label.
+/// The extended form begins with a record of ones, and has the branch counter in place of the flags. In the plain form
+/// branches are counted from 0, the first of the file. There is no vCPU, no instruction count and no label.
 ///
 ///     let file = try RawBTSFile(path: "branches.bts")
 ///     var branches = file.branches(from: 1_000_000, to: 1_000_010)
 ///     while branches.nextBatch({ batch, range in … }) {}
 ///
-/// Read in blocks: memory does not grow with the file. Sources: Intel SDM volume 3, "Branch Trace Store"; the `-x` form of
-/// XenTT's bts_extract.
+/// The file is read in blocks: memory does not grow with its size. Sources: Intel SDM volume 3, "Branch Trace Store";
+/// the `-x` form of XenTT's bts_extract.
 public struct RawBTSFile: Sendable {
     /// The two forms of the records.
     public enum Form: String, Sendable, Hashable, CaseIterable {
@@ -36,13 +35,13 @@ public struct RawBTSFile: Sendable {
     public let form: Form
     /// Bytes of the file when it was opened.
     public let fileSize: UInt64
-    /// The last record is cut short; `nil` when the file ends with a whole one.
+    /// Describes an incomplete last record; `nil` if the file ends with a complete one.
     public let damage: Damage?
     let file: InputFile
 
-    /// Opens a file that holds such records as far as its content tells (``isPlausible(_:)``).
+    /// Opens a file whose content can be such records (``isPlausible(_:)``).
     ///
-    /// Throws when it cannot be read, or when it is something else.
+    /// - Throws: ``LogError`` if the file cannot be read or has another format.
     public init(path: String) throws(LogError) {
         try self.init(file: InputFile(path: path))
     }
@@ -69,16 +68,16 @@ public struct RawBTSFile: Sendable {
         self.file = file
     }
 
-    /// Whole records of branches.
+    /// The number of complete branch records.
     public var count: UInt64 {
         let records = fileSize / UInt64(RawBTSFile.recordSize)
         return form == .extended ? records - 1 : records
     }
 
-    /// Where the record of the first branch stands.
+    /// The offset of the first branch's record.
     var firstOffset: UInt64 { form == .extended ? UInt64(RawBTSFile.recordSize) : 0 }
 
-    /// The last branch counter that the file says.
+    /// The last branch counter in the file.
     public var lastClock: UInt64 {
         guard count > 0 else { return 0 }
         guard form == .extended else { return count - 1 }
@@ -91,7 +90,8 @@ public struct RawBTSFile: Sendable {
 
     /// The branches with clocks in `from ..< to` (no end when `to` is `.max`).
     ///
-    /// - Parameter label: tells the label of a branch by its addresses, `from` and `to`; without it, all are `unknown`.
+    /// - Parameter label: returns the label of a branch by its addresses, `from` and `to`; without it, all are
+    ///   `unknown`.
     public func branches(
         from: UInt64 = 0, to: UInt64 = .max, label: ((UInt64, UInt64) -> BranchLabel)? = nil
     ) -> RawBTSCursor {
@@ -101,13 +101,13 @@ public struct RawBTSFile: Sendable {
 
 // MARK: - Recognition
 extension RawBTSFile {
-    /// Of a file, so many records are looked at.
+    /// The number of records at the beginning of a file that are checked.
     static let sampleCount = 4096
 
-    /// Which form a file has that begins with these bytes; `nil` when it is something else.
+    /// The form of a file with this beginning; `nil` if it is another kind of file.
     ///
-    /// The extended form has its record of ones. The plain one has nothing of its own: nine in ten of the first records must
-    /// be plausible, and the file must not begin as another well-known kind does.
+    /// The extended form begins with its record of ones. The plain form has no mark: nine in ten of the first records
+    /// must be plausible, and the file must not begin like another well-known kind.
     static func form(of start: UnsafeRawBufferPointer) -> Form? {
         let count = start.count / recordSize
         guard count > 0, knownKind(start) == nil else { return nil }
@@ -132,7 +132,7 @@ extension RawBTSFile {
         return isCanonical(from) && isCanonical(to) && from | to != 0 && flags <= UInt64(UInt32.max)
     }
 
-    /// What else a file is that begins so.
+    /// The name of another kind of file with this beginning.
     private static func knownKind(_ start: UnsafeRawBufferPointer) -> String? {
         let kinds: [(magic: [UInt8], name: String)] = [
             ([0x7f, 0x45, 0x4c, 0x46], "an ELF file"), ([0x1f, 0x8b], "a gzip file"),
