@@ -6,7 +6,7 @@ import LogFormat
 extension CallTracker {
     /// The number of frames of a stack that are searched for an outer caller.
     private static let searchLimit = 1024
-    /// The largest distance, in bytes, of a `ret` that is taken for a jump if no open frame called from its target.
+    /// The largest distance, in bytes, of a `ret` that counts as a jump if no open frame called from its target.
     private static let nearJump: UInt64 = 64
 
     /// Takes a return that the innermost frame does not explain directly.

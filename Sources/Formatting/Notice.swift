@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Something that a library found and that its caller should report beside the result: what was assumed, what is
-/// missing, what is damaged.
+/// Something that a library found and that its caller should report beside the result: an assumption, a lack, damage.
 ///
-/// Libraries return notices or hand them to a ``NoticeHandler``; executables print them on standard error.
+/// Libraries return notices or pass them to a ``NoticeHandler``; executables print them on standard error.
 public struct Notice: Sendable, Hashable {
     /// How much a notice takes away from the result.
     public enum Severity: Sendable, Hashable {
-        /// The result is whole; the notice says how it came about.
+        /// The result is complete; the notice describes how it was made.
         case note
         /// The result may be incomplete or wrong in the part that the notice names.
         case warning

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a stream of rows is: its name, its version, its columns.
+/// The name, version and columns of a stream of rows.
 ///
 /// In JSON lines the first object carries the name and the version; in CSV the first line carries the columns.
 public struct RowSchema: Sendable {

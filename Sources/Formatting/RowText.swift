@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Text pieces of rows, where a whole ``TextBuffer`` is not at hand.
+/// Formats single fields of rows without a ``TextBuffer``.
 public enum RowText {
     /// A JSON string with its quotes (RFC 8259).
     public static func json(_ text: String) -> String { made { $0.appendJSON(text) } }

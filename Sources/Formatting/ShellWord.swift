@@ -2,7 +2,7 @@
 
 /// Words for a command line that a person copies into a shell.
 public enum ShellWord {
-    /// A word that a POSIX shell takes as it is: in single quotes if it needs them.
+    /// A word that a POSIX shell reads unchanged: in single quotes if it needs them.
     public static func quoted(_ word: String) -> String {
         let plain = word.utf8.allSatisfy { byte in
             switch byte {

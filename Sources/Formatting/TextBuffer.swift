@@ -56,7 +56,7 @@ public struct TextBuffer: ~Copyable {
         start = larger
     }
 
-    /// Removes bytes at the end; there must be so many.
+    /// Removes bytes at the end; the buffer must have at least this number.
     @inlinable @inline(__always)
     mutating func removeLast(_ bytes: Int) { count &-= bytes }
 
@@ -89,13 +89,13 @@ public struct TextBuffer: ~Copyable {
         bytes.withUnsafeBufferPointer { append($0) }
     }
 
-    /// Appends a text as it is.
+    /// Appends a text unchanged.
     public mutating func appendText(_ text: String) {
         var text = text
         text.withUTF8 { append($0) }
     }
 
-    /// Appends a part of the text once more; the range must lie within the text.
+    /// Appends a part of the text again; the range must be inside the text.
     @inline(__always)
     public mutating func appendCopy(_ range: Range<Int>) {
         reserve(range.count)

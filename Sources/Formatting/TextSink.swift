@@ -20,7 +20,7 @@ extension TextSink {
     /// Whether the reader went away; a sink without a reader is never closed.
     public var isClosed: Bool { false }
 
-    /// Writes text as it is.
+    /// Writes text unchanged.
     public func write(_ text: String) {
         var text = text
         text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
@@ -33,9 +33,9 @@ extension TextSink {
     }
 }
 
-/// A sink that keeps everything in memory: for tests, and for text that goes on to another place.
+/// A sink that keeps everything in memory: for tests, and for text that is passed on.
 public final class MemorySink: TextSink {
-    /// What was written so far.
+    /// The bytes written so far.
     public private(set) var bytes: [UInt8] = []
 
     /// Makes an empty sink.
@@ -44,6 +44,6 @@ public final class MemorySink: TextSink {
     /// Appends the bytes.
     public func write(_ bytes: UnsafeRawBufferPointer) { self.bytes.append(contentsOf: bytes) }
 
-    /// What was written so far, as text; bytes that are not UTF-8 become U+FFFD.
+    /// The bytes written so far, as text; bytes that are not UTF-8 become U+FFFD.
     public var text: String { String(decoding: bytes, as: UTF8.self) }
 }

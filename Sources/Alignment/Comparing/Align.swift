@@ -67,7 +67,7 @@ extension AlignmentResult {
         for rule in options.rules {
             guard let count = statistics.benign[rule.name], count > 0 else { continue }
             caveats.append(
-                Caveat(.benign, "\(count) differences passed over (\(rule.name)): \(rule.reason)"))
+                Caveat(.benign, "\(count) differences ignored (\(rule.name)): \(rule.reason)"))
         }
         for code in options.ignoredCode {
             let count = statistics.ignored[code.name] ?? 0

@@ -8,7 +8,7 @@ import LogFormat
 /// of an event: such a difference changes the run. The rules for our recorders are in StandardRules.swift; a project's
 /// own rules come from a file (``BenignRule/rules(json:)``).
 public struct BenignRule: Sendable, Hashable {
-    /// What a rule is about.
+    /// The differences that a rule applies to.
     public enum Scope: Sendable, Hashable {
         /// The label of a branch has this class in one of the logs.
         case label(BranchClass)
@@ -25,7 +25,7 @@ public struct BenignRule: Sendable, Hashable {
     public var name: String
     /// Why the difference is benign: one sentence without a final period.
     public var reason: String
-    /// What the rule is about.
+    /// The differences that the rule applies to.
     public var scope: Scope
 
     /// Makes a rule.

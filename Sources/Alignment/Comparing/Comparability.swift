@@ -14,8 +14,8 @@ public struct Comparability: Sendable {
     public var vcpus: [UInt16] = []
     /// The clocks that both logs cover, for each vCPU: from the later start to the earlier comparable end.
     public var ranges: [UInt16: Range<UInt64>] = [:]
-    /// What a reader of a comparison must know.
-    /// What a reader of a comparison must know.
+    /// Facts about the comparison that limit its result.
+    /// Facts about the comparison that limit its result.
     public var caveats: [Caveat] = []
     /// Whether both logs are cut into the same cells and chunks. If so, their digests can be compared.
     public var isSameGrid: Bool
@@ -57,7 +57,7 @@ public struct Comparability: Sendable {
         }
         if a.recorder != b.recorder {
             if a.recorder == .unknown || b.recorder == .unknown {
-                caveats.append(Caveat(.recorderUnknown, "one log does not say what recorded it"))
+                caveats.append(Caveat(.recorderUnknown, "one log does not name its recorder"))
             } else {
                 reasons.append("the recorders differ: \(a.recorderText) and \(b.recorderText)")
             }

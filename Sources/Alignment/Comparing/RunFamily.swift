@@ -2,7 +2,7 @@
 
 import LogFormat
 
-/// Good runs against bad runs: where do they part, and is there one element at which all of them do?
+/// Compares good runs with bad runs: where do they part, and is there one element at which all of them part?
 ///
 ///     let family = try RunFamily(good: good, bad: bad)
 ///     print(family.critical?.original ?? "no critical event")
@@ -128,7 +128,7 @@ public struct RunFamily: Sendable {
     }
 
     /// The element at which all good and all bad runs part: all bad runs leave the reference there in one way, and all
-    /// good runs agree with the reference beyond it.
+    /// good runs agree with the reference after it.
     private static func critical(_ members: [Member]) -> CriticalElement? {
         let bad = members.filter { !$0.isGood }
         guard let first = bad.first?.divergence, let difference = first.difference, difference.isExact,

@@ -96,14 +96,14 @@ extension VCPUAligner {
         return nil
     }
 
-    /// Why a log ends, as far as it says.
+    /// Why a log ends, if the log contains a reason.
     private func endReason(_ log: LogFile, _ extent: LogExtent) -> String {
         if let end = extent.comparableEnd { return end.reason.isEmpty ? "its comparable end" : end.reason }
         if let end = log.runEnd { return end.text.isEmpty ? end.reason.name : "\(end.reason.name): \(end.text)" }
         if log.canLackChunks { return "the log is damaged and may be cut short" }
         if log.lostRecords > 0 { return "its recorder could not write \(log.lostRecords) records" }
         switch log.completeness {
-        case .closed: return "the log is closed and does not say why the run ended"
+        case .closed: return "the log is closed and has no reason for the run's end"
         case .beingWritten: return "the log is being written"
         case .unclosed(let found):
             return found
@@ -123,7 +123,7 @@ extension LogFile {
 }
 
 extension LogFile {
-    /// Whether damage can hide whole chunks, so that records may be missing without a trace.
+    /// Whether damage can hide whole chunks, so that records may be missing unnoticed.
     var canLackChunks: Bool { structuralDamage.contains { $0.what.canHideChunks } }
 }
 

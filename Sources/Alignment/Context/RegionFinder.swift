@@ -44,7 +44,7 @@ struct RegionFinder {
         return result
     }
 
-    /// Passes over equal branches. Returns how many.
+    /// Skips equal branches. Returns their number.
     private func agree(
         _ places: inout (UInt64, UInt64), _ ends: (UInt64, UInt64), _ clock: UInt64
     ) throws(LogError) -> UInt64 {

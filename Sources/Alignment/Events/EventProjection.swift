@@ -12,7 +12,7 @@ struct EventProjection: Sendable {
     /// The rules of the known kinds, by the kind's number; made once, because scans ask for each record.
     private let rules: [Rule]
 
-    /// What is compared of a kind.
+    /// The parts of a kind's records that are compared.
     private struct Rule {
         var isIncluded = true
         var comparesInfo = true

@@ -78,8 +78,8 @@ struct EventScan {
 
     // MARK: State digests
 
-    /// Takes a state digest. Two digests at one place are compared. A digest that only one log has is passed over:
-    /// recorders write them at will, so that none is missing or extra.
+    /// Takes a state digest. Two digests at one place are compared. A digest that only one log has is skipped:
+    /// recorders may write a digest at any time, so that none is missing or extra.
     private mutating func passState(_ a: inout EventSide, _ b: inout EventSide, _ hasA: Bool, _ hasB: Bool) -> Bool {
         let isStateA = hasA && a.isAtState
         let isStateB = hasB && b.isAtState

@@ -56,7 +56,7 @@ struct EventSide: ~Copyable {
     private var decodedIndex: Int?
     /// Chunks that were decoded so far.
     private(set) var decodedCount: UInt64 = 0
-    /// Records up to this clock of the original are passed over: a log has a hole there.
+    /// Records up to this clock of the original are skipped: a log has a hole there.
     var holeEnd: UInt64?
 
     init(_ log: LogFile, _ chunks: ArraySlice<Chunk>, _ range: EventRange, _ projection: EventProjection) {

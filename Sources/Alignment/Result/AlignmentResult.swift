@@ -13,7 +13,7 @@ public struct AlignmentResult: Sendable {
     public var vcpu: UInt16?
     /// The result for each vCPU that both logs have.
     public var vcpus: [VCPUAlignment]
-    /// What a reader of the verdict must know about the comparison.
+    /// Facts about the comparison that limit its result.
     public var caveats: [Caveat]
     /// The cost of the comparison.
     public var statistics: AlignmentStatistics
@@ -61,9 +61,9 @@ public struct Divergence: Sendable {
     public var replay: RunPosition
     /// The replay's clock minus the original's in this stretch of the logs, modulo 2^64.
     public var clockSkew: UInt64
-    /// What happened around the divergence.
+    /// The records around the divergence.
     public var context = DivergenceContext()
-    /// How the log that ended early ended, as far as it is known: `guest-shutdown`, `the log was not closed`.
+    /// How the log that ended early ended, if known: `guest-shutdown`, `the log was not closed`.
     public var endReason: String?
 }
 
@@ -85,9 +85,9 @@ public struct RunPosition: Sendable, Hashable {
     }
 }
 
-/// What happened around a divergence.
+/// The records around a divergence.
 public struct DivergenceContext: Sendable {
-    /// What one side did.
+    /// The records of one side.
     public struct SideContext: Sendable {
         /// The branches from the divergence on.
         public var nextBranches: [Branch] = []
@@ -103,9 +103,9 @@ public struct DivergenceContext: Sendable {
     public var lastBranches: [Branch] = []
     /// The last events that both runs have, in the original's count.
     public var lastEvents: [Event] = []
-    /// What the original did.
+    /// The records of the original.
     public var original = SideContext()
-    /// What the replay did.
+    /// The records of the replay.
     public var replay = SideContext()
     /// The last outside inputs that the runs consumed before the divergence, the nearest first.
     public var lastInputs: [ConsumedInput] = []

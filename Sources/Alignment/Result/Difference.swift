@@ -90,7 +90,7 @@ public struct FirstDifference: Sendable, Hashable {
 
 /// Something that a reader of a verdict must know about the comparison.
 public struct Caveat: Sendable, Hashable {
-    /// What a caveat is about. The names are part of JSON documents and never change.
+    /// The subject of a caveat. The names are part of JSON documents and never change.
     public enum Kind: String, Sendable, Hashable, Codable, CaseIterable {
         /// A log does not name its recording.
         case recordingUnknown = "recording-unknown"
@@ -134,7 +134,7 @@ public struct Caveat: Sendable, Hashable {
         case ignored
     }
 
-    /// What it is about.
+    /// The caveat's subject.
     public var kind: Kind
     /// The log that it is about; nil for both, or for their relation.
     public var side: Side?

@@ -26,8 +26,8 @@ public enum Verdict: Sendable, Hashable {
     case missingEvent
     /// The replay has an event that the original lacks.
     case extraEvent
-    /// Both runs have the event, at different positions: so many transitions later in the replay (negative: earlier).
-    /// Instructions likewise; nil in logs without instruction counts.
+    /// Both runs have the event, at different positions. `transitions`: how many transitions later it is in the replay;
+    /// negative if it is earlier. `instructions`: the same in instructions; nil in logs without instruction counts.
     case movedEvent(transitions: Int64, instructions: Int64?)
     /// The same event at the same place with other contents.
     case payload

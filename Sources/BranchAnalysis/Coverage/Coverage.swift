@@ -54,8 +54,8 @@ public struct Coverage: Sendable {
     public internal(set) var counted: UInt64 = 0
     /// Stretches that no symbol file knows.
     public internal(set) var outside: UInt64 = 0
-    /// Stretches that cannot have been run with the code of the files: not counted. Something is missing in the log
-    /// there, or the file does not belong to it.
+    /// The number of stretches that the code of the files contradicts; these are not counted. Records are missing in
+    /// the log there, or the file does not belong to it.
     public internal(set) var contradicted: UInt64 = 0
 
     /// Lines that have code, and those that were reached.

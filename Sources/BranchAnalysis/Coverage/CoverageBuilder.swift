@@ -2,7 +2,7 @@
 
 import Symbolize
 
-/// Puts what was run and what the files say about their code together.
+/// Joins the stretches that were run with the functions and lines of the files.
 struct CoverageBuilder {
     /// The largest count of one line in one copy of a function.
     private struct Record: BitwiseCopyable {
@@ -44,7 +44,7 @@ struct CoverageBuilder {
     private let symbolizer: Symbolizer
     private var executed: ExecutionCounts
     private var parts: [String?: FileParts] = [:]
-    // Of the file that is being added.
+    // State of the file that is being added.
     private var entries: [Entry] = []
     private var entryOfName: [Name: UInt32] = [:]
     private var copyCount: UInt32 = 0
@@ -56,7 +56,8 @@ struct CoverageBuilder {
         self.executed = executed
     }
 
-    /// Adds a file by its modules: one for each place where it ran, each with copies of all functions.
+    /// Adds a file by its modules: one for each place at which it was loaded in the run, each with copies of all
+    /// functions.
     mutating func add(modules: [Int]) {
         guard let first = modules.first else { return }
         entries = []

@@ -2,10 +2,10 @@
 
 import LogFormat
 
-/// How often each distinct stretch of a run was gone through: from the target of one branch to the source of the next.
+/// How often each distinct stretch of a run was run: from the target of one branch to the source of the next.
 ///
-/// Where one end is not known (before the first branch of a vCPU, after the last, around a gap) the instruction at the
-/// other is a stretch of its own: it began.
+/// If one end is not known (before the first branch of a vCPU, after the last, around a gap), the instruction at the
+/// other end is a stretch of its own: it began.
 ///
 ///     var stretches = StretchCounts()
 ///     stretches.begin()
@@ -13,8 +13,8 @@ import LogFormat
 ///     stretches.end()
 ///     let coverage = try Coverage(stretches, symbolizer, code)
 public struct StretchCounts: ~Copyable {
-    /// Stretches by begin and end; tag 1: the first instruction begins once more (it had been left by an interrupt, an
-    /// exception or a fault), so that it is not counted there.
+    /// Stretches by begin and end. Tag 1: an interrupt, an exception or a fault had left the first instruction, which
+    /// begins again and is not counted there.
     private(set) var pairs: PairCounts
 
     static let againTag: UInt8 = 1
@@ -82,7 +82,7 @@ public struct StretchCounts: ~Copyable {
         return label.isDiscontinuity || Resumptions.isReturn(label)
     }
 
-    /// Keeps the account of instructions that begin once more, as ``InstructionWalk`` does.
+    /// Records the instructions that begin again, as ``InstructionWalk`` does.
     @inline(never)
     @discardableResult
     private mutating func resume(begin: UInt64?, _ from: UInt64, _ label: UInt8) -> Bool {

@@ -4,17 +4,17 @@ import LogFormat
 import MachineCode
 import Symbolize
 
-/// Tells the labels of branches from the code of files, for inputs that have none: the class of the instruction that was
-/// left, and whether the branch went where that says. What no file has is `unknown`.
+/// Labels branches from the code of files, for inputs without labels: the class of the instruction that was left, and
+/// whether the branch went to its static target. A branch from an address without code gets `unknown`.
 ///
-/// Where a kernel changes its code as it starts (``CodeMap/findPatchSites(_:)``) the file's instruction stands for what is
-/// put there: a jump to a return thunk becomes a return, a call another call, and what goes to the beginning of a function is
-/// a call. What else such a place may have is `unknown`.
+/// At places where a kernel patches its code (``CodeMap/findPatchSites(_:)``) the file's instruction shows what is put
+/// there. A jump to a return thunk becomes a return, a call another call, and a branch to the beginning of a function
+/// is a call. Other branches from such places are `unknown`.
 ///
 ///     let labeler = BranchLabeler(code, try Disassembler(), symbolizer)
 ///     labeler.label(from: 0xffff_ffff_8100_1234, to: 0xffff_ffff_8100_2000)       // call!
 ///
-/// For one thread.
+/// One thread may use it.
 public final class BranchLabeler {
     private struct Entry: BitwiseCopyable {
         var address: UInt64
@@ -33,7 +33,7 @@ public final class BranchLabeler {
     private let lookup: SymbolLookup
     /// Where the kernel's returns go in its file.
     private let returnThunks: Set<UInt64>
-    /// What was decoded last at the addresses that share a place.
+    /// The last decoded instruction at each of the addresses that share an entry.
     private let entries: UnsafeMutablePointer<Entry>
 
     /// Makes a labeler that reads instructions from `code`. The symbolizer names the kernel's return thunks.
@@ -62,7 +62,7 @@ public final class BranchLabeler {
         return BranchLabel(entry.branchClass, hasStaticTarget: isStatic)
     }
 
-    /// The label at a place that a kernel changed, and that has no branch to where this one went in the file.
+    /// The class of the instruction at a place that a kernel patched, if the file has no branch to this target there.
     @inline(never)
     private func patched(_ entry: Entry, _ to: UInt64) -> BranchLabel {
         switch entry.branchClass {

@@ -4,31 +4,31 @@ import LogFormat
 import MachineCode
 import Symbolize
 
-/// Whether a file belongs to a log: how many of the places that branches left have, in the file's code, the instruction
-/// that the log says was there.
+/// Whether a file belongs to a log: the share of the places that branches left at which the file's code has the
+/// instruction that the log describes.
 ///
 ///     for match in try CodeMatch.measure(log, code) where !match.belongs {
 ///         print("\(match.path) does not belong to the log: only \(match.share * 100) % fit")
 ///     }
 ///
-/// A place fits when capstone finds there an instruction of the class that the branch's label says, going to the same
-/// target where it has one of its own; in a log without labels, any control transfer. Places that an interrupt or an
-/// exception left say nothing and are not counted, nor are those that are not in the file's code, or where a kernel changes it
-/// (when ``CodeMap/findPatchSites(_:)`` has looked for these).
+/// A place fits if capstone finds an instruction of the class in the branch's label there, with the same target if it
+/// has a static one; in a log without labels, any control transfer fits. Not counted are places that an interrupt or an
+/// exception left, places outside the file's code, and places that a kernel patches (if ``CodeMap/findPatchSites(_:)``
+/// has found these).
 public struct CodeMatch: Sendable, Hashable {
-    /// The file, as it was given.
+    /// The path of the file, as the caller gave it.
     public var path: String
     /// Distinct places in the file's code that branches left.
     public var places: Int
-    /// Of these, those where the file has such a branch.
+    /// The number of these places where the file has such a branch.
     public var fitting: Int
 
     /// The share that fits, 0 … 1; 1 when there are no places.
     public var share: Double { places == 0 ? 1 : Double(fitting) / Double(places) }
 
-    /// The share below which a file does not belong. Measured over a Linux boot: the right vmlinux has 1.00, or 0.84 where
-    /// its patch sites are not left out; the same version in another flavour, or the right file 16 bytes to 2 MiB beside
-    /// its place, at most 0.01 (docs/symbols.md).
+    /// The share below which a file does not belong. Measured over a Linux boot: the right vmlinux has 1.00, or 0.84 if
+    /// its patch sites are counted. The same version in another flavour, and the right file loaded 16 bytes to 2 MiB
+    /// from its place, have at most 0.01 (docs/symbols.md).
     public static let threshold = 0.5
 
     /// Fewer places than this decide nothing.
@@ -84,7 +84,7 @@ public struct CodeMatch: Sendable, Hashable {
         return sample.matches
     }
 
-    /// No more than `limit` of so many chunks, the last one among them, evenly spread: every sixth first.
+    /// At most `limit` of `count` chunks, evenly spread, with the last chunk; every sixth of them comes first.
     static func order(of count: Int, limit: Int) -> [Int] {
         let picked = min(count, limit)
         guard picked > 1 else { return Array(0..<picked) }
@@ -110,14 +110,14 @@ extension CodeMatch: CustomStringConvertible {
     }
 }
 
-/// Distinct places of branches, beside the code of the files.
+/// Distinct places of branches that are in the code of the files.
 private struct CodeSample: ~Copyable {
     private struct Place: Hashable {
         var address: UInt64
         var label: UInt8
     }
 
-    /// Of each file, no more places than this are looked at.
+    /// The largest number of places that are checked for a file.
     private static let placeLimit = 20_000
 
     private(set) var matches: [CodeMatch]

@@ -5,15 +5,15 @@ import MachineCode
 import Symbolize
 
 /// Checks a log against the files whose code ran: every stretch between two branches must decode to its end, the number
-/// of its instructions must be the number that began, and the instruction that a branch left must be what the branch's
-/// label says.
+/// of its instructions must be the number that began, and the instruction that a branch left must have the class in the
+/// branch's label.
 ///
 ///     let check = try InstructionCheck.run(log, code)
 ///     print(check.equal, check.repeated, check.contradictions)
 ///
-/// The rules of counting (docs/log-format.md): a branch's icount is the number of instructions that began before the one
-/// at its target. An instruction that an exception left began too, so it counts in the stretch that it ends; begun again,
-/// it counts in the stretch that it begins. Each iteration of a repeated string instruction counts.
+/// The rules of counting (docs/log-format.md): a branch's icount is the number of instructions that began before the
+/// one at its target. An instruction that an exception left has begun too: it counts in the stretch that it ends. If it
+/// begins again, it also counts in the stretch that it begins. Each iteration of a repeated string instruction counts.
 public struct InstructionCheck: Sendable {
     /// A stretch that the files contradict.
     public struct Contradiction: Sendable, Hashable {
@@ -37,30 +37,30 @@ public struct InstructionCheck: Sendable {
         case count
         /// The label's class is not that of the instruction.
         case label
-        /// The label says that the branch went to the instruction's own target, which is another.
+        /// According to the label the branch went to the instruction's static target, but that is another address.
         case target
     }
 
-    /// No more places than this are kept.
+    /// The largest number of places that are kept.
     public static let placeLimit = 1 << 16
 
     /// Stretches: branches in the log that could be read.
     public internal(set) var stretches: UInt64 = 0
     /// Stretches that begin in code of the files, and whose beginning is known.
     public internal(set) var checked: UInt64 = 0
-    /// Decoded, as many instructions as began.
+    /// Stretches that decode, with the number of instructions that began.
     public internal(set) var equal: UInt64 = 0
     /// Decoded, and the number of instructions is not known, because the log has no counts.
     public internal(set) var uncounted: UInt64 = 0
     /// Decoded, more began than there are: the stretch has a repeated string instruction.
     public internal(set) var repeated: UInt64 = 0
-    /// Iterations of these beyond the first.
+    /// Iterations of these after the first.
     public internal(set) var iterations: UInt64 = 0
-    /// The file's code contradicts, and the kernel's own tables say that it changes its code there
-    /// (``CodeMap/findPatchSites(_:)``): all that is not changed decodes, and the number of instructions is possible.
+    /// Stretches that the file's code contradicts, but in which the kernel patches its code according to its own tables
+    /// (``CodeMap/findPatchSites(_:)``): the rest decodes, and the number of instructions is possible.
     public internal(set) var patched: UInt64 = 0
-    /// Of these, those whose number of instructions is right with one at each such place, as with the nop or the jump of a
-    /// static key, a traced function's beginning, a return.
+    /// How many of these have the right number of instructions with one at each patched place, such as the nop or jump
+    /// of a static key, the beginning of a traced function, or a return.
     public internal(set) var patchedExactly: UInt64 = 0
     /// The recorder did not see what instruction was left, nor whether it began.
     public internal(set) var unseen: UInt64 = 0
@@ -68,20 +68,20 @@ public struct InstructionCheck: Sendable {
     public internal(set) var outside: UInt64 = 0
     /// Instructions that began in these.
     public internal(set) var outsideInstructions: UInt64 = 0
-    /// Their beginning is not known: the first of a vCPU, the first after a gap.
+    /// Stretches without a known beginning: the first of a vCPU, the first after a gap.
     public internal(set) var withoutBeginning: UInt64 = 0
-    /// Of the checked ones, those that an interrupt, an exception or a fault ended.
+    /// How many of the checked ones an interrupt, an exception or a fault ended.
     public internal(set) var discontinued: UInt64 = 0
-    /// Of the checked ones, those that begin with the instruction that an interrupt, exception or fault had left: it began
-    /// once more.
+    /// How many of the checked ones begin with an instruction that an interrupt, exception or fault had left: it began
+    /// again.
     public internal(set) var restarted: UInt64 = 0
     /// Instructions that began in the checked stretches.
     public internal(set) var instructions: UInt64 = 0
-    /// Of the checked ones, how many ran in which mode.
+    /// The number of checked stretches by the mode in which they ran.
     public internal(set) var modes: [CodeMode: UInt64] = [:]
     /// Contradictions by reason.
     public internal(set) var contradicted: [Reason: UInt64] = [:]
-    /// The distinct instructions that they are about, no more than ``placeLimit``.
+    /// The distinct instructions at which a stretch contradicts, at most ``placeLimit``.
     public internal(set) var places: Set<UInt64> = []
     /// The first of them, each at another instruction.
     public internal(set) var contradictions: [Contradiction] = []
@@ -94,8 +94,8 @@ public struct InstructionCheck: Sendable {
     /// Checks the whole log.
     ///
     /// - Parameters:
-    ///   - keeping: how many contradictions are kept with their positions.
-    ///   - progress: called now and then with the branches checked so far.
+    ///   - keeping: the number of contradictions that are kept with their positions.
+    ///   - progress: receives the number of branches checked so far, from time to time.
     public static func run(
         _ log: LogFile, _ code: CodeMap, keeping: Int = 10, progress: (UInt64) -> Void = { _ in }
     ) throws(DisassemblerError) -> InstructionCheck {

@@ -4,7 +4,7 @@ import LogFormat
 import MachineCode
 import Symbolize
 
-/// Walks through the branches of one vCPU, stretch by stretch, as they come out of a cursor.
+/// Turns the branches of one vCPU, as a cursor returns them, into stretches.
 ///
 ///     var walk = InstructionWalk(log, code, try Disassembler())
 ///     var branches = log.branches(vcpu: 0)
@@ -15,7 +15,7 @@ import Symbolize
 ///         }
 ///     }) {}
 ///
-/// A stretch whose beginning is not known (the first of a log, the first after a gap) comes as a step without one.
+/// A stretch whose beginning is not known (the first of a log, the first after a gap) is a step without a stretch.
 public struct InstructionWalk: ~Copyable {
     /// A branch, and the instructions that led to it.
     public struct Step: BitwiseCopyable {
@@ -28,11 +28,11 @@ public struct InstructionWalk: ~Copyable {
         public var icount: UInt64?
         /// Instructions that began in the stretch; `nil` if `icount` is.
         public var begun: UInt64?
-        /// The stretch begins with an instruction that an interrupt, an exception or a fault had left, and that is gone back
-        /// to: it begins once more.
+        /// The stretch begins with an instruction that an interrupt, an exception or a fault had left, and that begins
+        /// again.
         public var isRestart: Bool
-        /// Branches that are missing before this one: left out by the recorder, damaged, or in a gap of the recording
-        /// where nobody counts them (then 0 with `isGap`).
+        /// The number of branches that are missing before this one: left out by the recorder, or damaged. In a gap of
+        /// the recording the number is not known; it is 0, and `isGap` is true.
         public var missing: UInt64
         /// The beginning is not known because something is missing in the log here.
         public var isGap: Bool
@@ -44,7 +44,7 @@ public struct InstructionWalk: ~Copyable {
     /// The branch before; its `to` is where the next stretch begins.
     private var previous = Branch(clock: 0, from: 0, to: 0, icount: 0, label: BranchLabel(rawValue: 0))
     private var hasPrevious = false
-    /// The branch before was a near one out of a stretch that is known: code goes on in the same mode.
+    /// The branch before was a near one out of a known stretch: the mode stays the same.
     private var keepsMode = false
     private var epoch: UInt32 = 0
     private var resumptions = Resumptions()
@@ -63,7 +63,7 @@ public struct InstructionWalk: ~Copyable {
         self.init(hasIcount: log.header.features.contains(.icount), code, disassembler, mode: mode)
     }
 
-    /// What comes next does not follow from what came last.
+    /// Forgets the last branch: the next one does not follow from it.
     public mutating func forget() {
         hasPrevious = false
         keepsMode = false
@@ -71,7 +71,7 @@ public struct InstructionWalk: ~Copyable {
         decoder.setMode(nil)
     }
 
-    /// The step that a branch of a batch makes; to be called for each in order.
+    /// The step of a branch. The caller passes each branch of a batch in order.
     @inline(__always)
     public mutating func step(_ batch: borrowing BranchBatch, _ index: Int) -> Step {
         let branch = batch[index]
@@ -99,8 +99,8 @@ public struct InstructionWalk: ~Copyable {
         return step
     }
 
-    /// The next instruction of a stretch, up to where it stopped decoding; `nil` after that. A repeated instruction comes
-    /// once.
+    /// The next instruction of a stretch; `nil` after the end, or where decoding stopped. A repeated instruction is
+    /// returned once.
     ///
     ///     var place = StretchPlace(stretch)
     ///     while let instruction = walk.next(&place) { … }
@@ -117,7 +117,7 @@ public struct InstructionWalk: ~Copyable {
         decoder.instruction(at: address, mode: address > UInt64(UInt32.max) ? .bits64 : decoder.mode)
     }
 
-    /// Keeps the account of instructions that begin once more.
+    /// Records the instructions that begin again.
     @inline(never)
     private mutating func resume(_ step: inout Step) {
         step.isRestart = resumptions.begins(at: step.stretch?.begin)
@@ -143,7 +143,7 @@ public struct InstructionWalk: ~Copyable {
         self.epoch = epoch
     }
 
-    /// Where a processor's first instructions are.
+    /// Whether a processor's first instructions are at this address.
     private static func isFirmware(_ address: UInt64) -> Bool {
         0xf0000...0xfffff ~= address || 0xffff_0000...0xffff_ffff ~= address
     }

@@ -2,8 +2,8 @@
 
 import LogFormat
 
-/// Tells which instructions begin once more after an exception: those that an unexplained transition left and that a
-/// return from an interrupt goes back to.
+/// Finds the instructions that begin again after an exception: an unexplained transition left them, and a return from
+/// an interrupt goes back to them.
 struct Resumptions {
     /// The instructions that were left and not yet gone back to, the latest last.
     private var left: [UInt64] = []
@@ -28,13 +28,13 @@ struct Resumptions {
 
     mutating func returned() { isReturning = true }
 
-    /// Whether the stretch that begins there begins an instruction once more.
+    /// Whether the stretch that begins there begins an instruction again.
     mutating func begins(at address: UInt64?) -> Bool {
         guard isReturning else { return false }
         isReturning = false
         guard let address else { return false }
         for index in left.indices.reversed() {
-            // Behind the instruction: it was completed, or passed over.
+            // The return goes to an address after the instruction: it was completed or skipped.
             guard address &- left[index] <= 15 else { continue }
             let isSame = address == left[index]
             left.removeSubrange(index...)

@@ -48,9 +48,9 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
         case leavesCode
         /// capstone knows no instruction at `stop`.
         case unknownInstruction
-        /// The instruction at `stop` goes on over `end`.
+        /// The instruction at `stop` overlaps `end`.
         case missesEnd
-        /// The instruction at `stop` never lets the one after it begin.
+        /// The instruction at `stop` always branches, so that the next one cannot follow it.
         case passesBranch
         /// More than ``StretchDecoder/sizeLimit`` bytes.
         case tooLong
@@ -59,7 +59,7 @@ public struct Stretch: Hashable, Sendable, BitwiseCopyable {
     /// Whether it decodes to its end.
     public var isComplete: Bool { outcome == .complete }
 
-    /// Whether so many instructions can have begun in the stretch; any number when it is not known.
+    /// Whether this number of instructions can have begun in the stretch. `nil` (not known) always can.
     @inline(__always)
     public func fits(begun: UInt64?) -> Bool {
         guard outcome == .complete else { return false }
@@ -105,9 +105,9 @@ extension Stretch.Outcome {
         case .complete: "decodes to its end"
         case .outside: "no file has code at its beginning"
         case .backwards: "it ends before it begins"
-        case .leavesCode: "it goes on where no file has code"
+        case .leavesCode: "it continues where no file has code"
         case .unknownInstruction: "no known instruction is there"
-        case .missesEnd: "the instruction there goes on over the branch"
+        case .missesEnd: "the instruction there overlaps the branch"
         case .passesBranch: "the instruction there never lets the next one begin"
         case .tooLong: "it is longer than \(StretchDecoder.sizeLimit) bytes"
         }

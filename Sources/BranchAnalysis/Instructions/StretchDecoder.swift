@@ -3,20 +3,21 @@
 import MachineCode
 import Symbolize
 
-/// Decodes stretches from the code of ELF files and remembers what it decoded: a run has far more branches than
-/// stretches.
+/// Decodes stretches from the code of ELF files, and caches them: a run has far more branches than distinct stretches.
 ///
 ///     var decoder = StretchDecoder(code, try Disassembler())
 ///     let stretch = decoder.decode(begin: previous.to, end: branch.from, begun: branch.icount - previous.icount)
 ///     var place = StretchPlace(stretch)
 ///     while let instruction = decoder.next(&place) { print(instruction.address) }
 ///
-/// A log does not say how code was read (16, 32 or 64 bits). Code above 4 GiB is 64-bit code. Below, code is read as the
-/// stretch before was, unless the branch to it may have changed that (a far jump, a return from an interrupt), the
-/// stretch does not decode so or not to the number of instructions that began, and does in another mode. Where the first
-/// stretch is read wrongly without being noticed, the first that does not decode puts it right.
+/// A log does not contain the mode of the code (16, 32 or 64 bits). Code above 4 GiB is 64-bit code. Below, a stretch
+/// is read in the mode of the stretch before. Another mode is tried if the branch between them can have changed it (a
+/// far jump, a return from an interrupt), and the stretch does not decode in that mode, or not to the number of
+/// instructions that began. If the mode of the first stretch is wrong and it decodes by chance, the first stretch that
+/// does not decode corrects the mode.
 public struct StretchDecoder: ~Copyable {
-    /// Longer stretches are not decoded: no compiler makes them, and a log may say anything.
+    /// The size in bytes above which stretches are not decoded: no compiler makes them, but a damaged log can contain
+    /// them.
     public static let sizeLimit: UInt64 = 1 << 20
 
     /// How the code of the stretch before was read.
@@ -29,7 +30,7 @@ public struct StretchDecoder: ~Copyable {
     private var patchedStretches: StretchTable
     private var instructions: InstructionTable
 
-    /// - Parameter mode: How the run's first stretch is read; as the file that it is in, if `nil`.
+    /// - Parameter mode: The mode of the run's first stretch; `nil` for the mode of its file.
     public init(_ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
         self.code = code
         self.disassembler = disassembler
@@ -40,7 +41,7 @@ public struct StretchDecoder: ~Copyable {
         instructions = InstructionTable(limit: 1 << 19)
     }
 
-    /// Says how the next stretch is read, where that is known from elsewhere; `nil` if nothing is known any more.
+    /// Sets the mode of the next stretch if the caller knows it; `nil` if the mode is no longer known.
     public mutating func setMode(_ mode: CodeMode?) {
         isModeKnown = mode != nil
         if let mode { self.mode = mode }
@@ -136,7 +137,7 @@ public struct StretchDecoder: ~Copyable {
         while true {
             stretch.stop = address
             if isPatched, let site = code.patchSite(at: address) {
-                // At most an instruction a byte, but not in the part before `begin` or after `end`.
+                // At most one instruction a byte, without the part before `begin` or after `end`.
                 stretch.patchCount &+= 1
                 stretch.patchedLow &+= address == site.lowerBound ? 1 : 0
                 stretch.patchedHigh &+= UInt32(truncatingIfNeeded: min(site.upperBound &- 1, end) &- address &+ 1)
@@ -171,7 +172,8 @@ public struct StretchDecoder: ~Copyable {
         }
     }
 
-    /// The instruction at an address of the run; `nil` if no file has code, or capstone knows none.
+    /// The instruction at an address of the run; `nil` if no file has code there, or capstone knows no such
+    /// instruction.
     @inline(__always)
     public mutating func instruction(at address: UInt64, mode: CodeMode) -> Instruction? {
         if let known = instructions.find(InstructionSlot.Key(address: address, mode: mode)) {
@@ -184,8 +186,8 @@ public struct StretchDecoder: ~Copyable {
         return instruction
     }
 
-    /// The next instruction of a stretch, up to where it stopped decoding; `nil` after that. A repeated instruction comes
-    /// once.
+    /// The next instruction of a stretch; `nil` after the end, or where decoding stopped. A repeated instruction is
+    /// returned once.
     @inline(__always)
     public mutating func next(_ place: inout StretchPlace) -> Instruction? {
         guard place.left > 0 else { return nil }

@@ -16,7 +16,7 @@ public enum CallTargets {
     /// The addresses of programs on x86-64.
     public static let lowerHalf = 0...0x0000_7fff_ffff_ffff as ClosedRange<UInt64>
 
-    /// The most targets that are kept.
+    /// The largest number of targets that are kept.
     public static let limit = 1 << 20
 
     /// Targets from a few chunks, evenly spread over the log: more chunks until there are `enough`, 48 at most.

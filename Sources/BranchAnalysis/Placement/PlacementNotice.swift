@@ -4,13 +4,13 @@ import Formatting
 
 /// Something that placing symbol files brought up, with what the user can do about it.
 public struct PlacementNotice: Sendable, Hashable {
-    /// What was found, assumed or missing.
+    /// The finding, assumption or lack.
     public var notice: Notice
-    /// What would mend it; `nil` if nothing has to be done.
+    /// What the caller can do about it; `nil` if nothing needs to be done.
     public var remedy: PlacementRemedy?
 }
 
-/// What a caller can give so that a file is placed. Executables spell it as their option.
+/// An input from the caller with which a file can be placed. Executables spell it as their option.
 public enum PlacementRemedy: Sendable, Hashable {
     /// Give the program's load address: the lowest address that it was mapped to (`/proc/PID/maps`).
     case giveLoadAddress(path: String)
@@ -18,7 +18,7 @@ public enum PlacementRemedy: Sendable, Hashable {
     case addAsKernel(path: String)
 }
 
-/// A symbol file cannot be used for a run as it was given.
+/// A symbol file cannot be used for a run with the placement that the caller gave.
 public struct PlacementError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Why the file cannot be used.
     public enum Kind: Sendable, Hashable {
@@ -28,7 +28,7 @@ public struct PlacementError: Error, Sendable, Hashable, CustomStringConvertible
         case aboveUserCode(address: UInt64)
     }
 
-    /// The file, as it was given.
+    /// The path of the file, as the caller gave it.
     public var path: String
     /// Why the file cannot be used.
     public var kind: Kind

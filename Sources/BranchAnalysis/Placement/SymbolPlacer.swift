@@ -17,7 +17,7 @@ import Symbolize
 /// A place that the caller gives (``SymbolFile/placement``) is used as it is. Calls show a place only in a log of x86-64
 /// that has the classes of branches (docs/symbols.md).
 public struct SymbolPlacer {
-    /// What was found, assumed or missing so far, in order. Valid after an error too.
+    /// The findings, assumptions and lacks so far, in order. Valid after an error too.
     public private(set) var notices: [PlacementNotice] = []
 
     let symbolizer: Symbolizer
@@ -27,7 +27,7 @@ public struct SymbolPlacer {
     let range: (from: UInt64, to: UInt64)
     let progress: (SearchProgress) -> Void
 
-    /// Files without symbols, of which only the code is used.
+    /// Files without symbols, whose code alone is used.
     private var unnamed: [SymbolFile] = []
     /// Modules whose place the log's calls confirm.
     var confirmed: Set<Int> = []
@@ -39,14 +39,14 @@ public struct SymbolPlacer {
     /// Makes a placer.
     ///
     /// - Parameters:
-    ///   - log: The run, for whose processor the files must be; `nil` if there is none: then any processor serves, and
-    ///     only given places count.
+    ///   - log: The run; the files must be for its processor. If it is `nil`, any processor is accepted, and only given
+    ///     places are used.
     ///   - symbolizer: Gets the files, each at its place.
     ///   - kaslr: The slide of kernels that have no given place.
     ///   - from: The part of the log that is searched first for programs: clocks in `from ..< to`.
     ///   - to: See `from`.
-    ///   - needsNames: `false` if only code is used: a file without symbols then serves too.
-    ///   - progress: Receives how far a search through the whole log has come, which takes seconds for a long log.
+    ///   - needsNames: `false` if only code is used: a file without symbols is then accepted too.
+    ///   - progress: Receives the progress of a search through the whole log, which takes seconds for a long log.
     public init(
         _ log: LogFile?, into symbolizer: Symbolizer, kaslr: KernelSlide = .auto, from: UInt64 = 0, to: UInt64 = .max,
         needsNames: Bool = true, progress: @escaping (SearchProgress) -> Void = { _ in }
