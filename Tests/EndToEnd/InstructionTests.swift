@@ -195,7 +195,7 @@ extension EndToEndTests {
 
         let result = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest, directory])
         #expect(result.status == 0 && result.err.isEmpty, "\(result)")
-        #expect(result.out.contains("\n  equal         \(check.equal) decode to as many instructions as began\n"))
+        #expect(result.out.contains("\n  equal         \(check.equal) decode to the number of instructions that began\n"))
         #expect(result.out.contains("100.0 % of"))
         let json = try run(
             Products.tool("tt-analyze"), ["verify", "--symbols", guest, "--format", "json", directory])

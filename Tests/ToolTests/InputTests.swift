@@ -89,7 +89,7 @@ import Testing
             let arguments = ["--extract", raw, "--force", "--range", "1000:1500"] + options + [Self.recording]
             #expect(try Tool.dump.run(arguments).errors.contains("500 branches"))
             let result = try Tool.dump.run(raw)
-            #expect(result.errors.contains("\(raw): taken for 500 raw BTS records, \(words)"))
+            #expect(result.errors.contains("\(raw): read as 500 raw BTS records, \(words)"))
             #expect(result.output.split(separator: "\n").count == 500)
             let calls = try Tool.dump.run("--calls", raw, expecting: 2)
             #expect(calls.errors.contains("has no classes of branches") && calls.output.isEmpty)

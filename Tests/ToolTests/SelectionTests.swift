@@ -57,11 +57,11 @@ import Testing
     @Test func placesThatNobodyComesToAreSaid() throws {
         let fixture = try LogFixture(Self.places)
         let never = try select(["--from", "0x7777"], fixture.log)
-        #expect(never.counters.isEmpty && never.errors.contains("no branch comes to 0x7777: nothing is selected"))
+        #expect(never.counters.isEmpty && never.errors.contains("no branch reaches 0x7777: nothing is selected"))
         let late = try select(["--from", "0x2000:5"], fixture.log)
         #expect(late.counters.isEmpty && late.errors.contains("0x2000:5"))
         let open = try select(["--from", "0x2000", "--to", "0x7777"], fixture.log)
-        #expect(open.counters == Array(1...7) && open.errors.contains("no branch comes to 0x7777 afterwards"))
+        #expect(open.counters == Array(1...7) && open.errors.contains("no branch reaches 0x7777 afterwards"))
     }
 
     /// Each vCPU has its own beginning and end.

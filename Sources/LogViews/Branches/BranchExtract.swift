@@ -13,7 +13,7 @@ public struct BranchExtract: BranchView, ~Copyable {
     /// The first error of the writer; nothing is written after it.
     private var failure: LogError?
 
-    /// - Parameter report: Receives the note that says what was written.
+    /// - Parameter report: Receives a note with the number of branches written.
     public init(_ writer: RawBTSWriter, report: @escaping NoticeHandler) {
         self.writer = writer
         self.report = report

@@ -26,12 +26,12 @@ public struct BranchSelection {
     public var from: Place?
     /// Where it ends; `nil`: at the last branch.
     public var to: Place?
-    /// Begin so many branches before the first visit of ``from``, or end at the first visit of ``to`` and begin so many
-    /// branches before it. Without either, before the end of the bounds.
+    /// The number of branches before the first visit of ``from`` at which the selection begins. Without ``from``, the
+    /// selection ends at the first visit of ``to``; without either, at the end of the bounds.
     public var before: UInt64?
     /// For each label, whether it is wanted; `nil`: all are.
     public var labels: [Bool]?
-    /// A branch is wanted if it leaves from or goes to one of these addresses; `nil`: all are.
+    /// A branch is selected if it leaves from or goes to one of these addresses; `nil` selects all.
     public var functions: AddressRanges?
 
     /// Selects everything.
@@ -40,7 +40,7 @@ public struct BranchSelection {
     var isEverything: Bool { from == nil && to == nil && before == nil && !isFiltered }
     var isFiltered: Bool { labels != nil || functions != nil }
 
-    /// Restricts to labels that one of some conditions holds for.
+    /// Restricts the selection to labels that fulfil one of several conditions.
     public mutating func addLabels(where isWanted: (BranchLabel) -> Bool) {
         let before = labels ?? Array(repeating: false, count: 256)
         labels = (0...255).map { before[$0] || isWanted(BranchLabel(rawValue: UInt8($0))) }
@@ -69,9 +69,9 @@ struct BranchSelector: ~Copyable {
 
     deinit { labels.deallocate() }
 
-    /// Whether the vCPU came to the place where the selection begins.
+    /// Whether the vCPU has reached the place where the selection begins.
     var hasBegun: Bool { phase != .before }
-    /// Whether it came to the place where the selection ends.
+    /// Whether the vCPU has reached the place where the selection ends.
     var hasEnded: Bool { phase == .after }
 
     /// Hands some branches to a view. Returns false if no later branch is wanted.

@@ -2,10 +2,10 @@
 
 import LogFormat
 
-/// One way of showing branches: a ``BranchWalk`` hands it those of each input, vCPU after vCPU, in their order.
+/// One way of showing branches. A ``BranchWalk`` passes it those of each input, vCPU after vCPU, in their order.
 ///
-/// Between `begin(vcpu:)` and `end(vcpu:)` each branch of the walk's range comes once, to `add` or to `pass`. Where the
-/// clock steps, something is missing.
+/// Between `begin(vcpu:)` and `end(vcpu:)` each branch of the walk's range is passed once, to `add` or to `pass`. If a
+/// clock does not follow the one before, branches are missing.
 public protocol BranchView: ~Copyable {
     /// The branches of an input begin.
     mutating func begin(_ input: ViewInput) throws

@@ -6,13 +6,13 @@ import LogFormat
 import MachineCode
 import Symbolize
 
-/// Hands the branches of inputs to a view: input after input, vCPU after vCPU, batch after batch.
+/// Passes the branches of inputs to a view: input after input, vCPU after vCPU, batch after batch.
 ///
 ///     var walk = try BranchWalk(paths: ["run1", "run2"]) { print($0.text) }
 ///     walk.bounds = ClockBounds(from: .at(533_000_000), to: .at(534_000_000))
 ///     try walk.run(&view)
 ///
-/// Reports what is wrong with the inputs, and symbol files that do not belong to them.
+/// Reports damage of the inputs, and symbol files that do not belong to them.
 public struct BranchWalk {
     /// The opened files.
     public let inputs: [BranchInput]
@@ -32,7 +32,7 @@ public struct BranchWalk {
     private var check: CodeCheck?
     private var labeler: BranchLabeler?
 
-    /// Opens all inputs, and reports what is wrong with each as a whole.
+    /// Opens all inputs, and reports the damage of each as a whole.
     ///
     /// - Parameter report: Receives notices now and during the walk.
     ///
@@ -140,7 +140,8 @@ public struct BranchWalk {
         return (max(from, limits.from), min(to, limits.to))
     }
 
-    /// The clocks and the selection of a vCPU's part; `nil` if the place before which it lies is never reached.
+    /// The clocks and the selection of a vCPU's part; `nil` if the vCPU never reaches the place before which the part
+    /// is.
     private func part(
         of input: Int, vcpu: UInt16
     ) -> (from: UInt64, to: UInt64, selection: BranchSelection)? {
@@ -149,7 +150,7 @@ public struct BranchWalk {
         guard let before = selection.before else { return (from, to, selection) }
         if let place = selection.from ?? selection.to {
             guard let clock = firstVisit(of: place, input: input, vcpu: vcpu, from: from, to: to) else {
-                health.report(.warning("\(views[input].path): no branch comes to \(place.text): nothing is selected"))
+                health.report(.warning("\(views[input].path): no branch reaches \(place.text): nothing is selected"))
                 return nil
             }
             if selection.from == nil {
@@ -167,13 +168,13 @@ public struct BranchWalk {
         return (from, to, selection)
     }
 
-    /// The clock of the first branch of a vCPU that comes to a place.
+    /// The clock of a vCPU's first branch that reaches a place.
     private func firstVisit(
         of place: BranchSelection.Place, input: Int, vcpu: UInt16, from: UInt64, to: UInt64
     ) -> UInt64? {
         var finder = PlaceFinder()
         var found: UInt64?
-        // What cannot be read is reported when the part is shown.
+        // Damage is reported when the part is shown.
         _ = inputs[input].source.forEachBranchBatch(vcpu: vcpu, from: from, to: to) { batch, range in
             if let index = finder.visit(of: place, batch, range) { found = batch.clockFirst &+ UInt64(index) }
             return found == nil
@@ -190,11 +191,11 @@ public struct BranchWalk {
     private func report(_ reached: (from: Bool, to: Bool), of input: ViewInput) {
         guard selection.before == nil else { return }
         if let place = selection.from, !reached.from {
-            health.report(.warning("\(input.path): no branch comes to \(place.text): nothing is selected"))
+            health.report(.warning("\(input.path): no branch reaches \(place.text): nothing is selected"))
         } else if let place = selection.to, !reached.to {
             health.report(
                 .warning(
-                    "\(input.path): no branch comes to \(place.text) afterwards: everything up to the end is selected"))
+                    "\(input.path): no branch reaches \(place.text) afterwards: everything up to the end is selected"))
         }
     }
 

@@ -6,9 +6,9 @@ import LogFormat
 public enum ClockBound: Hashable, Sendable {
     /// A branch counter.
     case at(UInt64)
-    /// So many thousandths of the log's length after its beginning.
+    /// A position after the log's beginning, in thousandths of the log's length.
     case thousandths(UInt64)
-    /// So many clock ticks before the log's end.
+    /// A number of clock ticks before the log's end.
     case beforeEnd(UInt64)
 
     /// The branch counter in a log with these clocks.

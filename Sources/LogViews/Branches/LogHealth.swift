@@ -22,7 +22,7 @@ public struct LogHealth {
     /// Receives notices as things are found.
     let report: NoticeHandler
 
-    /// So many damaged parts are reported one by one; further ones are only counted.
+    /// The number of damaged parts that are reported one by one; further ones are only counted.
     public static let lineLimit = 20
 
     /// Makes a health without damage.
@@ -30,7 +30,7 @@ public struct LogHealth {
     /// - Parameter report: Receives a notice for each thing that is found.
     public init(report: @escaping NoticeHandler) { self.report = report }
 
-    /// Opens a log, or the log in a state directory, and reports what is wrong with it as a whole.
+    /// Opens a log, or the log in a run directory, and reports its damage as a whole.
     ///
     /// Throws a `LogError` if the file cannot be read as a log.
     public mutating func open(_ path: String) throws -> LogFile {
@@ -39,7 +39,7 @@ public struct LogHealth {
         return log
     }
 
-    /// Opens an input of any format that can give what is needed, and reports what is wrong with it as a whole.
+    /// Opens an input of any format with the needed content, and reports its damage as a whole.
     ///
     /// Throws a `LogError` if the input cannot be read or lacks what is needed.
     mutating func open(_ path: String, needs needed: LogContent) throws -> LogSource {
@@ -86,9 +86,9 @@ public struct LogHealth {
     }
 }
 
-/// Parts of the input were damaged and passed over: what was shown is not everything.
+/// Parts of the input were damaged and skipped: the output is incomplete.
 public struct DamagedInput: Error, CustomStringConvertible, Hashable {
-    /// How many parts were passed over.
+    /// The number of parts that were skipped.
     public var partCount: Int
 
     /// Makes the error.
@@ -96,6 +96,6 @@ public struct DamagedInput: Error, CustomStringConvertible, Hashable {
 
     /// One sentence.
     public var description: String {
-        "the log is damaged: \(partCount) part\(partCount == 1 ? "" : "s") passed over"
+        "the log is damaged: \(partCount) part\(partCount == 1 ? "" : "s") skipped"
     }
 }

@@ -13,7 +13,8 @@ struct PlaceFinder {
     /// Forgets the previous branch: the next one does not follow it.
     mutating func forget() { previous = nil }
 
-    /// The first branch of a range that visits the place; `nil` if none does. The search goes on after that branch, or
+    /// The first branch of a range that visits the place; `nil` if none does. The search continues after that branch,
+    /// or
     /// after the range.
     mutating func visit(of place: BranchSelection.Place, _ batch: borrowing BranchBatch, _ range: Range<Int>) -> Int? {
         var found: Int?

@@ -10,7 +10,7 @@ struct FunctionNames: ~Copyable {
         var to: UInt64
     }
 
-    /// After so many of each the caches begin anew: memory stays bounded whatever a log holds.
+    /// The number of entries at which a cache is emptied: memory stays bounded for any log.
     private static let limit = 1 << 18
     /// Longer names are cut.
     private static let scalarLimit = 256

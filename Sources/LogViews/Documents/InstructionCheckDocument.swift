@@ -35,7 +35,7 @@ public struct InstructionCheckDocument: Codable, Sendable {
     public var stretches: String
     /// Stretches in the files' code.
     public var checked: String
-    /// Stretches that decode to as many instructions as began.
+    /// Stretches that decode, with the number of instructions that began.
     public var equal: String
     /// Stretches explained by repeated string instructions.
     public var repeated: String
@@ -51,7 +51,7 @@ public struct InstructionCheckDocument: Codable, Sendable {
     public var uncounted: String
     /// Stretches that contradict the files.
     public var unexplained: String
-    /// Distinct instructions that contradict the files, at most as many as are kept.
+    /// The number of distinct instructions at which the files contradict, up to the limit of kept ones.
     public var places: String
     /// Contradictions by reason.
     public var reasons: [String: String]

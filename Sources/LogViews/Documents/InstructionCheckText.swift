@@ -26,7 +26,7 @@ public struct InstructionCheckText {
         line(
             "instructions", "\(check.stretches) stretches between branches, \(check.checked) of them in the files' code"
         )
-        line("  equal", "\(check.equal) decode to as many instructions as began")
+        line("  equal", "\(check.equal) decode to the number of instructions that began")
         count(
             "  repeated", check.repeated,
             "explained by repeated string instructions: \(check.iterations) more iterations")
@@ -50,7 +50,7 @@ public struct InstructionCheckText {
         }
         count("  discontinued", check.discontinued, "checked ones were ended by an interrupt, an exception or a fault")
         count(
-            "  restarted", check.restarted, "checked ones begin with an instruction that had been left so: begun again")
+            "  restarted", check.restarted, "checked ones begin with an instruction left so, which begins again")
         count("  outside", check.outside, "run where no file has code: \(check.outsideInstructions) instructions")
         count("  no beginning", check.withoutBeginning, "at the beginning of the log or after a gap")
         for mode in [CodeMode.bits16, .bits32] {

@@ -13,7 +13,7 @@ public struct VerificationDocument: Codable, Sendable {
         public var offset: String
         /// Number of bytes.
         public var length: String
-        /// What is wrong.
+        /// The damage.
         public var what: String
         /// Records lost, if the number is known.
         public var lostRecords: String?

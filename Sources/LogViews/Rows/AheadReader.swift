@@ -12,7 +12,7 @@ struct AheadReader {
 
     init(_ symbolizer: Symbolizer) { self.symbolizer = symbolizer }
 
-    /// Whether all files have been read whole.
+    /// Whether all files have been read completely.
     var isDone: Bool { symbolizer.isWhole }
 
     /// Asks for the first of these rows; returns the end of the part that was asked for.

@@ -3,7 +3,7 @@
 import LogFormat
 
 /// Rows as `perf script --itrace=b -F cpu,time,event,flags,ip,sym,symoff,addr,dso` prints them, with the branch counter
-/// in the place of the time:
+/// in place of the time:
 ///
 ///     [000] 1234: branches:   call              ffffffff81000010 foo+0x10 (vmlinux) => ffffffff81000400 bar+0x0 (vmlinux)
 extension BranchRows {

@@ -33,7 +33,7 @@ public enum BranchStyle: String, CaseIterable, Sendable {
 }
 
 extension BranchLabel {
-    /// What perf calls a branch of this label (`perf script -F +flags`); nothing where the instruction is not known.
+    /// perf's words for a branch of this label (`perf script -F +flags`); empty if the instruction is not known.
     var perfFlags: String {
         if isDiscontinuity { return "hw int" }
         return switch branchClass {

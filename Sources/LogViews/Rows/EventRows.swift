@@ -29,7 +29,7 @@ public struct EventRows: ~Copyable {
     private let width: Int
     private var names: [UInt64: Symbolized?] = [:]
 
-    /// After so many places the names are looked up again: memory stays bounded whatever the log holds.
+    /// The number of names after which the cache is emptied: memory stays bounded for any log.
     private static let nameLimit = 1 << 18
 
     /// - Parameters:

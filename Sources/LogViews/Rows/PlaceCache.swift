@@ -5,7 +5,7 @@ import Symbolize
 
 /// Names of addresses, each looked up and rendered once: a run has far more branches than places.
 ///
-/// Memory is bounded: when the cache is full, it begins anew.
+/// Memory is bounded: a full cache is emptied.
 struct PlaceCache: ~Copyable {
     private struct Slot: HashSlot {
         var address: UInt64
@@ -32,7 +32,7 @@ struct PlaceCache: ~Copyable {
 
     /// Makes a cache of the names that a symbolizer has.
     ///
-    /// - Parameter placeLimit: The most places that are kept.
+    /// - Parameter placeLimit: The largest number of places that are kept.
     init(_ symbolizer: Symbolizer, style: PlaceStyle, placeLimit: Int = 1 << 20) {
         self.init(placeLimit: placeLimit) { style.render(symbolizer.symbolize($0)) }
     }

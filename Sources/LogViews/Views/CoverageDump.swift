@@ -17,7 +17,7 @@ public struct CoverageDump: BranchView, ~Copyable {
     public static let schema = RowSchema(
         "bts-dump coverage", version: 1, columns: ["kind", "file", "line", "name", "count", "lines", "reached"])
 
-    /// What is written.
+    /// The form of the output.
     public enum Form: Sendable {
         /// An lcov tracefile.
         case lcov

@@ -33,7 +33,7 @@ public struct EdgeDump: BranchView, ~Copyable {
 
     /// - Parameters:
     ///   - lines: in text, source lines beside the names.
-    ///   - limit: more distinct branches than this are not counted.
+    ///   - limit: the number of distinct branches that are counted; further ones are not.
     public init(
         to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle, lines: Bool,
         order: CountOrder, limit: Int = 1 << 22

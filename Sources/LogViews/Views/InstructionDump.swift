@@ -20,7 +20,7 @@ public struct InstructionDump: BranchView, ~Copyable {
     /// Reads the code of the symbolizer's files; reports those that have none.
     ///
     /// - Parameters:
-    ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
+    ///   - machine: ELF `e_machine` of the run; `nil` accepts both kinds of x86.
     ///   - lines: in text, source lines beside the names.
     ///   - functions: only instructions here; all if empty.
     public init(

@@ -18,7 +18,7 @@ import Symbolize
 /// `brctr` counts the branches before the instruction, `icount` the instructions that began before it (null in JSON if that
 /// is not known: after one of several repeated instructions). The last instruction of a stretch has the branch that left
 /// it. With `*` (JSON `discontinuity`) an interrupt, an exception or a fault left it: the instruction began, and the log
-/// does not show whether it was completed. `again` marks an instruction that begins once more.
+/// does not show whether it was completed. `again` marks an instruction that begins again.
 struct InstructionRows: ~Copyable {
     /// The form of the rows.
     struct Style {
@@ -44,7 +44,7 @@ struct InstructionRows: ~Copyable {
 
     private var rows: RowEncoder
     var style: Style
-    /// The words for instructions of the mode that most code has; others are put into words each time.
+    /// The texts of instructions in the mode of most code. Other instructions are formatted each time.
     var instructions: PlaceCache
     private let cachedMode: CodeMode
     /// Names of branch targets.

@@ -35,7 +35,7 @@ extension DivergenceDocument {
         public var kind: Kind
         /// One sentence without a final period.
         public var text: String
-        /// What is set differently: `memory`, `kernel`, …; nil for other kinds.
+        /// The setting that differs: `memory`, `kernel`, …; nil for other kinds.
         public var name: String?
         /// The original's setting.
         public var original: String?

@@ -46,7 +46,7 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var vcpu: UInt16?
     /// The result for each vCPU that both logs have.
     public var vcpus: [VCPU]
-    /// What a reader must know about the comparison.
+    /// Facts about the comparison that limit its result.
     public var caveats: [CaveatItem]
     /// How often each benign rule was applied, by the rule's name.
     public var benign: [String: Counter]

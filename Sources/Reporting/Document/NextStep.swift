@@ -5,8 +5,7 @@ import Alignment
 extension DivergenceDocument {
     /// Something that a reader of a report can do next, as data.
     ///
-    /// The library knows what helps; it knows no command line. An executable spells the command
-    /// (``DivergenceDocument/spellCommands(_:)``).
+    /// A next step has no command line. An executable adds the command (``DivergenceDocument/spellCommands(_:)``).
     public struct NextStep: Codable, Hashable, Sendable {
         /// What to do.
         public enum Action: String, Codable, Hashable, Sendable, CaseIterable {
@@ -20,7 +19,7 @@ extension DivergenceDocument {
 
         /// What to do.
         public var action: Action
-        /// What it is good for, in a few words.
+        /// The purpose of the step, in a few words.
         public var purpose: String
         /// The run that it is about; its symbol files name the addresses.
         public var side: Side

@@ -69,7 +69,7 @@ struct CauseFinder {
             kind: .state, text: "registers or memory differ from brctr \(state.clock) at the latest")
     }
 
-    /// What the logs cannot show, if nothing else explains the divergence.
+    /// The data that the logs cannot show, if nothing else explains the divergence.
     private var hidden: DivergenceDocument.CauseItem? {
         let features = alignment.comparability.features
         var missing: [String] = []

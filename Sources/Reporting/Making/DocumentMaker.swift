@@ -88,7 +88,7 @@ struct DocumentMaker {
             text: caveat.text)
     }
 
-    /// What a reader can do to learn more about a divergence.
+    /// The steps with which a reader can learn more about a divergence.
     private func nextSteps(_ divergence: Divergence) -> [DivergenceDocument.NextStep] {
         let clock = divergence.difference?.clock ?? divergence.original.clock
         var steps = [

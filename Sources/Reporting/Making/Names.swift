@@ -42,7 +42,7 @@ enum ShortName {
         return " <\(chain(symbol).onOneLine)>"
     }
 
-    /// Of a chain of more than three inlined functions, the innermost and the function itself.
+    /// A chain of inlined functions; of more than three only the innermost and the function itself.
     private static func chain(_ label: String) -> String {
         let parts = label.split(separator: "@").map { part in
             String(part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())

@@ -13,7 +13,7 @@ public struct ReportedRun {
     public var symbolFiles: [String]
     /// The run directory, if the user named one.
     public var directory: String?
-    /// How the run was set up, as far as it is known.
+    /// How the run was set up, if known.
     public var settings: [RunSetting]
 
     /// Describes a run.
@@ -34,7 +34,7 @@ public struct ReportedRun {
 
 /// One setting of a run that can change what the guest does: a kernel, a command line, an amount of memory.
 public struct RunSetting: Hashable, Sendable {
-    /// What is set: `kernel`, `memory`, …
+    /// The setting's name: `kernel`, `memory`, …
     public var name: String
     /// The value, for people.
     public var value: String

@@ -66,7 +66,7 @@ struct Summary {
     }
 
     private var endReason: String {
-        alignment.divergence?.endReason?.onOneLine ?? "its log does not say why"
+        alignment.divergence?.endReason?.onOneLine ?? "its log has no reason"
     }
 
     private func noun(_ element: Element?) -> String {
@@ -81,7 +81,7 @@ struct Summary {
         switch what {
         case .path where a.from == b.from: return "a branch goes elsewhere in the replay"
         case .path:
-            // Both runs came to one place. One run took the branch at the lower address, and the other did not.
+            // Both runs reached one place. One run took the branch at the lower address, and the other did not.
             let start = alignment.divergence?.context.lastBranches.last?.to ?? .max
             guard start <= min(a.from, b.from), max(a.from, b.from) - start < 4096 else {
                 return "the runs leave the code that they have in common by different branches"

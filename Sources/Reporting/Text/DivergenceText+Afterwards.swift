@@ -46,7 +46,7 @@ extension DivergenceText {
         guard let convergence = divergence.convergence else {
             let count = divergence.branchesSearched.rawValue
             return count < 32
-                ? "too few branches follow to say whether the runs meet again"
+                ? "too few branches follow to show whether the runs meet again"
                 : "within \(Words.branches(count)) the runs do not meet again"
         }
         let (a, b) = (convergence.originalBranches.rawValue, convergence.replayBranches.rawValue)

@@ -2,7 +2,7 @@
 
 import Formatting
 
-// MARK: - What happened around a divergence
+// MARK: - The records around a divergence
 extension DivergenceText {
     mutating func writeCommon(_ divergence: DivergenceDocument.DivergenceItem) {
         page.heading("last common events")

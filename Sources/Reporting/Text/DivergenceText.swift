@@ -140,7 +140,7 @@ struct DivergenceText {
         }
     }
 
-    /// What a step is about, for a document without command lines.
+    /// The place of a step, for a document without command lines.
     private static func place(_ step: DivergenceDocument.NextStep) -> String {
         var text = step.path
         if let brctr = step.brctr { text += ", brctr \(brctr)" }
@@ -150,7 +150,7 @@ struct DivergenceText {
 }
 
 extension FirstDifference.Class {
-    /// Whether a report names the class even if nothing of it differs.
+    /// Whether a report names the class even if no part of it differs.
     var isAlwaysReported: Bool {
         switch self {
         case .path, .event, .payload, .state: true

@@ -62,7 +62,7 @@ struct CallStage {
 struct FunctionEntries {
     private let lookup: SymbolLookup?
     private var known: [UInt64: UInt64] = [:]
-    /// Beyond so many the cache begins anew: memory stays bounded whatever a log holds.
+    /// The number of entries at which the cache is emptied: memory stays bounded for any log.
     private static let limit = 1 << 18
 
     init(_ symbolizer: Symbolizer?) { lookup = symbolizer?.symbolLookup }

@@ -3,17 +3,18 @@
 import Glibc
 import LogFormat
 
-/// Fills the table of console lines: the lines of `serial.log`, each with the position at which its last byte was written,
-/// as QEMU's `replay.bin` has it.
+/// Fills the table of console lines: the lines of `serial.log`, each with the position at which its last byte was
+/// written, from QEMU's `replay.bin`.
 ///
-/// Both files lie beside the log; a replay's `replay.bin` is that of its recording, two folders up. QEMU counts
-/// instructions that were executed, the log those that began: ``ReplayJoin`` tells the faults by which they differ.
+/// Both files are in the log's directory; a replay has the `replay.bin` of its recording, two directories up. QEMU
+/// counts instructions that were executed, the log those that began: ``ReplayJoin`` finds the faults by which they
+/// differ.
 struct ConsoleStage {
     private let log: LogFile
     private let database: Database
     private var problems = ProblemCounts(.console)
 
-    /// Lines are kept up to this length, in bytes.
+    /// The length in bytes at which lines are cut.
     private static let lineLimit = 4096
     /// Bytes of a serial.log that are read at most.
     private static let sizeLimit = 256 << 20

@@ -85,7 +85,7 @@ struct EventInserter {
     }
 }
 
-/// The words of a payload, as far as they have columns.
+/// The words of a payload that have columns.
 struct EventWords {
     /// The address word; nil without one.
     var address: UInt64?
@@ -118,7 +118,7 @@ struct EventWords {
         return !traits.hasText && info & ~traits.namedBits == 0
     }
 
-    /// What of a kind makes its records irregular.
+    /// The properties of a kind that make its records irregular.
     private struct Traits {
         /// Text or bytes.
         var hasText = false

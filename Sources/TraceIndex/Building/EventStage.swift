@@ -118,7 +118,7 @@ struct EventStage {
 }
 
 extension ProblemCounts {
-    /// What is wrong with a log as a whole.
+    /// Adds the problems of a log as a whole.
     mutating func addState(of log: LogFile) {
         let name = IndexLocation.name(log.path)
         add(.damage, log.structuralDamage + log.metaDamage)

@@ -4,15 +4,15 @@ import CSQLite
 import LogFormat
 import Symbolize
 
-/// Builds stages of an index into a temporary file, which then takes the place of the index.
+/// Builds stages of an index into a temporary file, which then replaces the index.
 struct IndexBuilder {
     let log: LogFile
     let key: String
     let options: LogIndex.Options
 
     /// - Parameters:
-    ///   - stages: In the order in which they are built.
-    ///   - existing: What the index has already: it is copied, and the stages are added.
+    ///   - stages: The stages in building order.
+    ///   - existing: The index to extend: it is copied, and the stages are added.
     func build(_ stages: [BuildStage], on existing: CurrentIndex?, to target: String) throws {
         let file = try TemporaryFile(for: target)
         if let existing { try file.copy(of: existing.path) }

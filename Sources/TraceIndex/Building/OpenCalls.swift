@@ -164,7 +164,7 @@ struct OpenCalls {
         endedOrder.removeFirst(OpenCalls.endedLimit)
     }
 
-    /// Makes the open frames as many as they are: those that are not known have no row.
+    /// Sets the number of open frames to `depth`. Frames that are not known have no row.
     private mutating func align(to depth: Int, _ step: CallStep, _ rows: inout CallRows) {
         while open.count > max(depth, 0), let record = open.popLast() {
             write(record, ending: "forgotten", &rows)

@@ -19,7 +19,8 @@ struct PlaceCollector {
         var address: UInt64
     }
 
-    /// Beyond so many addresses, those seen first are looked up again: memory stays bounded whatever a log holds.
+    /// The number of addresses after which known addresses are forgotten and looked up again: memory stays bounded for
+    /// any log.
     private static let limit = 1 << 20
 
     /// - Parameter database: May have places already.

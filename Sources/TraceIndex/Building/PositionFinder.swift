@@ -3,8 +3,8 @@
 import Formatting
 import LogFormat
 
-/// Finds branch counters by instruction counts, on one vCPU. Chunks are chosen by their headers; the one decoded last is
-/// kept, so that ascending questions decode each chunk once.
+/// Finds branch counters by instruction counts, on one vCPU. Chunks are chosen by their headers. The last decoded chunk
+/// is kept, so that ascending counts decode each chunk once.
 final class PositionFinder {
     private let log: LogFile
     private let chunks: [Chunk]
@@ -16,10 +16,11 @@ final class PositionFinder {
         chunks = log.header.features.contains(.icount) ? log.chunks(.branch, vcpu: vcpu).filter { $0.count > 0 } : []
     }
 
-    /// The transitions that were made before that many instructions had begun: the clock of the first branch that goes
-    /// to a later instruction. nil in a log without counts, beyond its last branch, and where the chunk was left out.
+    /// The number of transitions that were made before `icount` instructions had begun: the clock of the first branch
+    /// that goes to a later instruction. nil in a log without counts, after its last branch, and if the chunk was left
+    /// out.
     ///
-    /// Throws when the chunk is damaged.
+    /// - Throws: `LogError` if the chunk is damaged.
     func clock(icount: UInt64) throws(LogError) -> UInt64? {
         let place = chunks.partitioningIndex { $0.icountLast > icount }
         guard place < chunks.count, !chunks[place].isElided else { return nil }

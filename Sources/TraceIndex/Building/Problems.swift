@@ -58,7 +58,8 @@ struct ProblemCounts {
     private let stage: BuildStage
     private var counts: [Place: UInt64] = [:]
     private var texts: [Place: String] = [:]
-    /// Damage names offsets: beyond so many places the rest of a problem is counted together.
+    /// The number of places that a problem is listed with; further ones are only counted, because each damaged part has
+    /// its own offset.
     private static let placeLimit = 1000
 
     init(_ stage: BuildStage) { self.stage = stage }

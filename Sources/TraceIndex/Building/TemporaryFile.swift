@@ -2,10 +2,10 @@
 
 import Glibc
 
-/// A file under a temporary name, in the directory where it will be: it gets its name when it is whole.
+/// A file under a temporary name, in the directory of its later name. It gets that name when it is complete.
 ///
-/// Whoever makes it holds a lock on it. What a killed process left is recognised by its name without a lock, and removed
-/// by the next one that makes a file for the same name.
+/// The process that makes it locks it. A temporary file without a lock is left from a killed process; the next process
+/// that makes a file for the same name removes it.
 final class TemporaryFile {
     let path: String
     private let name: String

@@ -3,7 +3,7 @@
 import CSQLite
 import Glibc
 
-/// What is found where an index may be.
+/// The state of the file at an index's path.
 enum ExistingIndex {
     /// Nothing.
     case none
@@ -32,8 +32,8 @@ enum ExistingIndex {
         }
     }
 
-    /// Whether every object of a database's schema is one that we make, word for word: no trigger, no view of somebody
-    /// else's, nothing missing but indexes of stages that were not built.
+    /// Whether every object of a database's schema is exactly one of ours: there is no trigger and no foreign view, and
+    /// only indexes of stages that were not built are missing.
     ///
     /// - Parameter schema: The name of the database in its connection.
     static func isOurSchema(
@@ -88,7 +88,7 @@ struct CurrentIndex {
     var hasAccessRows: Bool
     /// Whether the log is in it.
     var isSelfContained: Bool
-    /// What the names in it come from; empty without names.
+    /// Identifies the symbol files of its names; empty without names.
     var symbols: String
 
     init(path: String, _ database: Database) throws(SQLError) {

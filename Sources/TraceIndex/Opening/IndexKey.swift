@@ -3,10 +3,10 @@
 import Formatting
 import LogFormat
 
-/// What an index was made from. An index with another key is stale: it is made anew, and never used.
+/// Identifies the log and the schema of an index. An index with another key is stale: it is rebuilt and never used.
 ///
 /// The key covers the log's size, identity and chunk directory (``LogFile/contentDigest``) and the version of the
-/// schema. Which program made the index does not matter as long as the schema is the same.
+/// schema. Any program with the same schema makes the same index.
 enum IndexKey {
     static func text(_ log: LogFile) -> String {
         let digits = String(log.contentDigest, radix: 16)

@@ -2,13 +2,13 @@
 
 import Glibc
 
-/// Where the index of a log is: beside the log or, where that folder cannot be written, in the user's cache directory.
+/// The place of a log's index: beside the log or, if that directory cannot be written, in the user's cache directory.
 enum IndexLocation {
     static let suffix = ".ttidx"
 
     static func beside(_ log: String) -> String { log + suffix }
 
-    /// The file in the cache directory; nil where there is no such directory.
+    /// The file in the cache directory; nil if there is no such directory.
     ///
     /// The name has the log's key and not its path: a log that moves keeps its index.
     static func cached(key: String) -> String? {

@@ -58,7 +58,7 @@ public enum LogCopy {
         do throws(LogError) {
             return try LogFile(path: "/proc/self/fd/\(descriptor)")
         } catch {
-            // The name of the file means nothing to anybody.
+            // The temporary file's name does not help the user.
             throw LogError(file: path, offset: error.offset, kind: error.kind)
         }
     }

@@ -5,13 +5,13 @@ import Glibc
 import LogFormat
 import Symbolize
 
-/// The index of one log: an SQLite file that belongs to it, with the stages that were asked for.
+/// The index of one log: an SQLite file that belongs to it, with the stages that were requested.
 ///
 ///     let log = try LogFile(path: "run")
 ///     let index = try LogIndex.prepare(log, stages: [.events], options: LogIndex.Options())
 ///     let session = try QuerySession([.init(name: "main", log: log, options: .init())])
 ///
-/// An index is a sidecar that can be made anew at any time. A stale one is never used; a file that is no index of ours is
+/// An index can be rebuilt from its log at any time. A stale one is never used; a file that is no index of ours is
 /// never overwritten. Two processes may build at the same time: each writes a file of its own and renames it when the
 /// file is complete.
 public struct LogIndex: Sendable {

@@ -56,7 +56,7 @@ public final class QuerySession {
     /// The names of the SQL functions beside SQLite's own.
     public var functionNames: [String] { QueryFunctions.names }
 
-    /// Whether a text ends with a whole statement, so that it can be run.
+    /// Whether a text ends with a complete statement.
     public static func isComplete(_ sql: String) -> Bool { sqlite3_complete(sql) != 0 }
 
     /// Runs all statements of a text, one after the other.
@@ -111,7 +111,7 @@ public final class QuerySession {
 
     private func reopen(with stages: Set<BuildStage>) throws {
         indexes = try zip(runs, indexes).map { run, index in
-            // The options hold for the index that is there.
+            // The options describe the existing index.
             var options = run.options
             options.output = index.path
             options.isSelfContained = false
@@ -124,8 +124,8 @@ public final class QuerySession {
         authorizer.install(on: database)
     }
 
-    /// Opens the indexes: one alone is `main`, several are attached to a connection without a file. What has been put in
-    /// their place meanwhile is refused.
+    /// Opens the indexes. A single one is `main`; several are attached to a connection without a file. A file that
+    /// replaced an index meanwhile is refused.
     private static func connect(_ runs: [Run], _ indexes: [LogIndex]) throws -> Database {
         let isAlone = runs.count == 1 && runs[0].name == "main"
         let registry = LogRegistry()
@@ -158,7 +158,7 @@ public final class Interruption: Sendable {
         connection.withLock { $0 = database.map { UInt(bitPattern: $0.handle) } ?? 0 }
     }
 
-    /// Ends the query that runs; without one nothing happens.
+    /// Ends the running query, if any.
     public func interrupt() {
         connection.withLock { address in
             if let handle = OpaquePointer(bitPattern: address) { sqlite3_interrupt(handle) }

@@ -6,7 +6,7 @@ public enum ResultFormat: String, CaseIterable, Sendable {
     case table
     /// Comma-separated values with a header line (RFC 4180); NULL is an empty field.
     case csv
-    /// One JSON object a line. Integers beyond 2^53 are strings: a double would lose them.
+    /// One JSON object a line. Integers above 2^53 are strings: a double would lose them.
     case jsonl
     /// A table of Markdown.
     case markdown

@@ -38,7 +38,7 @@ final class Database {
         sqlite3_extended_result_codes(handle, 1)
         switch mode {
         case .build:
-            // The file has another name until it is whole, so that no journal is needed.
+            // The file has a temporary name until it is complete, so that no journal is needed.
             try execute("PRAGMA page_size=16384; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF")
             try execute("PRAGMA locking_mode=EXCLUSIVE; PRAGMA cache_size=-32768; PRAGMA threads=2")
         case .read, .memory: try harden()

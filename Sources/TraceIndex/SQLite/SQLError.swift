@@ -12,7 +12,7 @@ public struct SQLError: Error, Sendable, CustomStringConvertible {
     public var file: String?
     /// The statement; nil where none is concerned.
     public var sql: String?
-    /// Where in the statement, in bytes; nil where SQLite does not tell.
+    /// The place in the statement, in bytes; nil if SQLite does not report one.
     public var offset: Int?
 
     /// Makes an error from a result code and a sentence.

@@ -23,8 +23,8 @@ final class Statement {
         self.handle = handle
     }
 
-    /// Compiles the first statement of a text, and tells how many bytes of it are done with: none at its end. A comment
-    /// gives no statement.
+    /// Compiles the first statement of a text, and returns the number of bytes that it takes: 0 at the end of the text.
+    /// A comment gives no statement.
     static func first(
         of text: String, _ database: Database
     ) throws(SQLError) -> (statement: Statement?, length: Int)? {
@@ -79,7 +79,7 @@ final class Statement {
 
     // MARK: Rows
 
-    /// Goes to the next row; false after the last.
+    /// Steps to the next row; false after the last.
     @discardableResult
     func step() throws(SQLError) -> Bool {
         switch sqlite3_step(handle) {

@@ -2,9 +2,9 @@
 
 /// The columns in which tables and the virtual table of accesses hold an event.
 ///
-/// The words of a payload are integers, `address` and `v0` to `v5`. What these cannot hold (text, bytes, more words) is
-/// *irregular*: the payload is then kept as a blob, and `details` as text. Of regular events, `details` is NULL, and SQL
-/// makes it from the words (``EventDetailsSQL``).
+/// The words of a payload are integers, `address` and `v0` to `v5`. An event whose payload does not fit them (text,
+/// bytes, more words) is *irregular*: the payload is kept as a blob, and `details` as text. For regular events
+/// `details` is NULL, and SQL makes it from the words (``EventDetailsSQL``).
 enum EventColumns {
     /// Value words that have a column.
     static let wordCount = 6

@@ -2,7 +2,7 @@
 
 import LogFormat
 
-/// What `Event.details` says, as SQL that any SQLite runs. Both derive from the table of event kinds.
+/// The text of `Event.details` as SQL that any SQLite runs. Both derive from the table of event kinds.
 enum EventDetailsSQL {
     /// The details of an event in a table or subquery of that name; never NULL.
     static func expression(_ table: String) -> String {
@@ -74,7 +74,7 @@ enum EventDetailsSQL {
         return shift == 0 ? "(\(word) & \(mask))" : "(\(word) >> \(shift) & \(mask))"
     }
 
-    /// The value word of a bit of `info`: as many words come before it as lower bits are set.
+    /// The value word of a bit of `info`: it comes after the words of the lower bits that are set.
     private static func flagged(_ bit: UInt32, _ table: String) -> String {
         let lower = (0..<bit).map { "(\(table).info >> \($0) & 1)" }
         let index = lower.isEmpty ? "0" : lower.joined(separator: " + ")

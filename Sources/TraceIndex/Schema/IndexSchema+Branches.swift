@@ -186,7 +186,7 @@ extension IndexSchema {
             ] + IndexSchema.stretchColumns)
     }
 
-    /// The stretches from one context event of a vCPU to the next; the last one goes to the end of the log.
+    /// The intervals from one context event of a vCPU to the next; the last one ends with the log.
     private static func contexts(_ columns: String) -> String {
         func end(_ column: String, _ last: String) -> String {
             "coalesce(lead(\(column)) OVER w, (SELECT max(h.\(last)) FROM _chunk AS h WHERE h.vcpu = x.vcpu)) "

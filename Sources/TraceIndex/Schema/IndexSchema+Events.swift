@@ -115,7 +115,7 @@ extension IndexSchema {
         .init("ip", .address, "the instruction; NULL where the log does not have it", "e.ip"),
     ]
 
-    /// What the instruction belongs to; NULL without symbols.
+    /// The function and the file of the instruction; NULL without symbols.
     private static let placeColumns: [ViewDefinition.Column] = [
         .init("function", .text, "the function that `ip` is in; NULL without symbols", "f.name"),
         .init("place", .text, "`function+0x12`, inlined functions first; NULL without symbols", "p.label"),
@@ -157,7 +157,7 @@ extension IndexSchema {
             return [
                 .init(name, .address, "\(field.summary); the first word", value),
                 .init(
-                    "\(name)_words", .text, "\(field.summary); all words in hexadecimal, as far as the index has them",
+                    "\(name)_words", .text, "\(field.summary); all words in hexadecimal, if the index has them",
                     all),
             ]
         case .label, .stream, .name:

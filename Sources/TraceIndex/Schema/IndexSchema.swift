@@ -5,10 +5,10 @@ import LogFormat
 
 /// The schema of an index: private tables, whose names begin with `_`, and the views that are the interface.
 ///
-/// Views are made of pure SQL wherever their rows are in the index, so that any SQLite reads them; views of branches read
-/// the log through a virtual table (``BranchModule``).
+/// A view is pure SQL if its rows are in the index, so that any SQLite reads it; views of branches read the log through
+/// a virtual table (``BranchModule``).
 public struct IndexSchema: Sendable {
-    /// Goes up with every change of a table or a view: indexes of another version are built anew.
+    /// Increases with every change of a table or a view: indexes of another version are rebuilt.
     public static let version: Int32 = 1
     /// `PRAGMA application_id`: "TTIX".
     public static let applicationID: Int32 = 0x5454_4958

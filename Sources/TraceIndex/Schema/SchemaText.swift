@@ -58,6 +58,6 @@ public enum SchemaText {
     /// What must be built first, in words; nil for what every index has.
     private static func building(_ view: ViewDefinition) -> String? {
         let stages = view.stages.subtracting([.events]).sorted().map(\.rawValue)
-        return stages.isEmpty ? nil : "built when it is asked for: \(stages.joined(separator: ", "))"
+        return stages.isEmpty ? nil : "built on demand: \(stages.joined(separator: ", "))"
     }
 }

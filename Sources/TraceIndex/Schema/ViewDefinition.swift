@@ -10,9 +10,9 @@ public struct ViewDefinition: Sendable {
         public var name: String
         /// What kind of values the column holds.
         public var type: ColumnType
-        /// What a number counts; nil where it counts nothing.
+        /// The unit of a number; nil for a number without a unit.
         public var unit: String?
-        /// What the column means; a phrase without a full stop.
+        /// The meaning of the column; a phrase without a full stop.
         public var meaning: String
         /// What computes it, in terms of the view's `source`.
         var expression: String
@@ -43,7 +43,7 @@ public struct ViewDefinition: Sendable {
 
     /// The view's name.
     public var name: String
-    /// What a row is; one sentence.
+    /// The meaning of a row; one sentence.
     public var summary: String
     /// What must be built before the view has its rows.
     public var stages: Set<BuildStage>

@@ -5,8 +5,8 @@ import LogFormat
 
 /// The virtual table of accesses: `SELECT … FROM ttlog_access('KEY')`, with the columns of a table of events.
 ///
-/// A Linux boot reads clocks and ports by the million; as rows of the index they would take more room than the log. The
-/// view `access` and those of the kinds of accesses are made of this table, unless the index has accesses as rows.
+/// A Linux boot reads clocks and ports millions of times; as rows of the index they would take more space than the log.
+/// The view `access` and the views of the kinds of accesses read this table, unless the index has accesses as rows.
 enum AccessModule {
     static let name = "ttlog_access"
 

@@ -22,7 +22,7 @@ final class AccessScan {
     /// The row's number.
     var seq: Int64 { Int64(base + index + 1) }
 
-    /// Goes to the first row.
+    /// Steps to the first row.
     func begin(_ source: LogRegistry.Source, _ bounds: ScanPlan.Bounds) throws {
         self.source = source
         clocks = bounds.unsigned(AccessModule.brctr)
@@ -42,7 +42,7 @@ final class AccessScan {
         try loadChunk()
     }
 
-    /// Goes to the next row that matches.
+    /// Steps to the next row that matches.
     func advance() throws {
         index += 1
         if !find() { try loadChunk() }

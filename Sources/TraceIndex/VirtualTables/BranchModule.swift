@@ -3,11 +3,11 @@
 import CSQLite
 import LogFormat
 
-/// The virtual table of branches: `SELECT … FROM ttlog_branch('KEY')`, which the view `branch` is made of.
+/// The virtual table of branches: `SELECT … FROM ttlog_branch('KEY')`. The view `branch` reads it.
 ///
-/// Rows are decoded chunk by chunk as SQLite asks for them. Constraints on brctr, icount, vcpu and epoch choose chunks;
-/// those on from, to and kind are tested on decoded columns, before SQLite sees a row; and equality on from or to reads
-/// only the chunks that have such a branch, where the index has edges. A chunk that cannot be read ends the query with
+/// Rows are decoded chunk by chunk on demand. Constraints on brctr, icount, vcpu and epoch choose chunks. Constraints
+/// on from, to and kind are tested on decoded columns before SQLite sees a row. If the index has edges, equality on
+/// from or to reads only the chunks that have such a branch. A chunk that cannot be read ends the query with
 /// SQLITE_CORRUPT, its file and offset.
 enum BranchModule {
     static let name = "ttlog_branch"
@@ -32,15 +32,15 @@ enum BranchModule {
         clock: Column.brctr, ranges: [Column.brctr, Column.icount, Column.vcpu, Column.epoch],
         equalities: [Column.from, Column.to, Column.kind], log: Column.log)
 
-    /// What SQLite holds for the table: its own part, then ours.
+    /// The memory that SQLite holds for the table: its own part, then ours.
     private struct Table {
         var base = sqlite3_vtab()
         var registry: Unmanaged<LogRegistry>
         var connection: OpaquePointer
     }
 
-    /// What SQLite holds for a scan: its own part, then ours. The columns of the decoded chunk are here, so that a row
-    /// costs no call into an object.
+    /// The memory that SQLite holds for a scan: its own part, then ours. The columns of the decoded chunk are here, so
+    /// that a row needs no call into an object.
     struct Cursor {
         var base = sqlite3_vtab_cursor()
         var scan: Unmanaged<BranchScan>

@@ -6,7 +6,7 @@ import LogFormat
 /// One scan of the virtual table of branches: chooses chunks, decodes them, and finds the rows that match.
 final class BranchScan {
     private var batch = BranchBatch()
-    /// What is in `batch`: scans of a join come back to it.
+    /// The chunk in `batch`: scans of a join return to it.
     private var loaded: (log: ObjectIdentifier, offset: UInt64, slot: Bool)?
     private var source: LogRegistry.Source?
     /// The chunks that the scan may have to read, as places in the source's list.
@@ -30,7 +30,7 @@ final class BranchScan {
         )
     { (batch.from, batch.to, batch.icount, batch.label) }
 
-    /// Goes to the first row.
+    /// Steps to the first row.
     func begin(
         _ source: LogRegistry.Source, _ bounds: ScanPlan.Bounds, isDescending: Bool, _ connection: OpaquePointer,
         _ cursor: UnsafeMutablePointer<BranchModule.Cursor>
@@ -77,7 +77,7 @@ final class BranchScan {
         (UInt8.min ... .max).map { Array(BranchLabel(rawValue: $0).name.utf8) == name }
     }
 
-    /// Goes to the next row that matches.
+    /// Steps to the next row that matches.
     func advance(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) throws {
         guard cursor.pointee.index != cursor.pointee.last else { return try loadChunk(cursor) }
         cursor.pointee.index &+= cursor.pointee.step
@@ -117,7 +117,7 @@ final class BranchScan {
         loaded = place
     }
 
-    /// Goes to the first row at or after the current one that matches; false without one in the chunk.
+    /// Steps to the first row at or after the current one that matches; false if the chunk has none.
     private func find(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) -> Bool {
         let (from, to, icount, label) = columns
         let (last, step) = (cursor.pointee.last, cursor.pointee.step)

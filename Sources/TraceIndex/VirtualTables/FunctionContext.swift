@@ -4,7 +4,7 @@ import CSQLite
 import Formatting
 import LogFormat
 
-/// What the SQL functions of one connection read: the indexes and the logs.
+/// The indexes and the logs that the SQL functions of one connection read.
 final class FunctionContext {
     private let connection: OpaquePointer
     private let registry: LogRegistry

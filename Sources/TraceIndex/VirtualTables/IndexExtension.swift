@@ -39,7 +39,7 @@ public enum IndexExtension {
                 log = try LogFile(path: "\(IndexLocation.directory(file))/\(name)")
             }
             guard IndexKey.text(log) == key else {
-                throw VirtualTableError("\(file): \(log.path) has changed since this index was made; make it anew")
+                throw VirtualTableError("\(file): \(log.path) has changed since this index was made; rebuild it")
             }
             registry.add(log, key: key, schema: schema)
         }
@@ -60,7 +60,7 @@ public enum IndexExtension {
         return found
     }
 
-    /// The first column of the first row; nil without a row, for NULL, and where there is no such table.
+    /// The first column of the first row; nil without a row, for NULL, and without such a table.
     private static func text(_ connection: OpaquePointer, _ sql: String) -> String? {
         var statement: OpaquePointer?
         guard sqlite3_prepare_v2(connection, sql, -1, &statement, nil) == SQLITE_OK else { return nil }

@@ -3,9 +3,9 @@
 import CSQLite
 import LogFormat
 
-/// The logs that the virtual tables of one connection can read, by the keys that views name them with.
+/// The logs that the virtual tables of one connection can read, by the keys that views use for them.
 ///
-/// The program that owns the connection knows the logs. The loadable extension finds them: the log of an index lies beside
+/// The program that owns the connection adds the logs. The loadable extension finds them: the log of an index is beside
 /// the index (``findLogs``).
 final class LogRegistry {
     /// A log, and the index that it belongs to.
@@ -45,7 +45,7 @@ final class LogRegistry {
     }
 
     private var sources: [String: Source] = [:]
-    /// Finds logs that nobody has added, when a key is not known.
+    /// Finds logs that were not added, if a key is not known.
     var findLogs: (LogRegistry, OpaquePointer) throws -> Void = { _, _ in }
 
     func add(_ log: LogFile, key: String, schema: String) { sources[key] = Source(log: log, key: key, schema: schema) }

@@ -4,7 +4,7 @@ import CSQLite
 import Formatting
 import LogFormat
 
-/// The SQL functions beside the views:
+/// The SQL functions:
 ///
 /// | function | result |
 /// | --- | --- |
@@ -14,7 +14,7 @@ import LogFormat
 /// | `at_icount(n[, run])` | the branch counter of vCPU 0 at an instruction count |
 /// | `brctr_at(place[, run])` | the first branch to `SYMBOL[+OFFSET][:BRCTR]` or `0xADDRESS[:BRCTR]`, at or after BRCTR |
 ///
-/// `run` is the name of one of several runs; without it, the first that is there answers.
+/// `run` is the name of one of several runs; without it, the first run is used.
 enum QueryFunctions {
     /// Registers the functions in a connection.
     static func register(_ connection: OpaquePointer, _ registry: LogRegistry) -> Int32 {

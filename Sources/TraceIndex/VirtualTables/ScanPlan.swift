@@ -89,7 +89,7 @@ enum ScanPlan {
         }
     }
 
-    /// What a scan reads, from the plan and the values of its arguments.
+    /// The ranges that a scan reads, from the plan and the values of its arguments.
     struct Bounds {
         /// The key of the log; nil: the only one.
         var log: String?
@@ -145,7 +145,7 @@ enum ScanPlan {
             ranges[column].flatMap { $0.lowerBound == $0.upperBound ? $0.lowerBound : nil }
         }
 
-        /// The values of a column, none of which is negative, as unsigned numbers.
+        /// The non-negative values of a column as unsigned numbers.
         func unsigned(_ column: Int32) -> ClosedRange<UInt64> {
             guard let range = ranges[column] else { return 0...UInt64.max }
             // A number above 2^63 is negative in SQL; a log has none.

@@ -123,7 +123,7 @@ struct InstructionRowTests {
             found[1]
                 == "--- the stretch up to 0x40102c does not decode, at 0x401024: the instruction there never lets the "
                 + "next one begin; 1 of 5 instructions are shown")
-        #expect(found[4].contains("at 0x401005: the instruction there goes on over the branch; 2 of 1 instructions"))
+        #expect(found[4].contains("at 0x401005: the instruction there overlaps the branch; 2 of 1 instructions"))
     }
 
     @Test func jsonLinesAreJSON() throws {
