@@ -29,7 +29,7 @@ static inline void tt_result_text(sqlite3_context *context, const char *text, in
     sqlite3_result_text(context, text, size, SQLITE_TRANSIENT);
 }
 
-/* Answers with a text that lives as long as the process. */
+/* Sets a result text that lives as long as the process. */
 static inline void tt_result_static_text(sqlite3_context *context, const char *text, int size) {
     sqlite3_result_text(context, text, size, SQLITE_STATIC);
 }
@@ -44,12 +44,12 @@ static inline char *tt_message(const char *text) {
     return sqlite3_mprintf("%s", text);
 }
 
-/* SQLITE_CORE keeps sqlite3ext.h from putting macros in the place of the functions. */
+/* SQLITE_CORE keeps sqlite3ext.h from defining macros over the functions. */
 #define SQLITE_CORE 1
 #include <sqlite3ext.h>
 
-/* Whether the program that loads an extension uses the SQLite that the extension is linked with. A program with a SQLite
- * of its own must not have its connections handed to another one. */
+/* Whether the program that loads an extension uses the SQLite that the extension is linked with. The connections of a
+ * program with a SQLite of its own must not be passed to another one. */
 static inline int tt_is_same_sqlite(const void *routines) {
     const sqlite3_api_routines *api = (const sqlite3_api_routines *)routines;
     return api && api->libversion_number == sqlite3_libversion_number;

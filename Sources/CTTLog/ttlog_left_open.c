@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The open file that a dead writer left: which slots hold whole records. It is read with pread, because a mapping could
- * end during the read, and nothing in it is trusted.
+ * Reads the open file that a dead writer left: which slots hold complete records. It is read with pread, because a
+ * mapping could end during the read, and no content of it is trusted.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -33,7 +33,7 @@ static int has_intact_body(const struct recovery *recovery, const struct ttlog_c
     return intact;
 }
 
-/* What the log already has of a slot's chunk. */
+/* The parts of a slot's chunk that the log already has. */
 struct known_chunk {
     int is_whole;  /* the log has the body */
     int is_elided; /* the log has only the header: `elided` */
@@ -146,8 +146,8 @@ static int recover_slot(struct recovery *recovery, size_t index) {
     return ttlog_sink_chunk(&recovery->writer->sink, &header, recovery->writer->sink.image, recovery->scan->lost);
 }
 
-/* Sets the offset at which new chunks go. A chunk that the killed writer wrote in part is cut off, because its slot has
- * the records. Other bytes that are no chunk stay: they may be of use to somebody. Returns errno. */
+/* Sets the offset of new chunks. A chunk that the killed writer wrote in part is cut off, because its slot has
+ * the records. Other bytes that are no chunk stay: they may still be useful. Returns errno. */
 static int cut_tail(struct recovery *recovery) {
     const struct ttlog_scan *scan = recovery->scan;
     struct ttlog_sink *sink = &recovery->writer->sink;

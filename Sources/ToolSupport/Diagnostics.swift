@@ -3,7 +3,7 @@
 import Formatting
 @preconcurrency import Glibc
 
-/// Messages of a tool beside its data: always on standard error, after the tool's name.
+/// Messages of a tool, separate from its data: on standard error, after the tool's name.
 ///
 /// Messages hold names from files; control characters in them are escaped here.
 public enum Diagnostics {

@@ -6,7 +6,7 @@ import ArgumentParser
 ///
 /// With a counter, the first time at or after it. The text after the last colon is a counter if it is a number.
 public struct PlaceArgument: ExpressibleByArgument, Hashable, Sendable {
-    /// What a place names.
+    /// The kind of a place.
     public enum Target: Hashable, Sendable {
         /// A branch counter alone.
         case counter
@@ -16,7 +16,7 @@ public struct PlaceArgument: ExpressibleByArgument, Hashable, Sendable {
         case symbol(String)
     }
 
-    /// What the place names.
+    /// The place's address, symbol or counter.
     public var target: Target
     /// The branch counter; 0 if none is given.
     public var brctr: UInt64

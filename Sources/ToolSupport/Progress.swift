@@ -20,7 +20,7 @@ public final class Progress: @unchecked Sendable {
 
     /// - Parameters:
     ///   - label: The step, before the bar.
-    ///   - unit: What is counted, as it is printed after the rate ("branches", "B").
+    ///   - unit: The unit of the count, as it is printed after the rate ("branches", "B").
     ///   - total: 0 if it is not known: then there is no bar and no time left.
     public init(_ label: String, unit: String, total: UInt64, isQuiet: Bool = false) {
         self.label = label

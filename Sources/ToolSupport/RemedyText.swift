@@ -16,7 +16,7 @@ extension Remedy {
         case .nameRecording: "name a directory that tt-record made"
         case .otherName(let rule): "use \(rule)"
         case .waitForHolder: "wait until it has ended, or end it"
-        case .replayDifferently: "undo the change, or give --force to replay all the same and see where the runs part"
+        case .replayDifferently: "undo the change, or give --force to replay nevertheless and see where the runs part"
         case .recordAgain: "record again"
         case .installEngine(let package):
             "install it (Debian: apt-get install \(package)), or name it with --qemu PATH or QEMU=PATH"
@@ -41,7 +41,7 @@ extension Remedy {
 }
 
 extension RunError {
-    /// What is wrong and what to do about it, escaped for a terminal.
+    /// The problem and its remedy, escaped for a terminal.
     public var textWithRemedy: String {
         var text = description
         if let remedy {

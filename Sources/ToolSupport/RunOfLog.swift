@@ -51,7 +51,7 @@ public enum RunOfLog {
             present.isEmpty
                 ? "\(named): the run's kernel is not there; addresses have no names (--symbols names a file)"
                 : "\(present[0]): is not the kernel that the run was made with; addresses have no names (--symbols FILE "
-                    + "uses it all the same)")
+                    + "uses it nevertheless)")
         return nil
     }
 

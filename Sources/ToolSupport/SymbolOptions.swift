@@ -44,7 +44,7 @@ public struct SymbolOptions: ParsableArguments {
         name: .customLong("user"),
         help: ArgumentHelp(
             "Name addresses of user code after this program; may be repeated. Where it is position-independent and "
-                + "neither @ADDRESS nor +SLIDE is given, the log's calls tell where it stood, at each of several "
+                + "neither @ADDRESS nor +SLIDE is given, the log's calls show where it was loaded, at each of several "
                 + "places if it ran more than once.",
             valueName: "program[@address|+slide]"),
         completion: .file())

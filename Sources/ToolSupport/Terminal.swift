@@ -2,7 +2,7 @@
 
 @preconcurrency import Glibc
 
-/// What the user's terminal can do.
+/// The capabilities of the user's terminal.
 public enum Terminal {
     /// Whether the terminal understands control sequences: TERM is set and is not `dumb`.
     public static var hasControls: Bool {

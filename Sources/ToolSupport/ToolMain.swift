@@ -55,7 +55,7 @@ public enum ToolMain {
         exit(ToolStatus.trouble.rawValue)
     }
 
-    /// What is wrong with the arguments, in one line with the command that explains them.
+    /// The problem with the arguments, in one line with the command that explains them.
     private static func usage<Root: ParsableCommand>(_ root: Root.Type, _ error: any Error) -> String {
         let text = root.message(for: error).split(separator: "\n").map { $0.trimmed }.joined(separator: " ")
         let message = text.hasSuffix(".") ? String(text.dropLast()) : text
@@ -74,7 +74,7 @@ extension Substring {
 }
 
 extension DecodingError {
-    /// What is wrong with a JSON document and where, without Swift's own words.
+    /// The problem of a JSON document and its place, without Swift's own words.
     var oneLine: String {
         func place(_ context: Context) -> String {
             let path = context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")

@@ -4,7 +4,7 @@ import LogFormat
 import LogViews
 
 extension ViewError {
-    /// What the user of a command line can do about the error; `nil` if nothing helps.
+    /// Advice for the user of a command line; `nil` if nothing helps.
     var advice: String? {
         switch self {
         case .noBranches: "tt-analyze events prints the rest"
@@ -16,7 +16,7 @@ extension ViewError {
 }
 
 extension LogError {
-    /// What the user of a command line can do about the error; `nil` if the description contains it.
+    /// Advice for the user of a command line; `nil` if the description contains it.
     var advice: String? {
         if case .exists = kind { "give --force to replace it" } else { nil }
     }

@@ -23,7 +23,7 @@ struct BTSDump: ParsableCommand {
 
             Without --symbols, addresses are named after the kernel in the run's manifest, if that file has not changed.
 
-            A branch comes to a PLACE if it goes there, or if the place is in the straight run of instructions that it \
+            A branch reaches a PLACE if it goes there, or if the place is in the straight run of instructions that it \
             ends.
 
             Parts of a log that are damaged, or that its recorder left out (mode digest), are skipped, reported on \
@@ -89,7 +89,8 @@ struct BTSDump: ParsableCommand {
     func run() throws {
         var walk = try BranchWalk(paths: paths, report: Diagnostics.report)
         walk.bounds = range.bounds
-        // Made once, for the first log: all inputs are of one machine. The walk reports inputs that it does not fit.
+        // Made once, for the first log: all inputs are of one machine. The walk reports inputs to which it does not
+        // belong.
         let symbolizer = try symbolizer(for: walk)
         defer { SymbolOptions.finish(symbolizer) }
         if let symbolizer { try walk.use(symbolizer) }

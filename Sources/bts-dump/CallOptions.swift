@@ -19,7 +19,7 @@ struct CallOptions: ParsableArguments {
     var depth: Int?
 
     func validate() throws {
-        if depth != nil && !calls { throw ValidationError("--depth goes with --calls.") }
+        if depth != nil && !calls { throw ValidationError("--depth is valid with --calls only.") }
         if let depth, depth < 1 { throw ValidationError("--depth must be at least 1.") }
     }
 }

@@ -18,7 +18,7 @@ struct DumpView: Sendable {
     var symbolNeed: String?
     /// Whether it shows names at all.
     var usesSymbols = true
-    /// Whether it asks for many addresses at once, so that symbol files are read whole.
+    /// Whether it looks up many addresses, so that symbol files are read completely.
     var needsWholeSymbols = false
     /// Whether it needs the classes of branches.
     var needsLabels = false
@@ -33,16 +33,16 @@ struct DumpView: Sendable {
             let name = option ?? "the view of branches"
             throw ValidationError(
                 formats.isEmpty
-                    ? "\(name) prints no rows, so --format does not go with it."
+                    ? "\(name) prints no rows: --format is not valid with it."
                     : "\(name) has no format \(format); it has \(formats.map(\.rawValue).joined(separator: ", ")).")
         }
         let isText = (options.chosenFormat ?? .text) == .text
         if options.text.style != .plain, !isText || !styles.contains(options.text.style) {
-            throw ValidationError("--style goes with branches and, except perf, with --edges, in text.")
+            throw ValidationError("--style is valid for branches and, except perf, for --edges, in text.")
         }
     }
 
-    /// Checks that the view can be made of these inputs.
+    /// Checks that the inputs have the content that the view needs.
     func check(_ inputs: [ViewInput], _ symbolizer: Symbolizer?) throws {
         if let symbolNeed, symbolizer == nil {
             throw RuntimeError("\(option ?? "") needs --symbols FILE, \(symbolNeed)")
@@ -52,7 +52,7 @@ struct DumpView: Sendable {
     }
 }
 
-/// What a view is made of.
+/// The inputs, options and output of a view.
 struct DumpRun {
     var options: BTSDump
     var walk: BranchWalk

@@ -21,6 +21,8 @@ struct ExtractOptions: ParsableArguments {
     var force = false
 
     func validate() throws {
-        if extract == nil && (extended || force) { throw ValidationError("--extended and --force go with --extract.") }
+        if extract == nil && (extended || force) {
+            throw ValidationError("--extended and --force are valid with --extract only.")
+        }
     }
 }

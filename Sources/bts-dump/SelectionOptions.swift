@@ -11,20 +11,20 @@ import ToolSupport
 struct SelectionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Begin at the first branch that comes to PLACE: SYMBOL[+OFFSET], an address with 0x, or a branch counter. With "
+            "Begin at the first branch that reaches PLACE: SYMBOL[+OFFSET], an address with 0x, or a branch counter. With "
                 + ":BRCTR, the first one at or after that counter.",
             valueName: "place[:brctr]"))
     var from: PlaceArgument?
 
     @Option(
         help: ArgumentHelp(
-            "End with the next branch that comes to PLACE; a branch counter itself is not included.",
+            "End with the next branch that reaches PLACE; a branch counter itself is not included.",
             valueName: "place[:brctr]"))
     var to: PlaceArgument?
 
     @Option(
         help: ArgumentHelp(
-            "Begin N branches before the one that comes to --from; without it, the N branches before the one that comes "
+            "Begin N branches before the one that reaches --from; without it, the N branches before the one that reaches "
                 + "to --to.", valueName: "n"))
     var before: NumberArgument?
 
@@ -51,7 +51,7 @@ struct SelectionOptions: ParsableArguments {
             + [from, to].compactMap { if case .symbol(let name)? = $0?.target { name } else { nil } }
     }
 
-    /// Selects in a walk whose bounds are those of `--range`.
+    /// Applies the selection to a walk whose bounds are those of `--range`.
     func apply(to walk: inout BranchWalk, _ symbolizer: Symbolizer?) throws {
         walk.vcpu = vcpu
         if let name = names.first, symbolizer == nil {
@@ -82,7 +82,9 @@ struct SelectionOptions: ParsableArguments {
     }
 
     func validate() throws {
-        if before != nil && from == nil && to == nil { throw ValidationError("--before goes with --from or --to.") }
+        if before != nil && from == nil && to == nil {
+            throw ValidationError("--before is valid with --from or --to only.")
+        }
     }
 
     /// The addresses of `--function`; empty if it is not given.

@@ -12,10 +12,10 @@ struct StyleOptions: ParsableArguments {
             valueName: "plain|gdb|inline|perf"))
     var style = BranchStyle.plain
 
-    @Flag(help: "In text, source lines beside the names.")
+    @Flag(help: "In text, print source lines beside the names.")
     var lines = false
 
     func validate() throws {
-        if lines && style == .perf { throw ValidationError("--lines does not go with --style perf.") }
+        if lines && style == .perf { throw ValidationError("--lines is not valid with --style perf.") }
     }
 }

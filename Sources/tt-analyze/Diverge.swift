@@ -201,7 +201,7 @@ struct Diverge: ParsableCommand {
         return try? symbols.symbolizer(files, for: log, reading: .onDemand())
     }
 
-    /// The kernel that the manifest beside a log names, where a file with its contents is found.
+    /// The kernel that the manifest beside a log names, if a file with its contents is found.
     private static func kernel(of path: String) -> String? {
         switch RecordedKernel.find(forRun: path) {
         case .found(let file): return file

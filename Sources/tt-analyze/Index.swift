@@ -22,7 +22,7 @@ struct Index: ParsableCommand {
             """)
 
     @Argument(
-        help: ArgumentHelp("A log, or a state directory that holds ttd.log.", valueName: "log"), completion: .file())
+        help: ArgumentHelp("A log, or a run directory that holds ttd.log.", valueName: "log"), completion: .file())
     var path: String
 
     @Flag(help: "Make accesses rows too; without it they stay in the log and are read from there.")

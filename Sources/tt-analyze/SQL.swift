@@ -13,7 +13,7 @@ struct SQL: ParsableCommand {
         commandName: "sql",
         abstract: "Answer SQL queries about a run.",
         discussion: """
-            The run's index (ttd.log.ttidx, SQLite) is built or brought up to date first, as far as the query reads it. \
+            The run's index (ttd.log.ttidx, SQLite) is built or updated first, as far as the query reads it. \
             Queries only read. With two runs, their views are orig.event, replay.event, and so on. docs/sql.md lists \
             the views and answers frequent questions. Without a query, statements are read from standard input: at a \
             terminal with a prompt, a history and completion. An index with the log inside (tt-analyze index \
@@ -27,7 +27,7 @@ struct SQL: ParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "One or two logs or state directories, then the query. What is a file or a directory is a run.",
+            "One or two logs or run directories, then the query. An argument that is an existing file or directory is a run.",
             valueName: "run... query"),
         completion: .file())
     var arguments: [String]

@@ -27,7 +27,7 @@ struct SQLPrompt {
         self.format = format
     }
 
-    /// Reads and answers until the input ends. What is wrong with a query is reported, and the next one read.
+    /// Reads and answers queries until the input ends. An error in a query is reported, and the next query is read.
     ///
     /// - Returns: Whether every query was answered.
     mutating func run() -> Bool {

@@ -3,8 +3,8 @@
 @preconcurrency import Glibc
 import TraceIndex
 
-/// Waits for SIGINT and SIGTERM on a thread of its own: an interrupted build leaves nothing behind, and Ctrl-C at the
-/// prompt ends the query that runs.
+/// Waits for SIGINT and SIGTERM on a thread of its own: an interrupted build leaves no files, and Ctrl-C at the prompt
+/// ends the running query.
 enum SignalThread {
     private final class Context: Sendable {
         let interruption: Interruption?

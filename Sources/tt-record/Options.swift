@@ -68,7 +68,7 @@ struct GuestOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             """
-            What the guest receives on its first serial port: stdio, the bytes of a file, or script:FILE with lines \
+            The input of the guest on its first serial port: stdio, the bytes of a file, or script:FILE with lines \
             expect "TEXT", send "TEXT" and wait SECONDS. It is recorded.
             """, valueName: "source"))
     var serial: String?
@@ -103,7 +103,7 @@ struct GuestOptions: ParsableArguments {
 }
 
 extension GuestOptions {
-    /// What the guest receives on its first serial port; nil for nothing.
+    /// The input of the guest on its first serial port; nil for none.
     func serialInput() throws -> SerialInput? {
         guard let serial else { return nil }
         if serial == "stdio" { return .descriptor(0) }
@@ -119,7 +119,7 @@ enum Switch: String, ExpressibleByArgument, CaseIterable {
     var isOn: Bool { self == .on }
 }
 
-/// What the plugin logs.
+/// The settings of the log.
 struct LogOptions: ParsableArguments {
     enum Mode: String, ExpressibleByArgument, CaseIterable {
         case branches, digest, events, none
@@ -172,7 +172,7 @@ struct LogOptions: ParsableArguments {
     @Option(
         name: .customLong("plugin"),
         help: ArgumentHelp(
-            "The recorder. (default: TTD_PLUGIN, or libttd.so beside the tool or in the source tree)", valueName: "file"
+            "The plugin. (default: TTD_PLUGIN, or libttd.so beside the tool or in the source tree)", valueName: "file"
         ))
     var pluginFile: String?
 
@@ -213,12 +213,12 @@ struct SessionOptions: ParsableArguments {
             """, valueName: "file"))
     var qemu: String?
 
-    @Option(help: ArgumentHelp("End the run after so many seconds.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("End the run after this time.", valueName: "seconds"))
     var timeout: Double?
 
     @Option(
         help: ArgumentHelp(
-            "Report a guest that has not executed an instruction for so long; the recording goes on.",
+            "Report a guest that executes no instruction for this time; the recording continues.",
             valueName: "seconds"))
     var hangTimeout: Double = 10
 
@@ -254,7 +254,7 @@ struct SessionOptions: ParsableArguments {
             if quiet { for warning in summary.warnings { Diagnostics.warning(warning.onOneLine) } }
         }
         if let trouble = summary.trouble {
-            Diagnostics.error("the recording is not whole: \(trouble.onOneLine)")
+            Diagnostics.error("the recording is incomplete: \(trouble.onOneLine)")
             throw ToolStatus.trouble.exitCode
         }
     }

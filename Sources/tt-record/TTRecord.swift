@@ -13,7 +13,7 @@ struct TTRecord: ParsableCommand {
         commandName: "tt-record",
         abstract: "Record a guest under QEMU, so that it can be replayed and compared.",
         discussion: """
-            STATE-DIR receives the recording: manifest.json, ttd.log (every branch and event, for tt-analyze), \
+            RUN receives the recording: manifest.json, ttd.log (every branch and event, for tt-analyze), \
             replay.bin (QEMU's own input log), serial.log and qemu.log. The guest runs until it shuts down, until \
             --timeout, or until Ctrl-C; the recording can be replayed in each case.
 
@@ -24,11 +24,11 @@ struct TTRecord: ParsableCommand {
 
             EXIT STATUS
               0 recorded
-              2 trouble: nothing was recorded, or the recording is not whole
+              2 trouble: nothing was recorded, or the recording is incomplete
             """,
         version: ToolVersion.current)
 
-    @Argument(help: ArgumentHelp("Where the recording goes; made where it is missing.", valueName: "state-dir"))
+    @Argument(help: ArgumentHelp("The run directory of the recording; it is made if it is missing.", valueName: "run"))
     var directory: String
 
     @Argument(

@@ -5,7 +5,7 @@ import Formatting
 import ReplaySession
 import ToolSupport
 
-/// What the guest has otherwise than in the recording.
+/// The differences of the guest from the recording.
 struct ChangeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Another kernel.", valueName: "file"), completion: .file())
     var kernel: String?
@@ -44,7 +44,7 @@ struct ChangeOptions: ParsableArguments {
     }
 }
 
-/// What the plugin logs otherwise than in the recording; none of it changes what the guest does.
+/// The differences of the log from the recording's; they do not affect the guest.
 struct LogOptions: ParsableArguments {
     enum Switch: String, ExpressibleByArgument, CaseIterable {
         case on, off
@@ -145,7 +145,7 @@ struct SessionOptions: ParsableArguments {
         help: ArgumentHelp("End a replay that makes no progress for so long.", valueName: "seconds"))
     var hangTimeout: Double = 3
 
-    @Option(help: ArgumentHelp("End the replay after so many seconds.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("End the replay after this time.", valueName: "seconds"))
     var timeout: Double?
 
     @Flag(help: "Print no progress and no summary; report only what is wrong.")
@@ -176,7 +176,7 @@ struct SessionOptions: ParsableArguments {
             }
             throw ToolStatus.different.exitCode
         case .trouble:
-            Diagnostics.error("the replay is not whole: \((summary.trouble ?? summary.outcome.text).onOneLine)")
+            Diagnostics.error("the replay is incomplete: \((summary.trouble ?? summary.outcome.text).onOneLine)")
             throw ToolStatus.trouble.exitCode
         }
     }

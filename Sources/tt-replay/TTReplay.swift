@@ -21,9 +21,9 @@ struct TTReplay: ParsableCommand {
         commandName: "tt-replay",
         abstract: "Replay a recording under QEMU, with a log of its own to compare.",
         discussion: """
-            The replay goes to STATE-DIR/replays/NAME. It repeats the recording's command line with the recording's \
+            The replay goes to RUN/replays/NAME. It repeats the recording's command line with the recording's \
             files. If one of them, QEMU's version or an option given here differs from the recording, tt-replay \
-            refuses; --force replays all the same, to show where the runs part. A replay that stands still is ended.
+            refuses; --force replays nevertheless, to show where the runs part. A replay without progress is ended.
 
             EXAMPLES
               tt-replay /tmp/run1
@@ -34,12 +34,12 @@ struct TTReplay: ParsableCommand {
 
             EXIT STATUS
               0 the replay ended as the recording did (tt-analyze diverge reports whether all of it was the same)
-              1 it visibly went another way: it stood still, ended early, or QEMU gave up
-              2 trouble: refused, interrupted, or without a whole log
+              1 it visibly went another way: it made no progress, ended early, or QEMU gave up
+              2 trouble: refused, interrupted, or without a complete log
             """,
         version: ToolVersion.current)
 
-    @Argument(help: ArgumentHelp("What tt-record made.", valueName: "state-dir"))
+    @Argument(help: ArgumentHelp("A run directory that tt-record made.", valueName: "run"))
     var directory: String
 
     @Argument(

@@ -186,7 +186,7 @@ extension EndToEndTests {
         let result = try replay(
             directory, ["--cpu", "Nehalem", "--force", "--name", "cpu", "--hang-timeout", "1"])
         #expect(result.status == 1, "\(result)")
-        #expect(result.out.contains("stood still at instruction"), "\(result)")
+        #expect(result.out.contains("made no progress after instruction"), "\(result)")
         let log = try LogFile(path: "\(directory)/replays/cpu")
         #expect(log.completeness == .closed)
         #expect(log.runEnd?.reason == .hung)

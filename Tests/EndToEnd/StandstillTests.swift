@@ -17,11 +17,11 @@ extension EndToEndTests {
         let result = try record(Products.guest("halts"), into: directory, options)
         #expect(result.status == 0, "\(result)")
         let words = "the guest has halted at 0x"
-        let told = result.err.split(separator: "\n").filter { $0.contains("stood still at instruction") }
+        let told = result.err.split(separator: "\n").filter { $0.contains("made no progress after instruction") }
         #expect(told.count == 1 && told.allSatisfy { $0.contains(words) && $0.contains("interrupts off") }, "\(result)")
         let outcome = try #require(try Manifest.read("\(directory)/manifest.json").outcome)
         #expect(outcome.reason == .hostQuit)
-        #expect(outcome.text.contains("stood still at instruction \(outcome.instructions)"), "\(outcome)")
+        #expect(outcome.text.contains("made no progress after instruction \(outcome.instructions)"), "\(outcome)")
         #expect(outcome.text.contains(words), "\(outcome)")
 
         // It is whole: what it replays to is the same.
@@ -38,7 +38,7 @@ extension EndToEndTests {
         let scratch = try temporaryDirectory()
         let guest = try Products.guest(rounds: 100_000, in: scratch)
         let result = try record(guest, into: scratch.file("run"), ["--hang-timeout", "0.5", "--timeout", "2"])
-        #expect(result.status == 0 && !result.err.contains("stood still"), "\(result)")
+        #expect(result.status == 0 && !result.err.contains("made no progress"), "\(result)")
     }
 
     /// A guest that has halted for good is ended by itself, and that is no trouble.
@@ -60,7 +60,7 @@ extension EndToEndTests {
         let machine = ["--machine", "microvm,pit=off,pic=off,rtc=off"]
         let result = try record(
             guest, into: scratch.file("run"), machine + ["--hang-timeout", "1", "--timeout", "4"])
-        #expect(result.status == 0 && !result.err.contains("stood still"), "\(result)")
+        #expect(result.status == 0 && !result.err.contains("made no progress"), "\(result)")
     }
 
     /// A QEMU that was fetched into the user's cache, or any from version 9 on, comes before an older one in PATH.

@@ -279,7 +279,7 @@ import Testing
             $0.standstill = Standstill(icount: 17, seconds: 4, processor: .unknown)
         }
         #expect(stood.reason == .hostQuit)
-        #expect(stood.text.contains("5.0 s; it had stood still at instruction 17 for 4 s"), "\(stood.text)")
+        #expect(stood.text.contains("5.0 s; it had made no progress after instruction 17 for 4 s"), "\(stood.text)")
         let interrupted = outcome { $0.stop = .signal(SIGINT) }
         #expect(interrupted.reason == .hostQuit)
         #expect(interrupted.wasInterrupted)

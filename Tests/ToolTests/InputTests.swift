@@ -187,7 +187,7 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["out"])
         for (arguments, words) in [
             (["--extract", directory.file("x"), "--calls"], "exclude each other"),
-            (["--extended"], "go with --extract"),
+            (["--extended"], "valid with --extract only"),
             (["--extract", "/dev/null", "--force"], "not a regular file"),
             (["--extract", "/no/such/x"], "No such file"),
         ] {

@@ -8,6 +8,6 @@ void tt_edit_words(const char *const *words);
 /* Reads a line; the caller frees it. NULL at the end of input. A line that is not empty goes to the history. */
 char *tt_edit_read(const char *prompt);
 
-/* Reads the history from a file, and writes its last lines to it. A file that cannot be used is passed over. */
+/* Reads the history from a file, and writes its last lines to it. A file that cannot be used is ignored. */
 void tt_edit_load_history(const char *path);
 void tt_edit_save_history(const char *path);

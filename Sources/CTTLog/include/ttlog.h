@@ -69,7 +69,7 @@ enum ttlog_mode {
     TTLOG_MODE_EVENTS = 2,   /* no branch stream; the clock still counts branches */
 };
 
-/* What the recorder recorded, as bits of ttlog_file_header.features. */
+/* The features of the recorder, as bits of ttlog_file_header.features. */
 #define TTLOG_FEATURE_BRANCHES (1ull << 0)        /* there is a branch stream */
 #define TTLOG_FEATURE_ICOUNT (1ull << 1)          /* positions carry instruction counts */
 #define TTLOG_FEATURE_LABELS (1ull << 2)          /* branch labels come from instruction bytes */
@@ -334,14 +334,14 @@ enum ttlog_event_kind {
                                         payload: UTF-8 text, why */
     TTLOG_EVENT_RUN_END = 68,        /* info: enum ttlog_run_end. payload: UTF-8 text */
 
-    /* Of an engine's own log of input, imported from another format. Event stream. */
+    /* From an engine's own log of input, imported from another format. Event stream. */
     TTLOG_EVENT_CLOCK_READ = 80,   /* info: 0 host clock, 1 virtual real-time clock. payload: value = nanoseconds */
     TTLOG_EVENT_CHECKPOINT = 81,   /* info: enum ttlog_checkpoint */
     TTLOG_EVENT_ENGINE_INPUT = 82, /* info: enum ttlog_engine_input. payload: bytes as in the engine's log */
     TTLOG_EVENT_MACHINE_STOP = 83, /* info: enum ttlog_machine_stop */
 };
 
-/* Where an engine's threads meet the guest's. The names are those of QEMU's checkpoints. */
+/* Where an engine's threads synchronise with the guest's. The names are those of QEMU's checkpoints. */
 enum ttlog_checkpoint {
     TTLOG_CHECKPOINT_CLOCK_WARP_START = 0,
     TTLOG_CHECKPOINT_CLOCK_WARP_ACCOUNT = 1,
@@ -354,7 +354,7 @@ enum ttlog_checkpoint {
     TTLOG_CHECKPOINT_RESET = 8,
 };
 
-/* What handed data or a completion to the machine. */
+/* The source of data or a completion that an engine delivered to the machine. */
 enum ttlog_engine_input {
     TTLOG_INPUT_BOTTOM_HALF = 0,
     TTLOG_INPUT_BOTTOM_HALF_ONCE = 1,
@@ -371,7 +371,7 @@ enum ttlog_engine_input {
     TTLOG_INPUT_RANDOM = 12,
 };
 
-/* Why an engine stopped the machine or began it anew. The names are those of QEMU's causes. */
+/* Why an engine stopped or restarted the machine. The names are those of QEMU's causes. */
 enum ttlog_machine_stop {
     TTLOG_STOP_NONE = 0,
     TTLOG_STOP_HOST_ERROR = 1,

@@ -2,7 +2,7 @@
 
 import RunDirectory
 
-/// What the head of a disk image shows: its format, by QEMU's name, and the files that QEMU opens with it.
+/// The beginning of a disk image: its format, by QEMU's name, and the files that QEMU opens with it.
 struct DiskImage {
     let format: String
     /// Backing file, external data file, extents: as the image names them.

@@ -27,7 +27,7 @@ extension GuestConfiguration {
         return (instructionClock.shift ?? suitable.shift ?? 1, instructionClock.sleep ?? suitable.sleep ?? false)
     }
 
-    /// What of the guest needs the clock that waits in real time; nil for nothing.
+    /// The part of the guest that needs the clock that waits in real time; nil if there is none.
     public var needOfRealTime: String? {
         if !disks.isEmpty { return "a disk" }
         if hasSerialInput { return "serial input" }

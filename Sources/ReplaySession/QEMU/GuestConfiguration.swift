@@ -30,7 +30,7 @@ public struct GuestConfiguration: Codable, Hashable, Sendable {
     /// A PC with 128 MiB that boots nothing.
     public init() {}
 
-    /// A disk whose image the guest may write to. What it writes is discarded at the end of the run, so that the replay
+    /// A disk whose image the guest may write to. Its writes are discarded at the end of the run, so that the replay
     /// finds the image as the recording did.
     public struct Disk: Codable, Hashable, Sendable {
         /// The image's path.
@@ -88,7 +88,7 @@ extension GuestConfiguration {
         }
     }
 
-    /// Replaces the paths of files that lie elsewhere now.
+    /// Replaces the paths of files that are at other paths now.
     mutating func replacePaths(_ located: [String: String]) {
         kernel = kernel.map { located[$0] ?? $0 }
         initrd = initrd.map { located[$0] ?? $0 }
@@ -97,10 +97,10 @@ extension GuestConfiguration {
         extraArguments = ArgumentFiles.replacing(located, in: extraArguments)
     }
 
-    /// What would make a run with this guest no replay of a recording of `original`; files are compared by their
-    /// digests elsewhere.
+    /// The differences from `original` because of which a run with this guest is no replay of its recording. Files are
+    /// not compared here: their digests are compared elsewhere.
     ///
-    /// - Parameter located: where the recording's files lie now, by their recorded paths.
+    /// - Parameter located: the present paths of the recording's files, by their recorded paths.
     func differences(
         from original: GuestConfiguration, located: [String: String] = [:]
     ) -> [ManifestDifference] {

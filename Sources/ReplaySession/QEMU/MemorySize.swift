@@ -8,7 +8,7 @@ public struct MemorySize: Hashable, Sendable, Codable, CustomStringConvertible {
     /// An amount in MiB.
     public init(mebibytes: UInt64) { self.mebibytes = mebibytes }
 
-    /// nil for anything that is no whole number of MiB from 1 MiB to 1 TiB.
+    /// nil for anything that is no integral number of MiB from 1 MiB to 1 TiB.
     public init?(_ text: String) {
         var digits = Substring(text)
         var scale: UInt64 = 1

@@ -3,13 +3,13 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// What the QEMU plugin logs during a run.
+/// The plugin's settings: how much it logs during a run.
 public struct PluginConfiguration: Codable, Hashable, Sendable {
     /// How much is logged.
     public enum Mode: String, Codable, CaseIterable, Sendable {
         /// Every branch, event and access.
         case branches
-        /// The same digests, but only the last cells of the branches are kept. Saves disk, not time.
+        /// The same digests, but only the last cells of the branches. It saves disk space, not time.
         case digest
         /// Events and accesses only.
         case events

@@ -10,8 +10,8 @@ public struct QEMUDetails: Codable, Sendable, Equatable {
     public var plugin: PluginConfiguration?
     /// The machine and what it boots.
     public var guest: GuestConfiguration
-    /// QEMU's whole command line, for people. It names the monitor by a descriptor (3): leave `-chardev` and `-mon` out
-    /// to run it by hand.
+    /// QEMU's complete command line, for people. It names the monitor by a descriptor (3): leave `-chardev` and `-mon`
+    /// out to run it by hand.
     public var arguments: [String]
     /// `replay.bin` as the run left it; its path is relative to the run's directory.
     public var inputLog: FileIdentity?

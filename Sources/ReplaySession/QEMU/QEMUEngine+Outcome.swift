@@ -61,7 +61,7 @@ extension QEMUEngine {
         if let standstill = result.standstill { manner += standstill.epilogue }
         switch stop {
         case .hung(let icount):
-            return (.hung, "the run stood still at instruction \(icount) and was ended\(manner)")
+            return (.hung, "the run made no progress after instruction \(icount) and was ended\(manner)")
         case .silent(let seconds):
             return (.hung, "QEMU's monitor did not answer for \(Int(seconds)) s and the run was ended\(manner)")
         case .halted(let ip, let seconds):

@@ -3,22 +3,22 @@
 import RunDirectory
 
 extension QEMUEngine {
-    /// What a replay may be asked to change, and what it may log otherwise.
+    /// The changes that a caller may request in a replay and in its log.
     public struct ReplayOptions: Sendable {
         /// QEMU's path or name; nil looks for one of the recording's version.
         public var program: String?
         /// Whether the recording is the user's own: its manifest may then name programs, libraries and any argument.
         public var trustsManifest = false
-        /// What the guest has otherwise than in the recording.
+        /// The differences of the guest from the recording.
         public var changes = Changes()
-        /// What is logged otherwise than in the recording.
+        /// The differences of the log from the recording's.
         public var logging = Logging()
 
         /// A replay like the recording.
         public init() {}
     }
 
-    /// What the guest has otherwise than in the recording; nil leaves it as recorded.
+    /// The differences of the guest from the recording; nil leaves a setting as recorded.
     public struct Changes: Sendable {
         /// Another kernel.
         public var kernel: String?
@@ -41,7 +41,7 @@ extension QEMUEngine {
         public init() {}
     }
 
-    /// What is logged otherwise than in the recording; nil leaves it as recorded. None of it changes what the guest does.
+    /// The differences of the log from the recording's; nil leaves a setting as recorded. They do not affect the guest.
     public struct Logging: Sendable {
         /// Another plugin file.
         public var plugin: String?
@@ -152,8 +152,8 @@ extension QEMUEngine.Changes {
 }
 
 extension QEMUEngine.Logging {
-    /// What the plugin logs in this replay. A plugin is code that QEMU loads: it is the user's or ours, and the
-    /// manifest's only where the user trusts that.
+    /// The plugin's settings in this replay. QEMU loads the plugin's code: it is the user's plugin or ours, and the
+    /// manifest's only if the user trusts the manifest.
     func configuration(
         _ recorded: PluginConfiguration?, trustsManifest: Bool, warnings: inout [String]
     ) throws(RunError) -> PluginConfiguration {

@@ -18,11 +18,11 @@ public struct QEMUEngine: Engine {
     public var plugin: PluginConfiguration?
     /// Arguments that only watch the guest: a debugger, QEMU's own logs. A replay does not repeat them.
     public var watchers: [String] = []
-    /// What the guest of a recording receives on its first serial port.
+    /// The input of a recording's guest on its first serial port.
     public var serialInput: SerialInput?
     /// Receives what the guest prints, where it has serial input.
     public var onSerialOutput: @Sendable ([UInt8]) -> Void = { _ in }
-    /// For a replay: where the recording's files lie now, by their recorded paths.
+    /// For a replay: the present paths of the recording's files, by their recorded paths.
     var located: [String: String] = [:]
 
     /// An engine with the settings of one run.
@@ -112,7 +112,7 @@ public struct QEMUEngine: Engine {
         guard try QEMUInputLog.isClosed(place) else {
             try QEMUInputLog.repair(in: place, to: plan.files.place, qemu: program)
             plan.inputLog = plan.files.inputLog
-            warnings.append("the recording was killed: its input log is replayed as far as QEMU had written it out")
+            warnings.append("the recording was killed: its input log is replayed up to its last written entry")
             return
         }
         // An edited input log is an intended experiment: it is reported, not refused.
@@ -136,7 +136,7 @@ public struct QEMUEngine: Engine {
         return command
     }
 
-    /// The number at which QEMU inherits the state directory's lock.
+    /// The descriptor at which QEMU inherits the run directory's lock.
     private static let lockDescriptor: Int32 = 4
 
     /// Starts QEMU paused, with one end of a socket pair as its monitor.

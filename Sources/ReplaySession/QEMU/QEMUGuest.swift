@@ -18,7 +18,7 @@ final class QEMUGuest: RunningGuest {
     /// Files that the arguments let QEMU write and that it never reads.
     private let outputs: [String]
     private let feeder: SerialFeeder?
-    /// Whether the run begins when the tool says so; a debugger may want to say it.
+    /// Whether the tool starts the run; otherwise a debugger does.
     private let isResumedByTool: Bool
     /// Where QEMU finds its firmware.
     private let dataDirectories: [String]

@@ -3,7 +3,7 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// What a replay must know of `replay.bin` before QEMU reads it. LogFormat knows its contents.
+/// Checks `replay.bin` before QEMU reads it in a replay. LogFormat knows its contents.
 enum QEMUInputLog {
     /// A version word, big-endian, and eight bytes of zero.
     static let headerSize: UInt64 = 12
@@ -15,9 +15,9 @@ enum QEMUInputLog {
         return word.count == 4 && word != [0, 0, 0, 0]
     }
 
-    /// What the file is now. It is not read where its size is not the recorded one.
+    /// The present identity of the file. It is not read if its size is not the recorded one.
     ///
-    /// - Throws: for a file with a hole, which QEMU could read for ever.
+    /// - Throws: ``RunError`` for a file with a hole, which QEMU could read endlessly.
     static func identity(_ place: OpenDirectory, like recorded: FileIdentity) throws(RunError) -> FileIdentity {
         let file = try PlainFile(RunFiles.inputLogName, what: "QEMU's input log", in: place)
         try file.requireNoHoles()

@@ -86,7 +86,7 @@ public struct QEMUProgram: Hashable, Sendable {
         return String(line.dropFirst("QEMU emulator version ".count))
     }
 
-    /// What a program prints within 10 s, at most 64 KiB of it.
+    /// The first 64 KiB of a program's output, within 10 s.
     static func output(of path: String, _ arguments: [String]) throws(RunError) -> String {
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw .system(doing: "create", path: "a pipe", code: errno) }

@@ -8,7 +8,7 @@ import RunDirectory
 public enum QMPError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The other end is gone: QEMU has ended.
     case closed
-    /// No answer within so many seconds.
+    /// No answer within this time.
     case timeout(command: String, seconds: Double)
     /// QEMU refused the command.
     case refused(command: String, reason: String)
@@ -33,7 +33,7 @@ public enum QMPError: Error, Sendable, Equatable, CustomStringConvertible {
 public struct QMPEvent: Sendable, Equatable {
     /// The event's name.
     public var name: String
-    /// What belongs to it; null where there is nothing.
+    /// The event's data; null if there is none.
     public var data: JSONValue
 }
 
@@ -45,7 +45,7 @@ public struct QMPEvent: Sendable, Equatable {
 ///     let icount = try client.execute("query-replay")["icount"]?.integer
 ///
 /// QEMU inherits one end of a socket pair, so there is no path to choose and no file to remove. Answers are matched by
-/// id: an answer that comes after its timeout is not taken for the next command's. For one thread at a time.
+/// id, so that a late answer does not count as the answer to the next command. One thread may use it.
 public final class QMPClient {
     private let descriptor: Int32
     private var received: [UInt8] = []
@@ -86,7 +86,7 @@ public final class QMPClient {
         return greeting ?? .null
     }
 
-    /// Sends a command and waits for its answer; events that come meanwhile are kept.
+    /// Sends a command and waits for its answer; events that arrive meanwhile are kept.
     @discardableResult
     public func execute(
         _ command: String, arguments: [String: JSONValue] = [:], timeout: Double = 5
@@ -106,8 +106,8 @@ public final class QMPClient {
         }
     }
 
-    /// Reads what has come without waiting, and returns the events so far. Late answers are dropped, a late greeting is
-    /// kept.
+    /// Reads the messages that have arrived, without waiting, and returns the events so far. Late answers are dropped,
+    /// a late greeting is kept.
     public func takeEvents() -> [QMPEvent] {
         while let line = try? nextLine(until: 0) {
             if let message = try? decode(line), greeting == nil { greeting = message["QMP"] }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Tells a replay that stands still from one that makes progress.
+/// Distinguishes a replay that makes no progress from one that does.
 ///
-/// An engine whose replay has left the recording can wait for ever for an instruction count that never comes, while its
-/// monitor answers and reports a running guest. A replay counts as hung when neither its instruction count, nor its place
-/// in the input log, nor its own log has moved for `patience` seconds and over at least three looks. The place moves in a
-/// guest that idles: its timer ticks come from the input log. The log grows in a guest that computes without a pause, for
-/// which QEMU's count can stay the same.
+/// An engine whose replay has left the recording can wait endlessly for an instruction count that never comes, while
+/// its monitor answers and reports a running guest. A replay counts as hung if its instruction count, its place in the
+/// input log and its own log have all stayed the same for `patience` seconds and over at least three observations. In
+/// an idle guest the place moves: its timer ticks come from the input log. In a guest that computes without a pause the
+/// log grows, although QEMU's count can stay the same.
 struct HangDetector {
     /// Seconds.
     let patience: Double
@@ -24,7 +24,7 @@ struct HangDetector {
 
     init(patience: Double) { self.patience = patience }
 
-    /// Starts anew: what was seen so far does not count.
+    /// Forgets the observations so far.
     mutating func forget() { last = nil }
 
     /// - Parameter now: monotonic seconds.

@@ -3,7 +3,7 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// What is known of a run while it goes on.
+/// The state of a run while it continues.
 public struct RunStatus: Sendable {
     /// Guest instructions.
     public var instructions: UInt64
@@ -29,7 +29,7 @@ public final class RunMonitor {
         case halted(ip: UInt64, seconds: Double)
     }
 
-    /// What was seen of a run that has ended.
+    /// The observations of a run that has ended.
     public struct Result: Sendable {
         /// nil when the run ended by itself.
         public var stop: Stop?
@@ -41,7 +41,7 @@ public final class RunMonitor {
         public var guestPanicked = false
         /// The resets of the machine in their order.
         public var resets: [RunOutcome.Reset] = []
-        /// Where a recording stood still when it ended.
+        /// The standstill in which a recording ended.
         public var standstill: Standstill?
         /// Instructions at the last look.
         public var instructions: UInt64
@@ -53,7 +53,7 @@ public final class RunMonitor {
         public var wasKilled = false
     }
 
-    /// End the run after so many seconds.
+    /// The time in seconds after which the run is ended.
     var timeLimit: Double?
     /// For a replay: seconds without progress after which it is ended.
     var hangPatience: Double?
@@ -61,7 +61,7 @@ public final class RunMonitor {
     var longestSleep: Double = 0
     /// For a recording: seconds after which a guest that has halted for good is ended.
     var haltPatience: Double?
-    /// For a recording: reports that it stands still.
+    /// For a recording: reports a standstill.
     var standstill: StandstillWatch?
     /// Called a few times a second.
     var observe: (RunStatus) -> Void = { _ in }
@@ -78,7 +78,7 @@ public final class RunMonitor {
     private var stageSince: Double = 0
     private var shutdownReason: String?
     private var hasShutDown = false
-    /// A paused guest goes on: what stood still before does not count.
+    /// A paused guest continues: a standstill before does not count.
     private var hasResumed = false
     private var guestPanicked = false
     private var resets: [RunOutcome.Reset] = []
@@ -165,7 +165,8 @@ public final class RunMonitor {
         }
     }
 
-    /// Whether the guest has halted and may wait for a timer: for as long as the whole recording took, and not longer.
+    /// Whether the guest has halted and may wait for a timer. It may wait for as long as the whole recording took, not
+    /// longer.
     private func isAsleep() -> Bool {
         guard Clock.now() - start < longestSleep + (hangPatience ?? 0) else { return false }
         if case .halted(_, interruptsOn: true) = guest.processor() { return true }

@@ -19,11 +19,11 @@ public protocol RunningGuest: AnyObject {
 
     /// How the engine's process ended; nil while it runs.
     func poll() -> ProcessEnd?
-    /// What the engine has reported since the last call.
+    /// The engine's events since the last call.
     func takeEvents() -> [GuestEvent]
     /// Guest instructions executed so far.
     func instructions() throws(GuestSilence) -> UInt64
-    /// Whether the engine says that the guest is not paused. False where it does not answer.
+    /// Whether the engine reports that the guest is not paused. False if it does not answer.
     func isExecuting() -> Bool
     /// Whether the engine waits in a system call that cannot be interrupted: a slow disk is no hang.
     func isWaitingForDisk() -> Bool
@@ -31,7 +31,7 @@ public protocol RunningGuest: AnyObject {
     func inputOffset() -> UInt64?
     /// Bytes of the log that the recorder has written: progress that shows even while the engine reports none.
     func logSize() -> UInt64
-    /// What the guest's processor does.
+    /// The state of the guest's processor.
     func processor() -> Standstill.Processor
     /// Asks the engine to end the run. False where it cannot be asked.
     func askToEnd() -> Bool
@@ -65,11 +65,11 @@ public enum GuestSilence: Error, Sendable {
     case gone
 }
 
-/// What an engine reports by itself.
+/// An event that an engine reports without a request.
 public enum GuestEvent: Sendable, Equatable {
     /// The run ends; the reason is the engine's word for it.
     case shutdown(reason: String?)
-    /// A paused guest goes on.
+    /// A paused guest continues.
     case resumed
     /// The guest reported a panic.
     case panicked

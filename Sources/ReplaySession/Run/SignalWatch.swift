@@ -2,10 +2,10 @@
 
 @preconcurrency import Glibc
 
-/// Receives the signals that ask a tool to end, and the end of a child, while a run goes on.
+/// Receives the signals that request a tool to end, and the end of a child, during a run.
 ///
-/// While it exists, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that created it. A signal that came
-/// and was not taken has its usual effect when the watch ends. Watches may be nested.
+/// While it exists, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that created it. A signal that
+/// arrived and was not taken has its usual effect when the watch ends. Watches may be nested.
 final class SignalWatch {
     private var set = sigset_t()
     private var before = sigset_t()
@@ -18,10 +18,10 @@ final class SignalWatch {
 
     deinit { pthread_sigmask(SIG_SETMASK, &before, nil) }
 
-    /// Discards what has come: the run that it was meant to end has ended.
+    /// Discards the signals that have arrived: the run that they should end has ended.
     func drain() { while wait(seconds: 0) != nil {} }
 
-    /// The next signal, or nil after so many seconds.
+    /// The next signal, or nil after this time.
     func wait(seconds: Double) -> Int32? {
         var limit = timespec()
         limit.tv_sec = Int(seconds)

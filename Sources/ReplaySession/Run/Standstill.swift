@@ -2,13 +2,13 @@
 
 /// A recording whose instruction count does not change, and what is known of the reason.
 ///
-/// The recording goes on: a guest may wait for input for as long as it likes.
+/// The recording continues: a guest may wait for input for any time.
 public struct Standstill: Sendable, Equatable {
     /// The instruction count that does not change.
     public var icount: UInt64
     /// Seconds since that count was first seen.
     public var seconds: Double
-    /// What the guest's processor does.
+    /// The state of the guest's processor.
     public var processor: Processor
 
     /// The state of the guest's processor.
@@ -43,15 +43,15 @@ public struct Standstill: Sendable, Equatable {
         self.processor = processor
     }
 
-    /// What the processor does: the end of a sentence.
+    /// The state of the processor: the end of a sentence.
     private var reason: String {
         switch processor {
         case .halted(let ip, interruptsOn: false):
-            "the guest has halted at 0x\(String(ip, radix: 16)) with interrupts off and cannot go on"
+            "the guest has halted at 0x\(String(ip, radix: 16)) with interrupts off and cannot continue"
         case .halted(let ip, interruptsOn: true):
             "the guest has halted at 0x\(String(ip, radix: 16)) and waits for an interrupt"
         case .ready(let ip):
-            "the guest is ready to go on at 0x\(String(ip, radix: 16)), but QEMU executes nothing"
+            "the guest is ready to continue at 0x\(String(ip, radix: 16)), but QEMU executes nothing"
         case .unknown:
             "QEMU's monitor does not answer"
         }
@@ -59,23 +59,23 @@ public struct Standstill: Sendable, Equatable {
 
     /// One sentence for people, while it lasts.
     public var text: String {
-        "the guest has stood still at instruction \(icount) for \(Int(seconds)) s: \(reason); the recording goes on"
+        "the guest has made no progress after instruction \(icount) for \(Int(seconds)) s: \(reason); the recording continues"
     }
 
     /// Follows the sentence about how the run ended.
     var epilogue: String {
-        "; it had stood still at instruction \(icount) for \(Int(seconds)) s: \(reason)"
+        "; it had made no progress after instruction \(icount) for \(Int(seconds)) s: \(reason)"
     }
 }
 
-/// Notices when a recording stands still, and reports each standstill once.
+/// Detects standstills of a recording, and reports each of them once.
 ///
 /// QEMU's place in its input log does not count: QEMU writes there while the clock of an idle guest runs on.
 struct StandstillWatch {
     let patience: Double
     let report: (Standstill) -> Void
     private var detector: HangDetector
-    /// What was reported last, and since when it lasts.
+    /// The standstill that was reported last; its time is that of its beginning.
     private var reported: Standstill?
     private var since: Double = 0
 
@@ -89,13 +89,13 @@ struct StandstillWatch {
     mutating func forget() { detector.forget() }
 
     /// - Parameter now: monotonic seconds.
-    /// - Returns: whether the guest stands still and that was not reported yet.
+    /// - Returns: whether there is a standstill that was not reported yet.
     mutating func observe(icount: UInt64, logSize: UInt64 = 0, now: Double) -> Bool {
         if reported?.icount != icount { reported = nil }
         return detector.observe(.init(icount: icount, inputOffset: 0, logSize: logSize), now: now) && reported == nil
     }
 
-    /// The monitor has not answered for so many seconds.
+    /// Observes that the monitor has not answered for `silence` seconds.
     mutating func observe(silence: Double, icount: UInt64, now: Double) {
         if silence > patience, reported == nil { note(icount: icount, processor: .unknown, now: now) }
     }
@@ -107,7 +107,7 @@ struct StandstillWatch {
         report(seen)
     }
 
-    /// The standstill that still lasts, with its whole length.
+    /// The standstill that still lasts, with its complete length.
     func lasting(now: Double) -> Standstill? {
         guard var seen = reported else { return nil }
         seen.seconds = now - since

@@ -8,14 +8,14 @@ import RunDirectory
 /// ``Recording`` and ``Replay`` drive an engine in this order:
 ///
 /// 1. ``checkRecording()``, or ``replaying(_:options:warnings:)`` for a replay: settings that cannot work are refused.
-/// 2. ``filesToIdentify()``: what decides the guest's run is digested.
+/// 2. ``filesToIdentify()``: the files that determine the guest's run are digested.
 /// 3. ``prepare(_:warnings:)``: files that the engine needs are created in the run's directory.
 /// 4. ``start(_:)``: the guest is paused. ``RunningGuest/openFiles()`` shows files that the settings do not. Then it runs;
 ///    ``RunMonitor`` watches it and ends it where it must.
-/// 5. ``outcome(of:plan:)``, ``join(_:plan:warnings:)``, ``record(_:log:)``: what the run showed goes into the log and
-///    the manifest.
+/// 5. ``outcome(of:plan:)``, ``join(_:plan:warnings:)``, ``record(_:log:)``: the results of the run go into the log and
+/// the manifest.
 public protocol Engine: Sendable {
-    /// What a replay may be asked to change or to log otherwise.
+    /// The changes that a caller may request in a replay and in its log.
     associatedtype ReplayOptions: Sendable
 
     /// The engine's name in manifests: `qemu`.
@@ -24,7 +24,7 @@ public protocol Engine: Sendable {
     static var displayName: String { get }
     /// The program's version, as it prints it. A recording is bound to it.
     var version: String { get }
-    /// The files that decide what the guest does, as far as the settings show them. A replay reads all of them again.
+    /// The files in the settings that determine the guest's run. A replay reads all of them again.
     func filesToIdentify() throws(RunError) -> [(role: String, path: String)]
     /// Other files that a run needs; a recording must not remove them either.
     var otherInputs: [String] { get }
@@ -70,7 +70,7 @@ public protocol Engine: Sendable {
         _ log: LogFile, plan: RunPlan, warnings: inout [String]
     ) -> (join: RunLogSummary.Join, end: RunLogSummary.End?)?
 
-    /// What the run chose for the guest and the user may want to know, one sentence each.
+    /// The choices that the run made for the guest and that may interest the user, one sentence each.
     var choices: [String] { get }
 
     /// The engine's part of the manifest.
@@ -78,7 +78,7 @@ public protocol Engine: Sendable {
     /// - Parameter log: nil before the run has ended.
     func record(_ plan: RunPlan, log: RunLogSummary??) -> EngineRecord
 
-    /// What the log's attributes keep of the engine's settings, so that a log can be read without its manifest.
+    /// The engine's settings that become attributes of the log, so that the log can be read without its manifest.
     var attributes: [(key: String, value: String)] { get }
 }
 

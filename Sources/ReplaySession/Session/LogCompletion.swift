@@ -5,8 +5,8 @@ import RunDirectory
 
 /// Completes a log after its run.
 ///
-/// It closes a log whose engine died, joins it with the engine's input log, and appends what the recorder could not know:
-/// how the run ended, up to where it can be compared, what it was made of.
+/// It closes a log whose engine died, joins it with the engine's input log, and appends facts that the recorder did not
+/// know: how the run ended, up to where it can be compared, how it was set up.
 struct LogCompletion<RunEngine: Engine> {
     let engine: RunEngine
     let plan: RunPlan
@@ -71,7 +71,7 @@ struct LogCompletion<RunEngine: Engine> {
         }
     }
 
-    /// What the log keeps of the manifest, so that it can be read without it.
+    /// The parts of the manifest that become attributes of the log.
     private var attributes: [(String, String)] {
         var list: [(String, String)] = [("tool", manifest.tool)]
         list += engine.attributes.map { ($0.key, $0.value) }

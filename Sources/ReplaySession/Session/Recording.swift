@@ -2,7 +2,7 @@
 
 import RunDirectory
 
-/// Records a guest into a state directory.
+/// Records a guest into a run directory.
 ///
 ///     let engine = QEMUEngine(program: try .find(nil), guest: guest, plugin: plugin)
 ///     let summary = try Recording(engine: engine, tool: "my tool 1.0").run(into: "/tmp/run1")
@@ -15,7 +15,7 @@ public struct Recording<RecordingEngine: Engine> {
     public var overwrite = false
     /// Whether a snapshot of the beginning is kept, for debuggers that go backwards in a replay.
     public var keepsSnapshot = false
-    /// End the run after so many seconds.
+    /// The time in seconds after which the run is ended.
     public var timeLimit: Double?
     /// Seconds without an instruction until a standstill is reported.
     public var standstillPatience: Double = 10
@@ -25,7 +25,7 @@ public struct Recording<RecordingEngine: Engine> {
 
     /// Called once with what the run chose for the guest, one sentence each.
     public var onChoices: ([String]) -> Void = { _ in }
-    /// Called when the guest's instruction count has stood still, once each time.
+    /// Called once for each standstill of the guest.
     public var onStandstill: (Standstill) -> Void = { _ in }
     /// Called while files are digested.
     public var onHashing: (HashingProgress) -> Void = { _ in }

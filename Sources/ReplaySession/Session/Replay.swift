@@ -3,12 +3,12 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// Replays a recording, as it was or with something changed.
+/// Replays a recording, unchanged or with changes.
 ///
 ///     let summary = try Replay<QEMUEngine>(tool: "my tool 1.0").run(of: "/tmp/run1")
 ///     if summary.verdict == .different { … }
 public struct Replay<ReplayEngine: Engine> {
-    /// What the replay changes or logs otherwise.
+    /// The changes of the replay and of its log.
     public var options: ReplayEngine.ReplayOptions
     /// The replay's name; nil takes the next free number.
     public var name: String?
@@ -20,9 +20,9 @@ public struct Replay<ReplayEngine: Engine> {
     public var force = false
     /// Whether an earlier replay of this name is removed.
     public var overwrite = false
-    /// A replay that makes no progress for so many seconds is ended.
+    /// The time in seconds after which a replay without progress is ended.
     public var hangPatience: Double = 3
-    /// End the replay after so many seconds.
+    /// The time in seconds after which the replay is ended.
     public var timeLimit: Double?
 
     /// Called while files are digested.
@@ -38,7 +38,7 @@ public struct Replay<ReplayEngine: Engine> {
 
     /// Runs the replay to its end.
     ///
-    /// - Parameter path: the state directory of the recording.
+    /// - Parameter path: the recording's run directory.
     /// - Throws: ``RunError`` when the replay was not started.
     public func run(of path: String) throws(RunError) -> RunSummary {
         let directory = try StateDirectory.open(path, isShared: output != nil)

@@ -38,7 +38,7 @@ public struct RunLogSummary: Codable, Sendable, Equatable {
         public var reason: String
     }
 
-    /// What the join with the engine's input log explained.
+    /// The result of the join with the engine's input log.
     public struct Join: Codable, Sendable, Equatable {
         /// Hardware interrupts.
         public var interrupts: Int
@@ -86,7 +86,7 @@ extension RunLogSummary {
         return log.chunks.allSatisfy { $0.stream == .meta }
     }
 
-    /// What a replay's log shows to have gone otherwise, without a comparison branch by branch.
+    /// The differences between a replay's log and the recording's that show without a comparison branch by branch.
     static func differences(of replay: RunLogSummary?, from recording: RunFiles) -> [String] {
         guard let replay, recording.place.kind(of: RunFiles.logName) == .file,
             let log = try? LogFile(path: recording.log)

@@ -9,7 +9,7 @@ extension RunSummary {
         let subject = kind == .recording ? "recording" : "replay"
         let place = kind == .recording ? stateDirectory : directory
         lines.append("\(subject) \(place): \(outcome.text)")
-        if let trouble { lines.append("  not whole: \(trouble)") }
+        if let trouble { lines.append("  incomplete: \(trouble)") }
         for difference in differences { lines.append("  went differently: \(difference)") }
         let rate = outcome.seconds > 0 ? Double(outcome.instructions) / outcome.seconds : 0
         lines.append(

@@ -5,23 +5,23 @@ import RunDirectory
 
 /// The result of a recording or a replay: for people (``text``) and for programs (``json()``).
 public struct RunSummary: Codable, Sendable, Equatable {
-    /// What the run came to.
+    /// The result of the run.
     public enum Verdict: String, Codable, Sendable {
-        /// The recording is whole; the replay ended as its recording did.
+        /// The recording is complete; the replay ended as its recording did.
         case done
         /// The replay visibly went another way.
         case different
-        /// There is no whole recording; the replay was interrupted.
+        /// There is no complete recording; the replay was interrupted.
         case trouble
     }
 
     /// A recording or a replay.
     public var kind: Manifest.RunKind
-    /// What the run came to.
+    /// The result of the run.
     public var verdict: Verdict
-    /// The state directory, as the caller named it.
+    /// The run directory, as the caller named it.
     public var stateDirectory: String
-    /// The run's own directory: the state directory, or that of the replay.
+    /// The run's own directory: the run directory, or that of the replay in it.
     public var directory: String
     /// How the run ended.
     public var outcome: RunOutcome
@@ -29,11 +29,11 @@ public struct RunSummary: Codable, Sendable, Equatable {
     public var log: RunLogSummary?
     /// Bytes of the engine's input log.
     @StringCoded public var inputLogBytes: UInt64
-    /// Why the run or its log is not whole; nil when it is.
+    /// Why the run or its log is incomplete; nil if both are complete.
     public var trouble: String?
     /// What visibly went otherwise in a replay.
     public var differences: [String]
-    /// What is wrong with what was written, and what was accepted although it is not as recorded.
+    /// Problems with the files that were written, and differences from the recording that were accepted.
     public var warnings: [String]
     /// What can be done next.
     public var next: NextStep
@@ -45,7 +45,7 @@ extension RunSummary {
     /// The version that ``json()`` writes.
     public static let schemaVersion = 2
 
-    /// What keeps a log from being whole; nil when nothing does.
+    /// Why a log is incomplete; nil if it is complete.
     static func trouble(_ log: RunLogSummary?) -> String? {
         guard let log else { return "there is no log" }
         return log.lost == 0 ? nil : "\(log.lost) records could not be written"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a user can do about a ``RunError``. The libraries name no option of a command line; each tool spells these.
+/// A remedy for a ``RunError``. The libraries name no option of a command line; each tool spells these.
 public enum Remedy: Sendable, Equatable {
     /// Give the run something to boot: a kernel or a disk.
     case nameGuest
@@ -20,7 +20,7 @@ public enum Remedy: Sendable, Equatable {
     case otherName(rule: String)
     /// Wait until the holder of the directory has ended, or end it.
     case waitForHolder
-    /// Undo the change, or replay all the same to see where the runs part.
+    /// Undo the change, or replay nevertheless to see where the runs part.
     case replayDifferently
     /// Record again.
     case recordAgain
@@ -50,7 +50,7 @@ public enum Remedy: Sendable, Equatable {
     case nameEngine(version: String)
     /// Write the replay to another directory.
     case otherReplayDirectory
-    /// Do what the sentence says; for advice that has no option.
+    /// Follow this advice; for advice without an option.
     case advice(String)
 }
 

@@ -4,8 +4,8 @@
 
 /// Why a recording or a replay could not be started, watched, finished or read.
 ///
-/// Each case carries its evidence. ``description`` says what is wrong; ``remedy`` says what to do as data, so that each
-/// tool can spell it in its own options.
+/// Each case carries its evidence. ``description`` describes the problem; ``remedy`` is data, so that each tool can
+/// spell it with its own options.
 public enum RunError: Error, Sendable, Equatable {
     /// A system call failed. `doing` continues "cannot …": "open", "create".
     case system(doing: String, path: String, code: Int32)
@@ -13,7 +13,7 @@ public enum RunError: Error, Sendable, Equatable {
     case missing(what: String, name: String, remedy: Remedy)
     /// Something that the engine cannot record, or that a run would not survive.
     case refused(what: String, why: String, remedy: Remedy)
-    /// The state directory is not in the state that the caller needs.
+    /// The run directory is not in the state that the caller needs.
     case stateDirectory(path: String, problem: String, remedy: Remedy)
     /// A file that is not what it must be: no regular file, too large, damaged.
     case file(path: String, problem: String)
@@ -26,7 +26,7 @@ public enum RunError: Error, Sendable, Equatable {
 }
 
 extension RunError: CustomStringConvertible {
-    /// What is wrong, without the remedy. Text from files is in it as it is: escape it for a terminal.
+    /// The problem, without the remedy. Text from files is unchanged in it: escape it for a terminal.
     public var description: String {
         switch self {
         case .system(let doing, let path, let code):
@@ -47,7 +47,7 @@ extension RunError: CustomStringConvertible {
 }
 
 extension RunError {
-    /// What the user can do about it; nil where nothing general helps.
+    /// The remedy; nil if there is no general one.
     public var remedy: Remedy? {
         switch self {
         case .missing(_, _, let remedy), .refused(_, _, let remedy), .stateDirectory(_, _, let remedy): remedy

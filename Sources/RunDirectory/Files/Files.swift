@@ -28,7 +28,7 @@ package enum Files {
         return stat(path, &information) == 0 && FileKind(information) == .file
     }
 
-    /// Bytes; 0 when there is no such file.
+    /// The size in bytes; 0 if there is no such file.
     package static func size(_ path: String) -> UInt64 {
         var information = stat()
         return stat(path, &information) == 0 ? UInt64(max(0, information.st_size)) : 0
@@ -65,7 +65,8 @@ package enum Files {
         throw .system(doing: "create directory", path: path, code: code == ENOENT ? errno : code)
     }
 
-    /// At most `limit` bytes from the end of a regular file, from the first whole line on; empty where there is none.
+    /// At most `limit` bytes from the end of a regular file, from the first complete line on; empty if there is no
+    /// file.
     package static func tail(_ path: String, limit: Int = 4096) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { return "" }
@@ -87,7 +88,7 @@ package enum Files {
         try PlainFile(path, what: "file").contents(limit: 1 << 30)
     }
 
-    /// Replaces the file as one step: a reader sees the old contents or the new ones.
+    /// Replaces the file in one step: a reader sees the old contents or the new ones.
     package static func replace(_ path: String, with bytes: [UInt8]) throws(RunError) {
         let (directory, name) = split(path)
         try OpenDirectory(directory).replace(name, with: bytes)

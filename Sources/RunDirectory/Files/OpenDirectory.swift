@@ -47,7 +47,7 @@ package final class OpenDirectory: @unchecked Sendable {
         return try directory(name)
     }
 
-    /// What an entry is; nil when there is none.
+    /// The kind of an entry; nil if there is none.
     package func kind(of name: String) -> FileKind? {
         var information = stat()
         return fstatat(descriptor, name, &information, AT_SYMLINK_NOFOLLOW) == 0 ? FileKind(information) : nil
@@ -90,7 +90,7 @@ package final class OpenDirectory: @unchecked Sendable {
         }
     }
 
-    /// Replaces a file as one step: a reader sees the old contents or the new ones.
+    /// Replaces a file in one step: a reader sees the old contents or the new ones.
     package func replace(_ name: String, with bytes: [UInt8]) throws(RunError) {
         let temporary = name + ".new"
         try remove(temporary)

@@ -14,9 +14,9 @@ package struct PlainFile: ~Copyable {
     /// Opens a file for reading.
     ///
     /// - Parameters:
-    ///   - path: relative to `directory` where one is given.
+    ///   - path: relative to `directory` if one is given.
     ///   - what: for errors: "kernel".
-    ///   - directory: the open directory that the file must lie in; no link is followed then.
+    ///   - directory: the open directory that must contain the file; no link is followed then.
     package init(_ path: String, what: String, in directory: OpenDirectory? = nil) throws(RunError) {
         let base = directory?.descriptor ?? AT_FDCWD
         let shown = directory.map { "\($0.path)/\(path)" } ?? path
@@ -81,15 +81,15 @@ package struct PlainFile: ~Copyable {
     /// SEEK_HOLE of lseek(2), a macro that Swift does not import.
     private static let seekHole: Int32 = 4
 
-    /// Throws for a file with a hole: a program that writes a file from its beginning to its end leaves none, and to read
-    /// a hole can take for ever.
+    /// Throws for a file with a hole: a program that writes a file from its beginning to its end leaves none, and
+    /// reading a hole can take very long.
     package func requireNoHoles() throws(RunError) {
         let hole = lseek(descriptor, 0, PlainFile.seekHole)
         lseek(descriptor, 0, SEEK_SET)
         if hole >= 0, UInt64(hole) < size { throw .file(path: path, problem: "has a hole at offset \(hole)") }
     }
 
-    /// The whole file.
+    /// All bytes of the file.
     ///
     /// - Parameter limit: a file that is larger is refused.
     package func contents(limit: Int) throws(RunError) -> [UInt8] {
@@ -114,7 +114,7 @@ package struct PlainFile: ~Copyable {
     }
 }
 
-/// What a name in a directory is.
+/// The kind of an entry in a directory.
 package enum FileKind: Sendable {
     case file, directory, link, fifo, socket, device, other
 

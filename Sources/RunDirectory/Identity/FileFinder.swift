@@ -2,9 +2,9 @@
 
 /// Finds the files of a recording again, by their contents.
 ///
-/// A file is where the manifest says, or, after the run directory was moved or copied together with it, in the run
-/// directory or next to it. The manifest may come from a stranger: only regular files are opened, nothing in the run
-/// directory is followed, and a file of another size is not read at all.
+/// A file is at its recorded path or, if the run directory was moved or copied together with it, in the run directory
+/// or next to it. The manifest may come from a stranger: only regular files are opened, nothing in the run directory is
+/// followed, and a file of another size is not read.
 public struct FileFinder {
     private let directory: OpenDirectory
     private let parent: String
@@ -17,14 +17,14 @@ public struct FileFinder {
         self.progress = progress
     }
 
-    /// A finder for the files of the recording in a state directory, or of a replay in it.
-    public init(_ path: String) throws(RunError) { self.init(try OpenDirectory(path, what: "state directory")) }
+    /// A finder for the files of the recording in a run directory, or of a replay in it.
+    public init(_ path: String) throws(RunError) { self.init(try OpenDirectory(path, what: "run directory")) }
 
     /// The file with the recorded contents.
     ///
-    /// - Returns: its identity with the path where it was found. If there is none, the identity of what is at the
-    ///   recorded path; the digest is empty where the sizes differ.
-    /// - Throws: ``RunError/missing(what:name:remedy:)`` when there is no such file anywhere.
+    /// - Returns: its identity with the path where it was found. If no file has the contents, the identity of the file
+    ///   at the recorded path; the digest is empty if the sizes differ.
+    /// - Throws: ``RunError/missing(what:name:remedy:)`` if no such file exists.
     public func find(_ file: GuestFile) throws(RunError) -> FileIdentity {
         let recorded = file.identity
         let name = recorded.name

@@ -2,7 +2,7 @@
 
 @preconcurrency import Glibc
 
-/// What a file was when a run began.
+/// The identity of a file at the beginning of a run.
 public struct FileIdentity: Codable, Hashable, Sendable {
     /// Absolute; relative to the run's own directory for a file in it.
     public var path: String
@@ -18,7 +18,7 @@ public struct FileIdentity: Codable, Hashable, Sendable {
         self.sha256 = sha256
     }
 
-    /// Reads the whole file.
+    /// Reads the complete file.
     ///
     /// - Parameters:
     ///   - path: links are resolved; the identity holds the absolute path.

@@ -4,7 +4,7 @@
 public struct GuestFile: Codable, Hashable, Sendable {
     /// `kernel`, `initrd`, `disk 0`; the engine names them. Unique in a run.
     public var role: String
-    /// The file as it was when the run began.
+    /// The file's identity at the beginning of the run.
     public var identity: FileIdentity
 
     /// A file in a role.

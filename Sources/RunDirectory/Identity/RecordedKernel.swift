@@ -4,9 +4,9 @@
 public enum RecordedKernel: Sendable, Equatable {
     /// The file with the recorded contents.
     case found(path: String)
-    /// What is at the recorded place has other contents: its names would be wrong.
+    /// The file at the recorded path has other contents: its names would be wrong.
     case changed(path: String)
-    /// No such file is where it was, in the run's directory, or next to it.
+    /// There is no such file at the recorded path, in the run's directory, or next to it.
     case missing(path: String)
 
     /// Looks for the kernel that a run's manifest names.

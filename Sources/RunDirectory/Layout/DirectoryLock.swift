@@ -4,7 +4,7 @@
 
 /// The lock of a run directory: a `flock` on its `.lock`.
 ///
-/// The engine inherits it: if the tool is killed, the directory stays in use for as long as the engine writes to it.
+/// The engine inherits it: if the tool is killed, the directory stays in use until the engine ends.
 package final class DirectoryLock {
     package let descriptor: Int32
     private let isWritable: Bool
@@ -12,7 +12,7 @@ package final class DirectoryLock {
 
     /// Takes the lock.
     ///
-    /// - Parameter isShared: several readers may hold it at once, and nobody can write meanwhile.
+    /// - Parameter isShared: several readers may hold it at once; meanwhile the directory cannot be written.
     /// - Throws: ``RunError/stateDirectory(path:problem:remedy:)`` with the holder's name when the directory is in use.
     init(_ directory: OpenDirectory, isShared: Bool = false) throws(RunError) {
         let path = "\(directory.path)/\(RunFiles.lockName)"
@@ -22,7 +22,7 @@ package final class DirectoryLock {
         isWritable = descriptor >= 0
         self.isShared = isShared
         if descriptor < 0, errno == EROFS || errno == EACCES {
-            // A read-only directory: nobody can record into it, but a lock that is there may be held.
+            // A read-only directory: a run cannot be recorded into it, but an existing lock may be held.
             descriptor = openat(
                 directory.descriptor, RunFiles.lockName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
             if descriptor < 0, errno == ENOENT {

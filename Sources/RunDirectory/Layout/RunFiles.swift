@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// The files of one run: of the recording in the state directory itself, or of a replay in a directory of its own.
+/// The files of one run: of the recording in the run directory itself, or of a replay in a directory of its own.
 public struct RunFiles: Sendable {
     /// The run's own directory.
     package let place: OpenDirectory
@@ -11,11 +11,11 @@ public struct RunFiles: Sendable {
     public var directory: String { place.path }
     /// The log of branches, events and accesses.
     public var log: String { "\(directory)/\(RunFiles.logName)" }
-    /// What the run was made of, and how it ended.
+    /// The run's settings and its outcome.
     public var manifest: String { "\(directory)/\(Manifest.fileName)" }
-    /// What the guest wrote to its first serial port.
+    /// The guest's output on its first serial port.
     public var serialLog: String { "\(directory)/\(RunFiles.serialLogName)" }
-    /// What the engine and the recorder printed.
+    /// The messages of the engine and the recorder.
     public var engineLog: String { "\(directory)/\(RunFiles.engineLogName)" }
     /// The engine's own input log: a recording's, or a replay's copy of one that had to be repaired.
     public var inputLog: String { "\(directory)/\(RunFiles.inputLogName)" }

@@ -34,12 +34,12 @@ public final class StateDirectory {
         _ path: String, overwrite: Bool, inputs: [String] = []
     ) throws(RunError) -> StateDirectory {
         try Files.makeDirectory(path)
-        let place = try OpenDirectory(path, what: "state directory")
+        let place = try OpenDirectory(path, what: "run directory")
         let names = try place.names()
         let hasRecording = names.contains(Manifest.fileName) || names.contains(RunFiles.logName)
         if !hasRecording, let stranger = names.first(where: { $0 != RunFiles.lockName }) {
             throw .stateDirectory(
-                path: path, problem: "not a state directory (it holds \(stranger))", remedy: .nameEmptyDirectory)
+                path: path, problem: "not a run directory (it holds \(stranger))", remedy: .nameEmptyDirectory)
         }
         if let input = inputs.first(where: { isInside($0, place.path) }) {
             throw .stateDirectory(
@@ -61,7 +61,7 @@ public final class StateDirectory {
     ///
     /// - Parameter isShared: nothing will be written to it; others may read it at the same time.
     public static func open(_ path: String, isShared: Bool = false) throws(RunError) -> StateDirectory {
-        let place = try OpenDirectory(path, what: "state directory")
+        let place = try OpenDirectory(path, what: "run directory")
         guard place.has(Manifest.fileName) else {
             throw .stateDirectory(path: path, problem: "no \(Manifest.fileName) in it", remedy: .nameRecording)
         }
@@ -98,7 +98,7 @@ public final class StateDirectory {
         return (files, lock)
     }
 
-    /// Whether a file lies in a directory.
+    /// Whether a file is in a directory.
     private static func isInside(_ path: String, _ directory: String) -> Bool {
         (try? Files.absolute(path, what: "file"))?.hasPrefix(directory + "/") ?? false
     }

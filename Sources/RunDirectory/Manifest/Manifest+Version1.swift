@@ -3,8 +3,9 @@
 extension Manifest {
     /// Reads a manifest of version 1, which knew QEMU alone.
     ///
-    /// It had `qemu`, `plugin`, `guest`, `arguments`, `inputLog` and `pluginAPI` beside what is common to all engines, and
-    /// files inside of `guest`. The files move to ``Manifest/files``, the rest to ``EngineRecord/details``.
+    /// It had `qemu`, `plugin`, `guest`, `arguments`, `inputLog` and `pluginAPI` in addition to the members that all
+    /// engines share, and files inside `guest`. The files move to ``Manifest/files``, the rest to
+    /// ``EngineRecord/details``.
     static func version1(_ document: JSONValue) throws -> Manifest {
         struct Common: Decodable {
             var kind: RunKind

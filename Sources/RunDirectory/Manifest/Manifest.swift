@@ -2,10 +2,10 @@
 
 import FoundationEssentials
 
-/// `manifest.json`: what a run was made of, so that a replay can be the same and others can check it.
+/// `manifest.json`: the settings and files of a run, so that a replay can be the same and others can check it.
 ///
 /// It is written before the engine starts and completed after the run has ended. A manifest without an outcome belongs
-/// to a run that is going on or whose tool was killed.
+/// to a run that has not ended or whose tool was killed.
 ///
 /// Version 2 (this one) names an engine; what only that engine understands is in ``EngineRecord/details``. Version 1
 /// is read too: its engine is QEMU. The manifest may come from a stranger: see docs/security.md for what a replay takes
@@ -33,7 +33,7 @@ public struct Manifest: Sendable, Equatable {
     public var engine: EngineRecord
     /// The files that decide what the guest does, as they were when the run began.
     public var files: [GuestFile]
-    /// What a replay was allowed to change.
+    /// The differences that a replay was allowed to have.
     public var forced: [ManifestDifference]?
     /// How the run ended; nil before that.
     public var outcome: RunOutcome?
@@ -53,14 +53,14 @@ public struct Manifest: Sendable, Equatable {
         self.forced = forced
     }
 
-    /// The value of `schema` in the file; tells it from other JSON files.
+    /// The value of `schema` in the file; it distinguishes the file from other JSON files.
     public static let schemaName = "tt-analyze manifest"
     /// The version that is written.
     public static let currentVersion = 2
     /// The file's name in a run's directory.
     public static let fileName = "manifest.json"
 
-    /// What the guest booted; its symbols name the guest's addresses.
+    /// The kernel that the guest booted; its symbols name the guest's addresses.
     public var kernel: FileIdentity? { files.first { $0.role == GuestFile.kernelRole }?.identity }
 }
 

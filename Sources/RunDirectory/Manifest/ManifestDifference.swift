@@ -4,9 +4,9 @@
 public struct ManifestDifference: Codable, Hashable, Sendable, CustomStringConvertible {
     /// "memory", "kernel", "disk 0".
     public var what: String
-    /// What the recording had.
+    /// The recording's value.
     public var recorded: String
-    /// What the replay has.
+    /// The replay's value.
     public var now: String
 
     /// A difference.
@@ -26,7 +26,7 @@ extension [ManifestDifference] {
         if recorded != now { append(ManifestDifference(what: what, recorded: recorded, now: now)) }
     }
 
-    /// Adds a difference for each file whose contents are not the same. Where a file lies does not count.
+    /// Adds a difference for each file with other contents. The path of a file does not count.
     package mutating func compare(_ recorded: [GuestFile], _ now: [GuestFile]) {
         func file(_ role: String, _ list: [GuestFile]) -> FileIdentity? { list.first { $0.role == role }?.identity }
         let roles = recorded.map(\.role) + now.map(\.role).filter { role in !recorded.contains { $0.role == role } }

@@ -12,7 +12,7 @@ public struct NextStep: Codable, Sendable, Equatable {
 
     /// What to do.
     public var action: Action
-    /// State directories, or directories of replays.
+    /// Run directories, or directories of replays.
     public var directories: [String]
 
     /// A step.

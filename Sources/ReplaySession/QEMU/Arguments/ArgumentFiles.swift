@@ -32,7 +32,7 @@ enum ArgumentFiles {
         return list.filter { !$0.isEmpty }
     }
 
-    /// The arguments with paths replaced: files of a recording that lie elsewhere now.
+    /// The arguments with paths replaced: files of a recording that are at other paths now.
     static func replacing(_ paths: [String: String], in arguments: [String]) -> [String] {
         guard !paths.isEmpty else { return arguments }
         return arguments.map { argument in

@@ -29,7 +29,7 @@ final class SerialFeeder {
     private var waiting: [UInt8] = []
     private var hasInputEnded = false
     private var steps: ArraySlice<SerialScript.Step> = []
-    /// What the guest printed since the last `expect`; only the end of it where it is long.
+    /// The guest's output since the last `expect`; of long output only the end.
     private var printed: [UInt8] = []
     private var resumeAt: Double = 0
 

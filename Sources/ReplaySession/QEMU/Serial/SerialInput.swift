@@ -3,7 +3,7 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// What the guest receives on its first serial port. It is recorded, so a replay needs none of it.
+/// The input of the guest on its first serial port. It is recorded, so that a replay needs none.
 public enum SerialInput: Sendable, Equatable {
     /// The bytes of a file, from the beginning on.
     case file(String)
