@@ -79,13 +79,13 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
     func resumes(_ address: UInt64) -> Bool {
         switch kind {
         case .call, .start: false
-        case .interruption: address &- callSite <= 15 || isBehindBranch
+        case .interruption: address &- callSite <= 15 || followsBranch
         case .systemCall, .softwareInterrupt: address &- callSite &- 1 <= 14
         }
     }
 
     /// Whether the interruption came after a branch instruction, or the branch instruction faulted.
-    var isBehindBranch: Bool {
+    var followsBranch: Bool {
         guard kind == .interruption else { return false }
         switch label.branchClass {
         case .none, .hlt, .rep, .unknown: return false
@@ -94,7 +94,7 @@ public struct CallFrame: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// Whether the interruption came after an iret, sysret, sysexit or rsm.
-    var isBehindReturn: Bool {
+    var followsReturn: Bool {
         guard kind == .interruption else { return false }
         switch label.branchClass {
         case .iret, .sysret, .sysexit, .rsm: return true

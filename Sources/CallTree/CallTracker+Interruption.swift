@@ -56,7 +56,7 @@ extension CallTracker {
             index = innermostEntry()
         }
         // After an iret whose target could not be fetched, the real return is still to come.
-        let isDeferred = index.map { $0 == count - 1 && frames[$0].isBehindReturn && frames[$0].callSite != address }
+        let isDeferred = index.map { $0 == count - 1 && frames[$0].followsReturn && frames[$0].callSite != address }
         if isToUser, isDeferred != true {
             let isLevel = index.map { $0 == count - 1 && CallTracker.isFromUser(frames[$0]) } ?? (count == 0)
             note {
@@ -105,7 +105,7 @@ extension CallTracker {
             let frame = frames[outer]
             let fits =
                 frame.kind == .start
-                ? address &- frame.callSite <= 15 : frame.resumes(address) && !frame.isBehindBranch
+                ? address &- frame.callSite <= 15 : frame.resumes(address) && !frame.followsBranch
             if fits { return outer }
         }
         return nil
@@ -113,7 +113,7 @@ extension CallTracker {
 
     /// Applies the branch that an interruption cut off. Its target is the address that the interruption returns to.
     private mutating func complete(_ frame: CallFrame, _ branch: Branch) -> Branch? {
-        guard frame.isBehindBranch else { return nil }
+        guard frame.followsBranch else { return nil }
         let cut = Branch(
             clock: branch.clock, from: frame.callSite, to: branch.to, icount: branch.icount, label: frame.label)
         switch frame.label.branchClass {

@@ -66,7 +66,7 @@ extension CallTracker {
     /// Whether a return fits a frame.
     private static func fits(_ frame: CallFrame, _ branch: Branch) -> Bool {
         branch.label.branchClass == .ret
-            ? frame.fits(branch.to) : frame.resumes(branch.to) && !frame.isBehindBranch
+            ? frame.fits(branch.to) : frame.resumes(branch.to) && !frame.followsBranch
     }
 
     private func fits(_ slot: StackTable.Slot, _ branch: Branch) -> Bool {

@@ -121,7 +121,7 @@ struct BenignRuleTests {
         #expect(alignment.verdict == .identical)
         #expect(alignment.statistics.ignored == ["random": 2])
         #expect(alignment.caveats.contains { $0.kind == .ignored && $0.text.contains("2 differences") })
-        // What follows is compared, at the shifted clocks.
+        // The records after it are compared at the shifted clocks.
         let other = try Pair(work([2, 3, 4], end), work([2, 5, 1], "branch 0x70 -> 0x90 ret +2"))
         let divergence = try #require(try other.compareBothWays(ignoring).divergence)
         #expect(divergence.verdict == .controlFlow(.path))

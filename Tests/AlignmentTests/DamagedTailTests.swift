@@ -6,8 +6,8 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// Damage is never taken for a difference, and slices compare with what they were cut from.
-@Suite("Damage and slices against the whole log")
+/// Damage never counts as a difference, and slices compare equal to the log that they were cut from.
+@Suite("Damage and slices against the complete log")
 struct DamagedTailTests {
     /// A log of many chunks.
     private static func write(_ path: String) throws {

@@ -35,7 +35,7 @@ struct OrderTests {
         #expect(alignment.divergence?.context.replay.nextEvents.map(\.clock) == [6])
     }
 
-    @Test("an interrupt that is moved by whole turns of a loop is a moved event", arguments: [1, 3, 9])
+    @Test("an interrupt that is moved by full turns of a loop is a moved event", arguments: [1, 3, 9])
     func movedByTurns(turns: Int) throws {
         // The interrupt comes after the branch of the last turn, and before its target begins.
         let interrupt = "event discontinuity ip=0x1010 info=1 value=0x9000 +3\nbranch 0x1010 -> 0x9000 jcc +4"

@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// What happens after a divergence: regions of the paths, shifts of the counters, and open calls.
+/// The records after a divergence: regions of the paths, shifts of the counters, and open calls.
 @Suite("Paths and calls around a divergence")
 struct PathTests {
     private func path(_ original: String, _ replay: String) throws -> PathComparison {
@@ -68,7 +68,7 @@ struct PathTests {
         #expect(context.original.laterFrames.map(\.target) == [0x2000, 0x3000, 0x4000])
         #expect(context.replay.laterFrames.map(\.target) == [0x2000, 0x3000, 0x5000])
         #expect(context.commonFrames == 2)
-        // A limit is a limit: the stack says that it is incomplete.
+        // A stack that reached the limit is marked as incomplete.
         options.stackReach = 1000
         let short = try #require(try pair.compare(options).divergence?.context)
         #expect(short.original.stack.frames == [])

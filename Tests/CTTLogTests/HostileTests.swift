@@ -83,7 +83,7 @@ import Testing
         #expect(!fileExists(path))
     }
 
-    /// Bytes that are no chunk stay unchanged, because they may be of use to somebody.
+    /// Bytes that are no chunk stay unchanged, because they may still be useful.
     @Test func unknownBytesAtTheEndStay() throws {
         let log = try TestLog()
         for record in someBranches(40) { log.branch(record) }

@@ -60,7 +60,7 @@ import Testing
         #expect(slot.header.flags == TTLOG_CHUNK_GAP_BEFORE | TTLOG_CHUNK_PARTIAL_HEAD)
     }
 
-    @Test func beingWrittenIsToldFromKilled() throws {
+    @Test func beingWrittenAndKilledDiffer() throws {
         let log = try TestLog()
         #expect(try isLocked(log.path))
         // No other writer may create it again or append to it.

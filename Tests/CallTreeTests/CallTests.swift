@@ -57,14 +57,14 @@ import Testing
             """
             branch 0x1000 -> 0x2000 call!
             branch 0x2010 -> 0x2000 call!       # returns to 0x2015
-            branch 0x2018 -> 0x2000 call!       # returns to 0x201d, 13 bytes behind the other
+            branch 0x2018 -> 0x2000 call!       # returns to 0x201d, 13 bytes after the other
             branch 0x2060 -> 0x201d ret
             branch 0x2060 -> 0x2015 ret
             branch 0x2060 -> 0x1005 ret
             branch 0x1010 -> 0x2000 call!
             branch 0x2018 -> 0x2000 call!
             branch 0x2010 -> 0x2000 call!
-            branch 0x2060 -> 0x201d ret         # a longjmp over the inner call: 13 bytes behind it, exact one further out
+            branch 0x2060 -> 0x201d ret         # a longjmp over the inner call: 13 bytes after it, exact one further out
             """)
         #expect(result.depths == [1, 2, 3, 2, 1, 0, 1, 2, 3, 1])
         #expect(result.marks == [.unwound])
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    /// A stack beyond the limit loses its outermost half, with a mark. The rest stays right.
+    /// A stack deeper than the limit loses its outermost half, with a mark. The rest stays right.
     @Test func aStackThatIsTooDeepLosesItsOutermostFrames() throws {
         let calls = CallTracker.depthLimit + 10
         let result = try Tracking.of(

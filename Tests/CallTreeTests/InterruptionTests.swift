@@ -10,7 +10,7 @@ import Testing
         let result = try Tracking.of(
             """
             branch 0x1000 -> 0x2000 call!
-            branch 0x2003 -> 0x9000 none        # an interrupt behind 0x2003
+            branch 0x2003 -> 0x9000 none        # an interrupt after 0x2003
             branch 0x9010 -> 0x9100 call!
             branch 0x9108 -> 0xa000 none        # another in its handler
             branch 0xa010 -> 0xa100 call!
@@ -143,7 +143,7 @@ import Testing
             branch u+0x910 -> u+0x809 ret
             branch u+0x820 -> u+0x700 ret       # to the restorer
             branch u+0x707 -> k+0x80 syscall
-            branch k+0xa0 -> u+0x113 iret       # sigreturn: behind what was interrupted
+            branch k+0xa0 -> u+0x113 iret       # sigreturn: after what was interrupted
             branch u+0x130 -> u+0x15 ret
             """)
         #expect(result.depths == [1, 2, 2, 3, 2, 2, 3, 1, 0])

@@ -8,8 +8,8 @@ import Testing
 @testable import ReplaySession
 
 extension EndToEndTests.QEMU10 {
-    /// A kernel with KASLR, its modules, and a program that is loaded elsewhere each time, in one recording: names are right
-    /// where the guest itself says that things stood.
+    /// A kernel with KASLR, its modules, and a program that is loaded elsewhere each time, in one recording: names are
+    /// right at the addresses that the guest itself reports.
     @Suite(.serialized, .timeLimit(.minutes(4)))
     struct AddressSpaces {
         /// Branches as bts-dump prints them, one a line: from, its name, to, its name, class.
@@ -25,18 +25,18 @@ extension EndToEndTests.QEMU10 {
                 let digits = rest.prefix { $0.isHexDigit }
                 guard let to = UInt64(digits, radix: 16) else { return nil }
                 self.to = to
-                var behind = rest[digits.endIndex...]
-                if behind.hasPrefix(" <"), let end = behind.firstIndex(of: ">") {
-                    toName = behind[behind.index(behind.startIndex, offsetBy: 2)..<end]
-                    behind = behind[behind.index(after: end)...]
+                var tail = rest[digits.endIndex...]
+                if tail.hasPrefix(" <"), let end = tail.firstIndex(of: ">") {
+                    toName = tail[tail.index(tail.startIndex, offsetBy: 2)..<end]
+                    tail = tail[tail.index(after: end)...]
                 }
-                label = behind.split(separator: " ").first ?? ""
+                label = tail.split(separator: " ").first ?? ""
             }
 
             var isCall: Bool { label.hasPrefix("call") }
         }
 
-        /// The vmlinux of the guest's kernel, where somebody has fetched it (630 MB).
+        /// The vmlinux of the guest's kernel, if it has been fetched (630 MB).
         private func vmlinux() throws -> String? {
             let package = String(decoding: try Files.contents(LinuxGuest.file("kernel")), as: UTF8.self)
             let kernel = String(package.prefix { $0 != "\n" })
@@ -114,12 +114,13 @@ extension EndToEndTests.QEMU10 {
                 let modules = try LinuxGuest.file("modules")
                 let result = try dump(
                     directory, from: first, ["--modules", "\(modules),\(list)"], keeping: "0xffffffffc")
-                // Debian's modules are stripped of their DWARF; there is nothing else to complain of.
+                // Debian's modules are stripped of their DWARF; there is no other warning.
                 #expect(result.err.split(separator: "\n").count == 1, "\(result.err)")
                 #expect(result.err.contains("6 modules have no DWARF"))
                 outputs.append(result.out)
             }
-            // What the kernel says of each section is what follows from where the module begins.
+            // The addresses that the kernel reports for each section equal those that follow from the module's
+            // beginning.
             #expect(outputs[0] == outputs[1])
             let calls = outputs[0].split(separator: "\n").compactMap(Row.init).filter {
                 $0.isCall && $0.to >= 0xffff_ffff_c000_0000

@@ -8,8 +8,8 @@ import Testing
 
 @testable import ReplaySession
 
-/// The call tree of a recorded run beside the one that the guest wrote down itself: every call, interrupt, fault and
-/// system call.
+/// Compares the call tree of a recorded run with the one that the guest wrote down itself: every call, interrupt, fault
+/// and system call.
 private func compareWithTheGuestsNotes(_ more: [String]) throws {
     let scratch = try temporaryDirectory()
     let guest = try Products.guest("tiny-truth", rounds: 3, in: scratch)

@@ -21,17 +21,17 @@ struct CallHistory {
         var ip: UInt64 = 0
     }
 
-    /// An interrupt from outside. It comes between two instructions, and an entry is noted some instructions behind the
-    /// call, so it stands apart from the main line, with its place in it.
+    /// An interrupt from outside. It comes between two instructions, and an entry is noted some instructions after the
+    /// call, so it is separate from the main line, with its place in it.
     struct Interrupt {
         var vector: UInt64
         var ip: UInt64
         /// Entries of the main line before it.
         var place: Int
-        /// What was entered in it; depths count from it.
+        /// The entries in it; depths count from it.
         var entries: [Entry] = []
-        /// The function that the log says was interrupted; nil where the interrupt came behind a branch whose target had not
-        /// begun, or in the guest's own notes.
+        /// The function that was interrupted, according to the log; nil if the interrupt came after a branch whose
+        /// target had not begun, or in the guest's own notes.
         var function: UInt64?
     }
 
@@ -58,7 +58,7 @@ struct CallHistory {
         interrupts.append(interrupt)
     }
 
-    /// Everything at this depth and above was left; `ip` is where it went on.
+    /// Everything at this depth and above was left; `ip` is where the guest continued.
     mutating func leave(to depth: Int, ip: UInt64? = nil) {
         guard let inside, depth <= inside.depth else { return }
         if let ip { interrupts[inside.index].ip = ip }
@@ -68,14 +68,14 @@ struct CallHistory {
 
 // MARK: - From the guest
 extension CallHistory {
-    /// Reads what truth.c sent behind the guest's last line.
+    /// Reads the notes that truth.c sent after the guest's last line.
     init(serial path: String, symbols: GuestSymbols) throws {
         let bytes = try Files.contents(path)
         let last = Array("tiny: end\n".utf8)
         let end = try #require(bytes.indices.last { $0 + last.count <= bytes.count && bytes[$0...].starts(with: last) })
         let words = bytes[(end + last.count)...]
         try #require(words.count % 4 == 0 && words.count > 4)
-        /// What is open: functions, vectors, system calls.
+        /// The open entries: functions, vectors, system calls.
         var open: [(kind: Kind, what: UInt64)] = []
         for first in stride(from: words.startIndex, to: words.endIndex, by: 4) {
             let word = (0..<4).reduce(UInt64(0)) { $0 | UInt64(words[first + $1]) << UInt64(8 * $1) }
@@ -163,7 +163,7 @@ extension CallHistory {
                 return
             }
             guard CallHistory.outside.contains(vector) else {
-                // A fault goes back to the instruction, int behind it.
+                // A fault goes back to the instruction, int to the one after it.
                 let ip = frame.callSite + (frame.kind == .softwareInterrupt ? 2 : 0)
                 enter(Entry(kind: .interruption, depth: depth, what: vector, ip: ip))
                 return
@@ -176,7 +176,7 @@ extension CallHistory {
     }
 }
 
-/// The functions of a guest, as nm tells them.
+/// The functions of a guest, from nm.
 struct GuestSymbols {
     private var addresses: [String: UInt64] = [:]
     private var functions: [(start: UInt64, name: String)] = []

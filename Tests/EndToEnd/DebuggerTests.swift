@@ -9,7 +9,7 @@ import Testing
 @testable import ReplaySession
 
 extension EndToEndTests {
-    /// A replay that waits for a debugger is not taken for hung, and goes the recording's way once it is let go.
+    /// A replay that waits for a debugger does not count as hung, and follows the recording once it is continued.
     @Test func aReplayWaitsForADebugger() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
@@ -20,12 +20,12 @@ extension EndToEndTests {
             [directory, "--hang-timeout", "0.5", "--", "-S", "-gdb", "tcp:127.0.0.1:\(port)"])
         let qemu = { qemuProcess(of: directory).flatMap { isAlive($0) ? $0 : nil } }
         try wait(until: { qemu() != nil }, "QEMU runs")
-        // Four times as long as a hung replay is given.
+        // Four times as long as the limit for a hung replay.
         usleep(2_000_000)
         #expect(tool.isRunning)
         #expect(qemu() != nil)
 
-        // What gdb says to go on.
+        // gdb's commands to continue.
         let script = """
             for i in $(seq 100); do exec 3<>/dev/tcp/127.0.0.1/\(port) && break; sleep 0.1; done 2>/dev/null
             printf '+$c#63' >&3

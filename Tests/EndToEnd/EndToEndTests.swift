@@ -2,7 +2,7 @@
 
 import Testing
 
-/// What the tools do with real guests under a real QEMU. One test after the other: each has QEMU use a core, and some
-/// look at how far it has come.
+/// The tools with real guests under a real QEMU. The tests run one after the other: each has QEMU use a core, and some
+/// observe its progress.
 @Suite(.serialized, .timeLimit(.minutes(4)))
 struct EndToEndTests {}

@@ -11,10 +11,10 @@ import Testing
 
 @testable import ReplaySession
 
-/// Recordings beside the code of the guest that ran.
+/// Compares recordings with the code of the guest that ran.
 extension EndToEndTests {
     /// Every instruction of the small guest's own code is accounted for: 40 rounds copy 1000 bytes each by `rep movsb`,
-    /// and 24 first touches of a page fault and are begun again.
+    /// and 24 first touches of a page fault and begin again.
     @Test func everyInstructionOfTheGuestIsAccountedFor() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
@@ -38,7 +38,7 @@ extension EndToEndTests {
         #expect(check.stretches == check.checked + check.outside + check.withoutBeginning)
     }
 
-    /// The check sees one instruction count that is wrong by one, and one instruction that is another.
+    /// The check finds one instruction count that is wrong by one, and one instruction that is another.
     @Test func theCheckSeesWhatIsWrong() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
@@ -139,7 +139,7 @@ extension EndToEndTests {
         #expect(again == check.restarted)
         #expect(elsewhere > 0 && elsewhere < check.outsideInstructions)
 
-        // Without files, and without a manifest that names a kernel, it says what is missing; with another file it warns.
+        // Without files, and without a manifest that names a kernel, it reports their lack; with another file it warns.
         let alone = "\(directory)/../alone.log"
         #expect(try run("/bin/cp", ["\(directory)/ttd.log", alone]).status == 0)
         let bare = try run(Products.tool("bts-dump"), ["--instructions", alone])
@@ -151,7 +151,7 @@ extension EndToEndTests {
         #expect(right.status == 0 && right.err.isEmpty && right.out.split(separator: "\n").count == 10)
     }
 
-    /// objdump finds the same instructions in the guest, one behind the other: the way to 64 bits, and all that follows.
+    /// objdump finds the same instructions in the guest, in order: the way to 64 bits, and everything after it.
     @Test func objdumpFindsTheSameInstructions() throws {
         let guest = Products.guest("tiny")
         let code = try CodeMap(files: [SymbolFile(path: guest)])
@@ -195,7 +195,8 @@ extension EndToEndTests {
 
         let result = try run(Products.tool("tt-analyze"), ["verify", "--symbols", guest, directory])
         #expect(result.status == 0 && result.err.isEmpty, "\(result)")
-        #expect(result.out.contains("\n  equal         \(check.equal) decode to the number of instructions that began\n"))
+        let words = "\(check.equal) decode to the number of instructions that began"
+        #expect(result.out.contains("\n  equal         \(words)\n"))
         #expect(result.out.contains("100.0 % of"))
         let json = try run(
             Products.tool("tt-analyze"), ["verify", "--symbols", guest, "--format", "json", directory])

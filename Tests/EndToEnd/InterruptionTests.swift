@@ -8,9 +8,9 @@ import Testing
 
 @testable import ReplaySession
 
-/// Runs that do not come to their end: Ctrl-C, a killed tool, a killed QEMU, a full disk.
+/// Runs that do not reach their end: Ctrl-C, a killed tool, a killed QEMU, a full disk.
 extension EndToEndTests {
-    /// A recording that goes on for minutes, and has logged something.
+    /// A recording that runs for minutes, and has logged something.
     private func startLongRecording(into directory: String, _ scratch: TemporaryDirectory) throws -> RunningTool {
         let guest = try Products.guest(rounds: 100_000, in: scratch)
         let tool = try RunningTool(Products.tool("tt-record"), recordArguments(guest, into: directory))
@@ -41,7 +41,7 @@ extension EndToEndTests {
         try expectSameRun(log, try LogFile(path: "\(directory)/replays/1"), upTo: end.clock)
     }
 
-    @Test func anInterruptedReplayIsToldFromAWholeOne() throws {
+    @Test func anInterruptedReplayDiffersFromACompleteOne() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
         let recording = try startLongRecording(into: directory, scratch)
@@ -55,8 +55,8 @@ extension EndToEndTests {
         #expect(try LogFile(path: "\(directory)/replays/1").completeness == .closed)
     }
 
-    /// Without tt-record QEMU goes on and keeps the directory; when it too is gone, the recording can be replayed as far
-    /// as it was written.
+    /// Without tt-record QEMU continues and keeps the directory; when it has ended too, the recording can be replayed
+    /// up to its last written entry.
     @Test func aKilledToolAndAKilledQEMU() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
@@ -92,7 +92,7 @@ extension EndToEndTests {
         #expect(try LogFile(path: scratch.file("run")).runEnd?.reason == .hostQuit)
     }
 
-    /// The guest comes to its end on a disk that is full from some time on; what was lost is counted.
+    /// The guest reaches its end on a disk that is full from some time on; lost records are counted.
     @Test(.enabled(if: geteuid() == 0, "a small tmpfs is mounted, which takes root"))
     func aFullDiskDoesNotStopTheGuest() throws {
         let scratch = try temporaryDirectory()
@@ -106,7 +106,7 @@ extension EndToEndTests {
         let result = try record(guest, into: directory, ["--codec", "raw"])
         #expect(result.status == 2, "\(result)")
         #expect(result.err.contains("could not be written"), "\(result)")
-        #expect(Files.tail("\(directory)/serial.log").contains("tiny: end"), "the guest did not come to its end")
+        #expect(Files.tail("\(directory)/serial.log").contains("tiny: end"), "the guest did not reach its end")
 
         let log = try LogFile(path: directory)
         #expect(log.lostRecords > 1_000_000)
@@ -124,7 +124,7 @@ extension EndToEndTests {
     }
 }
 
-/// Checks that two logs hold the same branches and events, by their chunks' digests where chunks are whole on both
+/// Checks that two logs hold the same branches and events: by their chunks' digests if chunks are complete on both
 /// sides, record by record where one ends.
 func expectSameRun(_ original: LogFile, _ replay: LogFile, upTo clock: UInt64) throws {
     for stream in [LogStream.branch, .event, .access] {

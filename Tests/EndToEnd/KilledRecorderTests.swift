@@ -8,7 +8,7 @@ import Testing
 
 @testable import ReplaySession
 
-/// A page that the plugin counts committed records in: it outlives the plugin, whatever happens to QEMU.
+/// A page in which the plugin counts committed records: it outlives the plugin, also if QEMU is killed.
 private final class Oracle {
     let path: String
     private let page: UnsafeMutableRawPointer
@@ -32,9 +32,9 @@ private final class Oracle {
 }
 
 extension EndToEndTests {
-    /// A killed recorder loses nothing that it has committed: fifty replays of one recording are killed, each at another
-    /// moment. The plugin's oracle says what was committed; at least that comes back, from the files as they are and
-    /// again after they have been closed, and it is the beginning of the uninterrupted run.
+    /// A killed recorder loses nothing that it has committed: fifty replays of one recording are killed, each at
+    /// another moment. The plugin's oracle counts the committed records. At least these are recovered, from the files
+    /// as they are and again after they have been closed, and they are the beginning of the uninterrupted run.
     @Test func fiftyKilledRecordersLoseNothing() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
@@ -80,7 +80,7 @@ extension EndToEndTests {
             try expectBeginning(closed, of: whole, branches: oracle.branches, events: oracle.events, "closed \(round)")
             unlink(log)
         }
-        // Some may have come to their end before they were hit.
+        // Some may have reached their end before they were hit.
         #expect(killed >= 45)
     }
 
@@ -88,7 +88,7 @@ extension EndToEndTests {
         UInt64(log.chunks(stream, vcpu: 0).reduce(0) { $0 + $1.count })
     }
 
-    /// Checks that a log has at least so many records, and that they are how the whole run begins.
+    /// Checks that a log has at least this number of records, and that they are the beginning of the complete run.
     private func expectBeginning(
         _ log: LogFile, of whole: LogFile, branches: UInt64, events: UInt64, _ which: String
     ) throws {
@@ -108,7 +108,7 @@ extension EndToEndTests {
         }
     }
 
-    /// Record by record, for as many as the first chunk has.
+    /// Compares record by record, as many as the first chunk has.
     private func expectSameRecords(
         _ chunk: Chunk, of log: LogFile, _ original: Chunk, of whole: LogFile, _ which: String
     ) throws {

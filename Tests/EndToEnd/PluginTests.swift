@@ -86,7 +86,7 @@ extension EndToEndTests {
         #expect(!Files.exists("/tmp/never.log"))
     }
 
-    /// A guest that is put back behind the plugin's back: the log says so, and begins an epoch.
+    /// A guest that is put back unnoticed by the plugin: the log records it, and begins an epoch.
     @Test func aSeekBackBeginsANewEpoch() throws {
         let scratch = try temporaryDirectory()
         let image = scratch.file("snap.qcow2")
@@ -129,6 +129,6 @@ extension EndToEndTests {
             until: {
                 try monitor.execute("query-replay")["icount"]?.integer == icount
                     && monitor.execute("query-status")["running"]?.bool == false
-            }, "the replay stands at \(icount)")
+            }, "the replay is at \(icount)")
     }
 }

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ReplaySession
 
-/// What the tests run: the built tools, the plugin, the small guest and its variants.
+/// The built tools, the plugin, the small guest and its variants.
 enum Products {
     /// The source tree.
     static let root: String = {
@@ -62,7 +62,7 @@ enum Products {
     /// `halts`, `restarts-1` to `restarts-6`, `resets-1` to `resets-4`.
     static func guest(_ name: String) -> String { made ? "\(root)/hypervisor/guests/tiny/build/\(name).elf" : "" }
 
-    /// The small guest or a variant of it, working as long as asked.
+    /// The small guest or a variant of it, with the requested work.
     static func guest(
         _ name: String = "tiny", rounds: Int, in directory: TemporaryDirectory
     ) throws -> String {
@@ -78,7 +78,7 @@ enum Products {
     static let exitDevice = "isa-debug-exit,iobase=0xf4,iosize=4"
 }
 
-/// What a program did.
+/// The result of a program.
 struct ToolResult {
     var end: ProcessEnd
     var out: String
@@ -89,7 +89,7 @@ struct ToolResult {
     }
 }
 
-/// A program that runs while the test goes on.
+/// A program that runs during the test.
 final class RunningTool {
     private let child: ChildProcess
     private let files: TemporaryDirectory
@@ -112,7 +112,7 @@ final class RunningTool {
     var pid: pid_t { child.pid }
     var isRunning: Bool { child.poll() == nil }
 
-    /// Sends a signal to the program's whole process group, as a terminal does.
+    /// Sends a signal to the program's process group, as a terminal does.
     func signalGroup(_ number: Int32) {
         if isRunning { kill(-child.pid, number) }
     }
@@ -162,7 +162,7 @@ func wait(until condition: () throws -> Bool, _ what: String) throws {
     }
 }
 
-/// The process number of the QEMU that holds a state directory, from its lock file.
+/// The process number of the QEMU that holds a run directory, from its lock file.
 func qemuProcess(of directory: String) -> pid_t? {
     let text = Files.tail("\(directory)/.lock")
     guard let range = text.firstRange(of: "QEMU (process ") else { return nil }

@@ -8,18 +8,18 @@ import Testing
 @testable import ReplaySession
 
 extension EndToEndTests.QEMU10 {
-    /// Reads that something disturbs, against what the guest says they have read (hypervisor/guests/tiny/accesses.c).
+    /// Reads that are disturbed, against the values that the guest reports (hypervisor/guests/tiny/accesses.c).
     @Suite(.serialized, .timeLimit(.minutes(2)))
     struct Accesses {
         /// An instruction under test, as the guest prints it.
         private struct Place {
             var name: String
             var address: UInt64
-            var behind: UInt64 = 0
+            var next: UInt64 = 0
             var values: [UInt64] = []
         }
 
-        /// What the guest has noted, and its log; a replay has the same.
+        /// The guest's notes and its log; a replay has the same.
         private struct Run {
             var places: [Place] = []
             /// In the order of their positions, accesses before events.
@@ -39,7 +39,7 @@ extension EndToEndTests.QEMU10 {
                     let words = line.split(separator: "=")
                     guard words.count == 2, let number = UInt64(words[1], radix: 16) else { continue }
                     switch words[0] {
-                    case "next": places[places.count - 1].behind = number
+                    case "next": places[places.count - 1].next = number
                     case "value": places[places.count - 1].values.append(number)
                     default: places.append(Place(name: String(words[0]), address: number))
                     }
@@ -90,7 +90,7 @@ extension EndToEndTests.QEMU10 {
             }
         }
 
-        /// An operand whose page is not there: the instruction begins twice, and reads once. What it has read from a device
+        /// An operand whose page is not there: the instruction begins twice, and reads once. A device that it has read
         /// before the fault it reads again.
         @Test func anAccessThatFaultsHasNoValueUntilItBeginsAgain() throws {
             let run = try Run()
@@ -122,22 +122,22 @@ extension EndToEndTests.QEMU10 {
             #expect(reads.first?.icount == fault.icount && reads.last.map { $0.icount > fault.icount } == true)
         }
 
-        /// An interrupt, or the fault of an instruction that cannot be fetched, right behind a read.
-        @Test func aReadWithADeliveryRightBehindItKeepsItsPlaceAndValue() throws {
+        /// An interrupt, or the fault of an instruction that cannot be fetched, directly after a read.
+        @Test func aReadWithADeliveryRightAfterItKeepsItsPlaceAndValue() throws {
             let run = try Run()
             for name in ["in_interrupt", "rdtsc_interrupt", "rdmsr_interrupt", "fetch_fault"] {
                 let place = try run.place(name)
                 let read = try #require(run.accesses(at: place).first)
                 #expect(run.accesses(at: place).count == 1, "\(name)")
                 #expect(read.values == place.values, "\(name)")
-                let delivery = try #require(run.deliveries(at: place.behind).first, "\(name)")
+                let delivery = try #require(run.deliveries(at: place.next).first, "\(name)")
                 #expect(delivery.kind == (name == "fetch_fault" ? .exception : .interrupt))
                 #expect(delivery.icount == read.icount + 1 && delivery.clock == read.clock, "\(name)")
             }
         }
 
-        /// An ins that stores into its own block, which QEMU has begin again, was one access; with an operand in a device it
-        /// stands beside the device's.
+        /// An ins that stores into its own block, which QEMU restarts, was one access; with an operand in a device it
+        /// is recorded beside the device's.
         @Test func anInsThatIsRestartedHasOneRecord() throws {
             let run = try Run()
             let log = try LogFile(path: run.directory)
@@ -158,7 +158,7 @@ extension EndToEndTests.QEMU10 {
                     let records = run.accesses(at: place)
                     #expect(records.map(\.kind) == [.rdrand] && records.first?.values == place.values, "\(name)")
                 }
-                let delivery = try #require(run.deliveries(at: try run.place("rdrand_interrupt").behind).first)
+                let delivery = try #require(run.deliveries(at: try run.place("rdrand_interrupt").next).first)
                 #expect(delivery.kind == .interrupt)
                 let serial = Files.tail("\(run.directory)/serial.log")
                 #expect(serial == Files.tail("\(run.directory)/replays/1/serial.log"))

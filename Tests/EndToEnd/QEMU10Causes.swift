@@ -4,7 +4,7 @@
 import LogFormat
 import Testing
 
-/// An interrupt, exception or `int n`, as the log has it and as QEMU tells it.
+/// An interrupt, exception or `int n`, in the log and in QEMU's own account.
 struct Cause: Equatable {
     var vector: UInt64
     var isSoftware: Bool
@@ -26,7 +26,7 @@ struct Cause: Equatable {
 
     /// From a line of `-d int`: `0: v=0e e=0002 i=0 cpl=0 IP=0008:0000000000201050 pc=… SP=… CR2=0000000004000000`; nil
     /// for other lines.
-    init?(told line: String) {
+    init?(reported line: String) {
         func field(_ name: String) -> UInt64? {
             line.split(whereSeparator: \.isWhitespace).first { $0.hasPrefix("\(name)=") }
                 .flatMap { UInt64($0.dropFirst(name.count + 1).split(separator: ":").last ?? "", radix: 16) }
@@ -46,7 +46,7 @@ struct Cause: Equatable {
 /// Checks the log's causes up to its comparable end, one by one, against QEMU's account of the same run (`-d int`).
 /// Returns them.
 @discardableResult
-func expectCauses(of log: LogFile, toBeToldIn account: String) throws -> [Cause] {
+func expectCauses(of log: LogFile, reportedIn account: String) throws -> [Cause] {
     #expect(log.header.features.contains(.causes))
     let end = try #require(log.comparableEnd(vcpu: 0)).clock
     var seen: [Cause] = []
@@ -54,19 +54,19 @@ func expectCauses(of log: LogFile, toBeToldIn account: String) throws -> [Cause]
     while let event = events.next() {
         if event.clock < end, let cause = Cause(event) { seen.append(cause) }
     }
-    var told = 0
+    var reported = 0
     var unequal = 0
     try forEachLine(of: account) { line in
-        guard let cause = Cause(told: line) else { return }
-        if told < seen.count, seen[told] != cause {
+        guard let cause = Cause(reported: line) else { return }
+        if reported < seen.count, seen[reported] != cause {
             unequal += 1
-            if unequal <= 3 { Issue.record("number \(told): logged \(seen[told]), told \(cause)") }
+            if unequal <= 3 { Issue.record("number \(reported): logged \(seen[reported]), reported \(cause)") }
         }
-        told += 1
+        reported += 1
     }
     #expect(unequal == 0)
-    // Behind the end the guest runs on until QEMU has gone, and its account with it.
-    #expect((seen.count...seen.count + 2).contains(told), "\(seen.count) logged, \(told) told")
+    // After the end the guest runs on until QEMU has ended, and its account too.
+    #expect((seen.count...seen.count + 2).contains(reported), "\(seen.count) logged, \(reported) reported")
     return seen
 }
 
@@ -110,7 +110,7 @@ func expectJoinToAgree(with log: LogFile, _ replayLog: String) throws -> Int {
     return agreeing
 }
 
-/// Calls for each line of a file, without reading it whole.
+/// Calls `body` for each line of a file, without reading the file at once.
 func forEachLine(of path: String, _ body: (String) throws -> Void) throws {
     let file = try #require(fopen(path, "re"), "\(path): \(String(cString: strerror(errno)))")
     var line: UnsafeMutablePointer<CChar>?

@@ -9,7 +9,8 @@ import Testing
 extension EndToEndTests.QEMU10 {
     /// The real plugin, loaded by a program that offers what a QEMU of some plugin API level offers.
     @Suite struct Levels {
-        /// Exports what tells the generations apart, loads the plugin and installs it: `PLUGIN MIN CUR LOG`.
+        /// Exports the symbols that distinguish the generations, loads the plugin and installs it: `PLUGIN MIN CUR
+        /// LOG`.
         private static let host = """
             #include <dlfcn.h>
             #include <stdbool.h>
@@ -55,7 +56,7 @@ extension EndToEndTests.QEMU10 {
             #expect(result.status == 0 && result.out == "version \(cur)\n", "\(result)")
         }
 
-        /// Whatever it exports: what QEMU says of itself holds.
+        /// Whatever it exports: the version that QEMU reports is used.
         @Test(arguments: [(4, 2, 5), (6, 2, 6), (7, 7, 7), (7, 7, 8), (1, 0, 4), (4, 0, 1), (4, 2, 3)])
         func unknown(generation: Int, min: Int, cur: Int) throws {
             let result = try install(generation: generation, min: min, cur: cur)

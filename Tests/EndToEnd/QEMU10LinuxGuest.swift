@@ -8,7 +8,7 @@ import Testing
 
 /// Debian's kernel and a busybox, made by hypervisor/guests/linux/build.sh. Its init runs a static PIE ten times.
 enum LinuxGuest {
-    /// Where it stands; made where it is not up to date.
+    /// Its directory; it is made if it is not up to date.
     private static let directory: String? = {
         let result = try? run("\(Products.root)/hypervisor/guests/linux/build.sh", [], seconds: 300)
         guard let result, result.status == 0 else {
@@ -37,7 +37,7 @@ enum LinuxGuest {
         try #require(result.status == 0, "\(result)")
     }
 
-    /// Where the program stood in each of its runs: what it printed on the serial line of a run.
+    /// The addresses of the program in each of its runs, from its output on the serial line of a run.
     static func programAddresses(_ directory: String) throws -> [UInt64] {
         let serial = Files.tail("\(directory)/serial.log", limit: 1 << 16)
         return serial.split(whereSeparator: \.isNewline).compactMap { line in
@@ -56,7 +56,7 @@ enum LinuxGuest {
 /// Gives a suite one recording of a Linux boot with everything on, in ``current``; it is made when the suite begins and
 /// removed when it has ended.
 struct LinuxRecording: SuiteTrait, TestScoping {
-    /// The state directory.
+    /// The run directory.
     @TaskLocal static var current = ""
 
     func provideScope(

@@ -9,7 +9,7 @@ import Testing
 @testable import ReplaySession
 
 extension EndToEndTests.QEMU10 {
-    /// A whole boot of a real kernel: the proofs that the tiny guest is too small for.
+    /// A complete boot of a real kernel: the proofs that the tiny guest is too small for.
     @Suite(LinuxRecording(), .serialized, .timeLimit(.minutes(4)))
     struct Linux {
         private var directory: String { LinuxRecording.current }
@@ -18,7 +18,7 @@ extension EndToEndTests.QEMU10 {
             try run(Products.tool("tt-analyze"), ["diverge", directory, "\(directory)/replays/\(replay)"])
         }
 
-        /// A log's count of wrong addresses, and of blocks that were looked at.
+        /// A log's count of wrong addresses, and of checked blocks.
         private func addresses(_ log: LogFile) throws -> (wrong: UInt64, of: UInt64) {
             let text = try #require(log.attributes["recorder.check-addresses"])
             let numbers = text.split(separator: " ").compactMap { UInt64($0) }
@@ -26,7 +26,7 @@ extension EndToEndTests.QEMU10 {
             return (numbers[1], numbers[0])
         }
 
-        /// Judged by the log, with everything on.
+        /// Compared by their logs, with everything on.
         @Test func twoReplaysAreIdentical() throws {
             let original = try LogFile(path: directory)
             let end = try #require(original.comparableEnd(vcpu: 0)).clock
@@ -50,20 +50,20 @@ extension EndToEndTests.QEMU10 {
         @Test func causesAreThoseThatQEMUNames() throws {
             let account = "\(directory)/../interrupts.txt"
             // Forced: QEMU's own log is a file that QEMU has open for writing.
-            let result = try replay(directory, ["--name", "told", "--", "-d", "int", "-D", account])
+            let result = try replay(directory, ["--name", "account", "--", "-d", "int", "-D", account])
             #expect(result.status == 0, "\(result)")
-            let log = try LogFile(path: "\(directory)/replays/told")
-            let seen = try expectCauses(of: log, toBeToldIn: account)
+            let log = try LogFile(path: "\(directory)/replays/account")
+            let seen = try expectCauses(of: log, reportedIn: account)
             #expect(seen.count > 1000)
             #expect(Set(seen.map(\.vector)).isSuperset(of: [3, 14]))
             // By programs, too.
             #expect(seen.contains { $0.vector == 14 && ($0.errorCode ?? 0) & 4 != 0 })
-            #expect(try diverge("told").status == 0)
+            #expect(try diverge("account").status == 0)
             #expect(try expectJoinToAgree(with: log, "\(directory)/replay.bin") == seen.count)
         }
 
-        /// Kernel and programs stand at addresses of their own each time, and QEMU translates the program's pages once:
-        /// still each block's address is rip.
+        /// Kernel and programs are loaded at addresses of their own each time, and QEMU translates the program's pages
+        /// once: still each block's address is rip.
         @Test func addressesAreExactUnderAddressSpaceRandomization() throws {
             let scratch = try temporaryDirectory()
             let random = scratch.file("random")
@@ -84,7 +84,7 @@ extension EndToEndTests.QEMU10 {
             #expect(wrong <= 1)  // the reset vector
         }
 
-        /// The same without the correction: the check sees it.
+        /// The same without the correction: the check finds it.
         @Test func withoutTheCorrectionMillionsAreWrong() throws {
             let options = ["--check", "on", "--plugin-option", "correct=off"]
             let result = try replay(directory, ["--name", "uncorrected", "--mode", "digest"] + options)
@@ -94,8 +94,8 @@ extension EndToEndTests.QEMU10 {
             #expect(wrong > 4_000_000)
         }
 
-        /// One constant of the program is another. The archive is not compressed: nobody looks at the four bytes but
-        /// the program, which makes numbers of them that no branch depends on.
+        /// One constant of the program is changed. The archive is not compressed: only the program reads the four
+        /// bytes, and makes numbers of them that no branch depends on.
         @Test func aChangedConstantOfAProgramIsSeenInTheRegisters() throws {
             let changed = try LinuxGuest.file("initramfs-data.cpio")
             let result = try replay(directory, ["--name", "data", "--force", "--initrd", changed])
@@ -107,7 +107,7 @@ extension EndToEndTests.QEMU10 {
             #expect(firsts[.path] == nil && firsts[.event] == nil && firsts[.payload] == nil)
             let clock = try #require(firsts[.state]).clocks.lowerBound
 
-            // The cell is the one in which the program first came to its work.
+            // The cell is the one in which the program first reached its work.
             let work = try #require(try LinuxGuest.programAddresses(directory).first)
             let began = try #require(try firstBranch(to: work))
             #expect(clock == (began >> 16 + 1) << 16, "the work began at \(began)")

@@ -30,7 +30,7 @@ extension EndToEndTests {
             try run(Products.tool("tt-analyze"), ["diverge", original, replay])
         }
 
-        /// With everything on. Judged by the log: QEMU 10.0 ends some faithful replays with another exit status.
+        /// With everything on. Compared by their logs: QEMU 10.0 ends some faithful replays with another exit status.
         @Test func tenReplaysAreIdentical() throws {
             let scratch = try temporaryDirectory()
             let directory = try recorded("tiny", scratch, Self.everything)
@@ -107,12 +107,12 @@ extension EndToEndTests {
             let scratch = try temporaryDirectory()
             let directory = try recorded("tiny", scratch)
             let account = scratch.file("interrupts.txt")
-            #expect(try replay(directory, ["--name", "told", "--", "-d", "int", "-D", account]).status == 0)
-            let log = try LogFile(path: "\(directory)/replays/told")
-            let seen = try expectCauses(of: log, toBeToldIn: account)
+            #expect(try replay(directory, ["--name", "account", "--", "-d", "int", "-D", account]).status == 0)
+            let log = try LogFile(path: "\(directory)/replays/account")
+            let seen = try expectCauses(of: log, reportedIn: account)
             #expect(seen.count > 60)
             #expect(Set(seen.map(\.vector)) == [6, 14, 32, 128])
-            #expect(try diverge(directory, "\(directory)/replays/told").status == 0)
+            #expect(try diverge(directory, "\(directory)/replays/account").status == 0)
             let joined = try expectJoinToAgree(with: log, "\(directory)/replay.bin")
             #expect(joined == seen.count)
 
@@ -128,8 +128,8 @@ extension EndToEndTests {
             }
         }
 
-        /// A number that no branch depends on is another: the registers say so, and in which cell it began. Without their
-        /// digests the runs are the same.
+        /// A number that no branch depends on is changed: the registers show it, and the cell in which it began.
+        /// Without their digests the runs are the same.
         @Test(arguments: [true, false]) func aChangeOfDataAloneIsSeenInTheRegisters(digests: Bool) throws {
             let scratch = try temporaryDirectory()
             let blind = ["--registers", "off", "--values", "off"]

@@ -34,7 +34,7 @@ extension EndToEndTests.QEMU10 {
             return result
         }
 
-        /// The number behind `name=` in what the guest has printed.
+        /// The number after `name=` in the output of the guest.
         private func printed(_ name: String, _ serial: String) -> UInt64? {
             serial.split { $0 == "\n" || $0 == "\r\n" || $0 == "\r" }.first { $0.hasPrefix("\(name)=") }
                 .flatMap { UInt64($0.dropFirst(name.count + 1), radix: 16) }
@@ -65,7 +65,7 @@ extension EndToEndTests.QEMU10 {
             for (chunk, copy) in zip(whole.0, whole.1) where chunk.cell < end >> 16 {
                 #expect(chunk.digests == copy.digests, "cell \(chunk.cell)")
             }
-            // What only one log has is no difference.
+            // A feature that only one log has is no difference.
             #expect(try replay(directory, ["--name", "blind", "--values", "off"]).status == 0)
             for name in ["bare", "blind"] {
                 let report = try diverge(directory, "\(directory)/replays/\(name)")
@@ -73,7 +73,7 @@ extension EndToEndTests.QEMU10 {
             }
         }
 
-        /// What a recording leaves out its replay leaves out, unless asked for.
+        /// A replay leaves out the same records as its recording, unless others are requested.
         @Test func aReplayRepeatsWhatTheRecordingChose() throws {
             let scratch = try temporaryDirectory()
             let chosen = ["--values", "off", "--context", "off", "--causes", "off", "--registers", "off", "--check"]
@@ -96,7 +96,7 @@ extension EndToEndTests.QEMU10 {
             #expect(try diverge(directory, "\(directory)/replays/more").status == 0)
         }
 
-        /// Against what the guest says it has read, and what QEMU's serial line has received.
+        /// Against the values that the guest reports, and the bytes that QEMU's serial line has received.
         @Test func valuesAreThoseThatTheGuestAndTheDevicesSaw() throws {
             let scratch = try temporaryDirectory()
             let directory = try recorded(scratch)
@@ -125,7 +125,7 @@ extension EndToEndTests.QEMU10 {
             #expect(registers.last?.values == [0x200])
         }
 
-        /// The tiny guest loads cr3 once; each of its twenty system calls goes to a stack of the kernel's and back.
+        /// The tiny guest loads cr3 once; each of its twenty system calls switches to a stack of the kernel's and back.
         @Test func contextsAreTheSwitchesOfTheGuest() throws {
             let scratch = try temporaryDirectory()
             let log = try LogFile(path: recorded(scratch))

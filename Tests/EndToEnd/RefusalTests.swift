@@ -7,7 +7,7 @@ import Testing
 
 @testable import ReplaySession
 
-/// What tt-record and tt-replay will not do, and what they say then.
+/// The refusals of tt-record and tt-replay, and their messages.
 extension EndToEndTests {
     @Test func aRecordingIsRefusedByName() throws {
         let scratch = try temporaryDirectory()

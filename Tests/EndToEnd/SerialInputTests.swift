@@ -7,7 +7,7 @@ import Testing
 
 @testable import ReplaySession
 
-/// What enters through the first serial port is recorded and repeats.
+/// Input through the first serial port is recorded and repeats.
 extension EndToEndTests {
     private func expectEcho(_ directory: String, _ recorded: ToolResult, _ text: String) throws {
         #expect(recorded.status == 0, "\(recorded)")

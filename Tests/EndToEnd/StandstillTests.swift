@@ -7,7 +7,7 @@ import Testing
 
 @testable import ReplaySession
 
-/// Recordings whose guest does not go on: it is said, and the recording is none the worse.
+/// Recordings whose guest makes no progress: it is reported, and the recording stays intact.
 extension EndToEndTests {
     /// A guest that halts with interrupts off; while it does, its clock runs on and QEMU's main loop with it.
     @Test func aGuestThatHaltsForGoodIsSaidToHaveHalted() throws {
@@ -17,14 +17,16 @@ extension EndToEndTests {
         let result = try record(Products.guest("halts"), into: directory, options)
         #expect(result.status == 0, "\(result)")
         let words = "the guest has halted at 0x"
-        let told = result.err.split(separator: "\n").filter { $0.contains("made no progress after instruction") }
-        #expect(told.count == 1 && told.allSatisfy { $0.contains(words) && $0.contains("interrupts off") }, "\(result)")
+        let reports = result.err.split(separator: "\n").filter { $0.contains("made no progress after instruction") }
+        #expect(
+            reports.count == 1 && reports.allSatisfy { $0.contains(words) && $0.contains("interrupts off") },
+            "\(result)")
         let outcome = try #require(try Manifest.read("\(directory)/manifest.json").outcome)
         #expect(outcome.reason == .hostQuit)
         #expect(outcome.text.contains("made no progress after instruction \(outcome.instructions)"), "\(outcome)")
         #expect(outcome.text.contains(words), "\(outcome)")
 
-        // It is whole: what it replays to is the same.
+        // It is complete: its replay is the same.
         let log = try LogFile(path: directory)
         #expect(log.completeness == .closed && log.runEnd?.text == outcome.text)
         let again = try replay(directory, ["--hang-timeout", "20"])
@@ -33,7 +35,7 @@ extension EndToEndTests {
         #expect(report.status == 0, "\(report)")
     }
 
-    /// A guest that works is not said to stand still, though looked at often.
+    /// A guest that works is not reported, even if it is observed often.
     @Test func aGuestThatWorksDoesNotStandStill() throws {
         let scratch = try temporaryDirectory()
         let guest = try Products.guest(rounds: 100_000, in: scratch)
@@ -53,7 +55,7 @@ extension EndToEndTests {
         #expect(again.status == 0, "\(again)")
     }
 
-    /// QEMU's count stands still in a loop without an end on a machine without timers; the log grows.
+    /// QEMU's count does not change in a loop without an end on a machine without timers; the log grows.
     @Test func aGuestThatSpinsDoesNotStandStill() throws {
         let scratch = try temporaryDirectory()
         let guest = try Products.guest(rounds: 1_000_000, in: scratch)

@@ -72,7 +72,7 @@ import Testing
         #expect(cleared.count == 0 && table.find(2) != nil)
     }
 
-    /// Two tables put the same keys in different orders: nobody who knows the code knows where a key is.
+    /// Two tables hold the same keys in different orders: the place of a key cannot be predicted from the code.
     @Test func seedsDifferFromTableToTable() {
         func order() -> [UInt64] {
             var table = HashTable<Slot>(limit: 1000)

@@ -4,7 +4,7 @@ import Formatting
 import LogFormat
 import Testing
 
-@Suite("Cursors and what the header says")
+@Suite("Cursors and headers")
 struct CursorTests {
     @Test("any range of clocks is what filtering everything gives", arguments: [false, true])
     func ranges(isAbandoned: Bool) throws {
@@ -46,7 +46,7 @@ struct CursorTests {
         #expect(log.bytesRead == UInt64(chunk.storedSize))
     }
 
-    @Test("events of several streams come merged, an epoch that steps back stays behind the one before")
+    @Test("events of several streams come merged, and an epoch that steps back comes after the one before")
     func merged() throws {
         let scratch = Scratch()
         let writer = try LogWriter(path: scratch.file("log"))
@@ -87,7 +87,7 @@ struct CursorTests {
         #expect(log.chunks(.event, vcpu: 0).last?.flags.contains(.gapBefore) == true)
     }
 
-    @Test("meta records: the last attribute, comparable end and run end hold; a state directory is a log")
+    @Test("meta records: the last attribute, comparable end and run end are valid; a run directory is a log")
     func meta() throws {
         let scratch = Scratch()
         let path = scratch.file("ttd.log")
@@ -119,7 +119,7 @@ struct CursorTests {
         }
     }
 
-    @Test("the header comes back as it was given")
+    @Test("the header is read as it was written")
     func header() throws {
         let scratch = Scratch()
         var options = LogWriter.Options()
@@ -159,7 +159,7 @@ struct CursorTests {
         #expect(!RecordingUUID.unknown.isKnown)
     }
 
-    @Test("unknown kinds are kept by number and counted; unknown streams are passed over")
+    @Test("unknown kinds keep their numbers and are counted; unknown streams are skipped")
     func unknown() throws {
         let scratch = Scratch()
         let writer = try LogWriter(path: scratch.file("log"))

@@ -3,7 +3,7 @@
 import LogFormat
 import Testing
 
-@Suite("Damage is reported, passed over, and never believed")
+@Suite("Damage is reported, skipped, and never believed")
 struct DamageTests {
     /// Opens an image through a file.
     static func open(_ image: LogImage, _ scratch: Scratch) throws -> LogFile {
@@ -11,7 +11,7 @@ struct DamageTests {
         return try LogFile(path: scratch.file("log"))
     }
 
-    @Test("the sample is whole", arguments: [false, true])
+    @Test("the sample is undamaged", arguments: [false, true])
     func whole(isCompressed: Bool) throws {
         let scratch = Scratch()
         let log = try DamageTests.open(SampleLog(isCompressed: isCompressed).image(), scratch)
@@ -100,7 +100,7 @@ struct DamageTests {
         #expect(Contents(log).branches.count == 400 - 16)
     }
 
-    @Test("a log cut short anywhere gives back what stands before the cut")
+    @Test("a log cut short anywhere gives back all records before the cut")
     func truncation() throws {
         let scratch = Scratch()
         let image = try SampleLog().image()
@@ -132,7 +132,7 @@ struct DamageTests {
         }
     }
 
-    @Test("a damaged file header: the log is read all the same, by the chunks' nonce")
+    @Test("a log with a damaged file header is read, with the chunks' nonce")
     func fileHeader() throws {
         let scratch = Scratch()
         var image = try SampleLog().image()
@@ -163,7 +163,7 @@ struct DamageTests {
         #expect(error?.kind == .notARegularFile)
     }
 
-    @Test("a trailer chain that leads in circles, or beyond the file, is not followed")
+    @Test("a trailer chain that leads in circles, or outside the file, is not followed")
     func circularTrailers() throws {
         let scratch = Scratch()
         let image = try SampleLog().image()

@@ -9,7 +9,7 @@ import Testing
 struct HoleTests {
     private static let terabyte: Int64 = 1 << 40
 
-    @Test("a hole after the trailer is passed over, and reported")
+    @Test("a hole after the trailer is skipped and reported")
     func afterTrailer() throws {
         let scratch = Scratch()
         let path = scratch.file("log")
@@ -23,7 +23,7 @@ struct HoleTests {
         #expect(!log.verify().isIntact)
     }
 
-    @Test("a hole in the middle is passed over: the chunks after it are read")
+    @Test("a hole in the middle is skipped: the chunks after it are read")
     func inTheMiddle() throws {
         let scratch = Scratch()
         let path = scratch.file("log")

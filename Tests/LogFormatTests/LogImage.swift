@@ -22,14 +22,14 @@ struct LogImage {
         stride(from: LogImage.headerSize, to: bytes.count, by: 64).filter(isWanted)
     }
 
-    /// A number in the image; 0 beyond its end.
+    /// A number in the image; 0 after its end.
     func word<Word: FixedWidthInteger & BitwiseCopyable>(at offset: Int, _: Word.Type) -> Word {
         let size = MemoryLayout<Word>.size
         guard offset >= 0, offset + size <= bytes.count else { return 0 }
         return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Word.self) }
     }
 
-    /// Puts a number into the image; nothing happens beyond its end.
+    /// Puts a number into the image; does nothing after its end.
     mutating func set<Word: FixedWidthInteger & BitwiseCopyable>(_ value: Word, at offset: Int) {
         guard offset >= 0, offset + MemoryLayout<Word>.size <= bytes.count else { return }
         bytes.withUnsafeMutableBytes { $0.storeBytes(of: value, toByteOffset: offset, as: Word.self) }
@@ -84,7 +84,7 @@ extension LogImage {
         for offset in trailers { repairTrailer(at: offset) }
     }
 
-    /// Writes the checksum of a structure that lies in the image whole.
+    /// Writes the checksum of a structure if the image contains all of it.
     mutating func setChecksum(at field: Int, of range: Range<Int>) {
         guard range.upperBound <= bytes.count else { return }
         set(UInt32(0), at: field)

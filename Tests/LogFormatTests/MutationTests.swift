@@ -4,8 +4,8 @@ import Foundation
 import LogFormat
 import Testing
 
-/// 10,000 spoiled logs: no trap, no hang, no memory out of proportion; everything said has a place in the file; and
-/// what is read where only checksums stand guard is what was written.
+/// 10,000 mutated logs: no trap, no hang, no memory out of proportion. Every reported problem has a place in the file,
+/// and every record that checksums protect is read as it was written.
 @Suite("Mutated logs", .timeLimit(.minutes(10)))
 struct MutationTests {
     static let logs = 10_000
@@ -33,7 +33,7 @@ struct MutationTests {
         let writer = try LogWriter(path: scratch.file("log"), options: options)
         for (number, chunk) in image.chunks.enumerated() {
             let end = min(image.end(ofChunkAt: chunk), image.bytes.count)
-            // So many bytes before it that some of the images stand on a multiple of 64.
+            // As many bytes before it that some of the images begin at a multiple of 64.
             let padding = [UInt8](repeating: 0, count: (number * 4) % 64)
             writer.event(
                 Event(
@@ -106,7 +106,7 @@ struct MutationTests {
         let path = scratch.file("log")
         try SampleLog(branches: 60, isAbandoned: true).write(to: path)
         let original = MutationTests.exercise(try LogFile(path: path))
-        // The slots' last pages are empty: what stands beyond the last unit in use need not be written again each time.
+        // The slots' last pages are empty: bytes after the last unit in use need not be rewritten each time.
         let open = LogImage(bytes: try readBytes(path + ".open"))
         let sealed = Contents(try openWithout(path))
         var numbers = Numbers(UInt64(100 + shard))

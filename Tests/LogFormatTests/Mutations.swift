@@ -9,7 +9,7 @@ enum Mutation: CaseIterable {
     case hostileChunkField, hostileBody, hostileColumnSizes, hostileTrailer, hostileDirectory, hostileFileHeader
     case swappedChunks
 
-    /// Whether checksums still tell damage from content.
+    /// Whether checksums can no longer detect the change.
     var isBlind: Bool {
         switch self {
         case .bitFlips, .truncation, .splice, .deletion, .overwrittenRange: true
@@ -146,7 +146,7 @@ enum Mutation: CaseIterable {
         image.repairChunk(at: directory)
     }
 
-    /// Puts two chunks into each other's places and tells them so.
+    /// Exchanges two chunks, with their own offsets corrected.
     private func swap(_ image: inout LogImage, _ numbers: inout Numbers) {
         let chunks = image.chunks
         guard let from = chunks.randomElement(using: &numbers), let to = chunks.randomElement(using: &numbers) else {

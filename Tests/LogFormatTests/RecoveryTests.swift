@@ -51,7 +51,7 @@ struct RecoveryTests {
         #expect(after.count == before.count)
     }
 
-    @Test("without its open file a log says what may be missing")
+    @Test("a log without its open file reports that records may be missing")
     func openFileMissing() throws {
         let scratch = Scratch()
         try SampleLog(isAbandoned: true).write(to: scratch.file("log"))
@@ -78,7 +78,7 @@ struct RecoveryTests {
         #expect(log.chunks.filter(\.isOpenSlot) == [])
     }
 
-    /// Writes 40 branches, in cells of 16, and takes a copy of the open file after 30, or so many.
+    /// Writes 40 branches, in cells of 16, and copies the open file after 30 of them, or after `moment`.
     private func writeWithOldOpenFile(_ scratch: Scratch, copiedAt moment: UInt64 = 30) throws {
         var options = LogWriter.Options()
         options.branchCellShift = 4
@@ -123,7 +123,7 @@ struct RecoveryTests {
     }
 
     /// A writer that is killed in the middle of a write leaves the beginning of the chunk, and the chunk in its slot.
-    @Test("a chunk of which the beginning was written is no damage where its slot has it", arguments: [0, 100, 200])
+    @Test("a chunk that was written in part is no damage if its slot has the records", arguments: [0, 100, 200])
     func halfWrittenChunk(present: Int) throws {
         let scratch = Scratch()
         try writeWithOldOpenFile(scratch, copiedAt: 32)
@@ -136,7 +136,7 @@ struct RecoveryTests {
         #expect(Contents(log).branches.count == 32)
     }
 
-    @Test("one that its slot has not whole is damage")
+    @Test("a chunk that was written in part is damage if its slot has only some of the records")
     func halfWrittenChunkThatIsLost() throws {
         let scratch = Scratch()
         try writeWithOldOpenFile(scratch)
@@ -166,7 +166,7 @@ struct RecoveryTests {
         #expect(try LogFile(path: scratch.file("log")).completeness == .closed)
     }
 
-    @Test("mode digest: open slots stand in for bodies that were elided")
+    @Test("mode digest: open slots replace bodies that were elided")
     func digestMode() throws {
         let scratch = Scratch()
         var options = LogWriter.Options()
@@ -244,7 +244,7 @@ struct RecoveryTests {
 
 @Suite("Logs of many directories")
 struct ManyDirectoriesTests {
-    /// Writes so many one-branch chunks; the writer adds a directory after every 4096 chunks.
+    /// Writes this number of one-branch chunks; the writer adds a directory after every 4096 chunks.
     private func write(_ branches: Int, to path: String, isAbandoned: Bool) throws {
         var options = LogWriter.Options()
         options.branchCellShift = 1

@@ -3,7 +3,7 @@
 import LogFormat
 import Testing
 
-@Suite("What was written is read")
+@Suite("Written records are read")
 struct RoundTripTests {
     /// Branches that use every length code, label and sort of instruction-count step.
     static func randomBranches(_ count: Int, numbers: inout Numbers) -> [RawBranch] {

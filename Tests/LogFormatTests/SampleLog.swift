@@ -54,7 +54,7 @@ struct SampleLog {
         writer.runEnd(.guestShutdown, text: "done")
         try writer.close()
         let appended = try LogWriter(appendingTo: path)
-        appended.comparableEnd(vcpu: 1, clock: 150, icount: 1500, reason: "behind SHUTDOWN")
+        appended.comparableEnd(vcpu: 1, clock: 150, icount: 1500, reason: "after SHUTDOWN")
         try appended.close()
     }
 }

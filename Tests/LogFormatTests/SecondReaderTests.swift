@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// The summary line of the second reader, as far as the tests compare it.
+/// The fields of the second reader's summary line that the tests compare.
 private struct Summary: Decodable {
     struct Damage: Decodable {
         var offset: UInt64
@@ -221,7 +221,7 @@ struct SecondReaderTests {
     }
 
     @Test("a recorder that is killed between a directory and the next chunk")
-    func killedBehindDirectory() throws {
+    func killedAfterDirectory() throws {
         let scratch = Scratch()
         let (path, later) = (scratch.file("log"), scratch.file("later"))
         try assemble(manyChunks(branches: 8193, end: "event interrupt ip=2\nabandon"), to: path)
@@ -282,7 +282,7 @@ struct SecondReaderTests {
                     let end = min(bytes.count, place + Int(numbers.next() % 2000))
                     bytes.replaceSubrange(place..<end, with: Data(count: end - place))
                 default:
-                    // A stretch of the log once more, somewhere else: its chunks must not be taken for chunks.
+                    // A part of the log again, at another place: its chunks must not count as chunks.
                     let length = min(bytes.count - place, 1000) / 64 * 64
                     let source = (4096 + Int(numbers.next() % UInt64(bytes.count - 4096 - length))) / 64 * 64
                     let target = place / 64 * 64

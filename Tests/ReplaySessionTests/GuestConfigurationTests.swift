@@ -34,7 +34,7 @@ import Testing
         #expect(guest().differences(from: guest()).isEmpty)
     }
 
-    /// What QEMU wrote into a manifest comes back; another engine's is refused.
+    /// QEMU's details in a manifest are read back; another engine's are refused.
     @Test func detailsOfAManifest() throws {
         let program = QEMUProgram(path: "/q", version: "7.2.22 (Debian)")
         let details = QEMUDetails(program: program.path, plugin: nil, guest: guest(), arguments: ["/q"])

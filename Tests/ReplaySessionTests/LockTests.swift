@@ -7,7 +7,7 @@ import Testing
 @testable import ReplaySession
 
 @Suite struct LockTests {
-    /// A killed tool leaves QEMU running: the directory stays in use for as long as QEMU lives.
+    /// A killed tool leaves QEMU running: the directory stays in use until QEMU ends.
     @Test func aDirectoryStaysInUseWhileAChildHoldsTheLock() throws {
         let scratch = try temporaryDirectory()
         let path = scratch.file("run")

@@ -6,11 +6,11 @@ import Testing
 
 @testable import ReplaySession
 
-/// The client against a scripted server: what the server says is written into the socket before it is asked.
+/// The client against a scripted server, whose messages are in the socket before the client asks.
 @Suite struct QMPClientTests {
     private static let greeting = #"{"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": ["oob"]}}"#
 
-    /// A client whose server has said all this, line by line, and still listens at the descriptor.
+    /// A client whose server has sent all these lines, and still listens at the descriptor.
     private func client(_ lines: [String]) throws -> (QMPClient, Int32) {
         let (client, far) = try QMPClient.pair()
         say(lines.map { $0 + "\r\n" }.joined(), far)

@@ -133,7 +133,7 @@ import Testing
         #expect(seen.text.contains("instruction 17 for 10 s") && seen.text.contains(text), "\(seen.text)")
     }
 
-    /// Each standstill is reported once; one that lasts to the end is known with its whole length.
+    /// Each standstill is reported once; one that lasts to the end is reported with its complete length.
     @Test func isReportedOnceEachTime() {
         var reported: [UInt64] = []
         var watch = StandstillWatch(patience: 3) { reported.append($0.icount) }

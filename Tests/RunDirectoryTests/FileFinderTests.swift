@@ -26,7 +26,7 @@ import Testing
         _ = try file(scratch.file("run/k.elf"), "kernel")
         #expect(try finder.find(moved).path == scratch.file("run/k.elf"))
 
-        // A file of the same size with other contents is passed over.
+        // A file of the same size with other contents is skipped.
         _ = try file(scratch.file("run/k.elf"), "KERNEL")
         #expect(try finder.find(moved).path == scratch.file("k.elf"))
         unlink(scratch.file("k.elf"))

@@ -6,13 +6,13 @@ import Testing
 
 @testable import RunDirectory
 
-/// What a stranger may put at the name of a file.
+/// An entry that a stranger may put at the name of a file.
 enum OddFile: String, CaseIterable, Sendable {
     case link, danglingLink, fifo, directory, device, socket, huge, unreadable, hardLink
 
-    /// Puts it there, in place of what was there.
+    /// Makes the entry, in place of an existing one.
     ///
-    /// - Parameter target: a file outside that must stay as it is.
+    /// - Parameter target: a file outside that must stay unchanged.
     func make(_ path: String, target: String) throws {
         unlink(path)
         switch self {
@@ -69,7 +69,7 @@ enum OddFile: String, CaseIterable, Sendable {
          "created": "", "engine": {"name": "qemu", "version": "1", "details": {}}, "files": []}
         """
 
-    /// Everything that the room does with a directory of somebody else.
+    /// Uses all functions of the room on a stranger's directory.
     private func doEverything(_ path: String) {
         _ = try? Manifest.read("\(path)/manifest.json")
         _ = try? StateDirectory.open(path, isShared: true)

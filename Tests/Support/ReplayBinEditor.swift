@@ -17,7 +17,7 @@ import LogFormat
 ///     try recording.write(to: path)
 ///
 /// A line is an entry: its kind as ``ReplayEventKind`` names it, then its number (`instruction`, `clock-host`, …) or
-/// its bytes in hexadecimal (`char-read-all`: what is read; others: the whole payload, zeros when left out).
+/// its bytes in hexadecimal (`char-read-all`: the bytes read; others: the payload, zeros if left out).
 public struct ReplayBinEditor: Sendable {
     public struct Entry: Hashable, Sendable {
         public var kind: ReplayEventKind
@@ -73,8 +73,8 @@ public struct ReplayBinEditor: Sendable {
         entries.indices.filter { entries[$0].kind == kind }
     }
 
-    /// Moves the entry with that index later (or, below 0, earlier) by so many instructions, and nothing else. Throws when
-    /// there are not so many instructions between it and its neighbour.
+    /// Moves the entry with that index by a number of instructions: later, or earlier if it is negative. Other entries
+    /// stay. Throws if there are fewer instructions between it and its neighbour.
     public mutating func move(_ index: Int, by instructions: Int64) throws {
         let entry = entries.remove(at: index)
         let later = instructions > 0

@@ -5,9 +5,9 @@ import LogFormat
 
 /// Tests/SecondReader: a reader in Python that was written from docs/log-format.md alone.
 public enum SecondReader {
-    /// The lines that it prints for each of the logs; the last line of each is its summary, or says why it refused.
+    /// Its output for each of the logs, line by line; the last line of each is its summary, or the reason of a refusal.
     ///
-    /// - Parameter output: a file for what it prints.
+    /// - Parameter output: a file for its output.
     public static func read(_ paths: [String], output: String) throws -> [[Substring]] {
         let script = URL(fileURLWithPath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent()

@@ -85,7 +85,7 @@ import Testing
         #expect(found.errors.split(separator: "\n").count == 1)
         for function in functions { #expect(found.output.contains(" <\(function.name)>  call")) }
 
-        // What is given is not looked for.
+        // A given place is not searched.
         let given = try dump("--symbols", kernel, "--kaslr", "0x1c000000", moved)
         #expect(!given.errors.contains("KASLR") && given.output == found.output)
         let asSlide = try dump("--symbols", "\(kernel)+0x1c000000", moved)
@@ -100,7 +100,7 @@ import Testing
         let events = try Tool.analyze.run("events", "--no-cache", "--symbols", kernel, moved)
         #expect(events.errors.contains("ran 0x1c000000 higher"))
 
-        // Lower than linked, and where it was linked: nothing to say.
+        // Lower than linked, and as linked: no warning.
         let lower = try log("lower.log", calling: functions.map { $0.address - 0x80_0000 })
         #expect(try dump("--symbols", kernel, lower).errors.contains("ran 0x800000 lower than linked"))
         let still = try log("still.log", calling: functions.map(\.address))
@@ -139,7 +139,7 @@ import Testing
         let found = try dump("--symbols", map, moved)
         #expect(found.errors.contains("\(map): ran 0x1c000000 higher than linked (KASLR): 40 of 40 call targets fit"))
         #expect(found.output.contains(" <f21>  call"))
-        // Of another kernel: calls go into the middle of its functions.
+        // Another kernel: calls go into the middle of its functions.
         let other = try log("other.log", calling: functions.flatMap { [$0.address + 1, $0.address + 3] })
         let wrong = try dump("--symbols", map, other)
         #expect(

@@ -16,8 +16,8 @@ struct BranchOracle {
         branches = all
     }
 
-    /// Whether a branch comes to an address: it goes there, or ends the run of instructions that the address stands in.
-    private func comes(_ index: Int, to address: UInt64) -> Bool {
+    /// Whether a branch reaches an address: it goes there, or ends the run of instructions that contains the address.
+    private func reaches(_ index: Int, _ address: UInt64) -> Bool {
         let branch = branches[index]
         if branch.to == address { return true }
         guard index > 0, branches[index - 1].clock + 1 == branch.clock else { return branch.from == address }
@@ -26,10 +26,10 @@ struct BranchOracle {
 
     /// What `--from` and `--to` select.
     func between(_ from: (address: UInt64, brctr: UInt64), _ to: (address: UInt64, brctr: UInt64)?) -> [Branch] {
-        let isStart = { branches[$0].clock >= from.brctr && comes($0, to: from.address) }
+        let isStart = { branches[$0].clock >= from.brctr && reaches($0, from.address) }
         guard let start = branches.indices.first(where: isStart) else { return [] }
         guard let to else { return Array(branches[start...]) }
-        let isEnd = { $0 > start && branches[$0].clock >= to.brctr && comes($0, to: to.address) }
+        let isEnd = { $0 > start && branches[$0].clock >= to.brctr && reaches($0, to.address) }
         let end = branches.indices.first(where: isEnd) ?? branches.endIndex - 1
         return Array(branches[start...end])
     }

@@ -47,7 +47,7 @@ import Testing
     @Test func folded() throws { try check(["--folded"], "bts-dump-folded.txt") }
     @Test func foldedJSONLines() throws { try check(["--folded", "--format", "jsonl"], "bts-dump-folded.jsonl") }
 
-    /// What is counted of a real run is all of it, and names come from the guest's file.
+    /// The counts of a real run add up to all of it, and names come from the guest's file.
     @Test func foldedCountsAddUp() throws {
         let (path, guest) = (FixtureTests.path("recording.log"), FixtureTests.path("tiny.elf"))
         let log = try LogFile(path: path)
@@ -66,7 +66,7 @@ import Testing
         #expect(lines.contains { $0.contains(";kernel_main;fibonacci;fibonacci ") })
     }
 
-    /// A symbol file tells jumps that stand for calls: trap_entry behind each vector's stub.
+    /// A symbol file shows which jumps are calls: trap_entry after each vector's stub.
     @Test func tailCallsAreNamed() throws {
         let (path, guest) = (FixtureTests.path("recording.log"), FixtureTests.path("tiny.elf"))
         let result = try Tool.dump.run(

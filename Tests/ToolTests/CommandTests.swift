@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// What the commands do beyond printing.
+/// Effects of the commands other than their output.
 @Suite struct CommandTests {
     @Test func stateDirectoriesServeAsLogs() throws {
         let fixture = try LogFixture(SampleLogs.small)

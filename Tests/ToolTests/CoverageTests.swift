@@ -15,7 +15,7 @@ import Testing
         return try Tracefile(result.output)
     }
 
-    /// The guest's source says how often each of these is run.
+    /// The guest's source determines how often each of these is run.
     @Test func knownLinesHaveTheirCounts() throws {
         let main = try #require(try tracefile().files["./hypervisor/guests/tiny/main.c"])
         let source = try String(
@@ -26,7 +26,7 @@ import Testing
             ("checksum = checksum * 31 + salt;", 8 * 25),
             ("sink += ackermann(2, 9);", 8),
             ("sink += sort_numbers(round);", 8),
-            // Each of these faults and is begun again.
+            // Each of these faults and begins again.
             ("*(volatile uint32_t *)(DEMAND_FIRST + round * 3 * 4096) = round;", 8),
             ("__asm__ volatile(\"ud2\");", 1),
             ("print_value(\"round\", round);", 1),
@@ -45,14 +45,15 @@ import Testing
         }
     }
 
-    /// Every line of every file, beside what objdump's instructions, addr2line's chains and the branches alone give.
+    /// Compares every line of every file with a count from objdump's instructions, addr2line's chains and the branches
+    /// alone.
     @Test func everyLineAgreesWithACountByHand() throws {
         let expected = try HandCount(program: Self.program, log: Self.log).lines
         let found = try tracefile()
         var compared = 0
         for (path, file) in found.files {
             let name = path.split(separator: "/").last.map(String.init) ?? path
-            // The chain of a copy does not tell copies apart that stand in one expression: work.c has such.
+            // The chain of a copy does not distinguish copies in one expression: work.c has such copies.
             let isExact = name != "work.c"
             for (number, count) in file.lines {
                 let byHand = try #require(expected["\(name):\(number)"], "\(name):\(number)")
@@ -83,7 +84,7 @@ import Testing
         #expect(said.contains("(\(functions.count { $0.count > 0 }) of \(functions.count) functions)"), "\(said)")
     }
 
-    /// Rows say the same as the tracefile.
+    /// Rows have the same counts as the tracefile.
     @Test func rowsAgreeWithTheTracefile() throws {
         let found = try tracefile()
         var (lines, functions) = (0, 0)
@@ -186,7 +187,7 @@ private struct HandCount {
 
         let addresses = instructions.map { "0x" + String($0, radix: 16) }
         let chains = try Tool(path: "/usr/bin/addr2line").run(["-a", "-f", "-i", "-e", program] + addresses).output
-        // Of each copy, which its chain of calls tells, the instruction that was run most often.
+        // For each copy, identified by its chain of calls, the instruction that was run most often.
         var largest: [String: [[String]: UInt64]] = [:]
         var index = -1
         var chain: [String] = []
@@ -211,7 +212,7 @@ private struct HandCount {
         lines = largest.mapValues { $0.values.reduce(0, +) }
     }
 
-    /// How often each instruction was run, an instruction that is begun again after a fault counted once.
+    /// How often each instruction was run; one that begins again after a fault counts once.
     private static func executions(of instructions: [UInt64], log: String) throws -> [UInt64] {
         var steps = [Int64](repeating: 0, count: instructions.count + 1)
         let places = Dictionary(uniqueKeysWithValues: instructions.enumerated().map { ($0.element, $0.offset) })

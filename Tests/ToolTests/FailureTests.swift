@@ -85,7 +85,7 @@ import Testing
         #expect(events.output.contains("vector 3"))
     }
 
-    /// What can be read is printed before status 2 tells of the damage.
+    /// The readable records are printed before status 2 reports the damage.
     @Test func damageIsPassedOverAndCounted() throws {
         let fixture = try LogFixture(SampleLogs.large(codec: "raw"))
         var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture.log)))

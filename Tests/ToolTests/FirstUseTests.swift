@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What a new user runs into: statuses, silence, outputs over inputs, limits, terminals.
+/// Problems of a new user: statuses, silence, outputs over inputs, limits, terminals.
 @Suite struct FirstUseTests {
     private static let log = FixtureTests.path("recording.log")
     private static let replay = FixtureTests.path("extra-turn.log")

@@ -2,7 +2,7 @@
 
 import Testing
 
-/// What the commands print, against golden files.
+/// The output of the commands, against golden files.
 @Suite struct GoldenTests {
     /// Runs a command on a log and compares standard output with a golden file.
     private func check(

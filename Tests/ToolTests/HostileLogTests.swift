@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Mutated logs through the executables: no trap, no hang, and verify says of each where it is damaged.
+/// Mutated logs through the executables: no trap, no hang, and verify reports the place of each damage.
 @Suite struct HostileLogTests {
     private static func mutate(_ original: [UInt8], _ numbers: inout RandomNumbers) -> [UInt8] {
         var bytes = original

@@ -10,7 +10,7 @@ import Testing
     static let recording = FixtureTests.path("recording.log")
     static let guest = FixtureTests.path("tiny.elf")
 
-    /// A log, a state directory, and a raw file, one after the other.
+    /// A log, a run directory, and a raw file, one after the other.
     private func inputs() throws -> (fixtures: [LogFixture], paths: [String], names: [String]) {
         let (first, second) = (try LogFixture(SampleLogs.small), try LogFixture(SampleLogs.twoVCPUs))
         let raw = first.directory.file("part.bts")
@@ -59,7 +59,7 @@ import Testing
         try Tool.dump.run(Self.recording, fixture.log)
     }
 
-    /// All inputs are looked at before anything is printed; damage in one does not keep the others back.
+    /// All inputs are checked before anything is printed; damage in one does not stop the others.
     @Test func badInputsAmongGoodOnes() throws {
         let (fixtures, paths, names) = try inputs()
         defer { withExtendedLifetime(fixtures) {} }
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    /// With the guest's file a raw file shows what the log of the same run does: its code tells the labels.
+    /// With the guest's file a raw file shows the same as the log of the same run: its code has the labels.
     @Test func rawFilesGetLabelsFromCode() throws {
         let directory = try TemporaryDirectory()
         let raw = directory.file("raw")
@@ -166,7 +166,7 @@ import Testing
             for branch in expected { words += [branch.from, branch.to, isExtended ? branch.clock : 0] }
             let bytes = words.withUnsafeBytes { Data($0) }
             #expect(try Data(contentsOf: URL(fileURLWithPath: file)) == bytes)
-            // What is read back is the same.
+            // The records that are read back are the same.
             let csv = try Tool.dump.run(["--format", "csv", file])
             #expect(csv.counters == (isExtended ? expected.map(\.clock) : (0..<expected.count).map(UInt64.init)))
             let again = directory.file("again")
@@ -206,7 +206,7 @@ import Testing
         #expect(one.errors.hasSuffix("2 branches, plain\n"))
     }
 
-    @Test func aFullDiskLeavesNothingBehind() throws {
+    @Test func aFullDiskLeavesNothing() throws {
         let directory = try TemporaryDirectory()
         let file = directory.file("out")
         // A limit on the size of files ends writing as a full disk does.
@@ -219,7 +219,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() == 0, "a small file system can be mounted by root only"))
-    func aFullFileSystemLeavesNothingBehind() throws {
+    func aFullFileSystemLeavesNothing() throws {
         let directory = try TemporaryDirectory()
         let script =
             "mount -t tmpfs -o size=1m none '\(directory.path)' && '\(Tool.dump.path)' --extract "

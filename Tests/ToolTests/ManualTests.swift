@@ -18,7 +18,7 @@ import Testing
         let made = try Tool(path: "/bin/bash").run(["-o", "pipefail", "-c", script])
         #expect(made.status == 0, "\(made.errors)")
         let committed = try String(contentsOfFile: "\(Self.root)/docs/man/\(name).1", encoding: .utf8)
-        #expect(made.output == committed, "docs/man/\(name).1 is stale: `make docs` makes it anew")
+        #expect(made.output == committed, "docs/man/\(name).1 is stale: `make docs` updates it")
         #expect(committed.contains(".SH NAME\n\(name.replacingOccurrences(of: "-", with: "\\-")) \\- "))
         #expect(committed.contains(".SH EXIT STATUS\n"))
     }

@@ -5,7 +5,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// `bts-dump --style perf` beside perf itself, which is given the same branches as samples of a `perf.data`.
+/// Compares `bts-dump --style perf` with perf itself, which reads the same branches as samples of a `perf.data`.
 @Suite(.enabled(if: access("/usr/bin/perf", X_OK) == 0)) struct PerfStyleTests {
     private static let program = FixtureTests.path("tiny.elf")
 

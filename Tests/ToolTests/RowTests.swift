@@ -8,7 +8,7 @@ import Testing
 
 @testable import LogViews
 
-/// The pieces that rows are made of.
+/// The pieces of rows.
 @Suite struct RowTests {
     private func text(_ body: (inout TextBuffer) -> Void) -> String {
         var text = TextBuffer(capacity: 1)
@@ -32,7 +32,7 @@ import Testing
         }
     }
 
-    /// A cache that is cleared again and again says the same as one that is not.
+    /// A cache that is cleared often returns the same as one that is not.
     @Test func smallCachesForgetAndKnowAgain() throws {
         let symbolizer = Symbolizer()
         try symbolizer.add("/proc/self/exe")

@@ -37,9 +37,9 @@ import Testing
         (["--from", "0x2010", "--to", "0x1040"], 2...3),
         // In the middle of a run of instructions.
         (["--from", "0x2008", "--to", "0x1010"], 2...4),
-        // Where the branch before is not known, only what it leaves and goes to.
+        // If the branch before is not known, only the addresses that it leaves and goes to.
         (["--from", "0x900"], 0...7), (["--to", "0x900"], 0...0), (["--from", "0x1000"], 0...7),
-        // A run's first instruction counts as come to once, by the branch that went there.
+        // A run's first instruction counts as reached once, by the branch that went there.
         (["--from", "0x1000", "--to", "0x1000"], 0...3), (["--from", "0x1030", "--to", "0x1030"], 3...6),
         // With a counter: the first time at or after it.
         (["--from", "0x2000:1", "--to", "0x2000"], 1...4), (["--from", "0x2000:2"], 4...7),

@@ -5,7 +5,7 @@ import Testing
 
 /// Compares a text with the golden file of that name in `Snapshots/`.
 ///
-/// With TT_RECORD_SNAPSHOTS=1 in the environment the file is written anew, and the test fails all the same: a run that
+/// With TT_RECORD_SNAPSHOTS=1 in the environment the file is recorded again, and the test fails on purpose: a run that
 /// records checks nothing.
 func expectSnapshot(_ text: String, _ name: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Snapshots/\(name)")
@@ -26,6 +26,6 @@ func expectSnapshot(_ text: String, _ name: String, sourceLocation: SourceLocati
         Snapshots/\(name), line \(line + 1):
           expected: \(line < theirs.count ? theirs[line] : "(end)")
           found:    \(line < ours.count ? ours[line] : "(end)")
-        TT_RECORD_SNAPSHOTS=1 writes it anew.
+        TT_RECORD_SNAPSHOTS=1 records it again.
         """, sourceLocation: sourceLocation)
 }

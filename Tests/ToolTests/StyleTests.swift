@@ -9,7 +9,7 @@ import Testing
     private static let log = FixtureTests.path("recording.log")
     private static let program = FixtureTests.path("tiny.elf")
 
-    /// A branch address and what a row says of it, without the brackets.
+    /// A branch address and its description in a row, without the brackets.
     private struct Place: Hashable {
         var address: UInt64
         var name: String
@@ -86,7 +86,7 @@ import Testing
         #expect(inline.count == plain.count)
         var inlined = 0
         for (address, name) in plain {
-            // plain has the whole chain and hexadecimal offsets.
+            // plain has the complete chain and hexadecimal offsets.
             let parts = name.components(separatedBy: " @ ").map { part in
                 part.replacing(/\+0x([0-9a-f]+)$/) { "+\(UInt64($0.1, radix: 16) ?? 0)" }
             }

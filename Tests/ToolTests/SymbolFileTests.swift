@@ -4,8 +4,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Symbol files that are no good, through the tools: one line that says so and status 2, or one line of warning and what
-/// the file can still say.
+/// Unusable symbol files, through the tools: one line with the reason and status 2, or one line of warning and the
+/// symbols that the file still has.
 @Suite struct SymbolFileTests {
     private let directory: TemporaryDirectory
     private let log: String
@@ -78,7 +78,7 @@ import Testing
         try expectTrouble(image, "boot image", "vmlinux")
     }
 
-    /// `symbolize` has no log that says which processor it was.
+    /// `symbolize` has no log that shows the processor.
     @Test func aFileForAnotherProcessorIsTrouble() throws {
         let other = try copy("other") { $0[18] = 183 }
         try expectTrouble(
@@ -110,7 +110,7 @@ import Testing
         let secret = try copy("secret") { _ in }
         chmod(secret, 0)
         guard geteuid() == 0 else { return try expectTrouble(secret, "Permission denied") }
-        // Root may read everything: as somebody else, who must get at the tools and the log.
+        // Root may read everything: as another user, who must be able to read the tools and the log.
         chmod(directory.path, 0o755)
         let asNobody = ["--reuid=65534", "--regid=65534", "--clear-groups"]
         let setpriv = Tool(path: "/usr/bin/setpriv")

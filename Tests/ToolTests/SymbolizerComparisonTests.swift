@@ -4,8 +4,8 @@ import Foundation
 import TestSupport
 import Testing
 
-/// `tt-analyze symbolize` beside eu-addr2line and llvm-symbolizer, by Tests/compare-symbolizers: every difference has a
-/// written rule.
+/// Compares `tt-analyze symbolize` with eu-addr2line and llvm-symbolizer, by Tests/compare-symbolizers: every
+/// difference has a written rule.
 @Suite struct SymbolizerComparisonTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../..").standardized.path

@@ -9,7 +9,7 @@ import TraceIndex
 @Suite struct DocumentTests {
     private static let marker = "<!-- views -->\n"
 
-    /// TT_RECORD_SNAPSHOTS=1 writes the list anew, and fails on purpose.
+    /// TT_RECORD_SNAPSHOTS=1 records the list again, and fails on purpose.
     @Test func theDocumentListsTheViews() throws {
         let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("docs/sql.md")

@@ -11,7 +11,8 @@ import TraceIndex
     private static let library = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
         .deletingLastPathComponent().appendingPathComponent("libttlog_sqlite.so").path
 
-    /// What a Python program prints (the system's Python: another one may have a SQLite of its own), with `index` connected to the file.
+    /// The output of a Python program, with `index` connected to the file. It runs the system's Python: another one may
+    /// have a SQLite of its own.
     private func python(_ lines: String, _ index: String, loads: Bool) throws -> String {
         let load = "index.enable_load_extension(True)\nindex.load_extension('\(ExtensionTests.library)')\n"
         let process = Process()

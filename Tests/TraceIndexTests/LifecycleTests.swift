@@ -20,7 +20,7 @@ import Testing
         return (attributes[.systemFileNumber] as? NSNumber)?.uint64Value ?? 0
     }
 
-    @Test func anIndexIsMadeOnceAndHasOnlyWhatWasAsked() throws {
+    @Test func anIndexIsMadeOnceAndHasOnlyRequestedStages() throws {
         let test = try QueryCase(Logs.small)
         _ = try test.rows("SELECT * FROM event")
         let first = try identity(test.index)

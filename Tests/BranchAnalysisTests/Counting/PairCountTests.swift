@@ -48,7 +48,7 @@ import Testing
         #expect(zip(keys, keys.dropFirst()).allSatisfy { $0 < $1 })
     }
 
-    /// What a full table holds is counted to the end; the rest is counted as left out.
+    /// The pairs in a full table are counted to the end; other pairs are counted as left out.
     @Test(arguments: [1, 100, 8192, 20_000])
     func aFullTableLeavesOutAndSaysSo(_ limit: Int) {
         var numbers = RandomNumbers(seed: 3)

@@ -7,7 +7,7 @@ import Symbolize
 import TestSupport
 import Testing
 
-/// What is counted of a run of the small program, whose every instruction has a line of its own.
+/// The coverage of a run of the small program, in which every instruction has a line of its own.
 @Suite struct CoverageTests {
     private struct Counts {
         let coverage: Coverage
@@ -51,10 +51,10 @@ import Testing
             "mov $5, %ecx": 2,
             "dec %ecx": 5, "nop": 1, "jnz loop": 5, "call . + 5": 1, "call function": 1, "push %rbx": 1, "pop %rbx": 1,
             "ret": 1, "mov $100, %ecx": 1, "rep movsb": 1, "xor %eax, %eax": 1,
-            // It faulted and was begun again.
+            // It faulted and began again.
             "mov (%rax), %rbx": 1, "lea 8(%rax), %rdx": 1, "jmp landing": 1, "jmp _start": 1,
         ])
-        // Of the handler, the first branch's source and the stretch after it.
+        // In the handler: the first branch's source and the stretch after it.
         #expect(counts.coverage.outside == 2 && counts.coverage.contradicted == 0)
         #expect(counts.coverage.counted == 10)
     }
@@ -67,7 +67,7 @@ import Testing
             branch jump -> landing jmp! +3
             branch end -> _start jmp! +2
             """)
-        // What is between `back` and `jump` is not known to have run, but for the instructions at both.
+        // The instructions between `back` and `jump` are not known to have run, except those at both.
         counts.expect([
             "mov $100, %ecx": 1, "rep movsb": 0, "xor %eax, %eax": 0, "lea 8(%rax), %rdx": 0, "jmp landing": 1,
             "jmp _start": 1, "mov $5, %ecx": 1, "dec %ecx": 0,
@@ -85,7 +85,8 @@ import Testing
         counts.expect(["mov $100, %ecx": 1, "rep movsb": 0, "jmp landing": 1, "mov $5, %ecx": 1])
     }
 
-    /// Nothing runs on after a jump that is always taken: a branch is missing, and what lies between is not believed.
+    /// The instructions after a jump that is always taken do not run: a branch is missing, and the stretch is not
+    /// counted.
     @Test func whatTheCodeForbidsIsNotCounted() throws {
         let counts = try Counts(
             """

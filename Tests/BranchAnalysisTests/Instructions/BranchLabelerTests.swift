@@ -8,7 +8,7 @@ import Testing
 
 @testable import BranchAnalysis
 
-/// Labels of branches, found from code.
+/// Labels of branches from code.
 struct BranchLabelerTests {
     static let source = """
             .globl _start, back, indirect, jump, nothing, end, function, site, moved, other_call, empty, __x86_return_thunk
@@ -68,9 +68,9 @@ struct BranchLabelerTests {
             (start, function, "call!"), (program["back"], program["back"], "jcc!"),
             (program["indirect"], function, "call-indirect"), (program["jump"], start, "jmp-indirect"),
             (program["__x86_return_thunk"], elsewhere, "ret"), (program["end"], start, "jmp!"),
-            // What the instruction does not say: an interrupt.
+            // A branch that the instruction does not explain: an interrupt.
             (start, elsewhere, "call"), (program["back"], start, "jcc"), (program["nothing"], start, "none"),
-            // What a kernel may have put there.
+            // Instructions that a kernel may have put there.
             (program["site"], program["__x86_return_thunk"], "jmp!"), (program["site"], elsewhere, "ret"),
             (program["moved"], start, "jmp!"), (program["moved"], elsewhere, "unknown"),
             (program["other_call"], function, "call!"), (program["other_call"], start, "call!"),

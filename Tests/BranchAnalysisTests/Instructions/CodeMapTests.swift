@@ -25,7 +25,7 @@ struct CodeMapTests {
         #expect(byte(code, start - 0x1000) == 0xb9 && !code.contains(start - 0x1000 + 4))
         #expect(code.bytes(at: start - 0x1000, count: 9).count == 4)
 
-        // What was added first stays; the new one is seen on both sides of it.
+        // Code that was added first stays; the new code is on both sides of it.
         let moved = try SmallProgram(SmallProgram.source, origin: start - 8)
         try code.add(moved.path)
         #expect(

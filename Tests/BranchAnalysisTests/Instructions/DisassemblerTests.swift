@@ -7,7 +7,7 @@ import Symbolize
 import TestSupport
 import Testing
 
-/// Our disassembly beside objdump's, and the classes of instructions beside those of the recorder.
+/// Compares our disassembly with objdump's, and the classes of instructions with those of the recorder.
 struct DisassemblerTests {
     /// An instruction of `objdump -d`.
     struct Line {
@@ -79,7 +79,7 @@ struct DisassemblerTests {
         #expect(try text(.att) == "leaq 8(%rbx, %rcx, 4), %rax")
     }
 
-    @Test func nothingIsReadBehindTheBytes() throws {
+    @Test func nothingIsReadAfterTheBytes() throws {
         let disassembler = try Disassembler()
         // A movabs of ten bytes, cut short at each length.
         let bytes: [UInt8] = [0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8]
@@ -90,7 +90,7 @@ struct DisassemblerTests {
             #expect(found == nil && disassembler.text.isEmpty)
         }
         #expect(bytes.withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) }?.size == 10)
-        // ud1 with a displacement, whole and cut.
+        // ud1 with a displacement, complete and cut.
         let ud1: [UInt8] = [0x0f, 0xb9, 0x80, 1, 2, 3, 4]
         #expect(ud1.withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) }?.size == 7)
         let cut = ud1.withUnsafeBytes {

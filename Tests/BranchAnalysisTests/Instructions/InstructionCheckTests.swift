@@ -103,7 +103,7 @@ struct InstructionCheckTests {
     /// From 16 to 32 to 64 bits, each far jump to the very next instruction.
     @Test func theModeFollowsFarJumps() throws {
         let source = """
-                .globl _start, in32, in64, behind, loop, end
+                .globl _start, in32, in64, after, loop, end
                 .text
                 .code16
             _start:
@@ -114,9 +114,9 @@ struct InstructionCheckTests {
             in32:
                 mov $0x12345678, %eax
                 inc %eax
-                jmp behind
+                jmp after
                 nop
-            behind:
+            after:
                 mov 0x1000, %eax
                 ljmp $0x08, $in64
                 .code64
@@ -134,7 +134,7 @@ struct InstructionCheckTests {
         let text = """
             branch 0xffff0 -> 0xf0000 far +1
             branch 0xf0010 -> _start jmp-indirect +5
-            branch behind+0xfffffffffffffffd -> behind jmp! +6
+            branch after+0xfffffffffffffffd -> after jmp! +6
             branch loop+2 -> loop jcc! +6
             branch end -> loop jmp! +4
             """

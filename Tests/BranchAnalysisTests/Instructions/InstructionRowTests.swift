@@ -155,11 +155,11 @@ struct InstructionRowTests {
         }
         #expect(
             found.contains(" 2:   4 \(place("site")) <site>  (changed by the kernel: ret)  -> \(place("back")) <back>"))
-        // Five instructions may have been there, or one: eight in all are six there.
+        // Five instructions may have been there, or one: six make the total of eight.
         #expect(found.contains(" 3:   6 \(place("alternative")) <alternative>  (changed by the kernel, 5 bytes)"))
-        #expect(found.contains(" 3:   ? \(place("behind")) <behind>  nop"))
-        // One was there: the count goes on.
+        #expect(found.contains(" 3:   ? \(place("after")) <after>  nop"))
+        // One was there: the count continues.
         #expect(found.contains(" 6:  18 \(place("alternative")) <alternative>  (changed by the kernel, 5 bytes)"))
-        #expect(found.contains(" 6:  19 \(place("behind")) <behind>  nop"))
+        #expect(found.contains(" 6:  19 \(place("after")) <after>  nop"))
     }
 }

@@ -8,10 +8,10 @@ import Testing
 
 @testable import BranchAnalysis
 
-/// A kernel that changes its own code where its tables say so.
+/// A kernel that patches its own code at the places in its tables.
 struct PatchSiteTests {
     static let source = """
-            .globl _start, back, alternative, behind, end, function, site, thunk
+            .globl _start, back, alternative, after, end, function, site, thunk
             .text
         _start:
             call function
@@ -19,7 +19,7 @@ struct PatchSiteTests {
             nop
         alternative:
             .byte 0xe9, 0, 1, 0, 0          # jmp; becomes one to five instructions
-        behind:
+        after:
             nop
         end:
             jmp _start
@@ -61,7 +61,7 @@ struct PatchSiteTests {
             try code.findPatchSites(Disassembler())
             #expect(
                 code.patchSites == [
-                    program["alternative"]..<program["behind"], program["site"]..<program["site"] + 5,
+                    program["alternative"]..<program["after"], program["site"]..<program["site"] + 5,
                 ])
         }
         let log = try LogFile(path: path)

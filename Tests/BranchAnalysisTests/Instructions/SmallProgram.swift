@@ -10,11 +10,11 @@ import Testing
 struct SmallProgram {
     let directory: TemporaryDirectory
     let path: String
-    /// Where its labels are.
+    /// The addresses of its labels.
     let labels: [String: UInt64]
 
-    /// A run of it: five turns of the loop, a call, a copy of 100 bytes, a fault at `fault` whose handler
-    /// is in no file, and the way back to the start.
+    /// A run of it: five turns of the loop, a call, a copy of 100 bytes, a fault at `fault` whose handler is in no
+    /// file, and the way back to the start.
     static let run = """
         branch 0x9000 -> _start iret +1
         branch loop+3 -> loop jcc! +4
@@ -115,7 +115,7 @@ struct ToolFailed: Error {
     var description: String
 }
 
-/// What a program prints; its failure is an error.
+/// The output of a program; a failure is an error.
 func output(of tool: String, _ arguments: String...) throws -> String { try output(of: tool, arguments) }
 
 func output(of tool: String, _ arguments: [String]) throws -> String {

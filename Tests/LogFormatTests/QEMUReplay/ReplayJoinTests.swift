@@ -4,7 +4,7 @@ import LogFormat
 import TestSupport
 import Testing
 
-/// Laying a log beside the replay.bin of its run.
+/// Joining a log with the replay.bin of its run.
 struct ReplayJoinTests {
     let scratch: TemporaryDirectory
 
@@ -49,7 +49,7 @@ struct ReplayJoinTests {
         #expect(join.runEnd == .guestShutdown)
     }
 
-    /// A page fault undoes its instruction: QEMU does not count it, and all that follows is one apart.
+    /// A page fault undoes its instruction: QEMU does not count it, and all later counts differ by one.
     @Test func restoredFaultsShiftWhatFollows() throws {
         let join = try join(
             log: """
@@ -75,8 +75,8 @@ struct ReplayJoinTests {
         #expect(join.transitionsWithoutEvent == 0 && join.eventsWithoutTransition == 0)
     }
 
-    /// After `iret` to an instruction that faults again, one EXCEPTION stands at a position that fits both.
-    @Test func anExceptionBehindAnIndirectBranchIsTheNextInstructionsWhenThatOneFaults() throws {
+    /// After `iret` to an instruction that faults again, one EXCEPTION has a position that fits both.
+    @Test func anExceptionAfterAnIndirectBranchIsTheNextInstructionsWhenThatOneFaults() throws {
         let join = try join(
             log: """
                 branch 0x1008 -> 0xe000 none +5
@@ -288,7 +288,7 @@ struct ReplayJoinTests {
         #expect(join.comparableEnd?.clock == 0 && join.comparableEnd?.icount == 5)
     }
 
-    /// Behind the shutdown a vCPU runs on; the first branch there is not compared.
+    /// After the shutdown a vCPU runs on; the first branch there is not compared.
     @Test func theComparableEndIsTheShutdownPlusTheRestoredFaults() throws {
         let join = try join(
             log: """
@@ -310,7 +310,7 @@ struct ReplayJoinTests {
                 shutdown-host-signal
                 end
                 """)
-        // The branches lie at 5, 8, 12, 16, 20, 24; the end at 15 + 1.
+        // The branches are at 5, 8, 12, 16, 20, 24; the end at 15 + 1.
         #expect(join.comparableEnd?.clock == 3)
         #expect(join.comparableEnd?.icount == 16)
         #expect(join.comparableEnd?.reason == "QEMU's shutdown-guest-shutdown")
@@ -415,8 +415,8 @@ struct ReplayJoinTests {
 
     // MARK: Logs without branch bodies
 
-    /// The same run, once with branches and once with its discontinuity events alone. A return that faults and an
-    /// `int n` are no discontinuities; the join finds its footing again behind them.
+    /// The same run, once with branches and once with its discontinuity events alone. A return that faults and an `int
+    /// n` are no discontinuities; the join matches again after them.
     @Test func discontinuityEventsServeWhereBranchesWereNotKept() throws {
         let log = """
             event discontinuity ip=0x1008 info=0 value=0x9000 +4

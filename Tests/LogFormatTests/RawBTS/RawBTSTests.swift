@@ -53,7 +53,8 @@ import Testing
         }
     }
 
-    /// Counters that repeat are counted on from; others are taken as they are, wherever they step to.
+    /// A counter that repeats the one before adds 1 to the clock; other counters are used unchanged, wherever they step
+    /// to.
     @Test func countersOfTheExtendedForm() throws {
         let counters: [UInt64] = [7, 8, 8, 8, 11, 12, 5, 5, 6, 7, .max - 1, .max, .max, 0, 1]
         let records = counters.map { RawImage.Record(from: 0x1000, to: 0x2000, last: $0) }
@@ -105,7 +106,7 @@ import Testing
         #expect(try refusal(Array(repeating: 0, count: 24 * 1000)).contains("not raw BTS records"))
         var numbers = Numbers(5)
         #expect(try refusal((0..<24_000).map { _ in UInt8.random(in: 0...255, using: &numbers) }).contains("not raw"))
-        // A log is no matter for this reader, and says so itself.
+        // This reader refuses a log, and names the format.
         let scratch = Scratch()
         try SampleLog(branches: 60).write(to: scratch.file("log"))
         #expect(try InputFormat.recognize(path: scratch.file("log")) == .log)
@@ -141,7 +142,7 @@ import Testing
         try writer.close()
         #expect(problem == nil && writer.count == 100_000)
         let copy = RawImage(bytes: try readBytes(scratch.file("copy")))
-        // The flags of the plain form are not kept.
+        // The plain form loses the flags.
         let expected = RawImage(
             form == .plain ? image.records.map { RawImage.Record(from: $0.from, to: $0.to, last: 0) } : image.records)
         #expect(copy == expected)
@@ -161,7 +162,7 @@ import Testing
         #expect(problem("/dev/null", replaces: true).contains("not a regular file"))
         #expect(problem(scratch.path, replaces: true).contains("not a regular file"))
         #expect(problem(scratch.path + "/no/such").contains("No such file"))
-        // A writer that is let go leaves nothing behind, and what was there as it was.
+        // A writer that is released without `close()` leaves no file, and the earlier file unchanged.
         do { _ = try RawBTSWriter(path: path, form: .extended, replaces: true) }
         #expect(try readBytes(path) == [1, 2, 3])
         #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path) == ["out"])
@@ -186,8 +187,8 @@ import Testing
     }
 }
 
-/// 12,000 spoiled raw files: no trap, no hang, no memory out of proportion; every whole record is read as it stands, or the
-/// file is refused as a whole.
+/// 12,000 mutated raw files: no trap, no hang, no memory out of proportion. Every complete record is read unchanged, or
+/// the file is refused.
 @Suite(.timeLimit(.minutes(10)))
 struct RawBTSMutationTests {
     static let files = 12_000

@@ -26,7 +26,7 @@ struct RawImage: Equatable {
         }
     }
 
-    /// The whole records.
+    /// The complete records.
     var records: [Record] {
         stride(from: 0, to: bytes.count / 24 * 24, by: 24).map { offset in
             func word(_ number: Int) -> UInt64 {
@@ -36,7 +36,7 @@ struct RawImage: Equatable {
         }
     }
 
-    /// The branches of a file that is taken for extended, or not.
+    /// The branches of a file that is read in the extended form, or in the plain one.
     func branches(isExtended: Bool) -> [Branch] {
         var previous: (clock: UInt64, last: UInt64)?
         return records.dropFirst(isExtended ? 1 : 0).enumerated().map { index, record in

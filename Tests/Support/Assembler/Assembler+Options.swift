@@ -5,7 +5,7 @@ import LogFormat
 
 extension Assembler {
     mutating func setOptions(_ line: SourceLine) throws {
-        guard writer == nil else { throw line.error("options must stand before the first record") }
+        guard writer == nil else { throw line.error("options must come before the first record") }
         for word in line.words.dropFirst() {
             let parts = word.split(separator: "=", maxSplits: 1)
             guard parts.count == 2 else { throw line.error("KEY=VALUE expected: \(word)") }

@@ -85,7 +85,7 @@ extension Assembler {
         }
     }
 
-    /// Sets what a field says. Returns false when it is none.
+    /// Sets a field. Returns false if the text is none.
     private func set(
         _ field: Substring, of event: inout Event, words: inout [UInt64], _ line: SourceLine
     ) throws -> Bool {

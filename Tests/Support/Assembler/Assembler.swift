@@ -2,7 +2,7 @@
 
 import LogFormat
 
-/// Assembles a log from text: a reader of a test sees the log that the test is about.
+/// Assembles a log from text, so that a reader of a test sees the log that it uses.
 ///
 ///     options branch-cell-shift=4 kind=replay
 ///     let loop = 0x1000
@@ -29,9 +29,9 @@ import LogFormat
 ///     epoch CLOCK [ICOUNT]         a gap: the vCPU's next epoch begins at that clock
 ///     attribute KEY=VALUE          the rest of the line is the value
 ///     annotation TEXT
-///     comparable-end [FIELD …] TEXT   at the vCPU's clock and instruction count, unless fields say otherwise
+///     comparable-end [FIELD …] TEXT   at the vCPU's clock and instruction count, unless fields give others
 ///     run-end REASON TEXT          reasons as the tools print them: `guest-shutdown`
-///     lost STREAM COUNT            a record that says that so many records of a stream were lost
+///     lost STREAM COUNT            a record that this number of records of a stream was lost
 ///     repeat N {                   the lines up to the matching `}` N times; may be nested
 ///     abandon                      the last line: the log is left as a killed recorder would
 ///
@@ -45,7 +45,7 @@ public func assemble(_ text: String, to path: String) throws {
     try assembler.finish()
 }
 
-/// What is wrong with the text of a log.
+/// An error in the text of a log.
 public struct AssemblyError: Error, CustomStringConvertible {
     /// Number of the line, from 1.
     public var line: Int

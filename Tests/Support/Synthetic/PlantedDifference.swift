@@ -2,25 +2,25 @@
 
 import LogFormat
 
-/// What a synthetic replay does otherwise than its original. Places are clocks or ordinals of the original.
+/// The difference of a synthetic replay from its original. Places are clocks or ordinals of the original.
 public enum PlantedDifference: Sendable, Hashable {
     case none
     /// Every interrupt's vector is unknown in the replay: nothing that a comparison should stop at.
     case benign
-    /// The branch at that clock goes elsewhere; the runs agree again behind it.
+    /// The branch at that clock goes elsewhere; the runs agree again after it.
     case otherTarget(clock: UInt64)
     /// The branch at that clock goes elsewhere, and the replay then goes its own way.
     case departure(clock: UInt64)
-    /// So many more branches before the one at that clock; then the runs agree again.
+    /// This number of branches more before the one at that clock; then the runs agree again.
     case extraBranches(clock: UInt64, count: Int)
     /// The branch at that clock has another label.
     case otherLabel(clock: UInt64)
-    /// The same branches, but so many instructions more before the one at that clock.
+    /// The same branches, but this number of instructions more before the one at that clock.
     case moreInstructions(clock: UInt64, count: UInt64)
     case missingEvent(LogStream, ordinal: UInt64)
     /// One more event at that clock.
     case extraEvent(LogStream, clock: UInt64)
-    /// The event happens so many transitions later, or earlier (negative).
+    /// The event happens this number of transitions later, or earlier (negative).
     case movedEvent(LogStream, ordinal: UInt64, by: Int64)
     case otherPayload(LogStream, ordinal: UInt64)
     /// Another register digest in that state event, counted among state events.
@@ -30,7 +30,7 @@ public enum PlantedDifference: Sendable, Hashable {
     case originalEndsEarly(clock: UInt64)
 }
 
-/// What an alignment of a synthetic pair must answer.
+/// The expected result of an alignment of a synthetic pair.
 public struct ExpectedAlignment: Sendable, Hashable {
     /// The verdicts of DESIGN.md that a planted difference can lead to.
     public enum Verdict: String, Sendable, Hashable {

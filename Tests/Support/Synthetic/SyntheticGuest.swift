@@ -10,13 +10,13 @@ import LogFormat
 struct SyntheticGuest: ~Copyable {
     /// Instructions begun so far.
     private(set) var icount: UInt64
-    /// Where the guest stands: the target of its last branch.
+    /// The guest's place: the target of its last branch.
     private(set) var place: UInt64 = SyntheticGuest.dispatcher
 
     private let code: UnsafeMutableBufferPointer<RawBranch>
     private let routines: [Range<Int>]
     private var numbers: RandomNumbers
-    /// What is left of the routine at work.
+    /// The rest of the present routine.
     private var rest = 0..<0
     /// Instruction count at that routine's beginning.
     private var base: UInt64

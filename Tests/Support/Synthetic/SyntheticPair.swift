@@ -2,7 +2,7 @@
 
 import LogFormat
 
-/// Two logs of one synthetic run that differ in one planted place, and what an alignment must say of them.
+/// Two logs of one synthetic run that differ in one planted place, and the expected result of their alignment.
 ///
 ///     var pair = SyntheticPair(run: SyntheticRun(seed: 7, branches: 200_000))
 ///     pair.difference = .missingEvent(.event, ordinal: 12)

@@ -2,7 +2,8 @@
 
 import LogFormat
 
-/// One performance of a ``SyntheticRun``: plays the guest up to the next thing that happens, lets it happen, goes on.
+/// One execution of a ``SyntheticRun``: it runs the guest to the next occurrence, applies the occurrence, and
+/// continues.
 struct SyntheticPlay: ~Copyable {
     private(set) var counts = SyntheticRun.Counts()
 
@@ -131,7 +132,7 @@ struct SyntheticPlay: ~Copyable {
         return max(early, schedule.last + 1)
     }
 
-    /// Everything that happens at the clock: state digest, event, access.
+    /// Applies everything at the clock: state digest, event, access.
     private mutating func happen() {
         if plan.statesEvery > 0, clock % plan.statesEvery == 0 {
             let isOther = isReplay && difference == .otherState(ordinal: counts.states)
@@ -217,7 +218,7 @@ private struct Schedule {
     private(set) var next: UInt64
     /// When the one before came.
     private(set) var last: UInt64
-    /// A random number that goes with the next event.
+    /// A random number for the next event.
     private(set) var value: UInt64 = 0
     private let mean: UInt64
     private var numbers: RandomNumbers

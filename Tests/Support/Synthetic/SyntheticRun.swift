@@ -14,12 +14,12 @@ public struct SyntheticRun: Sendable {
     public var branches: UInt64
     /// Mean number of branches from event to event; 0: no events.
     public var eventsEvery: UInt64 = 1024
-    /// Mean number of branches from access to access; 0: none, and the log says that it has no access stream.
+    /// Mean number of branches from access to access; with 0, the log has no access stream.
     public var accessesEvery: UInt64 = 256
-    /// A state digest every so many branches; 0: none.
+    /// Number of branches from state digest to state digest; 0 for none.
     public var statesEvery: UInt64 = 0
-    /// So many branches stand behind the comparable end, other ones in the original than in the replay; with 0 the log
-    /// ends there and has no comparable end.
+    /// Number of branches after the comparable end, different ones in the original and the replay. With 0 the log ends
+    /// there and has no comparable end.
     public var tail: UInt64 = 0
     /// How the logs are written; features, kind and bases are set from the run.
     public var options: LogWriter.Options
@@ -32,7 +32,7 @@ public struct SyntheticRun: Sendable {
         options.features = [.branches, .icount, .labels, .causes]
     }
 
-    /// What stands in a log that was written.
+    /// The contents of a log that was written.
     public struct Counts: Sendable, Hashable {
         /// Branches up to the comparable end.
         public var branches: UInt64 = 0
@@ -40,17 +40,16 @@ public struct SyntheticRun: Sendable {
         public var events: UInt64 = 0
         public var accesses: UInt64 = 0
         public var states: UInt64 = 0
-        /// The clock of the record that the difference is about: where it stands in the original.
+        /// The clock of the record with the difference: its place in the original.
         public var plantedClock: UInt64?
-        /// Where it stands in this log.
+        /// Its place in this log.
         public var movedClock: UInt64?
     }
 
     /// Writes a log of the run.
     ///
     /// - Parameters:
-    ///   - difference: What a replay does otherwise; an original is written the same whatever it is, but for an end
-    ///     that comes early.
+    ///   - difference: The difference of a replay. It does not affect an original, except if the run ends early.
     @discardableResult
     public func write(
         to path: String, as kind: FileHeader.RunKind = .recording, difference: PlantedDifference = .none

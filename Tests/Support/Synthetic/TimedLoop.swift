@@ -9,7 +9,7 @@ public struct TimedLoop {
     public var fault: Int?
     /// The instruction counts at which the timer interrupts, ascending.
     public var ticks = TimedLoop.ticks
-    /// A state digest every so many branches; 0 for none.
+    /// Number of branches from state digest to state digest; 0 for none.
     public var statesEvery: UInt64 = 0
     /// The turns of the loop.
     public var turns = 300

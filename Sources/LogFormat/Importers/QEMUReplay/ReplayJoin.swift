@@ -140,14 +140,14 @@ public struct ReplayJoin: Sendable {
         }
         progress(1)
         var join = matcher.finish(clockEnd: clockEnd, instructions: instructions(log, clockEnd: nil))
-        if let end = join.comparableEnd, let clock = firstClock(in: log, atOrBehind: end.icount) {
+        if let end = join.comparableEnd, let clock = firstClock(in: log, atOrAfter: end.icount) {
             join.comparableEnd?.clock = clock
         }
         return join
     }
 
     /// The clock of the first branch at or after an instruction count; nil if that branch's body was not kept.
-    private static func firstClock(in log: LogFile, atOrBehind icount: UInt64) -> UInt64? {
+    private static func firstClock(in log: LogFile, atOrAfter icount: UInt64) -> UInt64? {
         let chunks = log.chunks(.branch, vcpu: 0)
         guard let chunk = chunks.first(where: { $0.icountLast >= icount }) else {
             return chunks.last.map { $0.clockLast &+ 1 }
