@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-"""Bodies as they stand in the file: hashes, and decompression through the zstd command."""
+"""Bodies in the file: hashes, and decompression through the zstd command."""
 
 import subprocess
 import threading

@@ -113,7 +113,7 @@ def _addresses(columns, count):
     if from_length != len(from_column) or to_length != len(to_column):
         raise BodyError(
             f"columns from and to have {len(from_column)} and {len(to_column)} bytes,"
-            f" the control column says {from_length} and {to_length}"
+            f" the control column has {from_length} and {to_length}"
         )
     addresses = []
     from_position = to_position = previous = 0
@@ -122,13 +122,13 @@ def _addresses(columns, count):
         step = int.from_bytes(from_column[from_position : from_position + size], "little")
         from_position += size
         if size > 1 and shortest_from(step) != size:
-            raise BodyError(f"from value {step:#x} stands in {size} bytes")
+            raise BodyError(f"from value {step:#x} is encoded in {size} bytes")
         source = previous + step & MASK64
         size = TO_SIZES[control >> 2]
         step = int.from_bytes(to_column[to_position : to_position + size], "little", signed=True) & MASK64
         to_position += size
         if size > 1 and shortest_to(step) != size:
-            raise BodyError(f"to value {step:#x} stands in {size} bytes")
+            raise BodyError(f"to value {step:#x} is encoded in {size} bytes")
         previous = source + step & MASK64
         addresses.append((source, previous))
     return addresses
@@ -162,7 +162,7 @@ def _branch_icounts(columns, count, chunk):
     if steps[0] != 0:
         raise BodyError(f"the first icount step is {steps[0]}, expected 0")
     if icounts[-1] != chunk.icount_last:
-        raise BodyError(f"the last icount is {icounts[-1]}, the header says {chunk.icount_last}")
+        raise BodyError(f"the last icount is {icounts[-1]}, the header has {chunk.icount_last}")
     if max(icounts) >= ICOUNT_LIMIT:
         raise BodyError(f"icount {max(icounts)} has more than 56 bits")
     return icounts
@@ -285,7 +285,7 @@ def decode_events(body, chunk):
     kinds = _varints(columns[0], count, "kind", limit=0xFFFF)
     validities = _varints(columns[1], count, "validity", limit=0xFFFF)
     if any(validity & HAS_TSC for validity in validities):
-        raise BodyError("validity bit 64 stands in the validity column")
+        raise BodyError("validity bit 64 is set in the validity column")
     clocks = _running(columns[2], [True] * count, chunk.clock_first, "clock")
     has_icount = [bool(validity & HAS_ICOUNT) for validity in validities]
     icounts = _running(columns[3], has_icount, chunk.icount_first, "icount")
@@ -304,10 +304,10 @@ def decode_events(body, chunk):
     privates = _byte_strings(_varints(columns[11], count, "private length", PRIVATE_LIMIT), columns[12], "private")
 
     known_icounts = [icount for icount in icounts if icount is not None] or [0]
-    header_says = (chunk.clock_first, chunk.clock_last, chunk.icount_first, chunk.icount_last, chunk.ticket)
-    records_say = (clocks[0], clocks[-1], known_icounts[0], known_icounts[-1], tickets[0])
-    if header_says != records_say:
-        raise BodyError(f"first and last clock, icount and ticket are {records_say}, the header says {header_says}")
+    of_header = (chunk.clock_first, chunk.clock_last, chunk.icount_first, chunk.icount_last, chunk.ticket)
+    of_records = (clocks[0], clocks[-1], known_icounts[0], known_icounts[-1], tickets[0])
+    if of_header != of_records:
+        raise BodyError(f"first and last clock, icount and ticket are {of_records}, the header has {of_header}")
 
     validities = [v | (HAS_TSC if tsc is not None else 0) for v, tsc in zip(validities, tscs, strict=True)]
     fields = (kinds, validities, clocks, icounts, ips, infos, auxes, payloads, tickets, tscs, privates)

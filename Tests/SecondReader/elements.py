@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-"""Where the chunks of a log stand: through the chain of trailers, or by walking the elements and passing over damage.
+"""Finds the chunks of a log: through the chain of trailers, or element by element, skipping damage.
 
 A directory that the walk meets gives back the chunks whose own headers are damaged.
 """
@@ -34,7 +34,7 @@ class Damage(NamedTuple):
 
 @dataclass
 class Elements:
-    """What stands in a log behind its file header."""
+    """The elements of a log after its file header."""
 
     is_finished: bool = False
     lost_records: int = 0
@@ -70,7 +70,7 @@ def _follow_chain(data, log, trailer):
     while True:
         directory = read_chunk_header(data, trailer.directory_offset, trailer.directory_offset, log)
         if directory is None or directory.stream != DIRECTORY:
-            raise _BrokenChain(f"the trailer names {trailer.directory_offset}, where no directory stands")
+            raise _BrokenChain(f"the trailer names {trailer.directory_offset}, where there is no directory")
         if aligned(directory.body_end) != trailer.offset or directory.count != trailer.chunk_count:
             raise _BrokenChain(f"the directory at {directory.offset} does not fit its trailer")
         body = data[directory.body_offset : directory.body_end]
@@ -81,7 +81,7 @@ def _follow_chain(data, log, trailer):
             return [chunk for chunks in reversed(listed) for chunk in chunks]
         previous = read_trailer(data, trailer.previous_trailer, log)
         if previous is None:
-            raise _BrokenChain(f"the trailer names {trailer.previous_trailer}, where no trailer stands")
+            raise _BrokenChain(f"the trailer names {trailer.previous_trailer}, where there is no trailer")
         trailer = previous
 
 
@@ -168,7 +168,7 @@ def _walk_elements(data, log, elements, directories, trailers):
             position = _next_candidate(data, position + ALIGNMENT)
             continue
         if damaged_from is not None:
-            elements.damage.append(Damage(damaged_from, position - damaged_from, "no chunk and no trailer stands here"))
+            elements.damage.append(Damage(damaged_from, position - damaged_from, "no chunk and no trailer here"))
             damaged_from = None
         position = end
     if damaged_from is None:
@@ -176,7 +176,7 @@ def _walk_elements(data, log, elements, directories, trailers):
     if damaged_from == half_written:
         elements.half_written = len(data) - damaged_from
     else:
-        elements.damage.append(Damage(damaged_from, len(data) - damaged_from, "no chunk and no trailer stands here"))
+        elements.damage.append(Damage(damaged_from, len(data) - damaged_from, "no chunk and no trailer here"))
 
 
 def _next_candidate(data, position):

@@ -34,7 +34,7 @@ class LogError(Exception):
 
 
 def aligned(offset):
-    """`offset` rounded up to where the next element may stand."""
+    """`offset` rounded up to the next possible place of an element."""
     return (offset + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 

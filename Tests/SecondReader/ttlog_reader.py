@@ -159,7 +159,7 @@ class Reader:
         return None
 
     def check_chains(self):
-        """Verifies the chains, elided chunks included. A chunk behind a missing one cannot be judged."""
+        """Verifies the chains, elided chunks included. A chunk after a missing one cannot be checked."""
         previous = None
         for key in sorted(self.copies):
             chunk = self.copies[key][0]
@@ -180,7 +180,7 @@ class Reader:
             previous = chunk
 
     def missing(self):
-        """Records that stood between chunks and are in none, by the ordinals on both sides."""
+        """Records between chunks that are in none, by the ordinals on both sides."""
         count, expected = 0, {}
         for key in sorted(self.copies.keys() | self.slots.keys()):
             if key in self.copies:

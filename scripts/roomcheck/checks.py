@@ -25,7 +25,7 @@ HAS_SPDX = (".swift", ".c", ".h", ".S", ".ld", ".py", ".sh", ".modulemap")
 
 
 def arrows(package):
-    """Arrows that docs/design.md's table does not allow, and what the table says and the package does not."""
+    """Arrows that docs/design.md's table does not allow, and entries of the table that the package does not have."""
     table, problems = design.read_table(), []
     order = {name: i for i, name in enumerate(table)}
     for target in package.rooms():
@@ -156,4 +156,4 @@ def picture(package):
     """A picture in docs/design.md that is not the package's."""
     if design.split()[1] == design.picture(package):
         return []
-    return [(design.PATH, "the picture is out of date: scripts/rooms --picture draws it anew")]
+    return [(design.PATH, "the picture is out of date: scripts/rooms --picture draws it again")]

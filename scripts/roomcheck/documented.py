@@ -106,7 +106,7 @@ def declaration(code, at, scope, found):
     if is_public and kind != "extension":
         names = case_names(code, keyword.end()) if kind == "case" else 1
         found.append(Declaration(start, keyword.start(), names))
-    # What an extension declares is public where it says so: the type that it extends is in another place.
+    # A member of an extension is public if it is declared so: the extended type is in another file.
     if kind == "extension":
         found.append(("public extension" if access == "public" else "extension", True))
     else:

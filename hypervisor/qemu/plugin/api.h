@@ -31,8 +31,8 @@ struct ttd_counters *ttd_api_start_counters(struct ttd_counters *own);
 /* Adds `count` to the instructions each time the instruction begins executing; `own` as above. */
 void ttd_api_count_instructions(struct qemu_plugin_insn *insn, struct ttd_counters *own, uint64_t count);
 
-/* Counts the memory accesses of the instruction from 0 each time it begins: loads and stores, because QEMU 7.2 cannot tell
- * them apart. QEMU 7.2 goes on counting accesses of later instructions. `own` as above. */
+/* Counts the memory accesses of the instruction from 0 each time it begins: loads and stores, because QEMU 7.2 does not
+* distinguish them. QEMU 7.2 continues to count accesses of later instructions. `own` as above. */
 void ttd_api_count_accesses(struct qemu_plugin_insn *insn, struct ttd_counters *own);
 
 /* Registers that can be read where blocks are shared. */

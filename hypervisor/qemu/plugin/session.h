@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * session.h - the begin and the end of the recording, and what happens when QEMU drops its translations.
+ * session.h - the begin and the end of the recording, and the reaction when QEMU drops its translations.
  */
 #ifndef TTD_SESSION_H
 #define TTD_SESSION_H

@@ -62,7 +62,7 @@ enum ttd_step {
     TTD_STEP_RESTARTED, /* no transition, and the instruction counter is one too high */
 };
 
-/* What the entry of a block at `to` means, after `done` instructions of `previous` and `icount` instructions in all have
+/* The meaning of the entry of a block at `to`, after `done` instructions of `previous` and `icount` instructions in all have
  * begun. `previous` was executed `delta` bytes (modulo 2^64) above the addresses in its description. `has_stored`: its
  * last instruction, a repeated store, has stored. Fills *transition if it is one. The caller has handled the common
  * cases. */

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Decodes from and to of `count` branches into the two arrays. The columns are trusted (the benchmark has checked
- * them), and eight bytes behind each may be read. */
+ * them), and eight bytes after each may be read. */
 void decode_peer(const uint8_t *control, const uint8_t *from_column, const uint8_t *to_column, size_t count,
                  uint64_t *from, uint64_t *to);
 
