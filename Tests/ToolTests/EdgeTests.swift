@@ -20,7 +20,7 @@ import Testing
     @Test func textByAddress() throws { try check(["--sort", "address"], "bts-dump-edges-address.txt") }
     @Test func jsonLines() throws { try check(["--format", "jsonl"], "bts-dump-edges.jsonl") }
     @Test func csv() throws { try check(["--format", "csv"], "bts-dump-edges.csv") }
-    @Test func vcpusTogether() throws { try check([], "bts-dump-edges-vcpus.txt", on: SampleLogs.twoVCPUs) }
+    @Test func vcpusTogether() throws { try check([], "bts-dump-edges-vcpus.txt", on: SampleText.twoVCPUs) }
 
     /// The counts are those of the rows of a whole run, sorted and counted.
     @Test func countsAreThoseOfTheRows() throws {

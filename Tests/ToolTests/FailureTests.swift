@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func aVCPUThatIsNotThereIsTrouble() throws {
-        let fixture = try LogFixture(SampleLogs.twoVCPUs)
+        let fixture = try LogFixture(SampleText.twoVCPUs)
         for (tool, arguments) in [(Tool.dump, []), (.analyze, ["events"])] {
             let result = try tool.run(arguments + ["--vcpu", "7", fixture.log])
             #expect(result.status == 2)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import TestSupport
 import Testing
 
 /// The output of the commands, against golden files.
@@ -24,9 +25,9 @@ import Testing
     @Test func dumpCSV() throws { try check(.dump, ["--format", "csv"], "bts-dump.csv") }
     @Test func dumpRange() throws { try check(.dump, ["--range", "38:0x2b"], "bts-dump-range.txt") }
     @Test func dumpAround() throws { try check(.dump, ["--around", "42:2"], "bts-dump-around.txt") }
-    @Test func dumpVCPUs() throws { try check(.dump, [], on: SampleLogs.twoVCPUs, "bts-dump-vcpus.txt") }
+    @Test func dumpVCPUs() throws { try check(.dump, [], on: SampleText.twoVCPUs, "bts-dump-vcpus.txt") }
     @Test func dumpOneVCPU() throws {
-        try check(.dump, ["--vcpu", "1"], on: SampleLogs.twoVCPUs, "bts-dump-vcpu1.txt")
+        try check(.dump, ["--vcpu", "1"], on: SampleText.twoVCPUs, "bts-dump-vcpu1.txt")
     }
     @Test func dumpDigest() throws { try check(.dump, [], on: SampleLogs.digest, "bts-dump-digest.txt") }
 
@@ -34,7 +35,7 @@ import Testing
 
     @Test func info() throws { try check(.analyze, ["info"], "info.txt") }
     @Test func infoJSON() throws { try check(.analyze, ["info", "--format", "json"], "info.json") }
-    @Test func infoVCPUs() throws { try check(.analyze, ["info"], on: SampleLogs.twoVCPUs, "info-vcpus.txt") }
+    @Test func infoVCPUs() throws { try check(.analyze, ["info"], on: SampleText.twoVCPUs, "info-vcpus.txt") }
     @Test func infoDigest() throws { try check(.analyze, ["info"], on: SampleLogs.digest, "info-digest.txt") }
     @Test func infoKilled() throws {
         try check(.analyze, ["info"], on: SampleLogs.small + "\nabandon", "info-killed.txt")

@@ -12,7 +12,7 @@ import Testing
 
     /// A log, a run directory, and a raw file, one after the other.
     private func inputs() throws -> (fixtures: [LogFixture], paths: [String], names: [String]) {
-        let (first, second) = (try LogFixture(SampleLogs.small), try LogFixture(SampleLogs.twoVCPUs))
+        let (first, second) = (try LogFixture(SampleLogs.small), try LogFixture(SampleText.twoVCPUs))
         let raw = first.directory.file("part.bts")
         try Tool.dump.run("--extract", raw, "--extended", "--range", "40:43", first.log)
         return ([first, second], [first.log, second.directory.path, raw], [first.log, second.log, raw])
@@ -197,7 +197,7 @@ import Testing
     }
 
     @Test func severalVCPUsAreSaid() throws {
-        let fixture = try LogFixture(SampleLogs.twoVCPUs)
+        let fixture = try LogFixture(SampleText.twoVCPUs)
         let file = fixture.directory.file("out")
         let both = try Tool.dump.run("--extract", file, "--extended", fixture.log)
         #expect(both.errors.contains("5 branches, extended; 2 vCPUs, one after the other"))

@@ -71,17 +71,7 @@ import TraceIndex
     }
 
     @Test func vCPUsAndEpochsStayApart() throws {
-        let text = """
-            options vcpus=2 branch-cell-shift=4 nonce=1
-            repeat 3 {
-                branch 0x1020 -> 0x1000 jcc! +4
-            }
-            vcpu 1
-            branch 0x2020 -> 0x2000 jcc! +4
-            epoch 100
-            event trace-gap info=2
-            branch 0x2020 -> 0x2000 jcc! +4
-            """
+        let text = SampleText.twoVCPUs
         try QueryCase.expect(
             text, "SELECT vcpu, epoch, count(*), min(brctr) FROM branch GROUP BY 1, 2", "0,0,3,0\n1,0,1,0\n1,1,1,100")
         try QueryCase.expect(text, "SELECT vcpu, brctr FROM branch ORDER BY brctr DESC LIMIT 2", "1,100\n0,2")

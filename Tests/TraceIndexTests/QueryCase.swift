@@ -64,26 +64,7 @@ enum Logs {
     static let small = """
         options branch-cell-shift=4 event-cell-shift=6 kind=recording nonce=0x1122334455667788 name=sample \
             features=branches,icount,labels,accesses,access-values,causes
-        attribute guest.kernel=sample.elf
-        let start = 0xffffffff81000000
-        let loop = 0xffffffff81000100
-        branch start+0x10 -> loop call! +5
-        access port-read ip=loop+4 info=1 address=0x3f8 value=0x41 +2
-        repeat 40 {
-            branch loop+0x20 -> loop jcc! +7
-        }
-        event interrupt ip=loop+8 info=32 value=0xffffffff81a00000 +3
-        branch loop+8 -> 0xffffffff81a00000 none +3
-        access rdtsc ip=0xffffffff81a00004 value=123456789 +1
-        branch 0xffffffff81a00010 -> loop+8 iret +9
-        event exception ip=loop+0xc info=14 address=0x7fffdeadbeef value=6 +2
-        branch loop+0xc -> 0xffffffff81a00100 none +2
-        branch 0xffffffff81a00110 -> loop+0x30 jmp-indirect +4
-        branch loop+0x40 -> start+0x15 ret +6
-        access port-write ip=start+0x20 info=4 address=0xf4 value=0 +2
-        annotation the guest is about to power off
-        comparable-end the guest powered off
-        run-end guest-shutdown power off
+        \(SampleText.loopWithInterrupts)
         """
 
     /// One event of each kind, an unknown kind, and payloads that are not as their kind has them.

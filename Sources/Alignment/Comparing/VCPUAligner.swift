@@ -42,7 +42,7 @@ struct VCPUAligner {
         outcome.statistics.add(benign: branches.scan.rules.counts)
         for stream in streams {
             outcome.statistics.add(stream.statistics)
-            outcome.statistics.add(benign: stream.rules.counts)
+            outcome.statistics.add(benign: stream.comparison.rules.counts)
             outcome.alignment.eventsCompared += stream.compared
             for hole in stream.holes { outcome.caveats.append(caveat(of: hole, stream.stream)) }
         }

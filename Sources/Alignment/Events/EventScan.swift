@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Glibc
 import LogFormat
 
 /// Finds the first differences between two event streams of one vCPU: in the positions of events, in their contents, and
@@ -18,7 +17,8 @@ struct EventScan {
 
     let stream: LogStream
     let settings: Settings
-    var rules: BenignRules
+    /// The comparison of single records, with the rules that it applied.
+    private(set) var comparison: EventComparison
     private(set) var event: FirstDifference?
     private(set) var payload: FirstDifference?
     private(set) var state: FirstDifference?
@@ -34,7 +34,7 @@ struct EventScan {
     init(_ stream: LogStream, _ settings: Settings, rules: BenignRules) {
         self.stream = stream
         self.settings = settings
-        self.rules = rules
+        comparison = EventComparison(stream, settings.projection, rules)
     }
 
     mutating func scan(_ a: inout EventSide, _ b: inout EventSide) throws(LogError) {
@@ -58,7 +58,7 @@ struct EventScan {
                 return
             }
             compared += 1
-            if isSamePlace(a, b) {
+            if comparison.isSamePlace(a, b) {
                 comparePayload(a, b)
                 a.advance()
                 b.advance()
@@ -85,7 +85,7 @@ struct EventScan {
         let isStateB = hasB && b.isAtState
         guard isStateA || isStateB else { return false }
         if isStateA, isStateB, a.clock == b.clock {
-            if isSamePlace(a, b) {
+            if comparison.isSamePlace(a, b) {
                 compared += 1
                 comparePayload(a, b)
             }
@@ -97,6 +97,15 @@ struct EventScan {
             b.advance()
         }
         return true
+    }
+
+    /// Compares the contents of two records at one place. The first difference of events and of state digests is kept.
+    private mutating func comparePayload(_ a: borrowing EventSide, _ b: borrowing EventSide) {
+        if a.isAtState {
+            if state == nil { state = comparison.stateDifference(a, b) }
+        } else if payload == nil {
+            payload = comparison.payloadDifference(a, b)
+        }
     }
 
     // MARK: Moving on
@@ -194,65 +203,14 @@ struct EventScan {
         pass(&side, &other)
     }
 
-    // MARK: Comparing
-
-    private func isSamePlace(_ a: borrowing EventSide, _ b: borrowing EventSide) -> Bool {
-        let kind = a.batch.kind(a.place)
-        guard kind == b.batch.kind(b.place), a.clock == b.clock else { return false }
-        let (bitsA, bitsB) = (a.batch.validity(a.place), b.batch.validity(b.place))
-        let validity = settings.projection.validity(bitsA, against: bitsB, of: kind)
-        guard validity == settings.projection.validity(bitsB, against: bitsA, of: kind) else { return false }
-        if validity.contains(.icount),
-            a.batch.icount(a.place) &- a.recordSkew.icount != b.batch.icount(b.place) &- b.recordSkew.icount
-        {
-            return false
-        }
-        return !validity.contains(.ip) || a.batch.ip(a.place) == b.batch.ip(b.place)
-    }
-
-    private mutating func comparePayload(_ a: borrowing EventSide, _ b: borrowing EventSide) {
-        let kind = a.batch.kind(a.place)
-        let isState = kind == .state
-        guard isState ? state == nil : payload == nil else { return }
-        let validity = settings.projection.validity(
-            a.batch.validity(a.place), against: b.batch.validity(b.place), of: kind)
-        if isState {
-            guard !EventFields.isSameState(a.batch, a.place, b.batch, b.place) else { return }
-        } else {
-            guard !isSamePayload(a, b, kind, validity) else { return }
-            let addresses = (a.batch[a.place].address, b.batch[b.place].address)
-            let address = addresses.0 == addresses.1 ? addresses.0 : nil
-            guard !rules.allowContents(kind, address: address) else { return }
-        }
-        let (x, y) = (a.batch[a.place], b.batch[b.place])
-        let first = FirstDifference(
-            differenceClass: isState ? .state : .payload, clocks: a.clock..<(a.clock == .max ? a.clock : a.clock + 1),
-            original: .event(x), replay: .event(y), fields: EventFields.differences(x, y, settings.projection),
-            stream: stream)
-        if isState { state = first } else { payload = first }
-    }
-
-    private mutating func isSamePayload(
-        _ a: borrowing EventSide, _ b: borrowing EventSide, _ kind: EventKind, _ validity: EventValidity
-    ) -> Bool {
-        let (x, y) = (a.batch.payload(a.place), b.batch.payload(b.place))
-        let sizeX = settings.projection.payloadSize(x.count, of: kind, validity)
-        guard sizeX == settings.projection.payloadSize(y.count, of: kind, validity) else { return false }
-        if sizeX > 0, let p = x.baseAddress, let q = y.baseAddress, memcmp(p, q, sizeX) != 0 { return false }
-        let hasAux = !validity.isDisjoint(with: [.rcx, .registers])
-        if hasAux, a.batch.aux(a.place) != b.batch.aux(b.place) { return false }
-        let (infoA, infoB) = (a.batch.info(a.place), b.batch.info(b.place))
-        return infoA == infoB || !settings.projection.comparesInfo(of: kind) || rules.allowInfo(kind, infoA, infoB)
-    }
-
     // MARK: The end
 
     /// Classifies the first difference by the records that follow on both sides.
     private mutating func stop(
         _ a: inout EventSide, _ b: inout EventSide, _ hasA: Bool, _ hasB: Bool
     ) throws(LogError) {
-        let x = hasA ? try take(&a) : []
-        let y = hasB ? try take(&b) : []
+        let x = hasA ? try a.takeCandidates(EventScan.window) : []
+        let y = hasB ? try b.takeCandidates(EventScan.window) : []
         let match = EventMatch(original: x, replay: y)
         let low = min(x.first?.clock ?? .max, y.first?.clock ?? .max)
         var fields: [FieldDifference] = []
@@ -270,38 +228,5 @@ struct EventScan {
             original: match.original.map { .event($0) }, replay: match.replay.map { .event($0) }, fields: fields,
             stream: stream)
         eventVerdict = match.verdict
-    }
-
-    /// The next records of a side, up to a window, without state digests.
-    private func take(_ side: inout EventSide) throws(LogError) -> [EventMatch.Candidate] {
-        var taken: [EventMatch.Candidate] = []
-        while taken.count < EventScan.window {
-            if !side.isAtState {
-                taken.append(
-                    EventMatch.Candidate(
-                        event: side.batch[side.place], clock: side.clock, icountSkew: side.recordSkew.icount))
-            }
-            side.advance()
-            if side.findInChunk() { continue }
-            guard try findNextChunk(&side) else { break }
-        }
-        return taken
-    }
-
-    /// Moves to the next record in a later readable chunk.
-    private func findNextChunk(_ side: inout EventSide) throws(LogError) -> Bool {
-        side.skipChunk()
-        while !side.isAtEnd {
-            var isReadable = true
-            do throws(LogError) {
-                try side.decode()
-            } catch {
-                if error.isTrouble { throw error }
-                isReadable = false
-            }
-            if isReadable, side.findInChunk() { return true }
-            side.skipChunk()
-        }
-        return false
     }
 }

@@ -70,11 +70,15 @@ extension IndexSchema {
 
     private static let functionName = "coalesce(f.name, printf('0x%x', c.function))"
 
+    /// Joins the place `p` and the function `f` of an address.
+    private static func function(of address: String) -> String {
+        " LEFT JOIN _place AS p ON p.address = \(address) LEFT JOIN _function AS f ON f.id = p.function"
+    }
+
     private var calls: ViewDefinition {
         ViewDefinition(
             "call", stages: [.events, .calls], "One call, interruption or system call, from its branch to its return.",
-            source: "_call AS c LEFT JOIN _place AS p ON p.address = c.function "
-                + "LEFT JOIN _function AS f ON f.id = p.function LEFT JOIN _call AS o ON o.id = c.parent "
+            source: "_call AS c" + IndexSchema.function(of: "c.function") + " LEFT JOIN _call AS o ON o.id = c.parent "
                 + "LEFT JOIN _place AS op ON op.address = o.function LEFT JOIN _function AS og ON og.id = op.function",
             [
                 .init("id", .integer, "number of the call, in the order of its branch", "c.id"),
@@ -123,8 +127,7 @@ extension IndexSchema {
     private var functions: ViewDefinition {
         ViewDefinition(
             "function", stages: [.events, .calls], "One function that was called, with what its calls took.",
-            source: "_call AS c LEFT JOIN _place AS p ON p.address = c.function "
-                + "LEFT JOIN _function AS f ON f.id = p.function GROUP BY c.function",
+            source: "_call AS c" + IndexSchema.function(of: "c.function") + " GROUP BY c.function",
             [
                 .init("name", .text, "the function, or its address without symbols", IndexSchema.functionName),
                 .init("address", .address, "where the function begins", "c.function"),
@@ -147,8 +150,8 @@ extension IndexSchema {
             source: "(SELECT seq, vcpu, kind, ip, brctr, icount, lead(seq) OVER w AS next_seq, "
                 + "lead(kind) OVER w AS next_kind, lead(brctr) OVER w AS next_brctr, lead(icount) OVER w AS next_icount "
                 + "FROM _event WINDOW w AS (PARTITION BY vcpu, epoch ORDER BY seq)) AS e "
-                + "LEFT JOIN _kind AS k ON k.id = e.kind LEFT JOIN _kind AS n ON n.id = e.next_kind "
-                + "LEFT JOIN _place AS p ON p.address = e.ip LEFT JOIN _function AS f ON f.id = p.function",
+                + "LEFT JOIN _kind AS k ON k.id = e.kind LEFT JOIN _kind AS n ON n.id = e.next_kind"
+                + IndexSchema.function(of: "e.ip"),
             [
                 .init("seq", .integer, "the event that it begins with", "e.seq"),
                 .init("next_seq", .integer, "the event that ends it; NULL for the last", "e.next_seq"),
