@@ -93,7 +93,7 @@ public enum Resynchronisation: UInt8, Sendable, Hashable, CaseIterable, BitwiseC
     }
 }
 
-/// Counts of what a tracker has seen.
+/// The counts of a tracker's observations.
 public struct CallStatistics: Sendable, Hashable {
     /// Branches.
     public var branches: UInt64 = 0

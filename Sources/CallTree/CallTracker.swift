@@ -25,7 +25,7 @@ import LogFormat
 ///
 /// Explanations 4 and 5 are marked and counted as a ``Resynchronisation``. Memory is bounded for all inputs.
 public struct CallTracker: ~Copyable {
-    /// Counts of what was seen so far.
+    /// The counts of the observations so far.
     public private(set) var statistics = CallStatistics()
     /// The steps that the last call of ``append(_:_:)`` made, if ``recordsSteps`` is set.
     public internal(set) var steps: [CallStep] = []
@@ -128,7 +128,7 @@ public struct CallTracker: ~Copyable {
         if effect != .nothing { take(branch, effect) }
     }
 
-    /// Starts without open calls, because what follows does not continue what was seen.
+    /// Starts without open calls, because the next branches do not continue the last ones.
     mutating func beginAnew(clock: UInt64, icount: UInt64) {
         suspended.removeAll()
         count = 0
@@ -141,7 +141,7 @@ public struct CallTracker: ~Copyable {
 
     // MARK: Effects
 
-    /// What a branch can do, by its label.
+    /// The possible effects of a branch, by its label.
     enum Effect: UInt8 {
         case nothing, call, indirectCall, ret, indirectJump, far, systemCall, softwareInterrupt, interruptReturn,
             interruption

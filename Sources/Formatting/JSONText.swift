@@ -7,7 +7,7 @@ public enum JSONText {
     /// A value as a JSON document, one entry a line: `schema` and `version` first, the other keys in order, so that two
     /// documents can be compared as text.
     ///
-    /// Throws what the encoder throws, for example for a number that JSON does not have.
+    /// Throws the encoder's error, for example for a number that JSON does not have.
     public static func document(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

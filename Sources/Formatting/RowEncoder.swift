@@ -18,7 +18,13 @@ public struct RowEncoder: ~Copyable {
     public let sink: any TextSink
     /// The pending rows: not written to the sink yet.
     public var text = TextBuffer(capacity: 1 << 17)
-    @usableFromInline let isJSON: Bool
+    @usableFromInline let syntax: Syntax
+
+    /// How fields are written. Each method switches over it, so that a new syntax does not compile until all have it.
+    @usableFromInline
+    enum Syntax: UInt8, Sendable {
+        case json, csv
+    }
 
     /// Rows are written to the sink when there are that many bytes of them.
     @usableFromInline static let batchSize = 96 << 10
@@ -27,7 +33,12 @@ public struct RowEncoder: ~Copyable {
     public init(to sink: any TextSink, format: RowFormat) {
         self.sink = sink
         self.format = format
-        isJSON = format == .jsonl
+        syntax =
+            switch format {
+            case .jsonl: .json
+            case .csv: .csv
+            case .text: .csv  // not used: a view lays out text itself
+            }
     }
 
     /// Writes a line that is not a row, such as a header.
@@ -50,13 +61,21 @@ public struct RowEncoder: ~Copyable {
 
     /// Begins a row of JSON or CSV.
     @inlinable @inline(__always)
-    public mutating func begin() { if isJSON { text.append(0x7b) } }
+    public mutating func begin() {
+        switch syntax {
+        case .json: text.append(0x7b)
+        case .csv: break
+        }
+    }
 
     /// Ends a row of JSON or CSV: removes the comma after the last field, and adds the line's end.
     @inlinable @inline(__always)
     public mutating func end() {
         text.removeLast(1)
-        if isJSON { text.append(0x7d) }
+        switch syntax {
+        case .json: text.append(0x7d)
+        case .csv: break
+        }
         endText()
     }
 
@@ -117,14 +136,21 @@ public struct RowEncoder: ~Copyable {
     /// Hexadecimal numbers: an array, or one field with spaces between them.
     public mutating func addresses(_ key: StaticString, _ values: [UInt64]) {
         self.key(key)
-        if isJSON { text.append(0x5b) }
-        for (index, value) in values.enumerated() {
-            if index > 0 { text.append(isJSON ? 0x2c : 0x20) }
-            if isJSON { text.append(0x22) }
-            text.appendAddress(value)
-            if isJSON { text.append(0x22) }
+        switch syntax {
+        case .json:
+            text.append(0x5b)
+            for (index, value) in values.enumerated() {
+                text.append(index > 0 ? ",\"" : "\"")
+                text.appendAddress(value)
+                text.append(0x22)
+            }
+            text.append(0x5d)
+        case .csv:
+            for (index, value) in values.enumerated() {
+                if index > 0 { text.append(0x20) }
+                text.appendAddress(value)
+            }
         }
-        if isJSON { text.append(0x5d) }
         text.append(0x2c)
     }
 
@@ -145,46 +171,66 @@ public struct RowEncoder: ~Copyable {
     public mutating func string(_ key: StaticString, _ value: String?) {
         guard let value else { return null(key) }
         self.key(key)
-        if isJSON { text.appendJSON(value) } else { text.appendCSV(value) }
+        switch syntax {
+        case .json: text.appendJSON(value)
+        case .csv: text.appendCSV(value)
+        }
         text.append(0x2c)
     }
 
     /// Texts: an array, or one field with `separator` between them.
     public mutating func strings(_ key: StaticString, _ values: [String], separator: String) {
-        guard isJSON else { return string(key, values.joined(separator: separator)) }
-        self.key(key)
-        text.append(0x5b)
-        for (index, value) in values.enumerated() {
-            if index > 0 { text.append(0x2c) }
-            text.appendJSON(value)
+        switch syntax {
+        case .csv: string(key, values.joined(separator: separator))
+        case .json:
+            self.key(key)
+            text.append(0x5b)
+            for (index, value) in values.enumerated() {
+                if index > 0 { text.append(0x2c) }
+                text.appendJSON(value)
+            }
+            text.append("],")
         }
-        text.append("],")
     }
 
     /// Begins a field. The caller appends the value to ``text``, in the row's format, and then a comma.
     @inlinable @inline(__always)
     public mutating func key(_ key: StaticString) {
-        guard isJSON else { return }
-        text.append(0x22)
-        text.append(key)
-        text.append("\":")
+        switch syntax {
+        case .csv: break
+        case .json:
+            text.append(0x22)
+            text.append(key)
+            text.append("\":")
+        }
     }
 
     @inlinable @inline(__always)
     mutating func open(_ key: StaticString) {
-        guard isJSON else { return }
-        text.append(0x22)
-        text.append(key)
-        text.append("\":\"")
+        switch syntax {
+        case .csv: break
+        case .json:
+            text.append(0x22)
+            text.append(key)
+            text.append("\":\"")
+        }
     }
 
     @inlinable @inline(__always)
-    mutating func close() { if isJSON { text.append("\",") } else { text.append(0x2c) } }
+    mutating func close() {
+        switch syntax {
+        case .json: text.append("\",")
+        case .csv: text.append(0x2c)
+        }
+    }
 
     /// A field without a value.
     @inlinable
     public mutating func null(_ key: StaticString) {
         self.key(key)
-        if isJSON { text.append("null,") } else { text.append(0x2c) }
+        switch syntax {
+        case .json: text.append("null,")
+        case .csv: text.append(0x2c)
+        }
     }
 }

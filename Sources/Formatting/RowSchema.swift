@@ -6,7 +6,7 @@
 public struct RowSchema: Sendable {
     /// The tool and the view: `bts-dump edges`.
     public var name: String
-    /// Goes up when a field changes its meaning or goes away.
+    /// Increases when a field changes its meaning or is removed.
     public var version: Int
     /// The columns of CSV, in the order of the row's fields; empty if the view has no CSV.
     public var columns: [String]

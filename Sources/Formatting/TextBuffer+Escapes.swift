@@ -37,7 +37,7 @@ extension TextBuffer {
         if isPlain(bytes) { append(bytes) } else { appendText(String(decoding: bytes, as: UTF8.self).onOneLine) }
     }
 
-    /// Appends a CSV field, in quotes where it needs them (RFC 4180): it stays one field whatever it holds.
+    /// Appends a CSV field, in quotes if it needs them (RFC 4180): any text stays one field.
     public mutating func appendCSV(_ text: String) {
         let needsQuotes = text.utf8.contains { $0 == 0x2c || $0 == 0x22 || $0 == 0x0a || $0 == 0x0d }
         guard needsQuotes else { return appendText(text) }

@@ -12,7 +12,7 @@
 public protocol TextSink: AnyObject {
     /// Takes bytes of UTF-8 text. The bytes are valid only during the call.
     func write(_ bytes: UnsafeRawBufferPointer)
-    /// Whether the reader went away: what is written is discarded, and the writer may stop.
+    /// Whether the reader went away: further text is discarded, and the writer may stop.
     var isClosed: Bool { get }
 }
 

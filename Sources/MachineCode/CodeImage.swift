@@ -47,7 +47,7 @@ final class CodeImage: Sendable {
         return parts[index].bytes.from(address &- parts[index].range.lowerBound)
     }
 
-    /// Executable sections; `nil` if the file has no executable sections at all.
+    /// Executable sections; `nil` if the file has none.
     private static func sections(_ image: ELFImage) -> [Part]? {
         let wanted = UInt64(SHF_ALLOC | SHF_EXECINSTR)
         var parts: [Part] = []

@@ -201,7 +201,7 @@ public struct CodeMap: @unchecked Sendable {
 }
 
 extension SymbolError {
-    /// The file may serve for names, but has no code: a separate debug file, a list of symbols, a kernel module.
+    /// The file may have names, but has no code: a separate debug file, a list of symbols, a kernel module.
     public var hasNoCode: Bool {
         switch kind {
         case .noCode, .noModuleCode, .notELF: true

@@ -24,7 +24,7 @@ public final class Disassembler {
     /// How this disassembler writes operands.
     public let syntax: Syntax
     private var handles: [csh] = []
-    /// What capstone writes the decoded instruction into.
+    /// The memory into which capstone writes the decoded instruction.
     private var scratch: UnsafeMutablePointer<cs_insn>?
     private var hasText = false
 

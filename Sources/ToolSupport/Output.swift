@@ -42,7 +42,7 @@ public final class Output: TextSink, @unchecked Sendable {
         }
     }
 
-    /// Writes what is buffered.
+    /// Writes the buffered text.
     public func flush() {
         guard used > 0 else { return }
         let pending = UnsafeRawBufferPointer(rebasing: buffer[..<used])

@@ -9,7 +9,7 @@ public enum OutputFile {
     /// - Parameters:
     ///   - path: The file to write; it need not exist.
     ///   - inputs: The files that the command reads.
-    /// - Throws: ``RuntimeError`` if one of the inputs is the same file, under whatever name.
+    /// - Throws: ``RuntimeError`` if one of the inputs is the same file, also under another name.
     public static func refuse(_ path: String, overInputs inputs: [String]) throws {
         guard let output = identity(path) else { return }
         for input in inputs where identity(input) == output {

@@ -11,7 +11,7 @@ public final class RunProgress {
     private var runningLine: Progress?
 
     /// - Parameters:
-    ///   - label: what the guest does: "recording".
+    ///   - label: the activity of the guest: "recording".
     ///   - total: instructions of the whole run; 0 when that is unknown.
     public init(_ label: String, total: UInt64, isQuiet: Bool) {
         self.label = label
@@ -19,14 +19,14 @@ public final class RunProgress {
         self.isQuiet = isQuiet
     }
 
-    /// Shows how far the files are digested, in bytes.
+    /// Shows the progress of digesting files, in bytes.
     public func hash(done: UInt64, total: UInt64) {
         let line = hashingLine ?? Progress("digesting files", unit: "B", total: total, isQuiet: isQuiet)
         hashingLine = line
         line.update(done)
     }
 
-    /// Shows how far the guest is, in instructions.
+    /// Shows the progress of the guest, in instructions.
     public func run(instructions: UInt64) {
         hashingLine?.finish()
         hashingLine = nil

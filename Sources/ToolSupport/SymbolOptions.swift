@@ -120,7 +120,7 @@ public struct SymbolOptions: ParsableArguments {
         return symbolizer
     }
 
-    /// Prints what turned out to be wrong with files that were read on demand, and writes their tables to the cache.
+    /// Prints problems of files that were read on demand, and writes their tables to the cache.
     public static func finish(_ symbolizer: Symbolizer?) {
         for warning in symbolizer?.finish() ?? [] { Diagnostics.warning(warning.description) }
     }

@@ -40,7 +40,7 @@ public struct IndexError: Error, Sendable, Hashable, CustomStringConvertible {
         case .cannotCreate(let code): "\(file): cannot be created: \(words(code))"
         case .cannotRead(let code): "\(file): cannot be read: \(words(code))"
         case .cannotWrite(let code): "\(file): cannot be written: \(words(code))"
-        case .notOurs: "\(file): is there already and is no index of this program; it is not overwritten"
+        case .notOurs: "\(file): exists already and is no index of this program; it is not overwritten"
         case .nowhereToWrite:
             "\(file): neither its folder nor a cache directory can be written; set XDG_CACHE_HOME, or name a file"
         case .unclosedLog: "\(file): was not closed, and cannot be copied into an index"

@@ -70,10 +70,15 @@ extension DumpView {
 
     private static func showInstructions(_ run: consuming DumpRun) throws -> UInt64 {
         guard let symbolizer = run.symbolizer else { return 0 }
+        let isJSON =
+            switch run.format {
+            case .jsonl: true
+            case .text, .csv: false
+            }
         // The instructions of a function, and not the branches from and to it.
         run.walk.selection.functions = nil
         var view = try InstructionDump(
-            symbolizer, to: run.output, machine: run.walk.machine, isJSON: run.format == .jsonl,
+            symbolizer, to: run.output, machine: run.walk.machine, isJSON: isJSON,
             lines: run.options.text.lines, syntax: run.options.instructionOptions.syntax,
             functions: try run.options.selection.functionRanges(symbolizer))
         _ = try run.run(&view)

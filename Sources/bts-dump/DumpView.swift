@@ -6,7 +6,7 @@ import LogViews
 import Symbolize
 import ToolSupport
 
-/// One of the views of bts-dump: what it has, what it needs, and how it is made. The table is ``all``.
+/// One of the views of bts-dump: its formats, its needs, and how it is made. The table is ``all``.
 struct DumpView: Sendable {
     /// The option that chooses it; `nil` for the view without an option.
     var option: String?
@@ -16,7 +16,7 @@ struct DumpView: Sendable {
     var styles: [BranchStyle] = [.plain]
     /// Why it needs symbols; `nil` if it does not.
     var symbolNeed: String?
-    /// Whether it shows names at all.
+    /// Whether it shows names.
     var usesSymbols = true
     /// Whether it looks up many addresses, so that symbol files are read completely.
     var needsWholeSymbols = false
@@ -24,10 +24,10 @@ struct DumpView: Sendable {
     var needsLabels = false
     /// Whether the options choose it.
     var isChosen: @Sendable (BTSDump) -> Bool
-    /// Shows the selected branches. Returns how many rows or branches that were.
+    /// Shows the selected branches. Returns the number of rows or branches.
     var show: @Sendable (consuming DumpRun) throws -> UInt64
 
-    /// Checks the options against what the view has, before any input is read.
+    /// Checks the options against the view's formats and styles, before any input is read.
     func check(_ options: BTSDump) throws {
         if let format = options.chosenFormat, !formats.contains(format) {
             let name = option ?? "the view of branches"
@@ -65,7 +65,7 @@ struct DumpRun {
 
     /// Runs over everything with a view, and shows progress. Rows that come out on a terminal show it themselves.
     ///
-    /// - Returns: How many branches were selected.
+    /// - Returns: The number of selected branches.
     func run<View: BranchView & ~Copyable>(
         _ view: inout View, isQuiet: Bool = Output.standard.isTerminal
     ) throws -> UInt64 {

@@ -13,7 +13,7 @@ struct DivergeError: Error, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// Reads what the arguments of `diverge` name.
+/// Reads the inputs that the arguments of `diverge` name.
 enum DivergeInputs {
     /// The largest file of rules, in bytes.
     private static let rulesLimit = 1 << 20

@@ -152,7 +152,7 @@ struct Events: ParsableCommand {
         if text.count > 0 { throw ToolStatus.different.exitCode }
     }
 
-    /// Reports that nothing was selected, with what there is to select from.
+    /// Reports that nothing was selected, with the range of the log's events.
     private func reportNothing(_ log: LogFile) {
         let kinds = LogSummary(log).kinds.sorted { $0.key.rawValue < $1.key.rawValue }
         let held = kinds.isEmpty ? "no events" : kinds.map { "\($0.value) \($0.key.name)" }.joined(separator: ", ")

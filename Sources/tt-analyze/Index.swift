@@ -13,7 +13,7 @@ struct Index: ParsableCommand {
         commandName: "index",
         abstract: "Make the SQL index of a run.",
         discussion: """
-            The index is LOG.ttidx, an SQLite file that any SQLite reads. tt-analyze sql makes what it needs by itself; \
+            The index is LOG.ttidx, an SQLite file that any SQLite reads. tt-analyze sql makes the parts that it needs itself; \
             this command makes an index ahead of time, with accesses as rows, with the calls, or with the log inside.
 
             EXAMPLES

@@ -13,7 +13,7 @@ enum SignalThread {
 
     /// Starts the thread. Call it before other threads are made: they must not take the signals.
     ///
-    /// - Parameter interruption: What SIGINT ends; nil: the program.
+    /// - Parameter interruption: The action of SIGINT; nil ends the program.
     static func start(_ interruption: Interruption? = nil) {
         var signals = sigset_t()
         sigemptyset(&signals)

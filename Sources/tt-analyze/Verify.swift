@@ -14,7 +14,7 @@ struct Verify: ParsableCommand {
         abstract: "Check every byte of logs.",
         discussion: """
             Checks the headers against their checksums and against the directory, the bodies against their hashes, \
-            the digests and chains against the records, and that no record is missing. Lists what is wrong, each \
+            the digests and chains against the records, and that no record is missing. Lists each damaged part, \
             with its offset. With --symbols, also checks the branches against the files' code.
 
             EXAMPLES

@@ -12,7 +12,7 @@ extension MemorySize: ExpressibleByArgument {
 }
 extension PluginConfiguration.Codec: ExpressibleByArgument {}
 
-/// What boots, and on what machine.
+/// The machine and what it boots.
 struct GuestOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("A PVH or multiboot ELF file, or a Linux bzImage.", valueName: "file"), completion: .file())
@@ -26,7 +26,7 @@ struct GuestOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "A disk image, raw or qcow2; may be repeated. It is not changed: what the guest writes is discarded.",
+            "A disk image, raw or qcow2; may be repeated. It is not changed: the guest's writes are discarded.",
             valueName: "file"))
     var disk: [String] = []
 
@@ -142,7 +142,7 @@ struct LogOptions: ParsableArguments {
     var mmio = Switch.off
 
     @Option(
-        help: "Under QEMU 10.0, whether what accesses read and write is logged. (default: on, where QEMU shows it)")
+        help: "Under QEMU 10.0, whether the values of accesses are logged. (default: on, if QEMU shows them)")
     var values: Switch?
 
     @Option(
@@ -233,7 +233,7 @@ struct SessionOptions: ParsableArguments {
     @Flag(name: [.long, .customLong("force")], help: "Remove an earlier recording in the directory, with its replays.")
     var overwrite = false
 
-    @Flag(help: "Print no progress and no summary; report only what is wrong.")
+    @Flag(help: "Print no progress and no summary; report only problems.")
     var quiet = false
 
     @Option(help: "How the summary is printed.")

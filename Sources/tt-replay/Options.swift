@@ -62,7 +62,7 @@ struct LogOptions: ParsableArguments {
     @Option(help: "Whether accesses to memory-mapped devices are logged. (default: as recorded)")
     var mmio: Switch?
 
-    @Option(help: "Whether what accesses read and write is logged. (default: as recorded)")
+    @Option(help: "Whether the values of accesses are logged. (default: as recorded)")
     var values: Switch?
 
     @Option(help: "Whether switches of the address space and of the stack are events. (default: as recorded)")
@@ -148,7 +148,7 @@ struct SessionOptions: ParsableArguments {
     @Option(help: ArgumentHelp("End the replay after this time.", valueName: "seconds"))
     var timeout: Double?
 
-    @Flag(help: "Print no progress and no summary; report only what is wrong.")
+    @Flag(help: "Print no progress and no summary; report only problems.")
     var quiet = false
 
     @Option(help: "How the summary is printed.")

@@ -43,12 +43,12 @@ extension EndToEndTests {
         #expect(result.status == 0 && !result.err.contains("made no progress"), "\(result)")
     }
 
-    /// A guest that has halted for good is ended by itself, and that is no trouble.
+    /// A guest that has halted permanently is ended, and that is no trouble.
     @Test func aGuestThatHaltedForGoodIsEnded() throws {
         let scratch = try temporaryDirectory()
         let directory = scratch.file("run")
         let result = try record(Products.guest("halts"), into: directory, ["--halt-timeout", "1", "--timeout", "60"])
-        #expect(result.status == 0 && result.out.contains("halted for good"), "\(result)")
+        #expect(result.status == 0 && result.out.contains("halted permanently"), "\(result)")
         let outcome = try #require(try Manifest.read("\(directory)/manifest.json").outcome)
         #expect(outcome.reason == .hostQuit && !outcome.wasInterrupted && outcome.seconds < 30)
         let again = try replay(directory)

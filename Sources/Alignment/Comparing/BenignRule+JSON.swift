@@ -3,11 +3,11 @@
 import FoundationEssentials
 import LogFormat
 
-/// What is wrong with a file of benign rules.
+/// An error in a file of benign rules.
 public struct BenignRuleError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The rule that is wrong; nil for the whole file.
     public var rule: String?
-    /// What is wrong, as one clause.
+    /// The problem, as one clause.
     public var problem: String
 
     /// The rule and the problem.

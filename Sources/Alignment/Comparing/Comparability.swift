@@ -109,7 +109,7 @@ public struct Comparability: Sendable {
                     .notClosed, side: side,
                     found
                         ? "the log was not closed, its recorder was killed: its last records come from the open file"
-                        : "the log was not closed and has no open file: what its recorder had not sealed is missing"))
+                        : "the log was not closed and has no open file: records that were not sealed are missing"))
         }
         if log.lostRecords > 0 {
             caveats.append(
@@ -188,7 +188,7 @@ extension FileHeader {
 }
 
 extension FileHeader.Clock {
-    /// The name of what the clock counts.
+    /// The name of the clock's unit.
     public var name: String {
         switch self {
         case .unknown: "something unknown"

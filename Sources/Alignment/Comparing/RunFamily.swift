@@ -41,9 +41,9 @@ public struct RunFamily: Sendable {
         public var good: RunPosition
         /// The position in the bad runs.
         public var bad: RunPosition
-        /// What the good runs have there; nil if they lack the element.
+        /// The element of the good runs there; nil if they lack it.
         public var original: Element?
-        /// What the bad runs have there; nil if they lack the element.
+        /// The element of the bad runs there; nil if they lack it.
         public var replay: Element?
     }
 

@@ -2,7 +2,7 @@
 
 import LogFormat
 
-/// Collects what happened around a divergence: the last common records, what each side did next, the open calls, the
+/// Collects the records around a divergence: the last common records, what each side did next, the open calls, the
 /// last inputs, and where the runs take the same path again.
 struct ContextFinder {
     let original: LogFile

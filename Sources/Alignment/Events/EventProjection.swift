@@ -2,7 +2,7 @@
 
 import LogFormat
 
-/// The parts of events by which two logs can be compared: what only one recorder saw is left out on both sides.
+/// The parts of events by which two logs can be compared: data of one recorder only is left out on both sides.
 ///
 /// Derived from the features of both logs and the table of event kinds.
 struct EventProjection: Sendable {
@@ -75,7 +75,7 @@ struct EventProjection: Sendable {
         return result
     }
 
-    /// Whether both logs carry what events of the kind read or wrote.
+    /// Whether both logs carry the values that events of the kind read or wrote.
     func comparesValues(of kind: EventKind) -> Bool { rule(kind).comparesValues }
 
     /// Whether `info` of the kind can be compared.

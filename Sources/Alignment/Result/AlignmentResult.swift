@@ -5,7 +5,7 @@ import LogFormat
 
 /// How two runs relate: the answer of ``align(_:_:options:progress:)``.
 public struct AlignmentResult: Sendable {
-    /// What could be compared.
+    /// The features, the range and the reasons of the comparison.
     public var comparability: Comparability
     /// The verdict on the vCPU that diverged first. If the order of the vCPUs is unknown, on one that diverged.
     public var verdict: Verdict
@@ -47,13 +47,13 @@ public struct VCPUAlignment: Sendable {
     }
 }
 
-/// The first place at which two runs differ, and what happened around it.
+/// The first place at which two runs differ, and the records around it.
 public struct Divergence: Sendable {
     /// The vCPU that diverges.
     public var vcpu: UInt16
     /// How its runs relate.
     public var verdict: Verdict
-    /// What differs; nil if a log ended early.
+    /// The difference; nil if a log ended early.
     public var difference: FirstDifference?
     /// The position of the original.
     public var original: RunPosition

@@ -95,7 +95,7 @@ public enum Verdict: Sendable, Hashable {
     }
 }
 
-/// In what two branches at the same clock differ.
+/// How two branches at the same clock differ.
 public enum ControlFlowDifference: String, Sendable, Hashable, Codable {
     /// They left from elsewhere or went elsewhere.
     case path

@@ -89,7 +89,7 @@ public struct PairCounts: ~Copyable {
 }
 
 extension PairCounts.Pair: HashSlot {
-    /// What distinguishes pairs.
+    /// The key by which pairs are distinguished.
     public struct Key: BitwiseCopyable {
         var first: UInt64
         var second: UInt64

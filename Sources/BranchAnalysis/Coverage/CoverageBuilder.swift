@@ -19,7 +19,7 @@ struct CoverageBuilder {
     private struct Entry {
         var name: UInt32
         var file: UInt32
-        /// The lowest of its own lines, and of the lines that call what was inlined into it; `.max`: none.
+        /// The lowest of its own lines, and of the lines that call functions inlined into it; `.max` if there is none.
         var line: UInt32 = .max
         var callLine: UInt32 = .max
         var count: UInt64 = 0
@@ -94,7 +94,7 @@ struct CoverageBuilder {
         }
     }
 
-    /// The entry of a function or copy; made when it is seen for the first time, with those that it was inlined into.
+    /// The entry of a function or copy. It is made at the first use, with those that it was inlined into.
     private mutating func place(
         of id: CodeFunction.ID, file: UInt32, module: Int, depth: Int = 0
     ) -> (entry: UInt32, copy: UInt32) {

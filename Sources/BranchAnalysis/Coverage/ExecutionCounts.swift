@@ -37,7 +37,7 @@ struct ExecutionCounts {
         return next > 0 ? counts[next - 1] : 0
     }
 
-    /// How often the instruction that was run most often was, of those at `low ..< high`. For ranges in ascending order.
+    /// The count of the instruction that was run most often, of those at `low ..< high`. For ranges in ascending order.
     mutating func maximum(_ low: UInt64, _ high: UInt64) -> UInt64 {
         if cursor > 0, starts[cursor - 1] > low { cursor = 0 }
         // All before the cursor begin at or before `low`.

@@ -25,11 +25,11 @@ public struct InstructionCheck: Sendable {
         public var stretch: Stretch
         /// The number of instructions that began, from the log; `nil` in a log without counts.
         public var begun: UInt64?
-        /// What contradicts.
+        /// The kind of contradiction.
         public var reason: Reason
     }
 
-    /// What contradicts.
+    /// The kind of contradiction.
     public enum Reason: Sendable, Hashable {
         /// The stretch does not decode to its end.
         case decoding(Stretch.Outcome)
@@ -62,7 +62,7 @@ public struct InstructionCheck: Sendable {
     /// How many of these have the right number of instructions with one at each patched place, such as the nop or jump
     /// of a static key, the beginning of a traced function, or a return.
     public internal(set) var patchedExactly: UInt64 = 0
-    /// The recorder did not see what instruction was left, nor whether it began.
+    /// The recorder did not see which instruction was left, nor whether it began.
     public internal(set) var unseen: UInt64 = 0
     /// Begin where no file has code.
     public internal(set) var outside: UInt64 = 0

@@ -51,7 +51,8 @@ public struct InstructionWalk: ~Copyable {
 
     /// - Parameters:
     ///   - hasIcount: whether the branches have instruction counts.
-    ///   - mode: how the first stretch is read, when it is known; else by the log: one that begins with a processor's
+    ///   - mode: the mode of the first stretch, if known; else it depends on the log: one that begins with a
+    ///     processor's
     ///     reset begins with 16-bit code.
     public init(hasIcount: Bool, _ code: CodeMap, _ disassembler: Disassembler, mode: CodeMode? = nil) {
         decoder = StretchDecoder(code, disassembler, mode: mode)
@@ -107,7 +108,7 @@ public struct InstructionWalk: ~Copyable {
     @inline(__always)
     public mutating func next(_ place: inout StretchPlace) -> Instruction? { decoder.next(&place) }
 
-    /// The reading of a stretch that leaves open what a kernel patched, as ``StretchDecoder/decodePatched(begin:end:)``.
+    /// The stretch without the code that a kernel patched, as ``StretchDecoder/decodePatched(begin:end:)`` returns it.
     public mutating func patched(_ stretch: Stretch) -> Stretch? {
         stretch.mode == .bits64 ? decoder.decodePatched(begin: stretch.begin, end: stretch.end) : nil
     }

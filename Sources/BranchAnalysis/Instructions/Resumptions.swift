@@ -43,6 +43,6 @@ struct Resumptions {
         return false
     }
 
-    /// Nothing is known of what was left.
+    /// Forgets all instructions that were left.
     mutating func forget() { self = Resumptions() }
 }

@@ -4,8 +4,8 @@ import Formatting
 import MachineCode
 
 extension HashTable {
-    /// Adds a slot whose key is not in the table. A full table is emptied first: memory stays bounded whatever a log
-    /// holds, and what is needed again is decoded again.
+    /// Adds a slot whose key is not in the table. A full table is emptied first: memory stays bounded for any log, and
+    /// stretches that are needed again are decoded again.
     mutating func insertRestarting(_ slot: Slot) {
         if insert(slot) { return }
         removeAll()

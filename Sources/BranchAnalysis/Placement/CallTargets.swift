@@ -28,7 +28,7 @@ public enum CallTargets {
 
     /// Targets of all branches with clocks in `from ..< to`, up to ``limit``.
     ///
-    /// - Parameter progress: Receives how many branches have been read.
+    /// - Parameter progress: Receives the number of branches read so far.
     public static func all(
         _ log: LogFile, in addresses: ClosedRange<UInt64>, from: UInt64 = 0, to: UInt64 = .max,
         progress: (UInt64) -> Void = { _ in }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// How much higher than its link addresses a kernel ran (KASLR).
+/// The difference between the addresses at which a kernel ran and its link addresses (KASLR).
 public enum KernelSlide: Hashable, Sendable {
     /// Unknown: the calls in the log show it.
     case auto

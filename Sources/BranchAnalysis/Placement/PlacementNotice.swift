@@ -2,7 +2,7 @@
 
 import Formatting
 
-/// Something that placing symbol files brought up, with what the user can do about it.
+/// A notice about placing symbol files, with the user's remedy.
 public struct PlacementNotice: Sendable, Hashable {
     /// The finding, assumption or lack.
     public var notice: Notice

@@ -63,7 +63,7 @@ extension SymbolPlacer {
         }
     }
 
-    /// How far the search for programs has come.
+    /// The progress of the search for programs.
     public struct SearchProgress: Sendable, Hashable {
         /// Branches that have been read; ``total`` when the search ends.
         public var done: UInt64

@@ -36,7 +36,7 @@ public struct EventCursor: ~Copyable {
 
 /// Reads the records of one event stream of one vCPU.
 struct StreamCursor: ~Copyable {
-    /// What records of several streams are merged by.
+    /// The key by which records of several streams are merged.
     struct Key {
         var epoch: UInt32
         var clock: UInt64

@@ -23,7 +23,7 @@ extension Event {
 }
 
 extension EventField {
-    /// The field in words; nil where the event does not have it or text omits it.
+    /// The field in words; nil if the event does not have it or text omits it.
     fileprivate func words(in event: Event, name: (UInt64) -> String) -> String? {
         guard let value = value(in: event) else { return isUnknown(in: event) ? unknown?.text : nil }
         switch phrase {

@@ -10,7 +10,7 @@ protocol EventImporter {
     var path: String { get }
     /// The header that the imported log has.
     var options: LogWriter.Options { get }
-    /// Writes the records in order. Returns what could not be read.
+    /// Writes the records in order. Returns the damage that was skipped.
     func write(to writer: LogWriter) throws(LogError) -> [Damage]
 }
 

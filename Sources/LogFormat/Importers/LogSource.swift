@@ -88,7 +88,7 @@ public struct LogSource: Sendable {
         }
     }
 
-    /// Whether branches have labels; without, all are ``BranchClass/unknown``.
+    /// Whether branches have labels; without labels, all are ``BranchClass/unknown``.
     public var hasLabels: Bool {
         switch reader {
         case .log(let log): log.header.features.contains(.labels)

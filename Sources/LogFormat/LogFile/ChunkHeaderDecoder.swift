@@ -91,7 +91,7 @@ struct ChunkHeaderDecoder {
 /// Why a chunk header was refused. If its checksum is right, the place of the next chunk is known.
 struct HeaderProblem: Error {
     var what: DamageKind
-    /// The body's size according to an intact header; nil when the header is not to be trusted.
+    /// The body's size according to an intact header; nil if the header is damaged.
     var storedSize: UInt32?
 
     init(_ what: DamageKind, storedSize: UInt32? = nil) {

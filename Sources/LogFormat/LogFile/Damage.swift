@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What is wrong with a part of a log, with the evidence.
+/// The kinds of damage of a part of a log, with the evidence.
 public enum DamageKind: Sendable, Hashable {
     /// A structure's CRC32C is not that of its bytes.
     case checksum(structure: Structure, expected: UInt32, found: UInt32)
@@ -106,7 +106,7 @@ public struct Damage: Sendable, Hashable, CustomStringConvertible {
     public var offset: UInt64
     /// Bytes concerned; 0 where that is unknown.
     public var length: UInt64
-    /// What is wrong.
+    /// The kind of damage.
     public var what: DamageKind
     /// Records lost by it; nil where that is unknown.
     public var lostRecords: UInt64?

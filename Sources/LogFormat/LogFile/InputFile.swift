@@ -60,7 +60,7 @@ final class InputFile: Sendable {
     /// `SEEK_DATA`, which Swift does not import (unistd.h).
     private static let seekData: Int32 = 3
 
-    /// Reads up to `buffer.count` bytes; fewer came back only where the file ends.
+    /// Reads up to `buffer.count` bytes; fewer are returned only at the end of the file.
     func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LogError) -> Int {
         var done = 0
         while done < buffer.count {

@@ -32,7 +32,7 @@ public struct Digests: Hashable, Sendable, BitwiseCopyable {
     public var label: UInt64
     /// The digest of the instruction counts of branches, or of kinds and positions of events.
     public var position: UInt64
-    /// Of what events carry.
+    /// The digest of the contents of events.
     public var payload: UInt64
 
     /// Makes a set of digests.

@@ -53,7 +53,7 @@ public struct FileHeader: Sendable, Hashable {
         case plain
     }
 
-    /// What positions count. Two logs are comparable only when they count the same.
+    /// The unit of positions. Two logs are comparable only if they have the same.
     public enum Clock: UInt8, Sendable {
         /// The recorder does not know.
         case unknown = 0
@@ -67,7 +67,7 @@ public struct FileHeader: Sendable, Hashable {
         case instructions
     }
 
-    /// What kind of recorder wrote the log.
+    /// The kind of recorder that wrote the log.
     public enum Recorder: UInt16, Sendable {
         /// A recorder that this reader does not know.
         case unknown
@@ -147,7 +147,7 @@ public struct FileHeader: Sendable, Hashable {
     public var machine: Machine
     /// The kind of the run.
     public var runKind: RunKind
-    /// What positions count.
+    /// The unit of positions.
     public var clock: Clock
     /// Random; repeated in every chunk of the log.
     public var nonce: UInt64
@@ -155,7 +155,7 @@ public struct FileHeader: Sendable, Hashable {
     public var uuid: RecordingUUID
     /// The features of the recorder.
     public var features: Features
-    /// How many vCPUs the guest has; they are numbered from 0.
+    /// The number of the guest's vCPUs; they are numbered from 0.
     public var vcpuCount: Int
     /// How much of the branch stream the log keeps.
     public var mode: Mode
@@ -169,7 +169,7 @@ public struct FileHeader: Sendable, Hashable {
     public var eventChunkMax: Int
     /// Accesses in a chunk at most.
     public var accessChunkMax: Int
-    /// What kind of recorder wrote the log.
+    /// The kind of recorder that wrote the log.
     public var recorder: Recorder
     /// The recorder's generation; for QEMU the level of the plugin API.
     public var recorderGeneration: UInt16

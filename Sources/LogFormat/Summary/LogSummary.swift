@@ -15,7 +15,7 @@ public struct LogSummary: Sendable {
         public internal(set) var clocks: Range<UInt64>?
         /// The first and the last instruction count; nil in a log without them.
         public internal(set) var icounts: ClosedRange<UInt64>?
-        /// How many stretches without a gap there are.
+        /// The number of epochs: stretches without a gap.
         public internal(set) var epochs = 0
     }
 
@@ -23,9 +23,9 @@ public struct LogSummary: Sendable {
     public struct Stream: Sendable {
         /// The stream.
         public internal(set) var stream: LogStream
-        /// How many chunks it has.
+        /// The number of its chunks.
         public internal(set) var chunks = 0
-        /// Records whose bodies are there.
+        /// The number of records whose bodies were kept.
         public internal(set) var records: UInt64 = 0
         /// Records whose bodies were left out by the recorder.
         public internal(set) var elidedRecords: UInt64 = 0
@@ -43,9 +43,9 @@ public struct LogSummary: Sendable {
 
     /// One entry a vCPU, by number.
     public internal(set) var vcpus: [VCPU] = []
-    /// The meta stream; nil when it is empty.
+    /// The meta stream; nil if it is empty.
     public internal(set) var meta: Stream?
-    /// How many records of each kind there are, in the event, access and meta streams of all vCPUs.
+    /// The number of records of each kind, in the event, access and meta streams of all vCPUs.
     public internal(set) var kinds: [EventKind: UInt64] = [:]
     /// Chunks whose bodies could not be read for counting.
     public internal(set) var damage: [Damage] = []

@@ -10,7 +10,7 @@ extension LogWriter {
         public var machine = Machine.x86_64
         /// The kind of the run.
         public var runKind = FileHeader.RunKind.unknown
-        /// What positions count.
+        /// The unit of positions.
         public var clock = FileHeader.Clock.transitions
         /// How much of the branch stream the log keeps.
         public var mode = FileHeader.Mode.branches
@@ -18,13 +18,13 @@ extension LogWriter {
         public var branchCellShift: UInt8 = 16
         /// An event's or access's cell is its clock shifted right by this.
         public var eventCellShift: UInt8 = 20
-        /// How many vCPUs the guest has, 1 to 256.
+        /// The number of the guest's vCPUs, 1 to 256.
         public var vcpuCount = 1
         /// The features of the recorder.
         public var features: FileHeader.Features = [.branches, .icount, .labels]
         /// The recording that the run belongs to.
         public var uuid = RecordingUUID.unknown
-        /// What kind of recorder writes.
+        /// The kind of recorder.
         public var recorder = FileHeader.Recorder.synthetic
         /// The recorder's generation.
         public var recorderGeneration: UInt16 = 0
@@ -44,7 +44,7 @@ extension LogWriter {
         public var compressionLevel: Int8 = 1
         /// Chunks are sealed in the calling thread, not by a helper.
         public var sealsInline = true
-        /// Mode digest: how many last branch bodies stay.
+        /// Mode digest: the number of last branch bodies that stay.
         public var keptCells = 8
         /// Mode digest: bodies of the cells that overlap this range of clocks stay.
         public var window: Range<UInt64> = 0..<0

@@ -86,7 +86,7 @@ public final class LogWriter: @unchecked Sendable {
 }
 
 // MARK: - Branches
-/// One branch as the writer takes them by the million (`struct ttlog_raw_branch`).
+/// One branch, in the form of which the writer takes many at once (`struct ttlog_raw_branch`).
 public struct RawBranch: Hashable, Sendable, BitwiseCopyable {
     /// Address of the instruction that the branch leaves.
     public var from: UInt64

@@ -18,7 +18,7 @@ package final class PendingFile {
 
     /// Makes a file in a directory.
     ///
-    /// - Parameter keepsName: the file will be published; without, a temporary name is removed at once.
+    /// - Parameter keepsName: whether the file will be published; otherwise a temporary name is removed at once.
     package init(in directory: String, keepsName: Bool) throws(LogError) {
         var descriptor = open(directory, PendingFile.temporaryFlag | O_RDWR | O_CLOEXEC, 0o666)
         if descriptor < 0, [EOPNOTSUPP, EISDIR, ENOENT, EINVAL].contains(errno) {

@@ -19,7 +19,7 @@ public struct BranchExtract: BranchView, ~Copyable {
         self.report = report
     }
 
-    /// Whether further branches would not change what is shown.
+    /// Whether the output would stay the same with further branches.
     public var isOver: Bool { failure != nil }
 
     /// Begins the branches of an input.
@@ -28,7 +28,7 @@ public struct BranchExtract: BranchView, ~Copyable {
     /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { isNewLane = true }
 
-    /// Takes branches that are wanted.
+    /// Takes selected branches.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         if isNewLane { laneCount += 1 }
         isNewLane = false

@@ -2,8 +2,8 @@
 
 import LogFormat
 
-/// The branches that are wanted: those of a vCPU from the first that visits ``from`` up to and with the next that visits
-/// ``to``; of these, the ones of the wanted kinds in the wanted functions.
+/// Selects branches: those of a vCPU from the first that visits ``from`` up to and with the next that visits ``to``;
+/// and of these, the ones of the selected kinds in the selected functions.
 public struct BranchSelection {
     /// Addresses of a place, and the counter from which on a visit counts.
     public struct Place: Sendable {
@@ -29,7 +29,7 @@ public struct BranchSelection {
     /// The number of branches before the first visit of ``from`` at which the selection begins. Without ``from``, the
     /// selection ends at the first visit of ``to``; without either, at the end of the bounds.
     public var before: UInt64?
-    /// For each label, whether it is wanted; `nil`: all are.
+    /// For each label, whether it is selected; `nil` selects all.
     public var labels: [Bool]?
     /// A branch is selected if it leaves from or goes to one of these addresses; `nil` selects all.
     public var functions: AddressRanges?
@@ -47,7 +47,7 @@ public struct BranchSelection {
     }
 }
 
-/// Divides a vCPU's branches into those that are wanted and those that are not.
+/// Divides a vCPU's branches into selected ones and others.
 struct BranchSelector: ~Copyable {
     private enum Phase {
         case before, inside, after
@@ -57,7 +57,7 @@ struct BranchSelector: ~Copyable {
     private let labels: UnsafeMutablePointer<Bool>
     private var phase: Phase
     private var finder = PlaceFinder()
-    /// The wanted branches so far.
+    /// The selected branches so far.
     private(set) var selected: UInt64 = 0
 
     init(_ selection: BranchSelection) {
@@ -74,7 +74,7 @@ struct BranchSelector: ~Copyable {
     /// Whether the vCPU has reached the place where the selection ends.
     var hasEnded: Bool { phase == .after }
 
-    /// Hands some branches to a view. Returns false if no later branch is wanted.
+    /// Passes some branches to a view. Returns false if no later branch is selected.
     mutating func feed<View: BranchView & ~Copyable>(
         _ batch: borrowing BranchBatch, _ range: Range<Int>, to view: inout View
     ) -> Bool {

@@ -11,13 +11,13 @@ public protocol BranchView: ~Copyable {
     mutating func begin(_ input: ViewInput) throws
     /// The branches of a vCPU begin.
     mutating func begin(vcpu: UInt16)
-    /// Branches that are wanted, an unbroken run in the batch; never an empty one.
+    /// Takes selected branches: an unbroken, non-empty run in the batch.
     mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>)
-    /// Branches that are not wanted: for views that keep a state between branches.
+    /// Takes branches that are not selected: for views that keep a state between branches.
     mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>)
     /// The branches of the vCPU are over.
     mutating func end(vcpu: UInt16)
-    /// Whether further branches would not change what is shown.
+    /// Whether the output would stay the same with further branches.
     var isOver: Bool { get }
     /// Writes what is left to the sink. Called once: after the last input, or when the view is over. Throws if the view
     /// is not complete.
@@ -27,10 +27,10 @@ public protocol BranchView: ~Copyable {
 extension BranchView where Self: ~Copyable {
     /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) {}
-    /// Takes branches that are not wanted.
+    /// Takes branches that are not selected.
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {}
     /// Ends the branches of a vCPU.
     public mutating func end(vcpu: UInt16) {}
-    /// Whether further branches would not change what is shown.
+    /// Whether the output would stay the same with further branches.
     public var isOver: Bool { false }
 }

@@ -24,7 +24,7 @@ public struct BranchWalk {
     public var bounds = ClockBounds()
     /// Within ``bounds``, the first clock that is read and the one after the last (`.max`: no end).
     public var limits: (from: UInt64, to: UInt64) = (0, .max)
-    /// The branches in ``bounds`` that are wanted.
+    /// The selection among the branches in ``bounds``.
     public var selection = BranchSelection()
 
     private var health: LogHealth
@@ -80,7 +80,7 @@ public struct BranchWalk {
     /// ``ViewError/allElided(records:)`` if the recorder left out everything.
     ///
     /// - Parameter progress: Receives the number of branches read so far and in all, once for each batch.
-    /// - Returns: How many branches were selected. None selected is reported.
+    /// - Returns: The number of selected branches. An empty selection is reported.
     @discardableResult
     public mutating func run<View: BranchView & ~Copyable>(
         _ view: inout View, progress: (_ done: UInt64, _ total: UInt64) -> Void = { _, _ in }
@@ -199,7 +199,7 @@ public struct BranchWalk {
         }
     }
 
-    /// Reports that nothing was selected, with what there is to select from.
+    /// Reports that nothing was selected, with the range of the inputs' branches.
     private func reportNothing() {
         for view in views {
             let clocks = (vcpu.map { [$0] } ?? view.vcpus).map { vcpu in

@@ -3,7 +3,7 @@
 import Formatting
 import LogFormat
 
-/// Collects what is wrong with the logs that a command reads.
+/// Collects the damage of the logs that a command reads.
 ///
 /// Each damaged part is reported when it is found, up to ``lineLimit`` of them; ``finish()`` throws what they amount to,
 /// after everything that can be read has been shown. Records that the recorder left out on purpose (mode digest) are
@@ -41,7 +41,7 @@ public struct LogHealth {
 
     /// Opens an input of any format with the needed content, and reports its damage as a whole.
     ///
-    /// Throws a `LogError` if the input cannot be read or lacks what is needed.
+    /// Throws a `LogError` if the input cannot be read or lacks the content.
     mutating func open(_ path: String, needs needed: LogContent) throws -> LogSource {
         let source = try LogSource(path: path, needs: needed)
         if let log = source.log { report(wholeOf: log) } else { add(source.damage) }
@@ -53,9 +53,9 @@ public struct LogHealth {
         case .closed, .unclosed(openFileFound: false):
             break
         case .beingWritten:
-            report(.note("\(log.path): is being written; what was committed so far is shown"))
+            report(.note("\(log.path): is being written; the records committed so far are shown"))
         case .unclosed(openFileFound: true):
-            report(.note("\(log.path): was not closed (its recorder was killed); what was committed is shown"))
+            report(.note("\(log.path): was not closed (its recorder was killed); the committed records are shown"))
         }
         if log.lostRecords > 0 {
             report(.warning("\(log.path): its recorder could not write \(log.lostRecords) records"))
@@ -75,7 +75,7 @@ public struct LogHealth {
         }
     }
 
-    /// Reports what was only counted. Throws ``DamagedInput`` if any part was damaged.
+    /// Reports the damage that was only counted. Throws ``DamagedInput`` if any part was damaged.
     public func finish() throws(DamagedInput) {
         if elidedRecords > 0 { report(.note("\(elidedRecords) branches were left out by the recorder (mode digest)")) }
         guard damageCount > 0 else { return }

@@ -28,11 +28,11 @@ extension ViewError: CustomStringConvertible {
         case .noVCPU(let path, let vcpu, let present):
             "\(path): has no vCPU \(vcpu); it has \(present.map(String.init).joined(separator: ", "))"
         case .differentMachines(let path, let machine, let otherPath, let other):
-            "\(path): ran on \(machine), \(otherPath) on \(other); symbol files serve one of them"
+            "\(path): ran on \(machine), \(otherPath) on \(other); symbol files are of one of them"
         case .noLabels(let path): "\(path): has no classes of branches"
         case .allElided(let records): "nothing to show: the recorder left out all \(records) branches (mode digest)"
         case .tooMany(let what, let limit, let leftOut):
-            "there are more than \(limit) distinct \(what); \(leftOut) that came after these are not counted"
+            "there are more than \(limit) distinct \(what); \(leftOut) after these are not counted"
         }
     }
 }

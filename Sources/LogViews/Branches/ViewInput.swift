@@ -15,9 +15,9 @@ public struct ViewInput {
     public var hasIcount: Bool
     /// Whether branches have classes; otherwise these are `unknown`.
     public var hasLabels: Bool
-    /// How many digits the largest branch counter has.
+    /// The number of digits of the largest branch counter.
     public var counterWidth: Int
-    /// How many digits the largest instruction count has.
+    /// The number of digits of the largest instruction count.
     public var icountWidth: Int
     /// `nil` for a foreign format.
     public var log: LogFile?

@@ -2,7 +2,7 @@
 
 import Formatting
 
-/// Where a view writes its rows, and who receives what it finds besides them.
+/// The destinations of a view's rows and of its notices.
 public struct ViewOutput {
     /// Receives the rows.
     public let sink: any TextSink

@@ -23,10 +23,9 @@ struct CallRowWriter {
         // The number of calls around the frame.
         let place = step.action == .leave ? step.depth : max(step.depth, 1) - 1
         if isFrame, place >= depthLimit { return }
-        if rows.format == .jsonl {
-            writeFields(step, names, &rows)
-        } else {
-            writeText(step, place, from: depth, &names, &rows)
+        switch rows.format {
+        case .jsonl, .csv: writeFields(step, names, &rows)
+        case .text: writeText(step, place, from: depth, &names, &rows)
         }
     }
 

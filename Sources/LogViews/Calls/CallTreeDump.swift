@@ -52,10 +52,9 @@ public struct CallTreeDump: BranchView, ~Copyable {
         hasIcount = input.hasIcount
         width = input.counterWidth
         showsVCPU = input.vcpus.count > 1
-        if rows.format == .jsonl {
-            rows.line(CallTreeDump.schema.header(log: input.path))
-        } else if let heading = input.heading {
-            rows.line(heading)
+        switch rows.format {
+        case .jsonl: rows.line(CallTreeDump.schema.header(log: input.path))
+        case .text, .csv: if let heading = input.heading { rows.line(heading) }
         }
     }
 
@@ -67,7 +66,7 @@ public struct CallTreeDump: BranchView, ~Copyable {
         if showsVCPU, rows.format == .text { rows.line("vcpu \(vcpu):") }
     }
 
-    /// Takes branches that are wanted.
+    /// Takes selected branches.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         var depth = depth
         let writer = CallRowWriter(depthLimit: depthLimit, hasIcount: hasIcount, width: width, vcpu: vcpu)
@@ -91,9 +90,9 @@ public struct CallTreeDump: BranchView, ~Copyable {
         output.report(.note(follower.statistics.summary))
     }
 
-    /// Whether further branches would not change what is shown.
+    /// Whether the output would stay the same with further branches.
     public var isOver: Bool { rows.sink.isClosed }
 
-    /// Writes what is left to the sink.
+    /// Writes the rest to the sink.
     public mutating func finish() { rows.flush() }
 }

@@ -5,7 +5,7 @@ import Formatting
 import LogFormat
 import Symbolize
 
-/// Writes what was spent in each stack of calls, as flamegraph.pl, inferno and speedscope read it:
+/// Writes the cost of each stack of calls, as flamegraph.pl, inferno and speedscope read it:
 ///
 ///     text   main;work;sort 1234
 ///     jsonl  {"stack":["main","work","sort"],"count":"1234"}
@@ -51,10 +51,10 @@ public struct FoldedDump: BranchView, ~Copyable {
         end = nil
     }
 
-    /// Takes branches that are wanted.
+    /// Takes selected branches.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { follow(batch, range, counts: true) }
 
-    /// Takes branches that are not wanted.
+    /// Takes branches that are not selected.
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         follow(batch, range, counts: false)
     }
@@ -78,10 +78,14 @@ public struct FoldedDump: BranchView, ~Copyable {
     /// Ends the branches of a vCPU.
     public mutating func end(vcpu: UInt16) { output.report(.note(follower.statistics.summary)) }
 
-    /// Writes what is left to the sink.
+    /// Writes the rest to the sink.
     public mutating func finish() {
         var texts: [UInt64: String] = [:]
-        let isText = rows.format == .text
+        let isText =
+            switch rows.format {
+            case .text: true
+            case .jsonl, .csv: false
+            }
         if !isText { rows.line(FoldedDump.schema.header(logs: paths)) }
         folded.visit { functions, count in
             let stack =

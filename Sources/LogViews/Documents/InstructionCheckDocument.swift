@@ -71,10 +71,10 @@ public struct InstructionCheckDocument: Codable, Sendable {
     public var instructions: String
     /// Stretches by code size in bits.
     public var modes: [String: String]
-    /// How well each file fits.
+    /// The match of each file.
     public var files: [File]
 
-    /// A file and how well it fits.
+    /// A file and its match.
     public struct File: Codable, Sendable {
         /// Path of the file.
         public var path: String

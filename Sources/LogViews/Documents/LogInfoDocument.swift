@@ -21,7 +21,7 @@ public struct LogInfoDocument: Codable, Sendable {
         public var epochs: Int
         /// Streams that have records.
         public var streams: [Stream]
-        /// End of what can be compared, if the log has one.
+        /// The comparable end, if the log has one.
         public var comparableEnd: ComparableEnd?
     }
 

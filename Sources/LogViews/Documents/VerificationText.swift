@@ -26,7 +26,7 @@ public struct VerificationText {
         line("\(log.path): \(result.chunks) chunks: \(counts) read")
         switch log.completeness {
         case .closed: break
-        case .beingWritten: line("the log is being written: what was committed so far is checked")
+        case .beingWritten: line("the log is being written: the records committed so far are checked")
         case .unclosed: line("the log was not closed: its recorder was killed")
         }
         if result.elidedChunks > 0 {

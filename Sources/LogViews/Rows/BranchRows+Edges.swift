@@ -6,7 +6,7 @@ import LogFormat
 
 /// Rows of distinct branches (``EdgeDump``).
 extension BranchRows {
-    /// Writes distinct branches, and what is left to the sink.
+    /// Writes distinct branches, and the rest of the pending rows to the sink.
     mutating func writeEdges(_ pairs: [PairCounts.Pair], logs: [String]) {
         switch format {
         case .text: break
@@ -15,14 +15,15 @@ extension BranchRows {
         }
         let width = decimalDigitCount(pairs.reduce(0) { max($0, $1.count) })
         for pair in pairs {
-            if format == .text {
+            switch format {
+            case .text:
                 rows.text.appendDecimal(pair.count, width: width)
                 rows.text.append("  ")
                 writeTextPath(pair.first, pair.second)
                 let label = BranchLabel(rawValue: pair.tag)
                 rows.text.appendText(label.isDiscontinuity ? label.name + " *" : label.name)
                 rows.endText()
-            } else {
+            case .jsonl, .csv:
                 rows.begin()
                 rows.counter("count", pair.count)
                 rows.address("from", pair.first)

@@ -40,7 +40,7 @@ public struct BranchRows: BranchView, ~Copyable {
     /// Inputs begun so far.
     private var inputCount = 0
 
-    /// What rows need of the input.
+    /// The properties of the input that rows need.
     struct RowInput {
         var hasIcount = false
         var showsVCPU = false
@@ -96,7 +96,7 @@ public struct BranchRows: BranchView, ~Copyable {
     /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
 
-    /// Takes branches that are wanted.
+    /// Takes selected branches.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         var rest = range
         while !rest.isEmpty {
@@ -114,18 +114,17 @@ public struct BranchRows: BranchView, ~Copyable {
             let row = Row(
                 vcpu: vcpu, clock: first &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
                 label: label[index])
-            if format == .text {
-                if isPerf { writePerf(row) } else { writeText(row) }
-            } else {
-                writeFields(row)
+            switch format {
+            case .text: if isPerf { writePerf(row) } else { writeText(row) }
+            case .jsonl, .csv: writeFields(row)
             }
         }
     }
 
-    /// Whether further branches would not change what is shown.
+    /// Whether the output would stay the same with further branches.
     public var isOver: Bool { rows.sink.isClosed }
 
-    /// Writes what is left to the sink.
+    /// Writes the rest to the sink.
     public mutating func finish() { rows.flush() }
 
     struct Row {
@@ -213,7 +212,7 @@ extension RowEncoder {
 }
 
 extension LogFile {
-    /// How many digits the largest branch counter of the log has.
+    /// The number of digits of the log's largest branch counter.
     public var counterWidth: Int {
         vcpus.compactMap { chunks(.branch, vcpu: $0).last?.clockLast }.max().map(decimalDigitCount) ?? 1
     }

@@ -9,11 +9,9 @@ import Symbolize
 ///     text   1234: icount 5678  port-write  0x200280 <port_write @ power_off>  port 0xf4, 4 bytes
 ///     jsonl  {"vcpu":0,"stream":"access","ordinal":"7","brctr":"1234","icount":"5678","kind":"port-write","info":4,
 ///             "ip":"0x200280","place":{…},"rcx":null,"registers":null,"address":"0xf4","values":[],"tsc":null,
-///             "ticket":"9","payload":"f400000000000000","details":"port 0xf4, 4 bytes","joined":false}
-///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details,joined
-///
-/// A joined event is not in the log: a join with another file found it. Its row in text ends with `[joined]`, and it has no
-/// ordinal.
+///             "ticket":"9","payload":"f400000000000000","fields":{"size":"4","port":"0xf4"},
+///             "details":"port 0xf4, 4 bytes"}
+///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details
 public struct EventRows: ~Copyable {
     /// The name, version and columns of the rows.
     public static let schema = RowSchema(
@@ -54,13 +52,17 @@ public struct EventRows: ~Copyable {
 
     /// Writes one event.
     public mutating func write(_ event: Event) {
-        if rows.format == .text { writeText(event) } else { writeFields(event) }
+        switch rows.format {
+        case .text: writeText(event)
+        case .jsonl: writeObject(event)
+        case .csv: writeColumns(event)
+        }
     }
 
     /// Whether the reader of the rows went away.
     public var isClosed: Bool { rows.sink.isClosed }
 
-    /// Writes what is left to the sink.
+    /// Writes the rest to the sink.
     public mutating func finish() { rows.flush() }
 
     // MARK: - Rows
@@ -97,11 +99,37 @@ public struct EventRows: ~Copyable {
         rows.endText()
     }
 
-    /// Writes a row of jsonl or csv.
-    private mutating func writeFields(_ event: Event) {
-        let ip = event.validity.contains(.ip) ? event.ip : nil
-        let isJSON = rows.format == .jsonl
+    /// Writes a row of jsonl.
+    private mutating func writeObject(_ event: Event) {
         rows.begin()
+        writePosition(event)
+        if symbolizer != nil { writePlace(event, .json) }
+        rows.address("rcx", event.validity.contains(.rcx) ? event.aux : nil)
+        rows.address("registers", event.validity.contains(.registers) ? event.aux : nil)
+        rows.address("address", event.address)
+        rows.addresses("values", event.values)
+        rows.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
+        rows.counter("ticket", event.isJoined ? nil : event.ticket)
+        rows.bytes("payload", event.payload)
+        rows.kindFields(of: event)
+        rows.string("details", details(event))
+        rows.flag("joined", event.isJoined)
+        rows.end()
+    }
+
+    /// Writes a row of csv.
+    private mutating func writeColumns(_ event: Event) {
+        rows.begin()
+        writePosition(event)
+        writePlace(event, .csv)
+        rows.address("address", event.address)
+        rows.addresses("values", event.values)
+        rows.string("details", details(event))
+        rows.flag("joined", event.isJoined)
+        rows.end()
+    }
+
+    private mutating func writePosition(_ event: Event) {
         rows.number("vcpu", event.vcpu == noVCPU ? nil : UInt64(event.vcpu))
         rows.string("stream", event.stream.name)
         rows.counter("ordinal", event.isJoined ? nil : event.ordinal)
@@ -109,26 +137,13 @@ public struct EventRows: ~Copyable {
         rows.counter("icount", event.validity.contains(.icount) ? event.icount : nil)
         rows.string("kind", event.kind.name)
         rows.number("info", UInt64(event.info))
-        rows.address("ip", ip)
-        if !isJSON || symbolizer != nil {
-            rows.key("place")
-            rows.text.appendText((isJSON ? PlaceStyle.json : .csv).render(place(ip)))
-            rows.text.append(0x2c)
-        }
-        if isJSON {
-            rows.address("rcx", event.validity.contains(.rcx) ? event.aux : nil)
-            rows.address("registers", event.validity.contains(.registers) ? event.aux : nil)
-        }
-        rows.address("address", event.address)
-        rows.addresses("values", event.values)
-        if isJSON {
-            rows.counter("tsc", event.validity.contains(.tsc) ? event.tsc : nil)
-            rows.counter("ticket", event.isJoined ? nil : event.ticket)
-            rows.bytes("payload", event.payload)
-        }
-        rows.string("details", details(event))
-        rows.flag("joined", event.isJoined)
-        rows.end()
+        rows.address("ip", event.validity.contains(.ip) ? event.ip : nil)
+    }
+
+    private mutating func writePlace(_ event: Event, _ style: PlaceStyle) {
+        rows.key("place")
+        rows.text.appendText(style.render(place(event.validity.contains(.ip) ? event.ip : nil)))
+        rows.text.append(0x2c)
     }
 
     // MARK: - Names

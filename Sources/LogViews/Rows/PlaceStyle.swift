@@ -3,7 +3,7 @@
 import Formatting
 import Symbolize
 
-/// How a row names an address. Styles for people escape what comes from the symbol files.
+/// How a row names an address. Styles for people escape text from the symbol files.
 enum PlaceStyle {
     /// ` <foo+0x12>`, ` <inlined+0x4 @ foo+0x12>`; with `lines` ` <foo+0x12 file.c:33>`. Nothing if it is unknown.
     case text(lines: Bool)

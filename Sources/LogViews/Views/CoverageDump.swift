@@ -34,7 +34,7 @@ public struct CoverageDump: BranchView, ~Copyable {
     private let output: ViewOutput
 
     /// - Parameters:
-    ///   - machine: ELF `e_machine` of what ran; either x86 when `nil`.
+    ///   - machine: ELF `e_machine` of the run; `nil` accepts both kinds of x86.
     ///   - order: of the functions in the table and the other rows.
     ///   - limit: more distinct stretches than this are not counted.
     public init(
@@ -55,10 +55,10 @@ public struct CoverageDump: BranchView, ~Copyable {
     /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { stretches.begin() }
 
-    /// Takes branches that are wanted.
+    /// Takes selected branches.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) { stretches.add(batch, range) }
 
-    /// Takes branches that are not wanted.
+    /// Takes branches that are not selected.
     public mutating func pass(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         stretches.add(batch, range, counts: false)
     }

@@ -3,7 +3,7 @@
 import BranchAnalysis
 import Formatting
 
-/// Writes what was reached as a table of functions or as rows of functions and lines (``CoverageDump``).
+/// Writes the coverage as a table of functions or as rows of functions and lines (``CoverageDump``).
 struct CoverageRows: ~Copyable {
     private var rows: RowEncoder
     private let order: CountOrder
@@ -84,9 +84,11 @@ struct CoverageRows: ~Copyable {
                 rows.string("kind", "line")
                 rows.string("file", path)
                 rows.number("line", UInt64(line.number))
-                if rows.format == .csv { rows.null("name") }
-                rows.counter("count", line.count)
-                if rows.format == .csv {
+                switch rows.format {
+                case .jsonl, .text: rows.counter("count", line.count)
+                case .csv:
+                    rows.null("name")
+                    rows.counter("count", line.count)
                     rows.null("lines")
                     rows.null("reached")
                 }

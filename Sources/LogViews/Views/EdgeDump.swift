@@ -46,7 +46,7 @@ public struct EdgeDump: BranchView, ~Copyable {
     /// Begins the branches of an input.
     public mutating func begin(_ input: ViewInput) { paths.append(input.path) }
 
-    /// Takes branches that are wanted.
+    /// Takes selected branches.
     public mutating func add(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
         let first = range.lowerBound
         edges.add(

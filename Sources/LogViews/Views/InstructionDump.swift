@@ -71,9 +71,9 @@ public struct InstructionDump: BranchView, ~Copyable {
     /// Rows written so far.
     public var rowCount: UInt64 { printer.rows.count }
 
-    /// Whether further branches would not change what is shown.
+    /// Whether the output would stay the same with further branches.
     public var isOver: Bool { printer.rows.isClosed }
 
-    /// Writes what is left to the sink.
+    /// Writes the rest to the sink.
     public mutating func finish() { printer.finish() }
 }

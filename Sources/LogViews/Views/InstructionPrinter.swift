@@ -5,7 +5,7 @@ import Formatting
 import LogFormat
 import Symbolize
 
-/// Puts what an ``InstructionWalk`` finds into rows.
+/// Writes the steps of an ``InstructionWalk`` as rows.
 struct InstructionPrinter: ~Copyable {
     var walk: InstructionWalk
     var rows: InstructionRows
@@ -174,7 +174,7 @@ struct InstructionPrinter: ~Copyable {
         outside.instructions &+= step.begun ?? 0
     }
 
-    /// Writes how much ran where no file has code.
+    /// Writes the number of instructions that ran where no file has code.
     @inline(never)
     mutating func endOutside() {
         guard outside.stretches > 0 else { return }

@@ -126,7 +126,7 @@ struct InstructionRows: ~Copyable {
         rows.endText()
     }
 
-    /// Writes a place that the kernel changes: what ran there is not the code in the file.
+    /// Writes a place that the kernel patches: the code in the file is not the code that ran.
     mutating func writePatch(_ range: Range<UInt64>, brctr: UInt64, icount: UInt64?, branch: Branch?) {
         count &+= 1
         let size = range.upperBound &- range.lowerBound
@@ -199,7 +199,7 @@ struct InstructionRows: ~Copyable {
         rows.end()
     }
 
-    /// Writes a row about what is not shown.
+    /// Writes a row about instructions that are not shown.
     ///
     /// - Parameters:
     ///   - kind: The kind of the row in JSON.

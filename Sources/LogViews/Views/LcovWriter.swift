@@ -3,7 +3,7 @@
 import BranchAnalysis
 import Formatting
 
-/// Writes what was reached as an lcov tracefile (geninfo(1), "FILES").
+/// Writes the coverage as an lcov tracefile (geninfo(1), "FILES").
 struct LcovWriter {
     private let sink: any TextSink
 

@@ -3,12 +3,12 @@
 extension GuestConfiguration {
     /// How virtual time follows the instruction count (QEMU's `-icount`).
     public struct InstructionClock: Codable, Hashable, Sendable {
-        /// One instruction takes 2^shift ns of virtual time; nil takes what suits the guest.
+        /// One instruction takes 2^shift ns of virtual time; nil chooses by the guest.
         public var shift: Int?
-        /// Whether an idle guest waits in real time; nil takes what suits the guest.
+        /// Whether an idle guest waits in real time; nil chooses by the guest.
         public var sleep: Bool?
 
-        /// A clock; what is nil is chosen by the guest.
+        /// A clock; settings that are nil are chosen by the guest.
         public init(shift: Int? = nil, sleep: Bool? = nil) {
             self.shift = shift
             self.sleep = sleep
@@ -21,7 +21,7 @@ extension GuestConfiguration {
     }
 
     /// The clock with every choice made. With the fast clock the input log of an idle guest stays small (one hundredth),
-    /// but with a disk the guest hangs in early boot, and what comes from outside arrives late or never.
+    /// but with a disk the guest hangs in early boot, and input from outside arrives late or never.
     public var resolvedClock: (shift: Int, sleep: Bool) {
         let suitable = needOfRealTime == nil ? InstructionClock.fast : .real
         return (instructionClock.shift ?? suitable.shift ?? 1, instructionClock.sleep ?? suitable.sleep ?? false)

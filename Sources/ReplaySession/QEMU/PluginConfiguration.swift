@@ -70,7 +70,7 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
         [("values", values), ("context", context), ("causes", causes), ("state", registers), ("check", check)]
     }
 
-    /// Refuses a setting that was switched on and that this QEMU cannot serve.
+    /// Refuses a setting that was switched on and that this QEMU does not support.
     func check(against qemu: QEMUProgram) throws(RunError) {
         guard !qemu.showsRegisters else { return }
         let settings: [(LogSetting, Bool?)] = [

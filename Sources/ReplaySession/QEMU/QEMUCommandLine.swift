@@ -27,7 +27,7 @@ public struct QEMUCommandLine: Sendable, Equatable {
     public var guest: GuestConfiguration
     /// QEMU's own input log: written by a recording, read by a replay.
     public var inputLog: String
-    /// The file that receives what the guest writes to its first serial port.
+    /// The file that receives the guest's output on its first serial port.
     public var serialLog: String
     /// The value of `-plugin`; nil for a run without a log.
     public var plugin: String?

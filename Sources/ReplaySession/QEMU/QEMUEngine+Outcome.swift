@@ -68,7 +68,7 @@ extension QEMUEngine {
             let place = "0x\(String(ip, radix: 16))"
             return (
                 .hostQuit,
-                "the guest halted for good at \(place) (interrupts off) and was ended after \(Int(seconds)) s\(manner)"
+                "the guest halted permanently at \(place) (interrupts off) and was ended after \(Int(seconds)) s\(manner)"
             )
         case .signal(let number):
             return (.hostQuit, "ended by signal \(number) (\(ProcessEnd.name(of: number))) to the tool\(manner)")

@@ -20,7 +20,7 @@ public struct QEMUEngine: Engine {
     public var watchers: [String] = []
     /// The input of a recording's guest on its first serial port.
     public var serialInput: SerialInput?
-    /// Receives what the guest prints, where it has serial input.
+    /// Receives the guest's output if it has serial input.
     public var onSerialOutput: @Sendable ([UInt8]) -> Void = { _ in }
     /// For a replay: the present paths of the recording's files, by their recorded paths.
     var located: [String: String] = [:]
@@ -36,7 +36,7 @@ public struct QEMUEngine: Engine {
     public static let name = "qemu"
     /// `QEMU`.
     public static let displayName = "QEMU"
-    /// What QEMU prints after "version".
+    /// The version text that QEMU prints after "version".
     public var version: String { program.version }
     /// Whether the run makes a log.
     public var makesLog: Bool { plugin != nil }
@@ -69,7 +69,7 @@ public struct QEMUEngine: Engine {
     /// The plugin and QEMU itself.
     public var otherInputs: [String] { [program.path] + (plugin.map { [$0.file.path] } ?? []) }
 
-    /// Refuses a guest without anything to boot, and what QEMU cannot record.
+    /// Refuses a guest without anything to boot, and settings that QEMU cannot record.
     public mutating func checkRecording() throws(RunError) {
         try ExtraArguments.check(guest.extraArguments, devices: guest.devices)
         (watchers, guest.extraArguments) = ExtraArguments.separate(guest.extraArguments)

@@ -20,7 +20,7 @@ final class QEMUGuest: RunningGuest {
     private let feeder: SerialFeeder?
     /// Whether the tool starts the run; otherwise a debugger does.
     private let isResumedByTool: Bool
-    /// Where QEMU finds its firmware.
+    /// The directory of QEMU's firmware.
     private let dataDirectories: [String]
     /// For a replay: the resets of the recording that have not taken place yet.
     private var expectedResets: ArraySlice<RunOutcome.Reset>

@@ -59,7 +59,7 @@ public final class RunMonitor {
     var hangPatience: Double?
     /// For a replay: seconds that its recording took. A guest that has halted with interrupts on may sleep for so long.
     var longestSleep: Double = 0
-    /// For a recording: seconds after which a guest that has halted for good is ended.
+    /// For a recording: seconds after which a guest that has halted permanently is ended.
     var haltPatience: Double?
     /// For a recording: reports a standstill.
     var standstill: StandstillWatch?
@@ -87,11 +87,11 @@ public final class RunMonitor {
         case running, asked, terminated, killed
     }
 
-    /// Resets that are kept.
+    /// The number of resets that are kept.
     private static let resetLimit = 1 << 12
-    /// How many seconds each request to end is given.
+    /// The time in seconds that each request to end may take.
     private static let grace: Double = 10
-    /// How many seconds the engine may be silent in a replay.
+    /// The time in seconds that the engine may be silent in a replay.
     private static let longestSilence: Double = 30
 
     init(_ guest: any RunningGuest) { self.guest = guest }

@@ -13,7 +13,7 @@ public protocol RunningGuest: AnyObject {
     func openFiles() -> [OpenFile]
     /// Lets a paused guest run.
     func resume()
-    /// Does work that must not wait, such as feeding input. Returns after how many seconds it wants to be called again; nil
+    /// Does work that must not wait, such as feeding input. Returns the seconds until the next call; nil
     /// for no need.
     func pump() -> Double?
 

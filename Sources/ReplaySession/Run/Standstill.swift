@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// A recording whose instruction count does not change, and what is known of the reason.
+/// A recording whose instruction count does not change, and the known reason.
 ///
 /// The recording continues: a guest may wait for input for any time.
 public struct Standstill: Sendable, Equatable {

@@ -43,7 +43,7 @@ public protocol Engine: Sendable {
     ///
     /// - Parameters:
     ///   - located: for each file of the recording, by its recorded path, the path of the file with the same contents.
-    ///   - warnings: receives what is not as in the recording and does not matter to the guest.
+    ///   - warnings: receives differences from the recording that do not matter to the guest.
     static func replaying(
         _ recording: Manifest, located: [String: String], options: ReplayOptions, warnings: inout [String]
     ) throws(RunError) -> Self
@@ -54,7 +54,7 @@ public protocol Engine: Sendable {
     /// The settings in which a run with this engine would differ from a recording; files are compared by the caller.
     func differences(from recording: Manifest) throws(RunError) -> [ManifestDifference]
 
-    /// Creates what the engine needs in the run's directory.
+    /// Creates the files that the engine needs in the run's directory.
     ///
     /// - Parameter plan: its input log may be replaced by a repaired copy.
     func prepare(_ plan: inout RunPlan, warnings: inout [String]) throws(RunError)
@@ -62,7 +62,7 @@ public protocol Engine: Sendable {
     /// Starts the engine with a guest that is paused before its first instruction.
     func start(_ plan: RunPlan) throws(RunError) -> any RunningGuest
 
-    /// How the run ended, from what the monitor saw and from what the engine printed.
+    /// How the run ended, from the monitor's observations and the engine's output.
     func outcome(of result: RunMonitor.Result, plan: RunPlan) -> RunOutcome
 
     /// Compares a log with the engine's input log: causes, leftovers, and up to where the log can be compared.

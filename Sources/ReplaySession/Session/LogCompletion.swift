@@ -15,7 +15,7 @@ struct LogCompletion<RunEngine: Engine> {
 
     private var path: String { plan.files.log }
 
-    /// - Parameter warnings: receives what is wrong with the log.
+    /// - Parameter warnings: receives problems of the log.
     /// - Returns: nil when there is no readable log.
     func complete(warnings: inout [String]) -> RunLogSummary? {
         guard plan.files.place.kind(of: RunFiles.logName) == .file else {

@@ -7,7 +7,7 @@ import RunDirectory
 ///     let engine = QEMUEngine(program: try .find(nil), guest: guest, plugin: plugin)
 ///     let summary = try Recording(engine: engine, tool: "my tool 1.0").run(into: "/tmp/run1")
 public struct Recording<RecordingEngine: Engine> {
-    /// What runs the guest, with the settings of the run.
+    /// The engine, with the settings of the run.
     public var engine: RecordingEngine
     /// The tool and its version, for the manifest.
     public var tool: String
@@ -23,7 +23,7 @@ public struct Recording<RecordingEngine: Engine> {
     /// Seconds after which a guest that has halted with interrupts off is ended; nil lets it halt for ever.
     public var haltPatience: Double? = 10
 
-    /// Called once with what the run chose for the guest, one sentence each.
+    /// Called once with the choices that the run made for the guest, one sentence each.
     public var onChoices: ([String]) -> Void = { _ in }
     /// Called once for each standstill of the guest.
     public var onStandstill: (Standstill) -> Void = { _ in }

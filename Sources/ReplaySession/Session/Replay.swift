@@ -210,7 +210,7 @@ public struct Replay<ReplayEngine: Engine> {
         return monitor.run()
     }
 
-    /// Does for a recording whose tool was killed what that tool does at its end.
+    /// Completes a recording whose tool was killed, as that tool does at its end.
     private func complete(
         _ recording: inout Manifest, _ directory: StateDirectory, _ engine: ReplayEngine, warnings: inout [String]
     ) throws(RunError) {
@@ -229,7 +229,7 @@ public struct Replay<ReplayEngine: Engine> {
         try directory.recording.write(recording)
     }
 
-    /// What visibly went otherwise than in the recording.
+    /// The visible differences from the recording.
     private func differencesOfRun(
         _ outcome: RunOutcome, _ log: RunLogSummary?, _ recording: Manifest, _ directory: StateDirectory,
         _ engine: ReplayEngine

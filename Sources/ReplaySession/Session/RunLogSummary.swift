@@ -150,7 +150,7 @@ extension RunLogSummary.Join {
 }
 
 extension RunOutcome.Reason {
-    /// The reason as the log has it.
+    /// The reason in the log.
     var logged: RunEnd {
         switch self {
         case .unknown: .unknown

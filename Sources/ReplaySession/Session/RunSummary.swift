@@ -31,11 +31,11 @@ public struct RunSummary: Codable, Sendable, Equatable {
     @StringCoded public var inputLogBytes: UInt64
     /// Why the run or its log is incomplete; nil if both are complete.
     public var trouble: String?
-    /// What visibly went otherwise in a replay.
+    /// The visible differences of a replay.
     public var differences: [String]
     /// Problems with the files that were written, and differences from the recording that were accepted.
     public var warnings: [String]
-    /// What can be done next.
+    /// Possible next steps.
     public var next: NextStep
 }
 

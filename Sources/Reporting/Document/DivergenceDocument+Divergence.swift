@@ -3,7 +3,7 @@
 import Alignment
 
 extension DivergenceDocument {
-    /// The first place at which the runs of a vCPU differ, and what happened around it.
+    /// The first place at which the runs of a vCPU differ, and the records around it.
     public struct DivergenceItem: Codable, Hashable, Sendable {
         /// Where the original is.
         public var original: Position
@@ -19,9 +19,9 @@ extension DivergenceDocument {
         public var lastCommonBranches: [BranchItem]
         /// The last events that both runs have, the latest last.
         public var lastCommonEvents: [EventItem]
-        /// What the original does from the divergence on.
+        /// The original from the divergence on.
         public var originalNext: Next
-        /// What the replay does from the divergence on.
+        /// The replay from the divergence on.
         public var replayNext: Next
         /// Where the runs take the same path again; nil if they were not seen to.
         public var convergence: ConvergenceItem?
@@ -35,7 +35,7 @@ extension DivergenceDocument {
         public var lastInputs: [InputItem]
         /// How the paths relate from the divergence on; nil if the logs have no branches there.
         public var path: PathItem?
-        /// What can explain the divergence, the best explanation first.
+        /// Possible causes of the divergence, the best explanation first.
         public var causes: [CauseItem]
     }
 
@@ -79,7 +79,7 @@ extension DivergenceDocument {
         public var replaySymbol: String?
     }
 
-    /// What one side does from the divergence on.
+    /// One side from the divergence on.
     public struct Next: Codable, Hashable, Sendable {
         /// The next branches.
         public var branches: [BranchItem]

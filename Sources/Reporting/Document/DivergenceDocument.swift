@@ -26,9 +26,9 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var verdict: Verdict.Kind
     /// The verdict in a few words.
     public var title: String
-    /// What differs in control flow; nil for other verdicts.
+    /// The kind of a difference in control flow; nil for other verdicts.
     public var detail: ControlFlowDifference?
-    /// How far the event moved; nil for other verdicts.
+    /// The distance by which the event moved; nil for other verdicts.
     public var moved: Movement?
     /// The exit status of a tool that reports this verdict: 0 same, 1 different, 2 not comparable.
     public var exitStatus: Int32
@@ -40,7 +40,7 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var original: Run
     /// The run that is compared with the recording.
     public var replay: Run
-    /// What both logs recorded, by the names of the log format: `branches`, `icount`, `state`, …
+    /// The features that both logs have, by the names of the log format: `branches`, `icount`, `state`, …
     public var features: [String]
     /// The vCPU that the verdict is about; nil if it is about all.
     public var vcpu: UInt16?
@@ -55,7 +55,7 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     /// What to do next.
     public var commands: [NextStep]
 
-    /// How far an event moved, replay minus original.
+    /// The distance by which an event moved, replay minus original.
     public struct Movement: Codable, Hashable, Sendable {
         /// In transitions.
         public var transitions: Distance
@@ -130,7 +130,7 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
         public var text: String
     }
 
-    /// What a comparison cost.
+    /// The cost of a comparison.
     public struct Statistics: Codable, Hashable, Sendable {
         /// Stored bytes of chunk bodies that were read from both logs.
         public var bytesRead: Counter

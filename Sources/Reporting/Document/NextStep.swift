@@ -29,7 +29,7 @@ extension DivergenceDocument {
         public var brctr: Counter?
         /// The address of an instruction.
         public var address: HexWord?
-        /// The command as a shell takes it; nil until an executable has spelled it.
+        /// The command for a shell; nil until an executable has added it.
         public var command: String?
     }
 

@@ -4,7 +4,7 @@ import Alignment
 import Formatting
 import LogFormat
 
-/// Finds what can explain a divergence: different settings of the two runs, different inputs, different state.
+/// Finds possible causes of a divergence: different settings of the two runs, different inputs, different state.
 struct CauseFinder {
     let alignment: AlignmentResult
     let original: ReportedRun
@@ -53,7 +53,7 @@ struct CauseFinder {
         return DivergenceDocument.CauseItem(kind: .input, text: text + follows(difference))
     }
 
-    /// How far away the first branch is that differs.
+    /// The distance to the first branch that differs.
     private func follows(_ difference: FirstDifference) -> String {
         guard let vcpu = alignment.vcpus.first(where: { $0.vcpu == alignment.vcpu }), let path = vcpu[.path],
             path.isExact, path.clock > difference.clock

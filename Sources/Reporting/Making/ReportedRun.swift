@@ -38,12 +38,12 @@ public struct RunSetting: Hashable, Sendable {
     public var name: String
     /// The value, for people.
     public var value: String
-    /// What decides whether two settings are equal: the value, or the digest of a file.
+    /// Decides whether two settings are equal: the value, or the digest of a file.
     public var identity: String
 
     /// Makes a setting.
     ///
-    /// - Parameter identity: what decides about equality; nil for the value.
+    /// - Parameter identity: decides about equality; nil for the value.
     public init(_ name: String, _ value: String, identity: String? = nil) {
         self.name = name
         self.value = value

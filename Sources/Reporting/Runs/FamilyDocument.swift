@@ -49,9 +49,9 @@ public struct FamilyDocument: Codable, Hashable, Sendable {
         public var ip: HexWord?
         /// The symbol at `ip`.
         public var symbol: String?
-        /// How many good runs part there.
+        /// The number of good runs that part there.
         public var good: Int
-        /// How many bad runs part there.
+        /// The number of bad runs that part there.
         public var bad: Int
     }
 
@@ -63,9 +63,9 @@ public struct FamilyDocument: Codable, Hashable, Sendable {
         public var goodBrctr: Counter
         /// The position in the bad runs.
         public var badBrctr: Counter
-        /// What the good runs do there, in words.
+        /// The good runs' element there, in words.
         public var good: String
-        /// What the bad runs do there, in words.
+        /// The bad runs' element there, in words.
         public var bad: String
     }
 

@@ -40,7 +40,7 @@ public enum Remedy: Sendable, Equatable {
     case addArgument(String)
     /// Use this value in place of the refused one.
     case useValue(String)
-    /// Allow the replay to do what only the recording's manifest asks for: the recording is the user's own.
+    /// Allow the replay to use everything in the recording's manifest: the recording is the user's own.
     case trustRecording
     /// Put the file back, next to the run directory or where it was, or name another in its place.
     case bringBack
@@ -56,7 +56,7 @@ public enum Remedy: Sendable, Equatable {
 
 /// A setting of the log that needs an engine which shows registers.
 public enum LogSetting: String, Sendable, CaseIterable {
-    /// What accesses read and write.
+    /// The values that accesses read and write.
     case values
     /// Switches of the address space and of the stack.
     case context

@@ -15,13 +15,13 @@ public enum RunError: Error, Sendable, Equatable {
     case refused(what: String, why: String, remedy: Remedy)
     /// The run directory is not in the state that the caller needs.
     case stateDirectory(path: String, problem: String, remedy: Remedy)
-    /// A file that is not what it must be: no regular file, too large, damaged.
+    /// A file that is not as required: no regular file, too large, damaged.
     case file(path: String, problem: String)
     /// The run would not be a replay of this recording.
     case differs(directory: String, differences: [ManifestDifference])
     /// A manifest that cannot be used.
     case manifest(path: String, problem: String)
-    /// The engine's program ended before the guest ran, or did not answer. `output` is what it printed.
+    /// The engine's program ended before the guest ran, or did not answer. `output` contains its messages.
     case engine(problem: String, output: String)
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// A file that decides what a guest does, by its role in the run.
+/// A file that determines the guest's run, by its role.
 public struct GuestFile: Codable, Hashable, Sendable {
     /// `kernel`, `initrd`, `disk 0`; the engine names them. Unique in a run.
     public var role: String
@@ -13,7 +13,7 @@ public struct GuestFile: Codable, Hashable, Sendable {
         self.identity = identity
     }
 
-    /// The role of what the guest boots; its symbols name the guest's addresses.
+    /// The role of the kernel that the guest boots; its symbols name the guest's addresses.
     public static let kernelRole = "kernel"
     /// The role of a file that the engine had open without being asked for it by name; a number follows.
     package static let openFileRole = "open file"
@@ -22,7 +22,7 @@ public struct GuestFile: Codable, Hashable, Sendable {
     package static let firmwareRole = "firmware"
 }
 
-/// How far the reading of files has come, for progress lines.
+/// The progress of reading files.
 public struct HashingProgress: Sendable {
     /// The file that is being read.
     public var path: String

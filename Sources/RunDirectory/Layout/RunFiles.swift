@@ -36,7 +36,7 @@ public struct RunFiles: Sendable {
         serialLogName, engineLogName, Manifest.fileName + ".new", Manifest.fileName,
     ]
 
-    /// Removes what a run left, and nothing else.
+    /// Removes the files of an earlier run, and nothing else.
     package func removeAll() throws(RunError) {
         for name in RunFiles.allNames { try place.remove(name) }
     }

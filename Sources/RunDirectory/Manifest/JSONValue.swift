@@ -35,7 +35,7 @@ public enum JSONValue: Sendable, Equatable {
 }
 
 extension JSONValue {
-    /// The JSON form of a value. Throws what the value's own coding throws.
+    /// The JSON form of a value. Throws the errors of the value's own coding.
     public init(encoding value: some Encodable) throws {
         self = try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value))
     }

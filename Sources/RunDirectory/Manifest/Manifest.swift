@@ -7,7 +7,8 @@ import FoundationEssentials
 /// It is written before the engine starts and completed after the run has ended. A manifest without an outcome belongs
 /// to a run that has not ended or whose tool was killed.
 ///
-/// Version 2 (this one) names an engine; what only that engine understands is in ``EngineRecord/details``. Version 1
+/// Version 2 (this one) names an engine; settings that only that engine understands are in ``EngineRecord/details``.
+/// Version 1
 /// is read too: its engine is QEMU. The manifest may come from a stranger: see docs/security.md for what a replay takes
 /// from it.
 public struct Manifest: Sendable, Equatable {
@@ -19,7 +20,7 @@ public struct Manifest: Sendable, Equatable {
         case replay
     }
 
-    /// What kind of run it was.
+    /// The kind of the run.
     public var kind: RunKind
     /// 32 hexadecimal digits. A replay repeats its recording's.
     public var recordingUUID: String
@@ -29,9 +30,9 @@ public struct Manifest: Sendable, Equatable {
     public var created: String
     /// The tool and its version.
     public var tool: String
-    /// What ran the guest.
+    /// The engine that ran the guest.
     public var engine: EngineRecord
-    /// The files that decide what the guest does, as they were when the run began.
+    /// The files that determined the guest's run, as they were when it began.
     public var files: [GuestFile]
     /// The differences that a replay was allowed to have.
     public var forced: [ManifestDifference]?
@@ -64,13 +65,13 @@ public struct Manifest: Sendable, Equatable {
     public var kernel: FileIdentity? { files.first { $0.role == GuestFile.kernelRole }?.identity }
 }
 
-/// The engine of a run, and what is its own.
+/// The engine of a run, and its own settings.
 public struct EngineRecord: Codable, Sendable, Equatable {
     /// `qemu`.
     public var name: String
     /// As the engine prints it.
     public var version: String
-    /// What only this engine understands: settings, command line, recorder.
+    /// The parts that only this engine understands: settings, command line, recorder.
     public var details: JSONValue
 
     /// The record of an engine.

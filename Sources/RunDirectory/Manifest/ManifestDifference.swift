@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// One thing in which a replay is not what the recording was.
+/// One difference between a replay and its recording.
 public struct ManifestDifference: Codable, Hashable, Sendable, CustomStringConvertible {
     /// "memory", "kernel", "disk 0".
     public var what: String

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What can be done after a run. It is data: each tool spells it as a command line.
+/// A possible step after a run. It is data: each tool spells it as a command line.
 public struct NextStep: Codable, Sendable, Equatable {
     /// What to do with the directories.
     public enum Action: String, Codable, Sendable {

@@ -2,7 +2,7 @@
 
 import CallTree
 
-/// Inserts rows of calls, some at once: in the order of their numbers a table takes them faster.
+/// Inserts rows of calls in groups, ordered by their numbers: a table takes them faster in this order.
 struct CallRows {
     private let insert: Statement
     private let delete: Statement

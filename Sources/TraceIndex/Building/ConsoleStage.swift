@@ -55,7 +55,7 @@ struct ConsoleStage {
         }
     }
 
-    /// The instruction count, as the log has it, at which each byte of the console was written.
+    /// The log's instruction count at which each byte of the console was written.
     private mutating func positions(of count: Int, _ directory: String) -> [UInt64] {
         let paths = ["\(directory)/replay.bin", "\(directory)/../../replay.bin"]
         guard let path = paths.first(where: { access($0, R_OK) == 0 }) else {

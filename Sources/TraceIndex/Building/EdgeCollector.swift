@@ -39,9 +39,9 @@ final class EdgeCollector: @unchecked Sendable {
         var label: UInt8 { UInt8(truncatingIfNeeded: tag) }
     }
 
-    /// Blocks that there are at most: their chunks become more with the log.
+    /// The largest number of blocks; in longer logs a block covers more chunks.
     static let blockLimit = 1024
-    /// Edges that there are at most.
+    /// The largest number of edges.
     private static let edgeLimit = 1 << 22
     private static let slabEdges = 4096
 

@@ -6,7 +6,7 @@ import LogFormat
 struct EventInserter {
     private let statement: Statement
     private var seq: Int64 = 0
-    /// How many of the value words hold something in the statement.
+    /// The number of value words that are bound in the statement.
     private var boundWords = 0
     private var hasBlob = false
 

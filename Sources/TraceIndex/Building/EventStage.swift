@@ -54,7 +54,7 @@ struct EventStage {
         try problems.write(to: database)
     }
 
-    /// Notes what is unusual about a record, and the code addresses in it.
+    /// Notes unusual properties of a record, and the code addresses in it.
     private mutating func note(_ batch: borrowing EventBatch, _ index: Int) {
         let kind = batch.kind(index)
         if !kind.isKnown {
@@ -129,7 +129,7 @@ extension ProblemCounts {
             add(
                 .unclosed, source: name,
                 text: openFileFound
-                    ? "its recorder was killed; what it had committed is here"
+                    ? "its recorder was killed; the committed records are here"
                     : "its recorder was killed; records may be missing at the end")
         }
         add(.lost, source: name, count: log.lostRecords, text: "its recorder could not write them")

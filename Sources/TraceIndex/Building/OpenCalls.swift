@@ -29,7 +29,7 @@ struct CallRecord {
     var ending: String?
     var hasIcount: Bool
 
-    /// Adds what a call inside took, or takes it back.
+    /// Adds the cost of a call inside, or subtracts it.
     mutating func add(_ inner: CallRecord, sign: UInt64) {
         totalInstructions &+= inner.totalInstructions &* sign
         totalBranches &+= inner.totalBranches &* sign
@@ -42,7 +42,7 @@ struct CallRecord {
 
 /// The open calls of one vCPU, stack by stack, made from a tracker's steps.
 ///
-/// What runs between two steps belongs to the innermost call. Frames of a stack that was forgotten have no row
+/// The cost between two steps belongs to the innermost call. Frames of a stack that was forgotten have no row
 /// (`id` 0). Memory is bounded like the tracker's.
 struct OpenCalls {
     private let vcpu: UInt16
@@ -65,7 +65,7 @@ struct OpenCalls {
         self.hasIcount = hasIcount
     }
 
-    /// What ran up to a position belongs to the innermost call.
+    /// Adds the cost up to a position to the innermost call.
     mutating func reach(clock: UInt64, icount: UInt64) {
         if let before = self.icount, !open.isEmpty {
             let instructions = icount > before ? icount - before : 0
@@ -99,11 +99,11 @@ struct OpenCalls {
         }
     }
 
-    /// The log ends: what is open gets its row.
+    /// Ends the log: open calls get their rows.
     mutating func end(_ rows: inout CallRows) {
         suspended[stack] = (open, uses)
         for (_, other) in suspended.sorted(by: { $0.key < $1.key }) {
-            // From the innermost on, so that each has what those inside took.
+            // From the innermost on, so that each has the cost of those inside.
             var inner: CallRecord?
             for record in other.calls.reversed() {
                 var record = record

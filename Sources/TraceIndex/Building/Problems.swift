@@ -82,7 +82,7 @@ struct ProblemCounts {
         }
     }
 
-    /// Writes the rows of the stage in place of those that it had.
+    /// Writes the rows of the stage in place of its earlier ones.
     func write(to database: Database) throws(SQLError) {
         try database.execute("DELETE FROM _stat WHERE stage = '\(stage.rawValue)'")
         let insert = try database.prepare(

@@ -40,7 +40,8 @@ final class TemporaryFile {
         close(descriptor)
     }
 
-    /// Gives the file its name, in place of what has it. Its content must be written: it is on the disk when this
+    /// Gives the file its name, and replaces a file with that name. Its content must be written: it is on the disk when
+    /// this
     /// returns.
     func finish() throws(IndexError) {
         guard fdatasync(descriptor) == 0, rename(path, name) == 0 else {

@@ -11,7 +11,7 @@ enum ExistingIndex {
     case current(CurrentIndex)
     /// An index of ours that is of another log, of another version, or damaged: it may be replaced.
     case stale
-    /// A file that is no index of ours, or whose schema is not what we make: it is left alone.
+    /// A file that is no index of ours, or has another schema: it is left unchanged.
     case foreign
 
     /// Looks at a file without trusting anything in it.

@@ -29,7 +29,7 @@ public enum LogCopy {
 
     /// The log inside an index; nil when the file is no index, or has no log inside.
     ///
-    /// The log is copied to a temporary file without a name: it goes when the log is no longer used.
+    /// The log is copied to a temporary file without a name, which is freed when the log is no longer used.
     public static func log(in path: String) throws -> LogFile? {
         guard path.hasSuffix(IndexLocation.suffix), let database = try? Database(path: path, .read),
             (try? database.integer("SELECT count(*) FROM _log")) ?? 0 != 0

@@ -28,7 +28,7 @@ public struct LogIndex: Sendable {
         public var symbols: String?
         /// Makes the symbolizer that names addresses. Called only if something is built.
         public var symbolizer: (LogFile) throws -> Symbolizer? = { _ in nil }
-        /// Receives what is assumed and done.
+        /// Receives assumptions and actions.
         public var notices: NoticeHandler = { _ in }
         /// Receives the stage that is being built, and the share of it that is done, 0 to 1.
         public var progress: (BuildStage, Double) -> Void = { _, _ in }
@@ -92,7 +92,7 @@ public struct LogIndex: Sendable {
         return [IndexLocation.beside(log.path)] + (IndexLocation.cached(key: key).map { [$0] } ?? [])
     }
 
-    /// The first index of this log that is what the options ask for.
+    /// The first index of this log that fits the options.
     private static func find(_ log: LogFile, key: String, _ options: Options) throws -> CurrentIndex? {
         for path in candidates(log, key: key, options) {
             guard case .current(let index) = ExistingIndex.look(at: path, key: key) else { continue }
@@ -112,7 +112,7 @@ public struct LogIndex: Sendable {
         for (number, path) in candidates(log, key: key, options).enumerated() {
             if case .foreign = ExistingIndex.look(at: path, key: key) {
                 guard options.output == nil else { throw IndexError(file: path, kind: .notOurs) }
-                options.notices(.warning("\(path): is no index that this program made; it is left alone"))
+                options.notices(.warning("\(path): is no index that this program made; it is left unchanged"))
                 continue
             }
             let isPossible = number == 0 ? IndexLocation.isWritable(path) : IndexLocation.makeDirectory(of: path)

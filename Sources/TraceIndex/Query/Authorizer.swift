@@ -2,7 +2,7 @@
 
 import CSQLite
 
-/// Decides what a statement of the user's may do: read, and nothing else. Records what it reads.
+/// Restricts a statement of the user's to reading, and records the tables and views that it reads.
 ///
 /// SQLite asks while it compiles a statement. Writing, attaching, loading and changing settings are refused, whatever
 /// else keeps them from happening.
@@ -12,7 +12,7 @@ final class Authorizer {
     /// Whether everything is allowed: while the program prepares the connection itself.
     var isOpen = true
 
-    /// Forgets what was read.
+    /// Forgets the records.
     func begin() { names = [] }
 
     /// Makes a connection ask.

@@ -83,12 +83,13 @@ public final class QuerySession {
     /// thread.
     public func interrupt() { interruption.interrupt() }
 
-    /// What interrupts the queries of this session; keep it where the session itself must not be used.
+    /// Interrupts the queries of this session from another thread.
     public var interruptHandle: Interruption { interruption }
 
     // MARK: Statements
 
-    /// Compiles the first statement of a text, after what it reads has been built. Returns nil at the end of the text, and
+    /// Compiles the first statement of a text, after the stages that it reads have been built. Returns nil at the end
+    /// of the text, and
     /// no statement for a comment.
     private func prepare(_ sql: String) throws -> (statement: Statement?, length: Int)? {
         guard !sql.utf8.isEmpty else { return nil }
@@ -104,7 +105,7 @@ public final class QuerySession {
         return try Statement.first(of: sql, database)
     }
 
-    /// What must be built for the tables and views that a statement reads.
+    /// The stages that the tables and views of a statement need.
     private func stages(for names: Set<String>) -> Set<BuildStage> {
         views.filter { names.contains($0.name) }.reduce(into: [.events]) { $0.formUnion($1.stages) }
     }

@@ -13,7 +13,7 @@ final class Database {
     enum Mode {
         /// An empty file of our own, to be filled.
         case build
-        /// An index, perhaps a stranger's: nothing in it is trusted, nothing is written.
+        /// An index, perhaps a stranger's: no content is trusted, nothing is written.
         case read
         /// No file.
         case memory

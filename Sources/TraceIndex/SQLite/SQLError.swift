@@ -2,7 +2,7 @@
 
 import CSQLite
 
-/// SQLite refused something: what it was asked, and what it answered.
+/// An error of SQLite: the request and the answer.
 public struct SQLError: Error, Sendable, CustomStringConvertible {
     /// SQLite's result code, with its extension (`SQLITE_IOERR_READ`).
     public var code: Int32

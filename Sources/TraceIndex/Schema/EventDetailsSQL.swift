@@ -27,7 +27,7 @@ enum EventDetailsSQL {
         return "(SELECT iif(substr(d, 1, 2) = ', ', substr(d, 3), d) FROM (SELECT \(all) AS d))"
     }
 
-    /// A field in words; NULL where the event does not have it. nil for a field of irregular events alone.
+    /// A field in words; NULL if the event does not have it. nil for a field that only irregular events have.
     private static func phrase(_ field: EventField, _ table: String) -> String? {
         guard let value = value(field, table, knownOnly: false), let text = text(field, value, table) else {
             return nil
@@ -46,7 +46,7 @@ enum EventDetailsSQL {
         return "iif(\(value) = \(Int64(bitPattern: unknown.value)), \(other), \(shown))"
     }
 
-    /// A field's value as an integer, NULL where the event does not have it; nil for fields that are no integer.
+    /// A field's value as an integer, NULL if the event does not have it; nil for fields that are no integer.
     ///
     /// - Parameter knownOnly: the value for "not known" is NULL too.
     static func value(_ field: EventField, _ table: String, knownOnly: Bool) -> String? {
@@ -69,7 +69,7 @@ enum EventDetailsSQL {
 
     private static func bits(_ word: String, _ shift: UInt8, _ width: UInt8, of size: UInt8) -> String {
         guard shift > 0 || width < size else { return word }
-        // The shift keeps the sign; the mask takes it away.
+        // The shift keeps the sign; the mask removes it.
         let mask = width >= 64 ? -1 : Int64(bitPattern: (1 << UInt64(width)) - 1)
         return shift == 0 ? "(\(word) & \(mask))" : "(\(word) >> \(shift) & \(mask))"
     }

@@ -2,7 +2,7 @@
 
 import LogFormat
 
-// What ran: branches, edges, calls, and what follows from them.
+// Views of executed code: branches, edges, calls, and those that derive from them.
 extension IndexSchema {
     /// Branches and their summary. Branches are not rows: a virtual table reads them from the log.
     var branchViews: [ViewDefinition] {
@@ -114,7 +114,7 @@ extension IndexSchema {
                     "c.total_branches"),
                 .init("interruptions", .integer, "interruptions inside, at any depth", "c.interruptions"),
                 .init(
-                    "interruption_instructions", .integer, unit: "instructions", "what these took",
+                    "interruption_instructions", .integer, unit: "instructions", "instructions of these",
                     "c.interruption_instructions"),
                 .init("is_open", .flag, "whether it was open when the log ended", "(c.end_brctr IS NULL)"),
                 .init(
@@ -126,7 +126,7 @@ extension IndexSchema {
 
     private var functions: ViewDefinition {
         ViewDefinition(
-            "function", stages: [.events, .calls], "One function that was called, with what its calls took.",
+            "function", stages: [.events, .calls], "One function that was called, with the cost of its calls.",
             source: "_call AS c" + IndexSchema.function(of: "c.function") + " GROUP BY c.function",
             [
                 .init("name", .text, "the function, or its address without symbols", IndexSchema.functionName),
@@ -146,7 +146,7 @@ extension IndexSchema {
 
     private var slices: ViewDefinition {
         ViewDefinition(
-            "slice", "What ran from one event of a vCPU to the next.",
+            "slice", "The interval from one event of a vCPU to the next.",
             source: "(SELECT seq, vcpu, kind, ip, brctr, icount, lead(seq) OVER w AS next_seq, "
                 + "lead(kind) OVER w AS next_kind, lead(brctr) OVER w AS next_brctr, lead(icount) OVER w AS next_icount "
                 + "FROM _event WINDOW w AS (PARTITION BY vcpu, epoch ORDER BY seq)) AS e "
@@ -204,9 +204,9 @@ extension IndexSchema {
         .init("switches", .integer, "context events that led to it", "count(*)"),
         .init("first_brctr", .integer, unit: "transitions", "where it ran first", "min(c.brctr)"),
         .init("last_brctr", .integer, unit: "transitions", "where it ran last", "max(c.end_brctr)"),
-        .init("branches", .integer, unit: "branches", "branches while it was there", "sum(c.end_brctr - c.brctr)"),
+        .init("branches", .integer, unit: "branches", "branches while it was current", "sum(c.end_brctr - c.brctr)"),
         .init(
-            "instructions", .integer, unit: "instructions", "instructions while it was there",
+            "instructions", .integer, unit: "instructions", "instructions while it was current",
             "sum(c.end_icount - c.icount)"),
         .init("longest", .integer, unit: "instructions", "the longest stretch of it", "max(c.end_icount - c.icount)"),
     ]

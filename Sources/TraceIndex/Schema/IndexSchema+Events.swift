@@ -8,10 +8,10 @@ extension IndexSchema {
     var eventViews: [ViewDefinition] {
         let rows =
             IndexSchema.positionColumns + [
-                .init("rcx", .address, "rcx before the instruction; NULL where the log does not have it", "e.rcx"),
+                .init("rcx", .address, "rcx before the instruction; NULL if the log does not have it", "e.rcx"),
                 .init("kind", .text, "the event's kind, as `tt-analyze events` prints it", "k.name"),
-                .init("info", .integer, "the record's info word: what it means depends on the kind", "e.info"),
-                .init("details", .text, "what happened, in words", EventDetailsSQL.expression("e")),
+                .init("info", .integer, "the record's info word; its meaning depends on the kind", "e.info"),
+                .init("details", .text, "the fields in words", EventDetailsSQL.expression("e")),
                 .init("address", .address, "the address word; NULL without one", "e.address"),
                 .init("value", .address, "the first value word; NULL without one", "e.v0"),
             ]
@@ -20,7 +20,7 @@ extension IndexSchema {
                 "address_space", .address, "cr3 of the last context event up to here; NULL where the log has none",
                 "(SELECT c.v0 FROM _event AS c WHERE c.kind = \(EventKind.context.rawValue) AND c.vcpu = e.vcpu "
                     + "AND c.brctr <= e.brctr ORDER BY c.brctr DESC, c.seq DESC LIMIT 1)"),
-            .init("registers", .address, "digest of the registers; NULL where the log does not have it", "e.registers"),
+            .init("registers", .address, "digest of the registers; NULL if the log does not have it", "e.registers"),
             .init("epoch", .integer, "number of the stretch without a gap", "e.epoch"),
             .init("ticket", .integer, "the event's place in the order of all vCPUs' events", "e.ticket"),
             .init("tsc", .integer, "time stamp counter of the host; NULL where it is not known", "e.tsc"),
@@ -82,8 +82,8 @@ extension IndexSchema {
                 "_event", where: "e.kind = \(EventKind.exception.rawValue) AND e.info = 14"),
             IndexSchema.positionColumns + [
                 .init("fault_address", .address, "CR2: the address that was touched", "e.address"),
-                .init("error_code", .integer, "the error code; NULL where the log does not have it", "e.v0"),
-                bit("present", 0, "whether the page was there (a violation of its rights)"),
+                .init("error_code", .integer, "the error code; NULL if the log does not have it", "e.v0"),
+                bit("present", 0, "whether the page was present (a violation of its rights)"),
                 bit("write", 1, "whether it was a write"), bit("user", 2, "whether user code touched it"),
                 bit("fetch", 4, "whether it was the fetch of an instruction"),
             ] + IndexSchema.placeColumns)
@@ -112,7 +112,7 @@ extension IndexSchema {
         .init(
             "icount", .integer, unit: "instructions",
             "instructions begun before the one at `ip`; NULL where the log has none", "e.icount"),
-        .init("ip", .address, "the instruction; NULL where the log does not have it", "e.ip"),
+        .init("ip", .address, "the instruction; NULL if the log does not have it", "e.ip"),
     ]
 
     /// The function and the file of the instruction; NULL without symbols.

@@ -7,7 +7,7 @@ extension IndexSchema {
             ViewDefinition(
                 "run", "One fact about the run or its log; attributes have the names `attribute.KEY`.", source: "_run",
                 [
-                    .init("name", .text, "what the fact is about"),
+                    .init("name", .text, "the subject of the fact"),
                     .init("value", .text, "the fact; numbers are integers"),
                 ]),
             ViewDefinition(

@@ -4,7 +4,7 @@ import Formatting
 
 /// The views and columns as documents: text for people, JSON for programs, Markdown for docs/sql.md.
 public enum SchemaText {
-    /// The version of ``json``; goes up when a field changes its meaning or goes away.
+    /// The version of ``json``; increases when a field changes its meaning or is removed.
     public static let version = 1
 
     /// The views of every index.
@@ -55,7 +55,7 @@ public enum SchemaText {
         }.joined(separator: "\n")
     }
 
-    /// What must be built first, in words; nil for what every index has.
+    /// The stages that must be built first, in words; nil for those that every index has.
     private static func building(_ view: ViewDefinition) -> String? {
         let stages = view.stages.subtracting([.events]).sorted().map(\.rawValue)
         return stages.isEmpty ? nil : "built on demand: \(stages.joined(separator: ", "))"

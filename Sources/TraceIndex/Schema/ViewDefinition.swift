@@ -8,13 +8,13 @@ public struct ViewDefinition: Sendable {
     public struct Column: Sendable, Hashable {
         /// The column's name; `from` and `to` need double quotes in SQL.
         public var name: String
-        /// What kind of values the column holds.
+        /// The kind of values in the column.
         public var type: ColumnType
         /// The unit of a number; nil for a number without a unit.
         public var unit: String?
         /// The meaning of the column; a phrase without a full stop.
         public var meaning: String
-        /// What computes it, in terms of the view's `source`.
+        /// The SQL expression that computes it from the view's `source`.
         var expression: String
 
         init(
@@ -28,7 +28,7 @@ public struct ViewDefinition: Sendable {
         }
     }
 
-    /// What kind of values a column holds. SQLite's own types are fewer: all of these but text are integers.
+    /// The kind of values in a column. SQLite's own types are fewer: all of these but text are integers.
     public enum ColumnType: String, Sendable, Hashable {
         /// A number, printed in decimal.
         case integer
@@ -45,7 +45,7 @@ public struct ViewDefinition: Sendable {
     public var name: String
     /// The meaning of a row; one sentence.
     public var summary: String
-    /// What must be built before the view has its rows.
+    /// The stages that the view's rows need.
     public var stages: Set<BuildStage>
     /// The columns in their order.
     public var columns: [Column]
@@ -74,7 +74,7 @@ public struct ViewDefinition: Sendable {
 
 /// A part of an index that is built at once.
 public enum BuildStage: String, Sendable, Hashable, CaseIterable, Comparable {
-    /// Events, notes, chunks, attributes: what an index always has.
+    /// Events, notes, chunks, attributes: every index has them.
     case events
     /// The distinct branches of a run, with their counts and where they occur.
     case edges
@@ -90,7 +90,7 @@ public enum BuildStage: String, Sendable, Hashable, CaseIterable, Comparable {
 
     private var order: Int { BuildStage.allCases.firstIndex(of: self) ?? 0 }
 
-    /// The stages that must be there before this one is built.
+    /// The stages that must be built before this one.
     var needs: Set<BuildStage> {
         switch self {
         case .events: []

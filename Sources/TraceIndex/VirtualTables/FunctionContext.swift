@@ -67,7 +67,7 @@ final class FunctionContext {
         return nil
     }
 
-    /// `NAME[:BRCTR]`; what follows the last colon is a counter when it is a number.
+    /// `NAME[:BRCTR]`; the text after the last colon is a counter if it is a number.
     private static func split(_ place: String) -> (name: Substring, brctr: Int64) {
         guard let colon = place.lastIndex(of: ":"), let number = number(place[place.index(after: colon)...]) else {
             return (Substring(place), 0)

@@ -14,7 +14,7 @@ final class LogRegistry {
         let key: String
         /// The name of the index in the connection.
         let schema: String
-        /// The same as SQL has it.
+        /// The key in SQL's form.
         var quotedSchema: String { LogRegistry.quoted(schema) }
         /// The branch chunks of all vCPUs, in the order of blocks of edges.
         let branchChunks: [Chunk]
@@ -53,10 +53,10 @@ final class LogRegistry {
     /// Whether the log of a database of the connection is known.
     func hasSchema(_ name: String) -> Bool { sources.values.contains { $0.schema == name } }
 
-    /// Looks for logs of databases that were opened since; what is wrong with them is thrown when they are read.
+    /// Looks for logs of databases that were opened since. Their errors are thrown when they are read.
     func refresh(_ connection: OpaquePointer) { try? findLogs(self, connection) }
 
-    /// A name as SQL has it.
+    /// A name in SQL's form.
     static func quoted(_ name: String) -> String {
         "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
     }

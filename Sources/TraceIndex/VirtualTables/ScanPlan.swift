@@ -60,7 +60,7 @@ enum ScanPlan {
                 rows /= isEquality ? (column == columns.clock ? rows : 50) : 8
             }
         }
-        // A plan that leaves the log open is of use only where nothing names it.
+        // A plan without a given log is useful only if no constraint names one.
         if hasUnusableLog, !hasLog { return SQLITE_CONSTRAINT }
         guard let copy = sqlite3_malloc(Int32(truncatingIfNeeded: text.count) + 1) else { return SQLITE_NOMEM }
         text.withUnsafeBytes { copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: $0.count) }

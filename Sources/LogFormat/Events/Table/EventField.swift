@@ -8,7 +8,7 @@ public struct EventField: Sendable, Hashable {
     public let summary: String
     /// Where the field is in the record.
     public let source: Source
-    /// What kind of value it holds.
+    /// The kind of its value.
     public let type: ValueType
     /// The unit of a number; nil for a number without a unit.
     public let unit: Unit?
@@ -41,7 +41,7 @@ public struct EventField: Sendable, Hashable {
         case bytes
     }
 
-    /// What kind of value a field holds.
+    /// The kind of a field's value.
     public enum ValueType: Sendable, Hashable {
         /// A number, shown in decimal.
         case number

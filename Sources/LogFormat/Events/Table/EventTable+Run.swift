@@ -20,7 +20,8 @@ extension EventTable {
             aboutVCPU,
             .value("lost_stream", 0, .stream, .titled("stream"), "the stream that lost them", compared: .never),
             .value(
-                "records", 1, .number, .measured("record"), "how many were lost", unit: .records, compared: .never),
+                "records", 1, .number, .measured("record"), "the number of lost records", unit: .records,
+                compared: .never),
             .value(
                 "until_clock", 2, .number, .titled("until clock"), "the clock after the loss", unit: .transitions,
                 compared: .never),
@@ -74,7 +75,7 @@ extension EventTable {
                             "network", "character-write", "character-read-all", "character-read-error", "audio-out",
                             "audio-in", "random",
                         ])), .bare, "the source of the input"),
-            .bytes("data", .titled("data"), "the data as the engine's log has it, its first 65,535 bytes"),
+            .bytes("data", .titled("data"), "the data in the engine's log, its first 65,535 bytes"),
         ])
 
     static let machineStop = EventDefinition(

@@ -23,7 +23,7 @@ extension EventField {
         case bytes([UInt8])
     }
 
-    /// The field's value in an event; nil where the record does not have it, or has the value for "not known".
+    /// The field's value in an event; nil if the record does not have it, or has the value for "not known".
     public func value(in event: Event) -> Value? {
         switch source {
         case .info(let shift, let width): known(bits(UInt64(event.info), shift, width))

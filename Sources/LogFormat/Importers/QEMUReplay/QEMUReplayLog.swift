@@ -25,7 +25,7 @@ public struct QEMUReplayLog: Sendable {
     public let lastIcount: UInt64
     /// Why the file cannot be read to its end; nil when it can, which a killed QEMU's file rarely is.
     public let damage: ReplayDamage?
-    /// The version was written and the entry `end` is there.
+    /// Whether the version was written and the entry `end` exists.
     public var isComplete: Bool { version != 0 && damage == nil && counts[.end] != nil }
 
     static let headerSize: UInt64 = 12
@@ -83,7 +83,7 @@ public struct ReplayEvent: Hashable, Sendable {
     public var offset: UInt64
     /// Where its payload ends.
     public var end: UInt64
-    /// Instructions executed before it, as QEMU counts them; for `instruction`, the sum with its own.
+    /// Instructions executed before it, as QEMU counts them; for `instruction`, including its own.
     public var icount: UInt64
     /// The number that the payload begins with, for kinds whose payload is one: a delta, an id, nanoseconds, a result.
     public var value: UInt64
@@ -122,7 +122,7 @@ extension QEMUReplayLog {
 
 /// Where reading a replay.bin stopped, and why.
 public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
-    /// What is wrong, with the evidence.
+    /// The problem, with the evidence.
     public enum What: Hashable, Sendable {
         /// An entry's payload ends after the end of the file; in bytes.
         case truncated(ReplayEventKind, expected: UInt64, present: UInt64)
@@ -142,7 +142,7 @@ public struct ReplayDamage: Hashable, Sendable, CustomStringConvertible {
     public var file: String
     /// Where the damage begins in the file.
     public var offset: UInt64
-    /// What is wrong.
+    /// The problem.
     public var what: What
 
     /// One sentence: file, offset, problem.

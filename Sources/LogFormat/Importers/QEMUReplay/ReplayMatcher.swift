@@ -13,7 +13,7 @@ struct ReplayMatcher: ~Copyable {
     private let isComplete: Bool
     private let isKilled: Bool
     private let isReplay: Bool
-    /// Whether every transition is taken; without, only discontinuities are.
+    /// Whether every transition is taken; otherwise only discontinuities are.
     private let seesEverything: Bool
     /// Leftovers that are kept at most.
     private let leftoverLimit: Int

@@ -29,7 +29,7 @@ enum DiskArguments {
                 guard isFlash else { throw disk("-blockdev \(value)", image: node["filename"]) }
             case "-virtfs", "-fsdev":
                 throw .refused(
-                    what: "\(name) \(value)", why: "what the guest reads from the host would not be recorded",
+                    what: "\(name) \(value)", why: "the guest's reads from the host would not be recorded",
                     remedy: .advice("put the files into a disk image"))
             default: break
             }

@@ -2,7 +2,7 @@
 
 import RunDirectory
 
-/// Checks the arguments that QEMU gets unchanged for what record and replay cannot do.
+/// Refuses arguments for QEMU that record and replay does not support.
 public enum ExtraArguments {
     /// Refuses, by name, what QEMU itself refuses late or not at all. QEMU would record something that cannot be replayed,
     /// or hang without a message.
@@ -40,7 +40,7 @@ public enum ExtraArguments {
         return (watchers, others)
     }
 
-    /// The options with what follows them, which is the value of those that have one. `--x` is `-x`.
+    /// The options with the arguments after them, which are the values of those that have one. `--x` is `-x`.
     static func options(_ arguments: [String]) -> [(name: String, value: String)] {
         arguments.indices.compactMap { index in
             let argument = arguments[index]
@@ -58,7 +58,7 @@ public enum ExtraArguments {
             if value.contains("smp.") { throw processors("\(option) \(value)") }
             if value.contains("accel=kvm") || value.contains("accel=xen") { throw accelerator("\(option) \(value)") }
         case "-readconfig":
-            throw .refused(what: option, why: "what it changes cannot be checked here", remedy: .singleArguments)
+            throw .refused(what: option, why: "its effects cannot be checked here", remedy: .singleArguments)
         case "-enable-kvm":
             throw accelerator(option)
         case "-accel":

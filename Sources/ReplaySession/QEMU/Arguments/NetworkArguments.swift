@@ -28,6 +28,7 @@ enum NetworkArguments {
     /// Two of three replays of a recording with virtio-net hang (QEMU 7.2): QEMU does not record its queue's order.
     private static func virtio(_ what: String) -> RunError {
         .refused(
-            what: what, why: "QEMU does not replay what virtio-net receives", remedy: .useValue("e1000 or rtl8139"))
+            what: what, why: "QEMU does not replay packets that virtio-net receives",
+            remedy: .useValue("e1000 or rtl8139"))
     }
 }

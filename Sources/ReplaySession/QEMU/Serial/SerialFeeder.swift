@@ -16,7 +16,7 @@ final class SerialFeeder {
     let far: Int32
     private let near: Int32
     private let output: String
-    /// Receives what the guest prints; for a terminal.
+    /// Receives the guest's output; for a terminal.
     private let onOutput: ([UInt8]) -> Void
 
     /// Where bytes come from; -1 for a script.
@@ -33,7 +33,7 @@ final class SerialFeeder {
     private var printed: [UInt8] = []
     private var resumeAt: Double = 0
 
-    /// - Parameter output: the file that receives what the guest prints.
+    /// - Parameter output: the file that receives the guest's output.
     init(_ input: SerialInput, output: String, onOutput: @escaping ([UInt8]) -> Void) throws(RunError) {
         self.output = output
         self.onOutput = onOutput
@@ -60,9 +60,9 @@ final class SerialFeeder {
         if outputDescriptor >= 0 { close(outputDescriptor) }
     }
 
-    /// Moves what can be moved. A guest that has gone is no error: its end is seen elsewhere.
+    /// Moves all bytes that can be moved. A guest that has ended is no error: its end is detected elsewhere.
     ///
-    /// - Parameter instructions: asks QEMU for the guest's instruction count; nil where it does not answer.
+    /// - Parameter instructions: asks QEMU for the guest's instruction count; nil if it does not answer.
     func pump(instructions: () -> UInt64?) {
         takeOutput()
         if source >= 0 { takeInput(source) } else { runSteps() }

@@ -37,7 +37,7 @@ struct ManifestPolicy {
         static let flag = OptionRule(first: nil, keys: [:], takesValue: false)
     }
 
-    /// Refuses what is not on the list.
+    /// Refuses arguments that are not on the list.
     func check(_ guest: GuestConfiguration, plugin: PluginConfiguration?) throws(RunError) {
         try check(option: "-machine", value: guest.machine)
         try check(option: "-cpu", value: guest.cpu)
