@@ -24,8 +24,8 @@ struct SelectionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Begin N branches before the one that reaches --from; without it, the N branches before the one that reaches "
-                + "to --to.", valueName: "n"))
+            "Begin N branches before the one that reaches --from; without it, the N branches before the one that "
+                + "reaches --to.", valueName: "n"))
     var before: NumberArgument?
 
     @Option(

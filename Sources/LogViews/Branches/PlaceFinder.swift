@@ -14,8 +14,7 @@ struct PlaceFinder {
     mutating func forget() { previous = nil }
 
     /// The first branch of a range that visits the place; `nil` if none does. The search continues after that branch,
-    /// or
-    /// after the range.
+    /// or after the range.
     mutating func visit(of place: BranchSelection.Place, _ batch: borrowing BranchBatch, _ range: Range<Int>) -> Int? {
         var found: Int?
         for address in place.addresses {

@@ -10,8 +10,11 @@ import Symbolize
 ///     jsonl  {"vcpu":0,"stream":"access","ordinal":"7","brctr":"1234","icount":"5678","kind":"port-write","info":4,
 ///             "ip":"0x200280","place":{…},"rcx":null,"registers":null,"address":"0xf4","values":[],"tsc":null,
 ///             "ticket":"9","payload":"f400000000000000","fields":{"size":"4","port":"0xf4"},
-///             "details":"port 0xf4, 4 bytes"}
-///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details
+///             "details":"port 0xf4, 4 bytes","joined":false}
+///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details,joined
+///
+/// A joined event is not in the log: a join with another file found it. Its row in text ends with `[joined]`, and it has no
+/// ordinal.
 public struct EventRows: ~Copyable {
     /// The name, version and columns of the rows.
     public static let schema = RowSchema(

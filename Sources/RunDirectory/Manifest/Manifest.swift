@@ -8,9 +8,8 @@ import FoundationEssentials
 /// to a run that has not ended or whose tool was killed.
 ///
 /// Version 2 (this one) names an engine; settings that only that engine understands are in ``EngineRecord/details``.
-/// Version 1
-/// is read too: its engine is QEMU. The manifest may come from a stranger: see docs/security.md for what a replay takes
-/// from it.
+/// Version 1 is read too: its engine is QEMU. The manifest may come from a stranger: see docs/security.md for what a
+/// replay takes from it.
 public struct Manifest: Sendable, Equatable {
     /// Whether a run made the input log or followed it.
     public enum RunKind: String, Codable, Sendable {

@@ -41,8 +41,7 @@ final class TemporaryFile {
     }
 
     /// Gives the file its name, and replaces a file with that name. Its content must be written: it is on the disk when
-    /// this
-    /// returns.
+    /// this returns.
     func finish() throws(IndexError) {
         guard fdatasync(descriptor) == 0, rename(path, name) == 0 else {
             throw IndexError(file: name, kind: .cannotWrite(errno: errno))

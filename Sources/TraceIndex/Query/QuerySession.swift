@@ -89,8 +89,7 @@ public final class QuerySession {
     // MARK: Statements
 
     /// Compiles the first statement of a text, after the stages that it reads have been built. Returns nil at the end
-    /// of the text, and
-    /// no statement for a comment.
+    /// of the text, and no statement for a comment.
     private func prepare(_ sql: String) throws -> (statement: Statement?, length: Int)? {
         guard !sql.utf8.isEmpty else { return nil }
         authorizer.isOpen = false
