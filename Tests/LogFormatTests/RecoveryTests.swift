@@ -65,7 +65,7 @@ struct RecoveryTests {
         #expect(contents.branches.count < before.branches.count)
     }
 
-    @Test("the open file of another log is left alone")
+    @Test("the open file of another log is left unchanged")
     func otherLog() throws {
         let scratch = Scratch()
         try SampleLog(isAbandoned: true).write(to: scratch.file("log"))

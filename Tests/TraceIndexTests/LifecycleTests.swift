@@ -72,7 +72,7 @@ import Testing
         #expect(try test.rows("SELECT count(*) FROM event") == "2")
     }
 
-    @Test func aFileOfSomebodyElseIsLeftAlone() throws {
+    @Test func aForeignFileIsLeftUnchanged() throws {
         let test = try QueryCase(Logs.small)
         try Data("my notes".utf8).write(to: URL(fileURLWithPath: test.index))
         let notices = Mutex<[String]>([])
@@ -80,7 +80,7 @@ import Testing
         options.notices = { notice in notices.withLock { $0.append(notice.text) } }
         #expect(try test.rows("SELECT count(*) FROM event", options) == "2")
         #expect(try String(contentsOfFile: test.index, encoding: .utf8) == "my notes")
-        #expect(notices.withLock { $0.contains { $0.contains("left alone") } })
+        #expect(notices.withLock { $0.contains { $0.contains("left unchanged") } })
         options.output = test.index
         #expect(throws: IndexError.self) { try test.rows("SELECT 1", options) }
     }
