@@ -91,7 +91,12 @@ public struct QEMUEngine: Engine {
 
     /// The clock, where the user did not name it.
     public var choices: [String] {
-        guard let clockReason else { return [] }
+        guard let clockReason else {
+            // QEMU delivers input when it looks how long the guest has idled, which this clock does not need.
+            return guest.hasSerialInput && !guest.resolvedClock.sleep
+                ? ["the clock runs ahead while the guest idles (\(guest.clockText)): serial input may never arrive"]
+                : []
+        }
         let clock =
             guest.instructionClock == .real
             ? "waits in real time while the guest idles" : "runs ahead while the guest idles"
