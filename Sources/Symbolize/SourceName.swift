@@ -12,14 +12,11 @@ struct SourceName {
         !name.isEmpty && name.utf8.count <= Demangler.lengthLimit && !Demangler.isMangled(name.utf8)
     }
 
-    /// Whether this is the source's name of a linkage name. Parameters are compared if this one has them.
+    /// Whether this is the source's name of a linkage name. Parameters, template arguments and the type that a template
+    /// function returns are compared only if this name has them.
     func isName(of linkageName: String) -> Bool {
         guard let demangled = Demangler.demangle(linkageName) else { return false }
-        if demangled == name { return true }
-        guard demangled.hasPrefix(name) else { return false }
-        // `over(int)` of `over`; not `overlap(int)`. Swift: `area() -> Int` of `area`.
-        let rest = demangled.dropFirst(name.count)
-        return rest.first == "(" || rest.hasPrefix(" [clone ") || rest.hasPrefix(" ->")
+        return demangled == name || DemangledParts(demangled).forms.contains(name)
     }
 }
 

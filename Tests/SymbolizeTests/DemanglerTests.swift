@@ -30,6 +30,40 @@ import Testing
         #expect(Demangler.demangle(name) == nil)
     }
 
+    /// What a person may type for a function, and what is another one's.
+    @Test(arguments: [
+        ("outer::over(int)", ["outer::over(int)", "outer::over"]),
+        (
+            "int outer::twice<int>(int)",
+            ["int outer::twice<int>(int)", "outer::twice<int>(int)", "outer::twice<int>", "outer::twice"]
+        ),
+        ("(anonymous namespace)::hidden(char const*)", ["(anonymous namespace)::hidden"]),
+        (
+            "std::vector<int, std::allocator<int> >::push_back(int&&)",
+            ["std::vector<int, std::allocator<int> >::push_back"]
+        ),
+        ("Base::operator()(int) const", ["Base::operator()", "Base::operator()(int)"]),
+        ("operator<<(std::ostream&, Base const&)", ["operator<<"]),
+        ("Base::operator bool() const", ["Base::operator bool"]),
+        ("same(int) [clone .constprop.0]", ["same(int)", "same"]),
+        ("main.Shape.area.getter : Swift.Double", ["main.Shape.area.getter"]),
+        ("static main.Shape.unit() -> main.Shape", ["main.Shape.unit", "main.Shape.unit()"]),
+        (
+            "<alloc::vec::Vec<T> as core::ops::drop::Drop>::drop",
+            ["<alloc::vec::Vec<T> as core::ops::drop::Drop>::drop"]
+        ),
+        ("core::fmt::Write::write_fmt", ["core::fmt::Write::write_fmt"]),
+        ("operators::plain(int)", ["operators::plain"]),
+    ])
+    func aFunctionHasTheNamesThatPeopleType(_ demangled: String, _ expected: [String]) {
+        let forms = DemangledParts(demangled).forms
+        for name in expected { #expect(forms.contains(name), "\(forms)") }
+        #expect(!forms.contains("over") && !forms.contains("int") && !forms.contains(""))
+    }
+
+    @Test(arguments: ["vtable for Base", "non-virtual thunk to Base::f(int)", "guard variable for f()::x"])
+    func partsOfAClassAreNoFunctions(_ demangled: String) { #expect(DemangledParts(demangled).forms.isEmpty) }
+
     /// A few bytes that mean terabytes: each substitution repeats all before it twice.
     @Test func aBombStaysMangled() {
         var name = "_Z1fI1aE"
