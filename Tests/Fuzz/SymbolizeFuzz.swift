@@ -9,8 +9,13 @@
 //     3  a text of symbols, after a valid first line
 //     4  a kernel module
 //     5  a list of modules
+//     6  a linkage name
+//     7  an ELF file, which becomes the MiniDebugInfo of a stripped program
+//     8  as 2, with the sections compressed by zstd; each has a byte more in front: 0, or what is done to its stream
 
+import CLzma
 import CTTLog
+import CZstd
 import Glibc
 
 private let path = "/tmp/symbolize-fuzz.\(getpid())"
@@ -38,6 +43,9 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     case 2: fuzzSections(content)
     case 4: fuzzFile(content, placement: .address(0xffff_ffff_c012_3000))
     case 5: fuzzList(content)
+    case 6: fuzzName(content)
+    case 7: elfFile([".gnu_debugdata"], [pack(content)]).withUnsafeBytes { fuzzFile($0) }
+    case 8: fuzzSections(content, isCompressed: true)
     default: (Array("ffffffff81000000 T _text\n".utf8) + Array(content)).withUnsafeBytes { fuzzFile($0) }
     }
     return 0
@@ -72,7 +80,40 @@ private func fuzzFile(_ content: UnsafeRawBufferPointer, placement: SymbolFile.P
     }
 }
 
-private func fuzzSections(_ content: UnsafeRawBufferPointer) {
+private func fuzzName(_ content: UnsafeRawBufferPointer) {
+    let name = String(decoding: content.prefix { $0 != 0 }, as: UTF8.self)
+    guard let demangled = Demangler.demangle(name) else { return }
+    precondition(demangled.utf8.count <= Demangler.lengthLimit + name.utf8.count)
+    for form in DemangledParts(demangled).forms { precondition(form.utf8.count <= demangled.utf8.count) }
+    precondition(SourceName(demangled).isName(of: name))
+}
+
+/// Compressed as xz does.
+private func pack(_ content: UnsafeRawBufferPointer) -> [UInt8] {
+    var packed = [UInt8](repeating: 0, count: lzma_stream_buffer_bound(content.count))
+    var size = 0
+    _ = lzma_easy_buffer_encode(
+        0, LZMA_CHECK_NONE, nil, content.baseAddress?.assumingMemoryBound(to: UInt8.self), content.count, &packed,
+        &size,
+        packed.count)
+    return Array(packed.prefix(size))
+}
+
+/// A compressed section: its header (Elf64_Chdr) and a zstd stream of what follows the first byte. That byte damages the
+/// header's size or the stream.
+private func compress(_ part: UnsafeRawBufferPointer) -> [UInt8] {
+    guard let damage = part.first else { return [] }
+    let content = UnsafeRawBufferPointer(rebasing: part.dropFirst())
+    var stream = [UInt8](repeating: 0, count: ZSTD_compressBound(content.count))
+    let count = ZSTD_compress(&stream, stream.count, content.baseAddress, content.count, 1)
+    stream.removeLast(stream.count - count)
+    if damage > 0x80, !stream.isEmpty { stream[Int(damage) % stream.count] ^= 1 << (damage & 7) }
+    let size = damage & 0xc0 == 0x40 ? UInt64(1) << UInt64(damage & 0x3f) : UInt64(content.count)
+    func number(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> UInt64($0 * 8)) } }
+    return number(2) + number(size) + number(1) + stream
+}
+
+private func fuzzSections(_ content: UnsafeRawBufferPointer, isCompressed: Bool = false) {
     let prefix = (sections.count - 1) * 4
     guard content.count >= prefix else { return }
     var rest = UnsafeRawBufferPointer(rebasing: content[prefix...])
@@ -83,11 +124,14 @@ private func fuzzSections(_ content: UnsafeRawBufferPointer) {
         rest = UnsafeRawBufferPointer(rebasing: rest[length...])
     }
     parts.append(rest)
-    elfFile(parts).withUnsafeBytes { fuzzFile($0) }
+    // SHF_COMPRESSED
+    let file =
+        isCompressed ? elfFile(sections, parts.map(compress), flags: 0x800) : elfFile(sections, parts.map(Array.init))
+    file.withUnsafeBytes { fuzzFile($0) }
 }
 
 /// A program of one page of code at 0x1000 with these sections.
-private func elfFile(_ parts: [UnsafeRawBufferPointer]) -> [UInt8] {
+private func elfFile(_ sections: [String], _ parts: [[UInt8]], flags: UInt64 = 0) -> [UInt8] {
     var file = [UInt8](repeating: 0, count: 64)
     func put(_ value: UInt64, _ size: Int, into bytes: inout [UInt8]) {
         for index in 0..<size { bytes.append(UInt8(truncatingIfNeeded: value >> UInt64(index * 8))) }
@@ -103,7 +147,7 @@ private func elfFile(_ parts: [UnsafeRawBufferPointer]) -> [UInt8] {
     // SHT_NOBITS with SHF_ALLOC and SHF_EXECINSTR.
     add(".text", type: 8, flags: 6, address: 0x1000, offset: 64, size: 0x1000)
     for (name, part) in zip(sections, parts) {
-        add(name, type: 1, flags: 0, address: 0, offset: file.count, size: part.count)
+        add(name, type: 1, flags: flags, address: 0, offset: file.count, size: part.count)
         file += part
     }
     add(".shstrtab", type: 3, flags: 0, address: 0, offset: file.count, size: names.count + 10)

@@ -4,7 +4,8 @@
 #
 #   Tests/Fuzz/symbolize.sh [SECONDS] [WORKDIR] [KIND]
 #
-# KIND: files, tables, sections (of DWARF), texts, modules or lists alone; default: all of them.
+# KIND: files, tables, sections (of DWARF), texts, modules, lists, names (to demangle), minidebuginfo or compressed (sections)
+# alone; default: all of them.
 # The corpus and the findings stay in WORKDIR (.build-fuzz). Exit status 0: no finding; otherwise libFuzzer names the input
 # of the finding; run WORKDIR/symbolize-fuzz FILE to reproduce it.
 . "$(dirname "$0")/common.sh"
@@ -62,6 +63,26 @@ done
     printf '/sys/module/b/sections/.text:0xffffffffc0593000\n'
 } >symbolize-seeds/list
 
+i=0
+for name in _ZN5outer4overEPKc _RINvNtC3std3mem8align_ofdE '$s4main5ShapeV4areaSdvg' _D3std5stdio__T7writelnTAyaZQnFNfQjZv \
+    _ZN4core3fmt5Write9write_fmt17h0123456789abcdefE _ZNSt6vectorIiSaIiEE9push_backEOi; do
+    i=$((i + 1))
+    printf '\006%s' "$name" >symbolize-seeds/name-$i
+done
+{ printf '\007'; cat small; } >symbolize-seeds/minidebuginfo
+python3 - symbolize-seeds/sections7-5 symbolize-seeds/compressed <<'END'
+import struct, sys
+data = open(sys.argv[1], "rb").read()[1:]
+sizes = struct.unpack("<6I", data[:24])
+parts, at = [], 24
+for size in sizes:
+    parts.append(b"\0" + data[at:at + size])
+    at += size
+parts.append(b"\0" + data[at:])
+with open(sys.argv[2], "wb") as out:
+    out.write(b"\10" + b"".join(struct.pack("<I", len(part)) for part in parts[:-1]) + b"".join(parts))
+END
+
 one_module symbolize-sources Formatting Symbolize
 # shellcheck disable=SC2086
 swiftc $swift_flags -sanitize=fuzzer -module-name SymbolizeFuzz symbolize-sources/*.swift \
@@ -81,7 +102,13 @@ case ${3:-} in
     texts) export TT_FUZZ_KIND=3 ;;
     modules) export TT_FUZZ_KIND=4 ;;
     lists) export TT_FUZZ_KIND=5 ;;
-    *) echo "symbolize.sh: $3: expected files, tables, sections, texts, modules or lists" >&2; exit 2 ;;
+    names) export TT_FUZZ_KIND=6 ;;
+    minidebuginfo) export TT_FUZZ_KIND=7 ;;
+    compressed) export TT_FUZZ_KIND=8 ;;
+    *)
+        echo "symbolize.sh: $3: expected files, tables, sections, texts, modules, lists, names, minidebuginfo or compressed" >&2
+        exit 2
+        ;;
 esac
 if [ -n "${3:-}" ]; then
     corpus=symbolize-corpus-$3
