@@ -32,7 +32,7 @@ extension TextBuffer {
         }
     }
 
-    /// Appends text from a file for a person (``Swift/String/onOneLine``); bytes that are not UTF-8 become U+FFFD.
+    /// Appends text from a file for a person (`String.onOneLine`); bytes that are not UTF-8 become U+FFFD.
     public mutating func appendOneLine(_ bytes: UnsafeBufferPointer<UInt8>) {
         if isPlain(bytes) { append(bytes) } else { appendText(String(decoding: bytes, as: UTF8.self).onOneLine) }
     }

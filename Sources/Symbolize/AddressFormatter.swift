@@ -173,12 +173,14 @@ public struct AddressFormatter: Sendable {
 
     private func appendLines(_ hit: SymbolHit, to text: inout TextBuffer) {
         var isFirst = true
+        let escapes = hit.isKnown && lookup.needsEscapes(hit)
         lookup.forEachFrame(hit) { frame in
             guard inlines || isFirst else { return }
             isFirst = false
             lookup.withFunctionName(frame) { name in
                 lookup.withFile(frame) { path in
-                    appendLines(name, shortened(path), line: frame.line, hasFile: frame.hasFile, to: &text)
+                    appendLines(
+                        name, shortened(path), line: frame.line, hasFile: frame.hasFile, escapes: escapes, to: &text)
                 }
             }
         }
@@ -188,25 +190,32 @@ public struct AddressFormatter: Sendable {
     @inline(__always)
     private func appendLines(
         _ name: UnsafeBufferPointer<UInt8>, _ path: UnsafeBufferPointer<UInt8>, line: UInt32, hasFile: Bool,
-        to text: inout TextBuffer
+        escapes: Bool, to text: inout TextBuffer
     ) {
         if functions {
             if demangles, let demangled = demangled(name) {
                 text.appendText(demangled.onOneLine)
             } else {
-                append(name, to: &text)
+                append(name, escapes: escapes, to: &text)
             }
             text.append(0x0a)
         }
-        append(path, to: &text)
+        append(path, escapes: escapes, to: &text)
         text.append(0x3a)
         // A file whose line is not known has line `?` in addr2line, an unknown file has line 0.
         if line == 0 && hasFile { text.append(0x3f) } else { text.appendDecimal(UInt64(line)) }
         text.append(0x0a)
     }
 
-    private func append(_ name: UnsafeBufferPointer<UInt8>, to text: inout TextBuffer) {
-        if name.isEmpty { text.append("??") } else { text.appendOneLine(name) }
+    @inline(__always)
+    private func append(_ name: UnsafeBufferPointer<UInt8>, escapes: Bool, to text: inout TextBuffer) {
+        if name.isEmpty {
+            text.append("??")
+        } else if escapes {
+            text.appendOneLine(name)
+        } else {
+            text.append(name)
+        }
     }
 
     private func demangled(_ name: UnsafeBufferPointer<UInt8>) -> String? {

@@ -9,6 +9,8 @@ struct StringPool: Sendable {
     typealias ID = UInt32
 
     private(set) var bytes: [UInt8] = [0]
+    /// Whether a name has other bytes than printable ASCII, which a person's terminal must not get.
+    private(set) var needsEscapes = false
     private var table = HashTable<Slot>(limit: Int(ID.max))
     private let seeds = HashSeeds()
     private let limit: Int
@@ -65,6 +67,7 @@ struct StringPool: Sendable {
             names.baseAddress.flatMap { table.find(Slot.Key(hash: hash, name: name, names: $0))?.pointee.id }
         }
         if let known { return known }
+        if !needsEscapes { needsEscapes = !StringPool.isPrintable(start, name.count) }
         bytes.append(UInt8(clamping: name.count))
         let id = ID(truncatingIfNeeded: bytes.count)
         bytes.append(contentsOf: name)
@@ -100,6 +103,26 @@ struct StringPool: Sendable {
         let length = Int((names + offset - 1).load(as: UInt8.self))
         guard length == UInt8.max else { return length }
         return length &+ strlen((names + offset + length).assumingMemoryBound(to: CChar.self))
+    }
+
+    /// Whether all bytes are printable ASCII; looks at eight at a time.
+    private static func isPrintable(_ start: UnsafeRawPointer, _ count: Int) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        func isPrintable(_ word: UInt64) -> Bool {
+            let low = word & ones &* 0x7f
+            // The upper bit of a byte: at least a blank, not DEL, ASCII.
+            return (low &+ ones &* 0x60) & ~(low &+ ones) & ~word & ones &* 0x80 == ones &* 0x80
+        }
+        var at = 0
+        while at &+ 8 <= count {
+            guard isPrintable((start + at).loadUnaligned(as: UInt64.self)) else { return false }
+            at &+= 8
+        }
+        while at < count {
+            guard (start + at).load(as: UInt8.self) &- 0x20 < 0x5f else { return false }
+            at &+= 1
+        }
+        return true
     }
 
     /// Multiplies words of eight bytes into each other.

@@ -190,6 +190,10 @@ public struct SymbolLookup: @unchecked Sendable {
         return (demangles ? Demangler.demangle(name) ?? name : name, offset)
     }
 
+    /// Whether the names of a hit's module may have control characters.
+    @inline(__always)
+    func needsEscapes(_ hit: SymbolHit) -> Bool { tables[Int(hit.module)].needsEscapes }
+
     /// Where, in the run, the code of a frame's function begins.
     func start(_ frame: FrameHit, of hit: SymbolHit) -> UInt64? {
         let table = tables[Int(hit.module)]

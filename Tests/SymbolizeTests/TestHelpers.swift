@@ -19,7 +19,7 @@ func makeTable(
         regions: memory.keep(regions), blocks: memory.keep(blocks), segments: memory.keep(segments),
         nodes: memory.keep(nodes), lows: memory.keep(lows), symbols: memory.keep(symbols), names: memory.keep(names),
         text: memory.keep([]), covered: memory.keep(SymbolTable.everything.map { SymbolTable.TextRange($0) }),
-        units: memory.keep([]))
+        units: memory.keep([]), needsEscapes: true)
     return SymbolTable(
         view, low: 0, high: .max, lowestSegment: nil, functionCount: nodes.count, hasDWARF: true, owner: memory)
 }

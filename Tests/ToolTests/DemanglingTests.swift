@@ -44,9 +44,14 @@ import Testing
     private func log() throws -> String {
         let path = directory.file("over.log")
         let caller = try address("plain")
+        let code = try Tool(path: "/bin/sh").run(["-c", "objdump -d --no-show-raw-insn '\(program)'"]).output
+        let returns = code.split(separator: "\n").filter { $0.hasSuffix("\tret") }.compactMap { line in
+            UInt64(line.split { " :".contains($0) }[0], radix: 16)
+        }
         let lines = try ["_ZL4samei", "_ZL4samel", "_ZN4BaseC2Ei"].map { name in
-            "branch \(hex(caller)) -> \(hex(try address(name))) call\n"
-                + "branch \(hex(try address(name) + 4)) -> \(hex(caller + 5)) ret"
+            let entry = try address(name)
+            let end = try #require(returns.first { $0 > entry })
+            return "branch \(hex(caller)) -> \(hex(entry)) call\nbranch \(hex(end)) -> \(hex(caller + 5)) ret"
         }
         try assemble(lines.joined(separator: "\n"), to: path)
         return path

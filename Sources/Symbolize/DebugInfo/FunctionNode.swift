@@ -12,7 +12,7 @@ struct FunctionNode: Sendable, BitwiseCopyable {
     var parent: UInt32
     /// The lowest address of its code.
     var low: UInt64
-    /// Where the entry is, or what it is a copy of, if that has no linkage name in a language that has such names; else 0.
+    /// Where the entry is, or what it is a copy of, if that has no linkage name and is C++; else 0.
     var unlinked: UInt
 
     var isInlined: Bool { parent != FunctionNode.noParent }

@@ -20,7 +20,9 @@ extension UnitReader {
         default: return true
         }
         let files = FileTable(&unit, isRead: readsLines)
-        let entersTypes = UnitReader.hasFunctionsInTypes(language: Int(dwarf_srclang(&unit)))
+        let language = Int(dwarf_srclang(&unit))
+        let entersTypes = UnitReader.hasFunctionsInTypes(language: language)
+        isCXX = UnitReader.languagesCXX.contains(language)
         var node = FunctionNode.noParent
         var furthest = dwarf_dieoffset(&unit)
         levels.removeAll(keepingCapacity: true)
@@ -62,6 +64,13 @@ extension UnitReader {
         }
     }
 
+    /// C++ in its versions, Objective-C++: compilers leave the linkage names of local functions out. 17 and 20 are not in
+    /// the header of 0.188.
+    private static let languagesCXX = [
+        DW_LANG_C_plus_plus, DW_LANG_ObjC_plus_plus, DW_LANG_C_plus_plus_03, DW_LANG_C_plus_plus_11,
+        DW_LANG_C_plus_plus_14, 0x2a, 0x2b,
+    ]
+
     /// DW_LANG_C17, which the header of 0.188 does not have.
     private static let languageC17 = 0x2c
 
@@ -77,9 +86,9 @@ extension UnitReader {
             DW_TAG_enumeration_type:
             entersTypes ? node : nil
         case DW_TAG_subprogram:
-            add(&entry, parent: FunctionNode.noParent, entersTypes: entersTypes, files)
+            add(&entry, parent: FunctionNode.noParent, files)
         case DW_TAG_inlined_subroutine:
-            add(&entry, parent: node, entersTypes: entersTypes, files)
+            add(&entry, parent: node, files)
         default:
             nil
         }
@@ -87,13 +96,13 @@ extension UnitReader {
 
     /// Adds the node of a function or an inlined copy and its ranges; `nil` if it has no code.
     private mutating func add(
-        _ entry: inout Dwarf_Die, parent: UInt32, entersTypes: Bool, _ files: FileTable
+        _ entry: inout Dwarf_Die, parent: UInt32, _ files: FileTable
     ) -> UInt32? {
         let node = UInt32(truncatingIfNeeded: nodes.count)
         guard let low = addRanges(&entry, node: node) else { return nil }
-        let (name, unlinked) = name(of: &entry)
+        let (name, unlinked) = name(of: &entry, isInlined: parent != FunctionNode.noParent)
         var made = FunctionNode(
-            name: name, callFile: 0, callLine: 0, parent: parent, low: low, unlinked: entersTypes ? unlinked : 0)
+            name: name, callFile: 0, callLine: 0, parent: parent, low: low, unlinked: isCXX ? unlinked : 0)
         if parent != FunctionNode.noParent {
             made.callLine = UInt32(clamping: number(&entry, DW_AT_call_line) ?? 0)
             if let file = number(&entry, DW_AT_call_file) { made.callFile = intern(file: files.name(file)) }

@@ -6,17 +6,18 @@ import Glibc
 /// Names of functions: the linkage name or else the name, of the entry itself or of what it is a copy of.
 extension UnitReader {
     private static let linkageNames = [DW_AT_linkage_name, DW_AT_MIPS_linkage_name]
+    private static let allNames = linkageNames + [DW_AT_name]
 
     /// The name of a function or an inlined copy. If it is no linkage name, `unlinked` tells functions of that name
     /// apart: the address in memory of the entry, or of what it is a copy of; else 0.
-    mutating func name(of entry: inout Dwarf_Die) -> (name: StringPool.ID, unlinked: UInt) {
+    mutating func name(of entry: inout Dwarf_Die, isInlined: Bool) -> (name: StringPool.ID, unlinked: UInt) {
         var attribute = Dwarf_Attribute()
         var origin = Dwarf_Die()
         guard dwarf_attr(&entry, UInt32(DW_AT_abstract_origin), &attribute) != nil,
             dwarf_formref_die(&attribute, &origin) != nil, let key = UnsafeRawPointer(origin.addr)
         else { return integratedName(of: &entry) }
         // A constructor is one abstract function and several concrete ones (C1, C2), each with its own linkage name.
-        if let own = ownLinkageName(of: &entry) { return (own, 0) }
+        if !isInlined, let own = ownLinkageName(of: &entry) { return (own, 0) }
         let address = UInt(bitPattern: key)
         if let known = nameOfEntry.find(key) {
             return (known & ~UnitReader.unlinkedMark, known & UnitReader.unlinkedMark != 0 ? address : 0)
@@ -43,7 +44,7 @@ extension UnitReader {
 
     /// The name of an entry or of what it refers to; libdw follows at most 16 references.
     private mutating func integratedName(of entry: inout Dwarf_Die) -> (name: StringPool.ID, unlinked: UInt) {
-        for kind in UnitReader.linkageNames + [DW_AT_name] {
+        for kind in UnitReader.allNames {
             var attribute = Dwarf_Attribute()
             if dwarf_attr_integrate(&entry, UInt32(kind), &attribute) != nil, let text = dwarf_formstring(&attribute) {
                 let name = intern(text) { text, names in names.intern(text) }

@@ -44,6 +44,8 @@ struct UnitReader {
     /// What libdw returned stays where it is as long as `info` lives, so that addresses identify entries and strings.
     var nameOfEntry = AddressMap()
     var nameOfText = AddressMap()
+    /// Whether the unit that is being read is C++.
+    var isCXX = false
     /// The compilation directory of the unit that is being read.
     var directory: UnsafePointer<CChar>?
     /// Scratch of the walk.

@@ -19,7 +19,7 @@ import Glibc
 ///         64     8  lowest address of a loaded segment (all ones: not known)
 ///         72     4  DWARF functions and inlined copies
 ///         76     4  function symbols
-///         80     4  1 when the file has DWARF
+///         80     4  bit 0: the file has DWARF; bit 1: names have other bytes than printable ASCII
 ///        128  24×8  sections: offset, number of elements, XXH3-64 of the bytes
 ///
 /// All numbers are little-endian. The sections, in this order, each beginning at a multiple of 64:
@@ -126,6 +126,8 @@ struct SymbolTable: @unchecked Sendable {
         let text: Column<TextRange>
         let covered: Column<TextRange>
         let units: Column<UInt64>
+        /// Whether names have other bytes than printable ASCII: they are escaped for people.
+        let needsEscapes: Bool
     }
 
     let view: View
@@ -195,15 +197,15 @@ struct SymbolTable: @unchecked Sendable {
             let covered = section(8, TextRange.self), let units = section(9, UInt64.self),
             let low: UInt64 = header.load(48), let high: UInt64 = header.load(56), low <= high,
             let lowestSegment: UInt64 = header.load(64), let functions: UInt32 = header.load(72),
-            let hasDWARF: UInt32 = header.load(80)
+            let flags: UInt32 = header.load(80), flags <= 3
         else { return nil }
         self.init(
             View(
                 regions: regions, blocks: blocks, segments: segments, nodes: nodes, lows: lows, symbols: symbols,
-                names: names, text: text, covered: covered, units: units),
+                names: names, text: text, covered: covered, units: units, needsEscapes: flags & 2 != 0),
             low: low, high: high, lowestSegment: lowestSegment == .max ? nil : lowestSegment,
             functionCount: Int(functions),
-            hasDWARF: hasDWARF == 1, owner: owner)
+            hasDWARF: flags & 1 != 0, owner: owner)
     }
 
     /// Puts a table together; `nil` if its parts do not fit each other.
@@ -259,7 +261,7 @@ struct SymbolTable: @unchecked Sendable {
         put(high, at: 56)
         put(lowestSegment ?? .max, at: 64)
         put(UInt64(UInt32(truncatingIfNeeded: functionCount)) | UInt64(view.symbols.count) << 32, at: 72)
-        put(hasDWARF ? 1 : 0, at: 80)
+        put((hasDWARF ? 1 : 0) | (view.needsEscapes ? 2 : 0), at: 80)
         put(bytes.withUnsafeBytes { ttlog_hash($0.baseAddress! + 32, $0.count - 32, 0) }, at: 24)
         return (bytes, sections)
     }

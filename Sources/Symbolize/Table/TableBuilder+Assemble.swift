@@ -33,7 +33,7 @@ extension TableBuilder {
             symbols: memory.keep(symbols.symbols), names: memory.keep(names.bytes),
             text: memory.keep(text.map { SymbolTable.TextRange($0) }),
             covered: memory.keep((part?.covered ?? SymbolTable.everything).map { SymbolTable.TextRange($0) }),
-            units: memory.keep(part?.units ?? []))
+            units: memory.keep(part?.units ?? []), needsEscapes: names.needsEscapes)
         return SymbolTable(
             view, low: text.first?.lowerBound ?? 0, high: text.last?.upperBound ?? 0, lowestSegment: lowestSegment,
             functionCount: nodes.count, hasDWARF: part != nil || readers.contains { $0.compileUnits > 0 }, owner: memory
