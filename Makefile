@@ -64,7 +64,7 @@ how-to: build plugin guests preferred-qemu ## run the commands of docs/how-to.md
 
 lint: ## formatting, and the rules for rooms and C files (docs/design.md)
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests Benchmarks
-	-scripts/rooms --check
+	@scripts/rooms --check
 	@scripts/c-layers
 
 bench: build plugin guests ## speeds, beside a C loop, cmp and plain QEMU

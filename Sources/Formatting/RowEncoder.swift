@@ -26,7 +26,7 @@ public struct RowEncoder: ~Copyable {
         case json, csv
     }
 
-    /// Rows are written to the sink when there are that many bytes of them.
+    /// The number of pending bytes at which rows are written to the sink.
     @usableFromInline static let batchSize = 96 << 10
 
     /// Makes an encoder of rows in one format.
@@ -79,13 +79,13 @@ public struct RowEncoder: ~Copyable {
         endText()
     }
 
-    /// Begins an object inside of a row of JSON.
+    /// Begins an object inside a row of JSON; not for CSV. The object must get at least one field.
     public mutating func beginObject(_ key: StaticString) {
         self.key(key)
         text.append(0x7b)
     }
 
-    /// Ends an object inside of a row of JSON.
+    /// Ends an object inside a row of JSON: removes the comma after the last field.
     public mutating func endObject() {
         text.removeLast(1)
         text.append("},")

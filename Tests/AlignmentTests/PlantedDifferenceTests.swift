@@ -77,6 +77,33 @@ struct PlantedDifferenceTests {
         #expect(tried > 80)
     }
 
+    /// A difference that leads to a verdict; nil for logs that cannot be compared. The switch is exhaustive on purpose: a
+    /// new verdict does not compile until a difference is planted for it.
+    private static func difference(for kind: Verdict.Kind, at clock: UInt64) -> PlantedDifference? {
+        switch kind {
+        case .identical: PlantedDifference.none
+        case .controlFlow: .otherTarget(clock: clock)
+        case .missingEvent: .missingEvent(.event, ordinal: 7)
+        case .extraEvent: .extraEvent(.event, clock: clock)
+        case .movedEvent: .movedEvent(.event, ordinal: 7, by: 1)
+        case .payload: .otherPayload(.event, ordinal: 7)
+        case .state: .otherState(ordinal: 3)
+        case .replayEndedEarly: .replayEndsEarly(clock: clock)
+        case .originalEndedEarly: .originalEndsEarly(clock: clock)
+        case .notComparable: nil
+        }
+    }
+
+    @Test("each verdict has a difference that leads to it", arguments: Verdict.Kind.allCases)
+    func everyVerdict(kind: Verdict.Kind) throws {
+        let clock = 7 * PlantedDifferenceTests.cell + 100
+        guard let difference = PlantedDifferenceTests.difference(for: kind, at: clock) else { return }
+        let pair = try Pair()
+        _ = try SyntheticPair(run: PlantedDifferenceTests.run(seed: 1), difference: difference)
+            .write(original: pair.original, replay: pair.replay)
+        #expect(try pair.compareBothWays().verdict.kind == kind)
+    }
+
     private func check(_ alignment: AlignmentResult, _ expected: ExpectedAlignment, _ what: String) {
         #expect(alignment.verdict.name == expected.verdict.rawValue, "\(what)")
         if let clock = expected.clock {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+import Foundation
 import TestSupport
 import Testing
 
@@ -21,8 +23,11 @@ import Testing
     // MARK: - bts-dump
 
     @Test func dumpText() throws { try check(.dump, [], "bts-dump.txt") }
-    @Test func dumpJSONLines() throws { try check(.dump, ["--format", "jsonl"], "bts-dump.jsonl") }
-    @Test func dumpCSV() throws { try check(.dump, ["--format", "csv"], "bts-dump.csv") }
+    /// A new format fails until it has a golden file.
+    @Test(arguments: RowFormat.allCases) func dump(_ format: RowFormat) throws {
+        let name = format == .text ? "txt" : format.rawValue
+        try check(.dump, ["--format", format.rawValue], "bts-dump.\(name)")
+    }
     @Test func dumpRange() throws { try check(.dump, ["--range", "38:0x2b"], "bts-dump-range.txt") }
     @Test func dumpAround() throws { try check(.dump, ["--around", "42:2"], "bts-dump-around.txt") }
     @Test func dumpVCPUs() throws { try check(.dump, [], on: SampleText.twoVCPUs, "bts-dump-vcpus.txt") }
@@ -72,7 +77,8 @@ import Testing
 
     static let helpTopics = [
         ["bts-dump"], ["tt-analyze"], ["tt-analyze", "info"], ["tt-analyze", "events"], ["tt-analyze", "verify"],
-        ["tt-analyze", "slice"], ["tt-analyze", "diverge"],
+        ["tt-analyze", "slice"], ["tt-analyze", "diverge"], ["tt-analyze", "symbolize"], ["tt-analyze", "index"],
+        ["tt-analyze", "sql"], ["tt-analyze", "schema"],
     ]
 
     @Test(arguments: helpTopics)
@@ -81,5 +87,20 @@ import Testing
         #expect(result.status == 0)
         #expect(result.errors.isEmpty)
         try expectSnapshot(result.output, "help/\(topic.joined(separator: "-")).txt")
+    }
+
+    /// A new subcommand fails until its help has a golden file and the README lists it.
+    @Test func everySubcommandIsTestedAndListed() throws {
+        let result = try Tool.analyze.run(["--help"])
+        let list = result.output.components(separatedBy: "SUBCOMMANDS:\n").last ?? ""
+        let names = list.split(separator: "\n").filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+            .compactMap { $0.split(separator: " ").first.map(String.init) }
+        #expect(names.count >= 9, "\(names)")
+        let readme = try String(contentsOfFile: packageRoot + "/README.md", encoding: .utf8)
+        for name in names {
+            #expect(GoldenTests.helpTopics.contains(["tt-analyze", name]), "\(name)")
+            let isListed = readme.contains("`tt-analyze \(name)`") || readme.contains(", `\(name)`")
+            #expect(isListed, "README.md lists no tt-analyze \(name)")
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 import LogFormat
 
-/// Compares the runs of one vCPU. The verdict is made in VCPUAligner+Verdict.swift.
+/// Compares the runs of one vCPU: the branches first, then the events and accesses in the same range. The verdict is made
+/// in VCPUAligner+Verdict.swift.
 struct VCPUAligner {
     let original: LogFile
     let replay: LogFile
@@ -19,6 +20,9 @@ struct VCPUAligner {
         var stretch: BranchComparison.Stretch?
     }
 
+    /// Compares everything that both logs have.
+    ///
+    /// - Parameter progress: receives the number of branches compared since its last call.
     func run(progress: (UInt64) -> Void) throws(LogError) -> Outcome {
         let extents = (LogExtent(original, vcpu: vcpu), LogExtent(replay, vcpu: vcpu))
         let start = max(extents.0.start, extents.1.start)
@@ -62,23 +66,20 @@ struct VCPUAligner {
 
     // MARK: Events
 
+    /// Compares the events and the accesses, in the range that the branches' stretches have in common.
     private func compareEvents(
         _ branches: BranchComparison, start: UInt64, ends: (RangeEnd, RangeEnd)
     ) throws(LogError) -> [EventScan] {
         let skews = eventSkews(branches)
         let covered = Coverage.common(
             original, replay, vcpu: vcpu, skews: skews.compactMapValues { $0.last?.skew })
-        // Each end in the clock of the other log. The offset is that of the last stretch.
-        let skew = branches.stretches.last?.skew.clock ?? 0
-        var (originalEnd, replayEnd) = ends
-        var inOriginal = ends.1
-        inOriginal.clock = BranchComparison.shift(ends.1.clock, by: skew)
-        var inReplay = ends.0
-        inReplay.clock = BranchComparison.shift(ends.0.clock, by: 0 &- skew)
-        if inOriginal.isNamed, inOriginal.precedes(originalEnd) { originalEnd = inOriginal }
-        if inReplay.isNamed, inReplay.precedes(replayEnd) { replayEnd = inReplay }
-        limit(&originalEnd, &replayEnd, skew: skew)
-
+        let (originalEnd, replayEnd) = commonEnds(ends, skew: branches.stretches.last?.skew.clock ?? 0)
+        let originalRange = EventRange(
+            start: start, end: originalEnd, covered: covered, skews: [:], ignored: branches.ignored.original,
+            isIgnored: isIgnored(.original))
+        let replayRange = EventRange(
+            start: start, end: replayEnd, covered: covered, skews: skews, ignored: branches.ignored.replay,
+            isIgnored: isIgnored(.replay))
         let projection = EventProjection(original.header.features, replay.header.features)
         var scans: [EventScan] = []
         for stream in [LogStream.event, .access] {
@@ -94,16 +95,8 @@ struct VCPUAligner {
             if original.canLackChunks { settings.damaged.insert(.original) }
             if replay.canLackChunks { settings.damaged.insert(.replay) }
             var scan = EventScan(stream, settings, rules: BenignRules(options.rules))
-            var a = EventSide(
-                original, original.chunks(stream, vcpu: vcpu),
-                EventRange(
-                    start: start, end: originalEnd, covered: covered, skews: [:], ignored: branches.ignored.original,
-                    isIgnored: isIgnored(.original)), projection)
-            var b = EventSide(
-                replay, replay.chunks(stream, vcpu: vcpu),
-                EventRange(
-                    start: start, end: replayEnd, covered: covered, skews: skews, ignored: branches.ignored.replay,
-                    isIgnored: isIgnored(.replay)), projection)
+            var a = EventSide(original, original.chunks(stream, vcpu: vcpu), originalRange, projection)
+            var b = EventSide(replay, replay.chunks(stream, vcpu: vcpu), replayRange, projection)
             try scan.scan(&a, &b)
             scans.append(scan)
         }
@@ -124,10 +117,26 @@ struct VCPUAligner {
         return skews
     }
 
+    /// A function that returns whether events at an address are ignored; nil if none are.
     private func isIgnored(_ side: Side) -> (@Sendable (UInt64) -> Bool)? {
         let code = options.ignoredCode
         guard !code.isEmpty else { return nil }
         return { address in code.contains { $0.contains(address, side) } }
+    }
+
+    /// The end of the common range, in the clock of each log: the earlier of both comparable ends.
+    ///
+    /// - Parameter skew: The offset of the replay's clock in the last stretch.
+    private func commonEnds(_ ends: (RangeEnd, RangeEnd), skew: UInt64) -> (RangeEnd, RangeEnd) {
+        var (originalEnd, replayEnd) = ends
+        var replayEndInOriginal = ends.1
+        replayEndInOriginal.clock = BranchComparison.shift(ends.1.clock, by: skew)
+        var originalEndInReplay = ends.0
+        originalEndInReplay.clock = BranchComparison.shift(ends.0.clock, by: 0 &- skew)
+        if replayEndInOriginal.isNamed, replayEndInOriginal.precedes(originalEnd) { originalEnd = replayEndInOriginal }
+        if originalEndInReplay.isNamed, originalEndInReplay.precedes(replayEnd) { replayEnd = originalEndInReplay }
+        limit(&originalEnd, &replayEnd, skew: skew)
+        return (originalEnd, replayEnd)
     }
 
     /// Limits the comparison to the current end of a log that is being written.

@@ -10,13 +10,14 @@ import RunDirectory
 public struct Replay<ReplayEngine: Engine> {
     /// The changes of the replay and of its log.
     public var options: ReplayEngine.ReplayOptions
-    /// The replay's name; nil takes the next free number.
+    /// The replay's name; nil for the next free number.
     public var name: String?
-    /// The replay's directory; nil takes one in the recording's. With it, nothing is written into the recording's.
+    /// The replay's directory; nil for one in the recording's directory. If it is set, nothing is written into the
+    /// recording's directory.
     public var output: String?
     /// The tool and its version, for the manifest.
     public var tool: String
-    /// Whether the replay is made although something differs from the recording.
+    /// Whether the replay is made although its settings or files differ from the recording's.
     public var force = false
     /// Whether an earlier replay of this name is removed.
     public var overwrite = false
@@ -79,6 +80,7 @@ public struct Replay<ReplayEngine: Engine> {
             engine: engine.record(plan, log: nil), files: guestFiles, forced: differences.isEmpty ? nil : differences)
         try files.write(manifest)
 
+        // A signal during the run ends the guest. One that arrives after the run is discarded.
         let signals = SignalWatch()
         defer { signals.drain() }
         let guest = try engine.start(plan)
@@ -96,6 +98,7 @@ public struct Replay<ReplayEngine: Engine> {
         let log = LogCompletion(engine: engine, plan: plan, manifest: manifest).complete(warnings: &warnings)
         if let log { outcome.instructions = log.instructions }
         manifest.outcome = outcome
+        // `.some(nil)`: the run has ended and has no log.
         manifest.engine = engine.record(plan, log: .some(log))
         try files.write(manifest)
         warnings += outcome.messages
@@ -111,7 +114,9 @@ public struct Replay<ReplayEngine: Engine> {
                 action: .compare, directories: [path, output ?? "\(path)/\(RunFiles.replaysName)/\(name ?? "")"]))
     }
 
-    /// The recording's files as they are now, by their recorded paths. Those that the replay replaces are left out.
+    /// Finds the recording's files by their contents.
+    ///
+    /// - Returns: their present identities by their recorded paths, without the files that the replay replaces.
     private func locate(
         _ recording: Manifest, _ directory: StateDirectory
     ) throws(RunError) -> [String: FileIdentity] {
@@ -173,8 +178,8 @@ public struct Replay<ReplayEngine: Engine> {
         if output == nil, let name { try directory.removeEmptyReplay(name) }
     }
 
-    /// Refuses a replay whose engine has other firmware than the recording's, opens a file that was not compared with the
-    /// recording's, or could change one.
+    /// Refuses three kinds of replays: the engine has other firmware than in the recording, it has a file open that was
+    /// not compared with the recording's, or the guest could write to a file.
     private func checkOpenFiles(
         _ guest: any RunningGuest, _ plan: RunPlan, _ files: [GuestFile], warnings: inout [String]
     ) throws(RunError) {
@@ -201,6 +206,7 @@ public struct Replay<ReplayEngine: Engine> {
         }
     }
 
+    /// Waits until the guest has ended, and ends it at a limit.
     private func watch(_ guest: any RunningGuest, _ recording: Manifest) -> RunMonitor.Result {
         let monitor = RunMonitor(guest)
         monitor.timeLimit = timeLimit

@@ -25,16 +25,29 @@ struct ImportTests {
 
     private static func record(_ words: UInt64...) -> [UInt8] { Event.payload(words: words) }
 
-    @Test("each format is recognised by its content")
-    func recognition() throws {
-        let log = try LogFixtureFile(scratch.file("log"))
-        #expect(try InputFormat.recognize(path: log.path) == .log)
-        #expect(try InputFormat.recognize(path: scratch.file("")) == .runDirectory)
-        #expect(try InputFormat.recognize(path: replay("instruction 5\nend")) == .qemuReplay)
-        let plain = ImportTests.record(0x1000, 0x2000, 0)
-        #expect(try InputFormat.recognize(path: write("raw", plain)) == .rawBTS)
-        let ones = [UInt8](repeating: 0xff, count: 24)
-        #expect(try InputFormat.recognize(path: write("extended", ones + plain)) == .rawBTSExtended)
+    /// The path of a file of a format. The switch is exhaustive on purpose: a new format does not compile until it has one.
+    private func sample(of format: InputFormat) throws -> String {
+        let record = ImportTests.record(0x1000, 0x2000, 0)
+        return switch format {
+        case .log: try LogFixtureFile(scratch.file("log")).path
+        case .runDirectory: scratch.file("")
+        case .qemuReplay: try replay("instruction 5\nend")
+        case .rawBTS: try write("raw", record)
+        case .rawBTSExtended: try write("extended", [UInt8](repeating: 0xff, count: 24) + record)
+        }
+    }
+
+    @Test("each format is recognised by its content", arguments: InputFormat.allCases)
+    func recognition(format: InputFormat) throws {
+        #expect(try InputFormat.recognize(path: sample(of: format)) == format)
+    }
+
+    @Test("docs/bts-dump.md or docs/log-format.md describes each foreign format", arguments: InputFormat.allCases)
+    func documentation(format: InputFormat) throws {
+        let pages = try ["docs/bts-dump.md", "docs/log-format.md"].map {
+            try String(contentsOfFile: packageRoot + "/" + $0, encoding: .utf8)
+        }
+        #expect(pages.contains { $0.contains("`\(format.name)`") }, "\(format.name)")
     }
 
     @Test("the replay.bin of a killed QEMU has version 0; its entries make it one")

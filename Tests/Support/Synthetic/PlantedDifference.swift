@@ -32,7 +32,7 @@ public enum PlantedDifference: Sendable, Hashable {
 
 /// The expected result of an alignment of a synthetic pair.
 public struct ExpectedAlignment: Sendable, Hashable {
-    /// The verdicts of DESIGN.md that a planted difference can lead to.
+    /// The verdicts that a planted difference can lead to.
     public enum Verdict: String, Sendable, Hashable {
         case identical
         case controlFlow = "control-flow"
