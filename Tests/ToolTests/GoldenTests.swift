@@ -92,7 +92,8 @@ import Testing
     /// A new subcommand fails until its help has a golden file and the README lists it.
     @Test func everySubcommandIsTestedAndListed() throws {
         let result = try Tool.analyze.run(["--help"])
-        let list = result.output.components(separatedBy: "SUBCOMMANDS:\n").last ?? ""
+        let list =
+            result.output.components(separatedBy: "SUBCOMMANDS:\n").last?.components(separatedBy: "\n\n").first ?? ""
         let names = list.split(separator: "\n").filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
             .compactMap { $0.split(separator: " ").first.map(String.init) }
         #expect(names.count >= 9, "\(names)")
