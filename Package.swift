@@ -162,7 +162,7 @@ let package = Package(
             dependencies: ["Formatting", "ReplaySession", "RunDirectory", "TestSupport"]),
         .testTarget(
             name: "ToolTests",
-            dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "Formatting"],
+            dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "Formatting", "Reporting"],
             exclude: ["Snapshots"]),
         .testTarget(
             name: "EndToEnd",

@@ -4,6 +4,7 @@ import ArgumentParser
 import Formatting
 import LogFormat
 import LogViews
+import Reporting
 import ToolSupport
 
 struct Info: ParsableCommand {

@@ -6,6 +6,7 @@ import Formatting
 import LogFormat
 import LogViews
 import MachineCode
+import Reporting
 import ToolSupport
 
 struct Verify: ParsableCommand {

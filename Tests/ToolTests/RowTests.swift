@@ -2,6 +2,7 @@
 
 import Formatting
 import Foundation
+import Reporting
 import Symbolize
 import TestSupport
 import Testing
