@@ -61,6 +61,22 @@ def declarations(package):
     return problems
 
 
+def extension(package):
+    """Foundation in what the SQLite extension links: a shared object with a static Swift runtime cannot hold it."""
+    problems, seen, pending = [], set(), ["TTLogSQLite"]
+    while pending:
+        name = pending.pop()
+        target = package.targets.get(name)
+        if target is None or name in seen:
+            continue
+        seen.add(name)
+        pending += target.declared
+        for module, place in sorted(target.imports.items()):
+            if module.startswith("Foundation"):
+                problems.append((place, "%s imports %s, and the SQLite extension links %s" % (name, module, name)))
+    return problems
+
+
 def own_options():
     """The options of our tools, as their man pages list them. Libraries may name those of other programs."""
     options = set()

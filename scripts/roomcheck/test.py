@@ -4,6 +4,7 @@
 usage: python3 -m roomcheck.test      (in scripts/)
 """
 import re
+import types
 import unittest
 
 from . import checks, design
@@ -104,6 +105,18 @@ class Documentation(unittest.TestCase):
             "    public private(set) var b: Int { 1 }\n    private(set) public var c = { 2 }()\n    public class func d() {}\n}\n"
         )
         self.assertEqual(self.missing(text), (4, [8, 9]))
+
+
+class Extension(unittest.TestCase):
+    def test_foundation_below_the_extension_is_found(self):
+        def room(declared, *imports):
+            return types.SimpleNamespace(declared=declared, imports={name: "%s.swift:1" % name for name in imports})
+
+        package = types.SimpleNamespace(targets={
+            "TTLogSQLite": room(["TraceIndex"], "TraceIndex"), "TraceIndex": room(["Formatting"], "Formatting"),
+            "Formatting": room([], "FoundationEssentials"), "Reporting": room(["Formatting"], "Foundation"),
+        })
+        self.assertEqual([place for place, _ in checks.extension(package)], ["FoundationEssentials.swift:1"])
 
 
 class Graph(unittest.TestCase):
