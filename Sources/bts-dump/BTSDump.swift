@@ -63,6 +63,8 @@ struct BTSDump: ParsableCommand {
 
     @OptionGroup var text: StyleOptions
 
+    @OptionGroup var folding: FoldOptions
+
     @Flag(help: "Print the instructions between the branches, from the code of the --symbols files (not as csv).")
     var instructions = false
 

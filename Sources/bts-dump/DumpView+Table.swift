@@ -11,12 +11,12 @@ extension DumpView {
 
     /// One branch a row.
     static let branches = DumpView(
-        formats: [.text, .jsonl, .csv], styles: BranchStyle.allCases, isChosen: { _ in false },
+        formats: [.text, .jsonl, .csv], styles: BranchStyle.allCases, folds: true, isChosen: { _ in false },
         show: { run in
             let text = run.options.text
             var view = BranchRows(
                 to: run.output.sink, format: run.format, symbolizer: run.symbolizer, style: text.style,
-                lines: text.lines)
+                lines: text.lines, folds: run.options.folding.isOn)
             return try run.run(&view)
         })
 

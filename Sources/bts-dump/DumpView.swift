@@ -14,6 +14,8 @@ struct DumpView: Sendable {
     var formats: [RowFormat]
     /// The styles that it has in text.
     var styles: [BranchStyle] = [.plain]
+    /// Whether it can fold repeated rows in text.
+    var folds = false
     /// Why it needs symbols; `nil` if it does not.
     var symbolNeed: String?
     /// Whether it shows names.
@@ -39,6 +41,9 @@ struct DumpView: Sendable {
         let isText = (options.chosenFormat ?? .text) == .text
         if options.text.style != .plain, !isText || !styles.contains(options.text.style) {
             throw ValidationError("--style is valid for branches and, except perf, for --edges, in text.")
+        }
+        if options.folding.fold == true, !isText || !folds || !options.text.style.canFold {
+            throw ValidationError("--fold is valid for branches in text, with --style plain or inline.")
         }
     }
 

@@ -71,8 +71,14 @@ struct Events: ParsableCommand {
 
     @OptionGroup var symbols: SymbolOptions
 
+    @OptionGroup var folding: FoldOptions
+
     @Option(help: "Format of the rows. The fields of jsonl and csv are stable.")
     var format = RowFormat.text
+
+    func validate() throws {
+        if folding.fold == true && format != .text { throw ValidationError("--fold is valid with --format text only.") }
+    }
 
     func run() throws {
         var health = LogHealth(report: Diagnostics.report)
@@ -88,7 +94,7 @@ struct Events: ParsableCommand {
             for: log, orKernelOf: [path], from: from, to: to, reading: .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
         let causes = chosen.contains(.event) ? self.causes(of: log) : []
-        var rows = EventRows(log, to: Output.standard, format: format, symbolizer: symbolizer)
+        var rows = EventRows(log, to: Output.standard, format: format, symbolizer: symbolizer, folds: folding.isOn)
         rows.begin(log: log)
         var count = 0
         func write(_ streams: [LogStream], vcpu: UInt16) {

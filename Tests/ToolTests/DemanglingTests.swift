@@ -99,6 +99,37 @@ import Testing
         }
     }
 
+    @Test func reportsOfDivergeHaveBothNames() throws {
+        let (original, replay) = (try log(), directory.file("replay.log"))
+        let (caller, entry) = (try address("plain"), try address("_ZL4samel"))
+        let lines = try Tool.dump.run("--no-demangle", "--format", "csv", "--no-cache", original).output
+            .split(separator: "\n").dropFirst().map { $0.split(separator: ",") }
+        // The second call goes to main.
+        let text = try lines.enumerated().map { index, row in
+            let target = index == 2 ? hex(try address("main")) : String(row[3])
+            return "branch \(row[2]) -> \(target) \(row[4])"
+        }
+        #expect(lines.count == 6 && lines[2][2] == hex(caller) && lines[2][3] == hex(entry))
+        try assemble(text.joined(separator: "\n"), to: replay)
+        func report(_ more: String...) throws -> String {
+            let result = try Tool.analyze.run(
+                ["diverge", "--no-cache", "--symbols", program, "--format", "json", original, replay] + more)
+            #expect(result.status == 1, "\(result.errors)")
+            return result.output.filter { $0 != " " }
+        }
+        let json = try report()
+        for pair in [
+            ["\"toSymbol\":\"same(long)\"", "\"to_linkage_name\":\"_ZL4samel\""],
+            ["\"originalSymbol\":\"same(long)\"", "\"original_linkage_name\":\"_ZL4samel\""],
+        ] {
+            for member in pair { #expect(json.contains(member), "\(member): \(json)") }
+        }
+        // Names that are not demangled have none beside them.
+        #expect(json.contains("\"replaySymbol\":\"main\"") && !json.contains("replay_linkage_name"), "\(json)")
+        let linkage = try report("--no-demangle")
+        #expect(linkage.contains("\"toSymbol\":\"_ZL4samel\"") && !linkage.contains("linkage_name"), "\(linkage)")
+    }
+
     /// Either name selects, with parameters or without.
     @Test(arguments: [
         ("same(int)", 2), ("_ZL4samei", 2), ("same(long)", 2), ("same", 4), ("Base::Base", 2), ("Base::Base(int)", 2),

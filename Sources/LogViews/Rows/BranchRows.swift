@@ -15,7 +15,8 @@ import Symbolize
 /// object with the file before the rows of each input.
 ///
 /// In text the class of the branch carries `!` if its static target explains it, and a row ends with `*` if no branch
-/// instruction explains the transition (an interrupt, an exception, a fault).
+/// instruction explains the transition (an interrupt, an exception, a fault). On request, repetitions of rows are folded in
+/// text (``RowFolder``).
 public struct BranchRows: BranchView, ~Copyable {
     /// The name, version and columns of the rows, without those of places.
     public static let schema = RowSchema(
@@ -32,6 +33,7 @@ public struct BranchRows: BranchView, ~Copyable {
     var places: PlaceCache?
     /// Reads the names of addresses before rows are written, while symbol files are read on demand.
     private var reader: AheadReader?
+    private var folder: RowFolder<Row>?
     /// The words for each label: in text padded, in the other formats fields.
     private let labels: FixedTexts
     /// In csv of several inputs: the field that names the input, with its comma.
@@ -53,8 +55,10 @@ public struct BranchRows: BranchView, ~Copyable {
     ///   - symbolizer: Names addresses; `nil`: none are named.
     ///   - style: How rows look in text.
     ///   - lines: In text, source lines beside the names (not in style perf).
+    ///   - folds: Fold repetitions of rows. Only for text, in a style that folds (``BranchStyle/canFold``).
     public init(
-        to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle = .plain, lines: Bool
+        to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, style: BranchStyle = .plain, lines: Bool,
+        folds: Bool = false
     ) {
         self.format = format
         rows = RowEncoder(to: sink, format: format)
@@ -68,6 +72,7 @@ public struct BranchRows: BranchView, ~Copyable {
             case .csv: symbolizer.map { PlaceCache($0, style: .csv) }
             }
         reader = symbolizer.flatMap { $0.isWhole ? nil : AheadReader($0) }
+        folder = folds && format == .text && style.canFold ? RowFolder() : nil
         labels = FixedTexts((0...255).map { BranchRows.label(BranchLabel(rawValue: UInt8($0)), format, style) })
     }
 
@@ -102,7 +107,7 @@ public struct BranchRows: BranchView, ~Copyable {
         while !rest.isEmpty {
             let end = reader?.read(batch, rest) ?? rest.upperBound
             if reader?.isDone == true { reader = nil }
-            write(batch, rest.lowerBound..<end)
+            if folder == nil { write(batch, rest.lowerBound..<end) } else { fold(batch, rest.lowerBound..<end) }
             rest = end..<rest.upperBound
         }
     }
@@ -115,10 +120,40 @@ public struct BranchRows: BranchView, ~Copyable {
                 vcpu: vcpu, clock: first &+ UInt64(index), from: from[index], to: to[index], icount: icount[index],
                 label: label[index])
             switch format {
-            case .text: if isPerf { writePerf(row) } else { writeText(row) }
+            case .text:
+                if isPerf {
+                    writePerf(row)
+                } else {
+                    writeText(row)
+                    rows.endText()
+                }
             case .jsonl, .csv: writeFields(row)
             }
         }
+    }
+
+    private mutating func fold(_ batch: borrowing BranchBatch, _ range: Range<Int>) {
+        for index in range {
+            let branch = batch[index]
+            folder?.add(
+                Row(
+                    vcpu: vcpu, clock: branch.clock, from: branch.from, to: branch.to, icount: branch.icount,
+                    label: branch.label.rawValue))
+            writeFolded()
+        }
+    }
+
+    private mutating func writeFolded() {
+        for line in folder?.take() ?? [] {
+            writeText(line.row)
+            rows.endText(line.repetition, usualStep: UInt64(line.repetition?.rows ?? 1))
+        }
+    }
+
+    /// Ends the branches of a vCPU.
+    public mutating func end(vcpu: UInt16) {
+        folder?.finish()
+        writeFolded()
     }
 
     /// Whether the output would stay the same with further branches.
@@ -127,12 +162,16 @@ public struct BranchRows: BranchView, ~Copyable {
     /// Writes the rest to the sink.
     public mutating func finish() { rows.flush() }
 
-    struct Row {
+    struct Row: FoldableRow {
         var vcpu: UInt16
         var clock, from, to, icount: UInt64
         var label: UInt8
+
+        @inline(__always)
+        func reads(like other: Row) -> Bool { from == other.from && to == other.to && label == other.label }
     }
 
+    /// Writes a row of text without its end.
     @inline(__always)
     private mutating func writeText(_ row: Row) {
         if input.showsVCPU {
@@ -146,7 +185,6 @@ public struct BranchRows: BranchView, ~Copyable {
         writeLabel(row.label)
         if input.hasIcount { rows.text.appendDecimal(row.icount) }
         if BranchLabel(rawValue: row.label).isDiscontinuity { rows.text.append(" *") }
-        rows.endText()
     }
 
     /// Writes `0x… <foo> -> 0x… <bar>` and two spaces.

@@ -19,6 +19,14 @@ public enum BranchStyle: String, CaseIterable, Sendable {
     /// The rows of `perf script`.
     case perf
 
+    /// Whether repeated rows may be folded: not in the styles that other programs define.
+    public var canFold: Bool {
+        switch self {
+        case .plain, .inline: true
+        case .gdb, .perf: false
+        }
+    }
+
     /// The names of addresses in rows of this style.
     ///
     /// - Parameter lines: source lines beside them.

@@ -14,7 +14,7 @@ import Symbolize
 ///     csv    vcpu,stream,ordinal,brctr,icount,kind,info,ip,symbol,source,address,values,details,joined
 ///
 /// A joined event is not in the log: a join with another file found it. Its row in text ends with `[joined]`, and it has no
-/// ordinal.
+/// ordinal. On request, repetitions of rows are folded in text (``RowFolder``).
 public struct EventRows: ~Copyable {
     /// The name, version and columns of the rows.
     public static let schema = RowSchema(
@@ -29,6 +29,7 @@ public struct EventRows: ~Copyable {
     private let showsVCPU: Bool
     private let width: Int
     private var names: [UInt64: Symbolized?] = [:]
+    private var folder: RowFolder<Event>?
 
     /// The number of names after which the cache is emptied: memory stays bounded for any log.
     private static let nameLimit = 1 << 18
@@ -37,11 +38,15 @@ public struct EventRows: ~Copyable {
     ///   - log: The log whose events follow.
     ///   - sink: Receives the rows.
     ///   - symbolizer: Names instructions and targets; `nil`: none are named.
-    public init(_ log: LogFile, to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?) {
+    ///   - folds: Fold repetitions of rows. Only for text.
+    public init(
+        _ log: LogFile, to sink: any TextSink, format: RowFormat, symbolizer: Symbolizer?, folds: Bool = false
+    ) {
         rows = RowEncoder(to: sink, format: format)
         self.symbolizer = symbolizer
         showsVCPU = log.vcpus.count > 1
         width = log.counterWidth
+        folder = folds && format == .text ? RowFolder() : nil
     }
 
     /// Writes the header.
@@ -56,7 +61,13 @@ public struct EventRows: ~Copyable {
     /// Writes one event.
     public mutating func write(_ event: Event) {
         switch rows.format {
-        case .text: writeText(event)
+        case .text:
+            guard folder == nil else {
+                folder?.add(event)
+                return writeFolded()
+            }
+            writeText(event)
+            rows.endText()
         case .jsonl: writeObject(event)
         case .csv: writeColumns(event)
         }
@@ -66,10 +77,22 @@ public struct EventRows: ~Copyable {
     public var isClosed: Bool { rows.sink.isClosed }
 
     /// Writes the rest to the sink.
-    public mutating func finish() { rows.flush() }
+    public mutating func finish() {
+        folder?.finish()
+        writeFolded()
+        rows.flush()
+    }
+
+    private mutating func writeFolded() {
+        for line in folder?.take() ?? [] {
+            writeText(line.row)
+            rows.endText(line.repetition, usualStep: nil)
+        }
+    }
 
     // MARK: - Rows
 
+    /// Writes a row of text without its end.
     private mutating func writeText(_ event: Event) {
         if showsVCPU, event.vcpu != noVCPU { rows.text.appendText("vcpu \(event.vcpu) ") }
         rows.text.appendDecimal(event.clock, width: width)
@@ -99,7 +122,6 @@ public struct EventRows: ~Copyable {
             rows.text.appendText(details.onOneLine)
         }
         if event.isJoined { rows.text.append("  [joined]") }
-        rows.endText()
     }
 
     /// Writes a row of jsonl.
@@ -170,5 +192,13 @@ public struct EventRows: ~Copyable {
         let target = event.values.first
         let targetName = target.map { name($0) } ?? ""
         return event.details { $0 == target ? targetName : "" }
+    }
+}
+
+extension Event: FoldableRow {
+    /// Whether the rows of both events in text are the same, apart from the counters.
+    func reads(like other: Event) -> Bool {
+        kind == other.kind && ip == other.ip && vcpu == other.vcpu && validity == other.validity && info == other.info
+            && aux == other.aux && isJoined == other.isJoined && payload == other.payload
     }
 }

@@ -51,18 +51,32 @@ extension DivergenceDocument {
         public var ip: HexWord?
         /// The symbol at `ip`.
         public var symbol: String?
+        /// The linkage name of `symbol`, if that is demangled.
+        public var linkageName: String?
         /// The source positions at `ip`, innermost inlined function first.
         public var source: [String]?
         /// The functions into which the code at `ip` is inlined, innermost first.
         public var inlinedInto: [InlineFrame]?
+
+        enum CodingKeys: String, CodingKey {
+            case brctr, brctrLast, icount, ip, symbol, source, inlinedInto
+            case linkageName = "linkage_name"
+        }
     }
 
     /// A function into which other code is inlined.
     public struct InlineFrame: Codable, Hashable, Sendable {
         /// The function's name.
         public var function: String
+        /// The linkage name of `function`, if that is demangled.
+        public var linkageName: String?
         /// The file and line of the inlined call.
         public var source: String?
+
+        enum CodingKeys: String, CodingKey {
+            case function, source
+            case linkageName = "linkage_name"
+        }
     }
 
     /// A field in which two records differ.
@@ -75,8 +89,18 @@ extension DivergenceDocument {
         public var replay: String?
         /// The symbol at the original's value, for an address.
         public var originalSymbol: String?
+        /// The linkage name of `originalSymbol`, if that is demangled.
+        public var originalLinkageName: String?
         /// The symbol at the replay's value, for an address.
         public var replaySymbol: String?
+        /// The linkage name of `replaySymbol`, if that is demangled.
+        public var replayLinkageName: String?
+
+        enum CodingKeys: String, CodingKey {
+            case name, original, replay, originalSymbol, replaySymbol
+            case originalLinkageName = "original_linkage_name"
+            case replayLinkageName = "replay_linkage_name"
+        }
     }
 
     /// One side from the divergence on.
@@ -105,12 +129,22 @@ extension DivergenceDocument {
         public var isDiscontinuity: Bool
         /// The symbol at `from`.
         public var fromSymbol: String?
+        /// The linkage name of `fromSymbol`, if that is demangled.
+        public var fromLinkageName: String?
         /// The symbol at `to`.
         public var toSymbol: String?
+        /// The linkage name of `toSymbol`, if that is demangled.
+        public var toLinkageName: String?
         /// The source position of `from`.
         public var source: String?
         /// The source position of `to`.
         public var toSource: String?
+
+        enum CodingKeys: String, CodingKey {
+            case brctr, icount, from, to, label, isDiscontinuity, fromSymbol, toSymbol, source, toSource
+            case fromLinkageName = "from_linkage_name"
+            case toLinkageName = "to_linkage_name"
+        }
     }
 
     /// An event or an access.
@@ -127,6 +161,8 @@ extension DivergenceDocument {
         public var ip: HexWord?
         /// The symbol at `ip`.
         public var symbol: String?
+        /// The linkage name of `symbol`, if that is demangled.
+        public var linkageName: String?
         /// The kind's own number: a vector, a size, …
         public var info: UInt32
         /// The address word of the payload.
@@ -135,6 +171,11 @@ extension DivergenceDocument {
         public var values: [HexWord]
         /// The contents in words.
         public var details: String
+
+        enum CodingKeys: String, CodingKey {
+            case brctr, icount, stream, kind, ip, symbol, info, address, values, details
+            case linkageName = "linkage_name"
+        }
     }
 
     /// Where two runs take the same path again.
@@ -166,14 +207,24 @@ extension DivergenceDocument {
             public var callSite: HexWord
             /// The symbol at `callSite`.
             public var callSiteSymbol: String?
+            /// The linkage name of `callSiteSymbol`, if that is demangled.
+            public var callSiteLinkageName: String?
             /// The source position of `callSite`.
             public var source: String?
             /// The address that was called.
             public var target: HexWord
             /// The symbol at `target`.
             public var targetSymbol: String?
+            /// The linkage name of `targetSymbol`, if that is demangled.
+            public var targetLinkageName: String?
             /// The clock of the call.
             public var brctr: Counter
+
+            enum CodingKeys: String, CodingKey {
+                case entry, callSite, callSiteSymbol, source, target, targetSymbol, brctr
+                case callSiteLinkageName = "call_site_linkage_name"
+                case targetLinkageName = "target_linkage_name"
+            }
         }
 
         /// How a frame was entered.

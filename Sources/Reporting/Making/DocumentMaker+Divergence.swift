@@ -36,6 +36,7 @@ extension DocumentMaker {
         return DivergenceDocument.Position(
             brctr: Counter(position.clock), brctrLast: last, icount: position.icount.map(Counter.init(_:)),
             ip: position.ip.map(HexWord.init(_:)), symbol: position.ip.flatMap(names.symbol),
+            linkageName: position.ip.flatMap(names.linkageName),
             source: position.ip.flatMap(names.sources), inlinedInto: position.ip.flatMap(names.inlinedInto))
     }
 
@@ -43,7 +44,9 @@ extension DocumentMaker {
         DivergenceDocument.Field(
             name: field.name, original: field.original.text, replay: field.replay.text,
             originalSymbol: field.original.address.flatMap(names(.original).symbol),
-            replaySymbol: field.replay.address.flatMap(names(.replay).symbol))
+            originalLinkageName: field.original.address.flatMap(names(.original).linkageName),
+            replaySymbol: field.replay.address.flatMap(names(.replay).symbol),
+            replayLinkageName: field.replay.address.flatMap(names(.replay).linkageName))
     }
 
     private func item(
@@ -60,7 +63,8 @@ extension DocumentMaker {
         return DivergenceDocument.BranchItem(
             brctr: Counter(branch.clock), icount: hasIcount ? Counter(branch.icount) : nil, from: HexWord(branch.from),
             to: HexWord(branch.to), label: branch.label.name, isDiscontinuity: branch.label.isDiscontinuity,
-            fromSymbol: names.symbol(branch.from), toSymbol: names.symbol(branch.to),
+            fromSymbol: names.symbol(branch.from), fromLinkageName: names.linkageName(branch.from),
+            toSymbol: names.symbol(branch.to), toLinkageName: names.linkageName(branch.to),
             source: names.source(branch.from), toSource: names.source(branch.to))
     }
 
@@ -70,7 +74,8 @@ extension DocumentMaker {
         return DivergenceDocument.EventItem(
             brctr: Counter(event.clock), icount: event.validity.contains(.icount) ? Counter(event.icount) : nil,
             stream: event.stream.name, kind: event.kind.name, ip: ip.map(HexWord.init(_:)),
-            symbol: ip.flatMap(names.symbol), info: event.info, address: event.address.map(HexWord.init(_:)),
+            symbol: ip.flatMap(names.symbol), linkageName: ip.flatMap(names.linkageName), info: event.info,
+            address: event.address.map(HexWord.init(_:)),
             values: event.values.map(HexWord.init(_:)),
             details: event.details { ShortName.suffix(names.symbol($0)) })
     }
@@ -85,8 +90,10 @@ extension DocumentMaker {
         let names = names(side)
         return DivergenceDocument.Stack.Frame(
             entry: DivergenceDocument.Stack.Entry(frame.kind), callSite: HexWord(frame.callSite),
-            callSiteSymbol: names.symbol(frame.callSite), source: names.source(frame.callSite),
-            target: HexWord(frame.target), targetSymbol: names.symbol(frame.target), brctr: Counter(frame.clock))
+            callSiteSymbol: names.symbol(frame.callSite), callSiteLinkageName: names.linkageName(frame.callSite),
+            source: names.source(frame.callSite),
+            target: HexWord(frame.target), targetSymbol: names.symbol(frame.target),
+            targetLinkageName: names.linkageName(frame.target), brctr: Counter(frame.clock))
     }
 
     private func item(_ input: ConsumedInput) -> DivergenceDocument.InputItem {

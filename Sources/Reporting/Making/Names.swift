@@ -16,6 +16,12 @@ struct Names {
         return label
     }
 
+    /// The linkage name of the symbol that contains an address, if ``symbol(_:)`` shows it demangled.
+    func linkageName(_ address: UInt64) -> String? {
+        guard let place = found(address), place.demangledSymbol != nil else { return nil }
+        return place.symbol
+    }
+
     /// The source position of the innermost function at an address.
     func source(_ address: UInt64) -> String? { found(address)?.sourcePlace }
 
@@ -29,7 +35,9 @@ struct Names {
     func inlinedInto(_ address: UInt64) -> [DivergenceDocument.InlineFrame]? {
         guard let frames = found(address)?.frames, frames.count > 1 else { return nil }
         return frames.dropFirst().map {
-            DivergenceDocument.InlineFrame(function: $0.displayedFunction, source: $0.place)
+            DivergenceDocument.InlineFrame(
+                function: $0.displayedFunction, linkageName: $0.demangledFunction == nil ? nil : $0.function,
+                source: $0.place)
         }
     }
 }
