@@ -22,7 +22,7 @@ struct TTAnalyze: ParsableCommand {
         version: ToolVersion.current,
         subcommands: [
             Diverge.self, Info.self, Events.self, Verify.self, Slice.self, SymbolizeCommand.self, Index.self,
-            SQL.self, Schema.self,
+            SQL.self, Schema.self, Import.self,
         ])
 }
 

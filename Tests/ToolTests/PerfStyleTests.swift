@@ -11,7 +11,7 @@ import Testing
 
     /// A `perf.data` (tools/perf/Documentation/perf.data-file-format.txt): one event that counts each branch, a mapping of
     /// the program, and a sample with ip and addr for each branch.
-    private func perfData(_ branches: [Branch], mapping: Range<UInt64>, offset: UInt64) -> Data {
+    static func perfData(_ branches: [Branch], mapping: Range<UInt64>, offset: UInt64) -> Data {
         var attribute = Data()
         // hardware, 128 bytes, branch instructions, period 1, samples of ip, tid, time, addr, cpu; mmap, comm, sample_id_all
         attribute.put(0 as UInt32, 128 as UInt32, 4 as UInt64, 1 as UInt64, 0x8f as UInt64, 0 as UInt64)
@@ -53,7 +53,7 @@ import Testing
         var branches: [Branch] = []
         var cursor = log.branches(from: from, to: to)
         while let branch = cursor.next() { branches.append(branch) }
-        try perfData(branches, mapping: 0x200000..<0x202000, offset: 0x1000)
+        try Self.perfData(branches, mapping: 0x200000..<0x202000, offset: 0x1000)
             .write(to: URL(fileURLWithPath: directory.file("perf.data")))
         let perf = try Tool(path: "/usr/bin/perf").run([
             "script", "-i", directory.file("perf.data"), "-F", "ip,sym,symoff,addr,dso",

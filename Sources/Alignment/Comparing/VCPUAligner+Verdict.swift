@@ -131,7 +131,7 @@ extension DamageKind {
     /// Whether a chunk can be lost by such damage.
     fileprivate var canHideChunks: Bool {
         switch self {
-        case .checksum, .field, .missing, .truncated, .unreadable, .input: true
+        case .checksum, .field, .missing, .truncated, .unreadable, .line, .input: true
         case .bodyHash, .decompression, .columns, .digest, .chain, .ordinal, .clock, .duplicate, .directory, .elided,
             .openFileMissing, .unknownContent:
             false

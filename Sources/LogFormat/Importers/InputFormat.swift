@@ -14,6 +14,8 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
     case rawBTS
     /// Raw records with branch counters. See ``RawBTSFile/Form/extended``.
     case rawBTSExtended
+    /// The text that `perf script` prints of branches. See ``PerfScriptImporter``.
+    case perfScript
 
     /// The format's name in messages and documents.
     public var name: String {
@@ -23,13 +25,14 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         case .qemuReplay: "qemu-replay"
         case .rawBTS: "raw-bts"
         case .rawBTSExtended: "raw-bts-extended"
+        case .perfScript: "perf-script"
         }
     }
 
-    /// The kinds of records that a file of the format holds.
+    /// The kinds of records that a file of the format can hold; the header of the log says which it has.
     public var content: LogContent {
         switch self {
-        case .log, .runDirectory: [.branches, .events]
+        case .log, .runDirectory, .perfScript: [.branches, .events]
         case .qemuReplay: .events
         case .rawBTS, .rawBTSExtended: .branches
         }
@@ -37,8 +40,8 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
 
     /// Recognises the format of a file or directory.
     ///
-    /// Reads at most the first 96 KiB. The formats with a magic number are checked first; plain raw records have none
-    /// and are checked last.
+    /// Reads at most the first 96 KiB. The formats with a magic number are checked first, then those of text; plain raw
+    /// records have none and are checked last.
     ///
     /// - Throws: ``LogError`` with what was found, if the path cannot be opened, is neither a regular file nor a
     ///   directory, or has content of no known format.
@@ -56,6 +59,7 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         if try QEMUReplayLog.isReplay(file) { return .qemuReplay }
         let room = buffer.room(for: RawBTSFile.sampleCount * RawBTSFile.recordSize)
         let sample = UnsafeRawBufferPointer(room).prefixed(try file.read(room, at: 0))
+        if PerfScriptImporter.isPerfScript(sample) { return .perfScript }
         switch RawBTSFile.form(of: sample) {
         case .plain: return .rawBTS
         case .extended: return .rawBTSExtended

@@ -8,8 +8,8 @@ import Formatting
 ///     print(source.format.name, source.vcpus, source.hasLabels)
 ///     _ = source.forEachBranchBatch(vcpu: 0) { batch, range in …; return true }
 ///
-/// Events of a foreign format are imported once, on opening, into a temporary log without a name; ``log`` reads them as
-/// if a recorder had written it. Raw branch records are read from their own file.
+/// A foreign format is imported once, on opening, into a temporary log without a name; ``log`` reads it as if a recorder
+/// had written it. Raw branch records are read from their own file.
 public struct LogSource: Sendable {
     /// The input's format.
     public let format: InputFormat
@@ -36,8 +36,8 @@ public struct LogSource: Sendable {
         }
         switch format {
         case .log, .runDirectory: reader = .log(try LogFile(path: path))
-        case .qemuReplay: reader = .log(try EventImport.log(of: QEMUReplayImporter(path: path)))
         case .rawBTS, .rawBTSExtended: reader = .rawBTS(try RawBTSFile(path: path))
+        case .qemuReplay, .perfScript: reader = .log(try LogFile(importing: format.importer(InputFile(path: path))))
         }
     }
 
@@ -51,7 +51,7 @@ public struct LogSource: Sendable {
         }
     }
 
-    /// The log: the file itself, or the log that was imported from it. Nil for formats without events.
+    /// The log: the file itself, or the log that was imported from it. Nil for raw branch records.
     public var log: LogFile? {
         switch reader {
         case .log(let log): log

@@ -36,6 +36,8 @@ public enum DamageKind: Sendable, Hashable {
     case openFileMissing
     /// A record of a kind that this reader does not know, or other content that it skips.
     case unknownContent(name: String, found: UInt64)
+    /// A line of a text file that cannot be read, with its number from 1 and what is wrong with it.
+    case line(number: UInt64, problem: String)
     /// Reading failed with this errno.
     case input(errno: Int32)
 
@@ -93,6 +95,7 @@ extension DamageKind: CustomStringConvertible {
         case .openFileMissing:
             "the log was not closed and its open file is missing: up to two unsealed chunks of each stream may be lost"
         case .unknownContent(let name, let found): "unknown \(name) \(found), skipped"
+        case .line(let number, let problem): "line \(number): \(problem)"
         case .input(let code): "cannot be read: \(errorText(code))"
         }
     }

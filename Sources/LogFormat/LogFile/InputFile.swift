@@ -46,6 +46,14 @@ final class InputFile: Sendable {
     /// Whether a writer holds its lock on this file.
     var isLocked: Bool { ttlog_is_locked(descriptor) != 0 }
 
+    /// Whether a path leads to this very file.
+    func isSame(as path: String) -> Bool {
+        var mine = stat()
+        var other = stat()
+        return fstat(descriptor, &mine) == 0 && stat(path, &other) == 0 && mine.st_ino == other.st_ino
+            && mine.st_dev == other.st_dev
+    }
+
     /// The first offset at or after `offset` that is not in a hole of the file; the file's size if there is none.
     ///
     /// A hole reads as zeros and takes no disk space, so that a small file can seem to hold terabytes. On a file system

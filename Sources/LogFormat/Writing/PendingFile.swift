@@ -31,6 +31,12 @@ package final class PendingFile {
         if !keepsName { removeTemporaryName() }
     }
 
+    /// Makes a file that will be published under a path, in the path's directory.
+    package convenience init(for path: String) throws(LogError) {
+        let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        try self.init(in: directory, keepsName: true)
+    }
+
     deinit {
         removeTemporaryName()
         close(descriptor)

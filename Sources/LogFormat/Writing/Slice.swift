@@ -42,8 +42,7 @@ public func slice(
     if log.header.mode == .digest { options.mode = .branches }
     options.isCompressed = isCompressed
     try checkTarget(path)
-    let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    let file = try PendingFile(in: directory, keepsName: true)
+    let file = try PendingFile(for: path)
     let writer = try LogWriter(nameless: file.descriptor, name: path, options: options)
     var slicer = Slicer(log, writer, from: from, to: end)
     slicer.run()
@@ -54,7 +53,7 @@ public func slice(
 }
 
 /// Refuses to replace a log that is being written, or anything but a regular file.
-private func checkTarget(_ path: String) throws(LogError) {
+func checkTarget(_ path: String) throws(LogError) {
     do throws(LogError) {
         guard try InputFile(path: path).isLocked else { return }
     } catch {
@@ -92,16 +91,6 @@ extension LogFile {
         guard clock > 0, header.features.contains(.icount) else { return nil }
         var cursor = branches(from: clock - 1, to: clock)
         return cursor.next()?.icount
-    }
-}
-
-extension InputFile {
-    /// Whether a path leads to this very file.
-    fileprivate func isSame(as path: String) -> Bool {
-        var mine = stat()
-        var other = stat()
-        return fstat(descriptor, &mine) == 0 && stat(path, &other) == 0 && mine.st_ino == other.st_ino
-            && mine.st_dev == other.st_dev
     }
 }
 

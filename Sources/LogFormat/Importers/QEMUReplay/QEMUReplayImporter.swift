@@ -7,7 +7,7 @@ import CTTLog
 ///
 /// Positions count executed instructions, as QEMU does. An instruction that began and was undone by a fault is not
 /// counted, so the positions differ from those of a log of the same run; ``ReplayJoin`` relates both.
-struct QEMUReplayImporter: EventImporter {
+struct QEMUReplayImporter: Importer {
     let format = InputFormat.qemuReplay
     private let replay: QEMUReplayLog
 
@@ -23,23 +23,21 @@ struct QEMUReplayImporter: EventImporter {
         options.clock = .instructions
         options.features = [.icount, .causes, .engineInput]
         options.runKind = .recording
-        options.recorder = .synthetic
         options.recorderName = "imported from replay.bin, version 0x\(hexadecimal(UInt64(replay.version)))"
-        options.createdUnixNanoseconds = 1  // Not known, and never compared.
         return options
     }
 
-    func write(to writer: LogWriter) throws(LogError) -> [Damage] {
+    func write(to writer: LogWriter, progress: ImportProgress) throws(LogError) -> [Damage] {
         var cursor = replay.events()
         var stop: ReplayEvent?
         var last: UInt64 = 0
         while let entry = cursor.next() {
             last = entry.icount
+            if entry.offset & 0xfff < 8 { progress(Double(entry.offset) / Double(max(replay.fileSize, 1))) }
             if entry.kind.isShutdown, entry.kind != .shutdownSnapshotLoad, stop == nil { stop = entry }
             guard let event = try event(of: entry) else { continue }
             writer.event(event)
         }
-        writer.attribute("import.format", format.name)
         let reason = stop.map { "QEMU's \($0.kind.rawValue)" } ?? "the last entry of an unfinished replay.bin"
         let end = stop?.icount ?? last
         writer.comparableEnd(clock: end, icount: end, reason: reason)

@@ -139,6 +139,7 @@ extension RawBTSFile {
             ([0x28, 0xb5, 0x2f, 0xfd], "a zstd file"), ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "an xz file"),
             ([0x42, 0x5a, 0x68], "a bzip2 file"), (Array("SQLite format 3".utf8), "an SQLite database"),
             (Array("QFI".utf8) + [0xfb], "a qcow2 image"),
+            (Array("PERFILE2".utf8), "a perf.data file, whose branches `perf script` prints"),
         ]
         return kinds.first { start.starts(with: $0.magic) }?.name
     }
