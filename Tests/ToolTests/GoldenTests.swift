@@ -78,7 +78,7 @@ import Testing
     static let helpTopics = [
         ["bts-dump"], ["tt-analyze"], ["tt-analyze", "info"], ["tt-analyze", "events"], ["tt-analyze", "verify"],
         ["tt-analyze", "slice"], ["tt-analyze", "diverge"], ["tt-analyze", "symbolize"], ["tt-analyze", "index"],
-        ["tt-analyze", "sql"], ["tt-analyze", "schema"],
+        ["tt-analyze", "sql"], ["tt-analyze", "schema"], ["tt-analyze", "import"],
     ]
 
     @Test(arguments: helpTopics)
