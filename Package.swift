@@ -168,7 +168,7 @@ let package = Package(
             name: "EndToEnd",
             dependencies: [
                 "TestSupport", "LogFormat", "ReplaySession", "RunDirectory", "Alignment", "BranchAnalysis", "CallTree",
-                "Symbolize", "MachineCode",
+                "Symbolize", "MachineCode", "Reporting",
             ]),
     ],
     swiftLanguageModes: [.v6],

@@ -3,6 +3,7 @@
 import Alignment
 @preconcurrency import Glibc
 import LogFormat
+import Reporting
 import RunDirectory
 import TestSupport
 import Testing
@@ -177,6 +178,29 @@ extension EndToEndTests {
         let nothing = try replay(directory, ["--name", "nothing"])
         #expect(nothing.status != 0, "\(nothing)")
         #expect(try diverge(directory, "nothing").status == 2)
+    }
+
+    /// 32-bit code, from a kernel that the manifest names: the report names its functions.
+    @Test func aMultibootKernelIsNamed() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("run")
+        let recorded = try record(Products.guest("multiboot-50"), into: directory)
+        #expect(recorded.status == 0, "\(recorded)")
+        #expect(try replay(directory).status == 0)
+        let same = try diverge(directory, "1")
+        #expect(same.status == 0, "\(same)")
+
+        let other = ["--kernel", Products.guest("multiboot-51"), "--force", "--name", "turn"]
+        let replayed = try replay(directory, other)
+        #expect(replayed.status == 1, "\(replayed)")
+        let report = try diverge(directory, "turn", ["--format", "json"])
+        #expect(report.status == 1, "\(report)")
+        let divergence = try #require(DivergenceDocument(json: report.out).vcpus.first?.divergence)
+        // The replay's loop takes another turn.
+        #expect(divergence.replayNext.branches.first?.fromSymbol?.hasPrefix("entry+") == true, "\(report)")
+        #expect(divergence.replayNext.branches.contains { $0.toSymbol == "leaf" }, "\(report)")
+        #expect(divergence.lastCommonBranches.last?.fromSymbol?.hasPrefix("leaf+") == true, "\(report)")
+        #expect(report.err.isEmpty, "\(report.err)")
     }
 
     /// QEMU waits forever for an instruction count that does not come.

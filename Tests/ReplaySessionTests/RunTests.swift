@@ -44,10 +44,36 @@ import Testing
     }
 }
 
+@Suite struct SilenceWatchTests {
+    /// The silences of a sequence of looks: (log size, processor time, now).
+    private func silences(_ looks: [(UInt64, Double?, Double)]) -> [Double] {
+        var watch = SilenceWatch()
+        return looks.map { size, used, now in watch.observe(.init(logSize: size, processorTime: used), now: now) }
+    }
+
+    @Test func neitherTheLogNorTheProcessorMoves() {
+        #expect(silences([(9, 5, 10), (9, 5, 12), (9, 5.1, 14)]) == [0, 2, 4])
+        #expect(silences([(9, nil, 10), (9, nil, 12), (9, 5, 14)]) == [0, 2, 4])
+    }
+
+    @Test func aLogThatGrowsOrAProcessorThatWorksStartsAnew() {
+        #expect(silences([(9, 5, 10), (10, 5, 12), (10, 5, 14)]) == [0, 0, 2])
+        #expect(silences([(9, 5, 10), (9, 5.3, 12), (9, 5.3, 14), (9, 7, 16)]) == [0, 0, 2, 0])
+    }
+
+    /// A QEMU that is in a loop of its own is silent in the end.
+    @Test func noComputationLastsForever() {
+        let looks = (0..<700).map { (9 as UInt64, Double($0) * 2 as Double?, Double($0) * 2) }
+        #expect(silences(looks).firstIndex { $0 > 30 } == 615)
+    }
+}
+
 @Suite struct RunMonitorTests {
     /// Watches a program that plays QEMU at descriptor 3. It has answered everything before the first query-replay, which
     /// it has received.
-    private func watch(_ script: String, hangPatience: Double? = nil) throws -> RunMonitor.Result {
+    private func watch(
+        _ script: String, hangPatience: Double? = nil, _ set: (RunMonitor, QEMUGuest) -> Void = { _, _ in }
+    ) throws -> RunMonitor.Result {
         let (monitor, far) = try QMPClient.pair()
         let start = """
             say() { echo "$1" >&3; }
@@ -63,10 +89,63 @@ import Testing
         let child = try ChildProcess(
             path: "/bin/bash", arguments: ["bash", "-c", start + script], inheriting: [(far, 3)], output: nil)
         close(far)
-        let run = RunMonitor(QEMUGuest(child: child, monitor: monitor, inputLog: ""))
+        let guest = QEMUGuest(child: child, monitor: monitor, inputLog: "")
+        let run = RunMonitor(guest)
         run.timeLimit = 20
         run.hangPatience = hangPatience
+        set(run, guest)
         return run.run()
+    }
+
+    /// The same, and a monitor that does not answer for 0.3 s is called silent. The second value: the number of standstills.
+    private func watchSilence(_ script: String) throws -> (RunMonitor.Result, standstills: Int) {
+        var reported = 0
+        let result = try watch(script, hangPatience: 20) { run, guest in
+            guest.answerTime = 0.1
+            run.longestSilence = 0.3
+            run.standstill = StandstillWatch(patience: 0.3) { _ in reported += 1 }
+        }
+        return (result, reported)
+    }
+
+    /// Its monitor starves while the guest computes: no hang and no standstill. Afterwards it answers.
+    @Test func aQEMUThatComputesIsNotSilent() throws {
+        let (result, standstills) = try watchSilence(
+            "for ((i = 0; i < 1000000; i++)); do :; done; answer; shutdown; exit 3")
+        #expect(result.stop == nil && result.process == .exited(status: 3) && standstills == 0)
+    }
+
+    @Test func aQEMUThatSleepsIsSilent() throws {
+        let (result, standstills) = try watchSilence(
+            "while read -r request <&3; do [[ $request == *quit* ]] && exit 4; done")
+        guard case .silent(let seconds) = result.stop else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(seconds > 0.3 && result.process == .exited(status: 4) && standstills == 1)
+    }
+
+    /// A replay whose guest halts: the same for QEMU's clock as a hang, except where the recording was ended.
+    @Test(
+        arguments: [
+            (5, 1, RunMonitor.Stop.reachedEnd(icount: 5)), (5, 0, .hung(icount: 5)), (6, 1, .hung(icount: 5)),
+        ] as [(UInt64, Int, RunMonitor.Stop)])
+    func aGuestThatHasHaltedAtTheEndOfItsRecording(end: UInt64, halted: Int, stop: RunMonitor.Stop) throws {
+        let result = try watch(
+            """
+            answer
+            while read -r request <&3; do
+                case $request in
+                *registers*)
+                    id=${request##*'"id":'}
+                    say '{"return": "EIP=00100041 EFL=00000002 HLT=\(halted)", "id": '${id%%[^0-9]*}'}' ;;
+                *quit*) exit 3 ;;
+                *) answer ;;
+                esac
+            done
+            """, hangPatience: 0.2
+        ) { run, _ in run.recordedEnd = end }
+        #expect(result.stop == stop)
     }
 
     /// It has shut down, does not answer, and does not end until a signal wakes it.

@@ -22,7 +22,7 @@ extension QEMUEngine {
         outcome.resets = result.resets.isEmpty ? nil : result.resets
         switch result.stop {
         case .signal, .timeLimit: outcome.wasInterrupted = true
-        case .hung, .silent, .halted, nil: break
+        case .hung, .silent, .halted, .reachedEnd, nil: break
         }
         return outcome
     }
@@ -70,6 +70,8 @@ extension QEMUEngine {
                 .hostQuit,
                 "the guest halted permanently at \(place) (interrupts off) and was ended after \(Int(seconds)) s\(manner)"
             )
+        case .reachedEnd:
+            return (.hostQuit, "the replay reached the end of its recording\(manner)")
         case .signal(let number):
             return (.hostQuit, "ended by signal \(number) (\(ProcessEnd.name(of: number))) to the tool\(manner)")
         case .timeLimit(let seconds):

@@ -5,6 +5,9 @@ import RunDirectory
 
 /// A running QEMU, watched through its monitor and through /proc.
 final class QEMUGuest: RunningGuest {
+    /// Seconds that an answer of the monitor may take.
+    var answerTime: Double = 2
+
     private let child: ChildProcess
     private let monitor: QMPClient
     /// Whose place is watched.
@@ -153,11 +156,21 @@ final class QEMUGuest: RunningGuest {
 
     func isWaitingForDisk() -> Bool {
         let tasks = "/proc/\(child.pid)/task"
-        return ((try? Files.list(tasks)) ?? []).contains { task in
-            guard let stat = try? Files.contents("\(tasks)/\(task)/stat") else { return false }
-            let text = String(decoding: stat, as: UTF8.self)
-            return text.lastIndex(of: ")").map { text[$0...].hasPrefix(") D") } ?? false
-        }
+        return ((try? Files.list(tasks)) ?? []).contains { QEMUGuest.state("\(tasks)/\($0)/stat").first == "D" }
+    }
+
+    func processorTime() -> Double? {
+        let fields = QEMUGuest.state("/proc/\(child.pid)/stat")
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// The fields of a `stat` file of /proc from the state on: the third of proc(5) is the first.
+    private static func state(_ path: String) -> [Substring] {
+        guard let contents = try? Files.contents(path) else { return [] }
+        let text = String(decoding: contents, as: UTF8.self)
+        // The name before it may contain anything.
+        return text.lastIndex(of: ")").map { text[text.index(after: $0)...].split(separator: " ") } ?? []
     }
 
     func inputOffset() -> UInt64? {
@@ -179,7 +192,7 @@ final class QEMUGuest: RunningGuest {
     /// monitor_cleanup for a wake-up that was lost. SIGTERM wakes it, and it ends as it should.
     private func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(QMPError) -> JSONValue {
         do {
-            return try monitor.execute(command, arguments: arguments, timeout: 2)
+            return try monitor.execute(command, arguments: arguments, timeout: answerTime)
         } catch {
             collectEvents()
             if case .timeout = error, hasShutDown { child.signal(SIGTERM) }

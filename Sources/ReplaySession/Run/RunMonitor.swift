@@ -27,6 +27,8 @@ public final class RunMonitor {
         case silent(seconds: Double)
         /// The guest had halted with interrupts off, at this address, for so long.
         case halted(ip: UInt64, seconds: Double)
+        /// The guest of a replay had halted where its recording was ended, at this instruction.
+        case reachedEnd(icount: UInt64)
     }
 
     /// The observations of a run that has ended.
@@ -59,6 +61,10 @@ public final class RunMonitor {
     var hangPatience: Double?
     /// For a replay: seconds that its recording took. A guest that has halted with interrupts on may sleep for so long.
     var longestSleep: Double = 0
+    /// For a replay of a recording that the host ended: its instructions. A guest that has halted there is at the end.
+    var recordedEnd: UInt64?
+    /// The time in seconds that the engine may be silent in a replay.
+    var longestSilence: Double = 30
     /// For a recording: seconds after which a guest that has halted permanently is ended.
     var haltPatience: Double?
     /// For a recording: reports a standstill.
@@ -70,8 +76,8 @@ public final class RunMonitor {
     private let start = Clock.now()
     /// The engine is ending: it is not asked any more.
     private var isGone = false
-    private var silentSince: Double?
-    private var silentLogSize: UInt64 = 0
+    private var silence = SilenceWatch()
+    private var isSilent = false
     private var instructions: UInt64 = 0
     private var stop: Stop?
     private var stage = Stage.running
@@ -91,8 +97,6 @@ public final class RunMonitor {
     private static let resetLimit = 1 << 12
     /// The time in seconds that each request to end may take.
     private static let grace: Double = 10
-    /// The time in seconds that the engine may be silent in a replay.
-    private static let longestSilence: Double = 30
 
     init(_ guest: any RunningGuest) { self.guest = guest }
 
@@ -134,7 +138,8 @@ public final class RunMonitor {
         guard !isGone, !hasShutDown else { return }
         do {
             instructions = try guest.instructions()
-            silentSince = nil
+            silence.end()
+            isSilent = false
         } catch {
             takeEvents()
             noteSilence(error)
@@ -158,7 +163,9 @@ public final class RunMonitor {
         let sighting = HangDetector.Sighting(
             icount: instructions, inputOffset: guest.inputOffset() ?? 0, logSize: logSize)
         guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
-        if guest.isWaitingForDisk() || isAsleep() {
+        if instructions == recordedEnd, case .halted = guest.processor() {
+            end(.reachedEnd(icount: instructions))
+        } else if guest.isWaitingForDisk() || isAsleep() {
             detector = hangPatience.map { HangDetector(patience: $0) }
         } else {
             end(.hung(icount: instructions))
@@ -175,7 +182,7 @@ public final class RunMonitor {
 
     /// A guest that has halted with interrupts off executes nothing any more.
     private func lookForHalt(_ detector: inout HangDetector?) {
-        guard stage == .running, !isGone, !hasShutDown, silentSince == nil, let patience = haltPatience else { return }
+        guard stage == .running, !isGone, !hasShutDown, !isSilent, let patience = haltPatience else { return }
         if hasResumed { detector?.forget() }
         let sighting = HangDetector.Sighting(icount: instructions, inputOffset: 0, logSize: guest.logSize())
         guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
@@ -189,13 +196,10 @@ public final class RunMonitor {
     private func noteSilence(_ silence: GuestSilence) {
         switch silence {
         case .busy:
-            // QEMU's monitor does not answer while the guest executes a long stretch, but the log grows.
-            let logSize = guest.logSize()
-            let since = silentLogSize == logSize ? silentSince ?? Clock.now() : Clock.now()
-            silentLogSize = logSize
-            silentSince = since
-            let seconds = Clock.now() - since
-            if hangPatience != nil, seconds > RunMonitor.longestSilence { end(.silent(seconds: seconds)) }
+            isSilent = true
+            let sighting = SilenceWatch.Sighting(logSize: guest.logSize(), processorTime: guest.processorTime())
+            let seconds = self.silence.observe(sighting, now: Clock.now())
+            if hangPatience != nil, seconds > longestSilence { end(.silent(seconds: seconds)) }
             standstill?.observe(silence: seconds, icount: instructions, now: Clock.now())
         case .gone:
             isGone = true

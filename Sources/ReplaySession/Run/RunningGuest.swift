@@ -27,6 +27,8 @@ public protocol RunningGuest: AnyObject {
     func isExecuting() -> Bool
     /// Whether the engine waits in a system call that cannot be interrupted: a slow disk is no hang.
     func isWaitingForDisk() -> Bool
+    /// Seconds of processor time that the engine's process has used; nil where that is unknown.
+    func processorTime() -> Double?
     /// Bytes of the input log that a replay has read; nil where that is unknown.
     func inputOffset() -> UInt64?
     /// Bytes of the log that the recorder has written: progress that shows even while the engine reports none.

@@ -212,6 +212,7 @@ public struct Replay<ReplayEngine: Engine> {
         monitor.timeLimit = timeLimit
         monitor.hangPatience = hangPatience
         monitor.longestSleep = recording.outcome?.seconds ?? 0
+        monitor.recordedEnd = recording.outcome.flatMap { $0.reason == .hostQuit ? $0.instructions : nil }
         monitor.observe = onStatus
         return monitor.run()
     }
