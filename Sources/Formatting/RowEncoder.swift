@@ -96,9 +96,9 @@ public struct RowEncoder: ~Copyable {
     /// A number below 2^53, in JSON a number.
     @inlinable @inline(__always)
     public mutating func number(_ key: StaticString, _ value: UInt64) {
-        self.key(key)
-        text.appendDecimal(value)
-        text.append(0x2c)
+        begin(key, "\":")
+        text.putDecimal(value)
+        text.put(",")
     }
 
     /// A number below 2^53, in JSON a number; `nil`: `null`, or an empty field.
@@ -110,7 +110,7 @@ public struct RowEncoder: ~Copyable {
     @inlinable @inline(__always)
     public mutating func counter(_ key: StaticString, _ value: UInt64) {
         open(key)
-        text.appendDecimal(value)
+        text.putDecimal(value)
         close()
     }
 
@@ -124,7 +124,7 @@ public struct RowEncoder: ~Copyable {
     @inlinable @inline(__always)
     public mutating func address(_ key: StaticString, _ value: UInt64) {
         open(key)
-        text.appendAddress(value)
+        text.putAddress(value)
         close()
     }
 
@@ -158,6 +158,7 @@ public struct RowEncoder: ~Copyable {
     public mutating func bytes(_ key: StaticString, _ bytes: [UInt8]) {
         open(key)
         for byte in bytes { text.appendHexadecimal(UInt64(byte), digits: 2) }
+        text.reserve(TextBuffer.numberRoom)
         close()
     }
 
@@ -195,32 +196,32 @@ public struct RowEncoder: ~Copyable {
 
     /// Begins a field. The caller appends the value to ``text``, in the row's format, and then a comma.
     @inlinable @inline(__always)
-    public mutating func key(_ key: StaticString) {
-        switch syntax {
-        case .csv: break
-        case .json:
-            text.append(0x22)
-            text.append(key)
-            text.append("\":")
-        }
-    }
+    public mutating func key(_ key: StaticString) { begin(key, "\":") }
 
+    /// Begins a field that is a string in JSON.
     @inlinable @inline(__always)
-    mutating func open(_ key: StaticString) {
+    mutating func open(_ key: StaticString) { begin(key, "\":\"") }
+
+    /// Makes room for a field with a number, and begins it.
+    @inlinable @inline(__always)
+    mutating func begin(_ key: StaticString, _ afterKey: StaticString) {
+        let punctuation = 8
+        text.reserve(key.utf8CodeUnitCount &+ TextBuffer.numberRoom &+ punctuation)
         switch syntax {
         case .csv: break
         case .json:
-            text.append(0x22)
-            text.append(key)
-            text.append("\":\"")
+            text.put("\"")
+            text.put(key)
+            text.put(afterKey)
         }
     }
 
+    /// Ends a field that is a string in JSON; there must be room.
     @inlinable @inline(__always)
     mutating func close() {
         switch syntax {
-        case .json: text.append("\",")
-        case .csv: text.append(0x2c)
+        case .json: text.put("\",")
+        case .csv: text.put(",")
         }
     }
 

@@ -2,17 +2,41 @@
 
 /// Numbers, formatted eight digits at a time.
 extension TextBuffer {
+    /// The room for any number: `0x` and 16 digits, or 20 digits, and the bytes that are written and do not count.
+    @inlinable static var numberRoom: Int { 32 }
+
     /// Appends a decimal number.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func appendDecimal(_ value: UInt64) {
-        let last = decimalCharacters(UInt32(truncatingIfNeeded: value % 100_000_000))
-        let isShort = value < 100_000_000
-        if !isShort { appendDecimal(value / 100_000_000) }
-        // Without leading zeros; the last digit is always written.
-        let zeros = isShort ? min(last.trailingZeroBitCount / 8, 7) : 0
-        reserve(8)
-        store((last | 0x3030_3030_3030_3030) &>> UInt64(truncatingIfNeeded: zeros &* 8))
-        count &+= 8 &- zeros
+        reserve(TextBuffer.numberRoom)
+        putDecimal(value)
+    }
+
+    /// Appends a decimal number without a check: there must be ``numberRoom``.
+    @inlinable @inline(__always)
+    mutating func putDecimal(_ value: UInt64) {
+        if value < 10 {
+            start[count] = 0x30 &+ UInt8(truncatingIfNeeded: value)
+            count &+= 1
+        } else {
+            putDecimals(value)
+        }
+    }
+
+    @inlinable
+    mutating func putDecimals(_ value: UInt64) {
+        guard value >= 100_000_000 else {
+            // Without leading zeros; the last digit is always written.
+            let digits = decimalCharacters(UInt32(truncatingIfNeeded: value))
+            let zeros = min(digits.trailingZeroBitCount / 8, 7)
+            store((digits | 0x3030_3030_3030_3030) &>> UInt64(truncatingIfNeeded: zeros &* 8))
+            count &+= 8 &- zeros
+            return
+        }
+        let (first, last) = value.quotientAndRemainder(dividingBy: 100_000_000)
+        putDecimals(first)
+        store(decimalCharacters(UInt32(truncatingIfNeeded: last)) | 0x3030_3030_3030_3030)
+        count &+= 8
     }
 
     /// Appends a decimal number with spaces before it, up to a width.
@@ -23,16 +47,28 @@ extension TextBuffer {
     }
 
     /// Appends hexadecimal digits, at least `digits` of them and at most 16.
-    @inlinable
+    @inlinable @inline(__always)
     public mutating func appendHexadecimal(_ value: UInt64, digits: Int) {
-        reserve(16)
+        reserve(TextBuffer.numberRoom)
+        putHexadecimal(value, digits: digits)
+    }
+
+    /// Appends hexadecimal digits without a check: there must be ``numberRoom``.
+    @inlinable
+    mutating func putHexadecimal(_ value: UInt64, digits: Int) {
         let length = max(digits, (64 &- value.leadingZeroBitCount &+ 3) / 4, 1)
-        // All 16 are written; the first ones count.
-        let shifted = value &<< UInt64(truncatingIfNeeded: 64 &- length &* 4)
-        store(hexadecimalCharacters(UInt32(truncatingIfNeeded: shifted &>> 32)))
-        count &+= 8
-        store(hexadecimalCharacters(UInt32(truncatingIfNeeded: shifted)))
-        count &+= length &- 8
+        // All digits are written; the first ones count.
+        if length <= 8 {
+            let shifted = UInt32(truncatingIfNeeded: value) &<< UInt32(truncatingIfNeeded: 32 &- length &* 4)
+            store(hexadecimalCharacters(shifted))
+            count &+= length
+        } else {
+            let shifted = value &<< UInt64(truncatingIfNeeded: 64 &- length &* 4)
+            store(hexadecimalCharacters(UInt32(truncatingIfNeeded: shifted &>> 32)))
+            count &+= 8
+            store(hexadecimalCharacters(UInt32(truncatingIfNeeded: shifted)))
+            count &+= length &- 8
+        }
     }
 
     /// Appends hexadecimal digits with spaces before them, up to a width.
@@ -45,8 +81,15 @@ extension TextBuffer {
     /// Appends `0x` and the digits that the number needs.
     @inlinable @inline(__always)
     public mutating func appendAddress(_ value: UInt64) {
-        append("0x")
-        appendHexadecimal(value, digits: 1)
+        reserve(TextBuffer.numberRoom)
+        putAddress(value)
+    }
+
+    /// Appends `0x` and the digits that the number needs without a check: there must be ``numberRoom``.
+    @inlinable @inline(__always)
+    mutating func putAddress(_ value: UInt64) {
+        put("0x")
+        putHexadecimal(value, digits: 1)
     }
 
     /// Appends `0x` and 16 digits.

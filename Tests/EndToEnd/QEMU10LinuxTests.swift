@@ -84,16 +84,6 @@ extension EndToEndTests.QEMU10 {
             #expect(wrong <= 1)  // the reset vector
         }
 
-        /// The same without the correction: the check finds it.
-        @Test func withoutTheCorrectionMillionsAreWrong() throws {
-            let options = ["--check", "on", "--plugin-option", "correct=off"]
-            let result = try replay(directory, ["--name", "uncorrected", "--mode", "digest"] + options)
-            #expect(result.status == 1, "\(result)")
-            let (wrong, blocks) = try addresses(LogFile(path: "\(directory)/replays/uncorrected"))
-            #expect(blocks > 200_000_000)
-            #expect(wrong > 4_000_000)
-        }
-
         /// One constant of the program is changed. The archive is not compressed: only the program reads the four
         /// bytes, and makes numbers of them that no branch depends on.
         @Test func aChangedConstantOfAProgramIsSeenInTheRegisters() throws {
