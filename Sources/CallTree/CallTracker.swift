@@ -71,6 +71,27 @@ public struct CallTracker: ~Copyable {
         frames = .allocate(capacity: capacity)
     }
 
+    /// A tracker with the open calls of another one, and its guesses.
+    public init(copying other: borrowing CallTracker) {
+        statistics = other.statistics
+        recordsSteps = other.recordsSteps
+        handlers = other.handlers
+        count = other.count
+        capacity = other.capacity
+        frames = .allocate(capacity: capacity)
+        frames.initialize(from: other.frames, count: count)
+        stack = other.stack
+        nextStack = other.nextStack
+        lastBegun = other.lastBegun
+        suspended = StackTable(copying: other.suspended)
+        undone = other.undone
+        lowWater = other.lowWater
+        switches = other.switches
+        switchFilter = other.switchFilter
+        epoch = other.epoch
+        nextClock = other.nextClock
+    }
+
     deinit { frames.deallocate() }
 
     /// The number of frames that are open on the current stack.

@@ -19,6 +19,18 @@ struct StackTable: ~Copyable {
     private(set) var slots: [Slot] = []
     private var frameCount = 0
 
+    init() {}
+
+    init(copying other: borrowing StackTable) {
+        frameCount = other.frameCount
+        slots = other.slots.map { slot in
+            var copy = slot
+            copy.frames = .allocate(capacity: slot.capacity)
+            copy.frames.initialize(from: slot.frames, count: slot.count)
+            return copy
+        }
+    }
+
     deinit {
         for slot in slots { slot.frames.deallocate() }
     }

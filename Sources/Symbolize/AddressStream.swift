@@ -128,32 +128,3 @@ public final class AddressStream: @unchecked Sendable {
         return error == nil
     }
 }
-
-/// A lock, and a signal to those that wait for what it guards.
-private final class Lock: @unchecked Sendable {
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-
-    init() {
-        pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
-    }
-
-    deinit {
-        pthread_cond_destroy(condition)
-        pthread_mutex_destroy(mutex)
-        condition.deallocate()
-        mutex.deallocate()
-    }
-
-    func lock() { pthread_mutex_lock(mutex) }
-    func unlock() { pthread_mutex_unlock(mutex) }
-    func locked<R>(_ body: () -> R) -> R {
-        lock()
-        defer { unlock() }
-        return body()
-    }
-
-    func wait() { pthread_cond_wait(condition, mutex) }
-    func signal() { pthread_cond_broadcast(condition) }
-}

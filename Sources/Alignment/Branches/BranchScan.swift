@@ -46,8 +46,9 @@ struct BranchScan {
         _ original: LogFile, _ replay: LogFile, _ pair: SegmentPair, range: Range<UInt64>, skew: Skew,
         progress: (UInt64) -> Void
     ) throws(LogError) {
-        var a = BranchSide(original, pair.original, at: range.lowerBound)
-        var b = BranchSide(replay, pair.replay, at: range.lowerBound &+ skew.clock)
+        let readsAll = !settings.useDigests
+        var a = BranchSide(original, pair.original, at: range.lowerBound, readsAll: readsAll)
+        var b = BranchSide(replay, pair.replay, at: range.lowerBound &+ skew.clock, readsAll: readsAll)
         while path == nil, a.clock < range.upperBound, !a.isAtEnd, !b.isAtEnd {
             let digests = chunkDigests(a, b, range: range, skew: skew)
             if let digests, digests.isEqual, settings.useDigests {

@@ -8,18 +8,38 @@ struct BranchSide: ~Copyable {
     let log: LogFile
     private let segment: BranchSegment
     private var index: Int
-    private var batch = BranchBatch()
+    /// Decodes the chunks on other processors, if all of them are read.
+    private let ahead: BranchReadAhead?
+    /// A batch of its own, for chunks that are decoded here.
+    private let own: UnsafeMutablePointer<BranchBatch>
+    /// The batch that is read.
+    private var batch: UnsafeMutablePointer<BranchBatch>
     /// The index of the chunk in `batch`.
     private var decodedIndex: Int?
     /// The clock of the next branch.
     private(set) var clock: UInt64
 
     /// Begins before the branch with a clock, which is in the segment or is its end.
-    init(_ log: LogFile, _ segment: BranchSegment, at clock: UInt64) {
+    ///
+    /// - Parameter readsAll: whether every chunk is decoded from there on, one after the other.
+    init(_ log: LogFile, _ segment: BranchSegment, at clock: UInt64, readsAll: Bool = false) {
         self.log = log
         self.segment = segment
         self.clock = clock
         index = segment.clocks.contains(clock) ? segment.chunkIndex(at: clock) : segment.chunks.endIndex
+        let count = segment.chunks.endIndex - index
+        ahead =
+            readsAll && BranchReadAhead.isPossible && count >= BranchReadAhead.fewestChunks
+            ? BranchReadAhead(log, segment.chunks, from: index) : nil
+        own = .allocate(capacity: 1)
+        own.initialize(to: BranchBatch())
+        batch = own
+    }
+
+    deinit {
+        ahead?.stop()
+        own.deinitialize(count: 1)
+        own.deallocate()
     }
 
     /// The chunk that contains the next branch. Must not be read at the segment's end.
@@ -42,21 +62,25 @@ struct BranchSide: ~Copyable {
     mutating func decode() throws(LogError) {
         guard decodedIndex != index else { return }
         decodedIndex = nil
-        try log.decode(chunk, into: &batch)
-        guard batch.count == chunk.count else {
+        if let ahead {
+            batch = try ahead.batch(index)
+        } else {
+            try log.decode(chunk, into: &own.pointee)
+        }
+        guard batch.pointee.count == chunk.count else {
             throw LogError(
                 file: log.path, offset: chunk.offset,
-                kind: .damaged(.field(structure: .body, name: "count", found: UInt64(batch.count))))
+                kind: .damaged(.field(structure: .body, name: "count", found: UInt64(batch.pointee.count))))
         }
         decodedIndex = index
     }
 
     /// The columns of the rest of the decoded chunk.
     var columns: BranchColumns {
-        let offset = Int(clock - batch.clockFirst)
+        let offset = Int(clock - batch.pointee.clockFirst)
         return BranchColumns(
-            count: batch.count - offset, from: batch.from + offset, to: batch.to + offset,
-            icount: batch.icount + offset, label: batch.label + offset, clock: clock)
+            count: batch.pointee.count - offset, from: batch.pointee.from + offset, to: batch.pointee.to + offset,
+            icount: batch.pointee.icount + offset, label: batch.pointee.label + offset, clock: clock)
     }
 }
 

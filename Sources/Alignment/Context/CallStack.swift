@@ -36,24 +36,27 @@ struct StackFinder {
         self.reach = reach
     }
 
-    /// The stack before a clock, and the frames that are open after some further branches.
+    /// The clock of the log's first branch.
+    var start: UInt64 { log.chunks(.branch, vcpu: vcpu).first?.clockFirst ?? 0 }
+
+    /// The stack before a clock, and for each list of further branches the frames that are open after them.
     ///
     /// Reads further back, in steps of eight times as many branches, until the stack is complete or the limit is
     /// reached: a call that is still open can be any number of branches ago.
-    func find(before clock: UInt64, then next: [Branch]) -> (stack: CallStack, later: [CallFrame]) {
-        let start = log.chunks(.branch, vcpu: vcpu).first?.clockFirst ?? 0
+    func find(before clock: UInt64, then lists: [[Branch]]) -> (stack: CallStack, later: [[CallFrame]]) {
+        let start = start
         var length = min(StackFinder.firstReach, reach)
         while true {
             let first = clock > length ? max(start, clock - length) : start
-            let found = find(first..<max(first, clock), then: next, isWhole: first == start)
+            let found = find(first..<max(first, clock), then: lists, isWhole: first == start)
             if found.stack.isComplete || length >= reach { return found }
             length = min(length * 8, reach)
         }
     }
 
     private func find(
-        _ clocks: Range<UInt64>, then next: [Branch], isWhole: Bool
-    ) -> (stack: CallStack, later: [CallFrame]) {
+        _ clocks: Range<UInt64>, then lists: [[Branch]], isWhole: Bool
+    ) -> (stack: CallStack, later: [[CallFrame]]) {
         var tracker = CallTracker(handlers: HandlerSet(log, vcpu: vcpu, clocks: clocks))
         var cursor = log.branches(vcpu: vcpu, from: clocks.lowerBound, to: clocks.upperBound)
         while cursor.nextBatch({ tracker.append($0, $1) }) {}
@@ -62,8 +65,12 @@ struct StackFinder {
         stack.branchesSeen = tracker.statistics.branches
         stack.resynchronisations = tracker.statistics.resynchronisations
         stack.isComplete = isWhole || stack.frames.contains(where: \.isEntryFromUser)
-        for branch in next { tracker.append(branch) }
-        return (stack, tracker.openFrames)
+        let later = lists.map { branches in
+            var tracker = CallTracker(copying: tracker)
+            for branch in branches { tracker.append(branch) }
+            return tracker.openFrames
+        }
+        return (stack, later)
     }
 }
 

@@ -106,13 +106,20 @@ struct ContextFinder {
     ) {
         let first = StackFinder(original, vcpu: vcpu, reach: options.stackReach)
         let second = StackFinder(replay, vcpu: vcpu, reach: options.stackReach)
-        (context.original.stack, context.original.laterFrames) = first.find(
-            before: clock, then: context.original.nextBranches)
-        (context.replay.stack, context.replay.laterFrames) = second.find(
-            before: replayClock, then: context.replay.nextBranches)
-        // The runs have one history. The log that knows more of it has the better stack.
-        if context.replay.stack.frames.count < context.original.stack.frames.count {
-            context.replay.stack = context.original.stack
+        let lists = [context.original.nextBranches, context.replay.nextBranches]
+        if clock == replayClock {
+            // The runs have one history: the log that holds more of it has both stacks.
+            let found = (second.start < first.start ? second : first).find(before: clock, then: lists)
+            (context.original.stack, context.replay.stack) = (found.stack, found.stack)
+            (context.original.laterFrames, context.replay.laterFrames) = (found.later[0], found.later[1])
+        } else {
+            let found = first.find(before: clock, then: [lists[0]])
+            let other = second.find(before: replayClock, then: [lists[1]])
+            (context.original.stack, context.original.laterFrames) = (found.stack, found.later[0])
+            (context.replay.stack, context.replay.laterFrames) = (other.stack, other.later[0])
+            if context.replay.stack.frames.count < context.original.stack.frames.count {
+                context.replay.stack = context.original.stack
+            }
         }
         context.commonFrames =
             zip(context.original.laterFrames, context.replay.laterFrames)

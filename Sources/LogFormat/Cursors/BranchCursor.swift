@@ -11,16 +11,31 @@ public struct BranchCursor: ~Copyable {
     private let chunks: [Chunk]
     private let from: UInt64
     private let to: UInt64
+    private let columns: BranchBatch.Columns
     private var nextChunk = 0
-    private var batch = BranchBatch()
+    /// A batch of its own, until chunks are decoded ahead.
+    private let own: UnsafeMutablePointer<BranchBatch>
+    private var ahead: BranchReadAhead?
+    /// The batch that is read.
+    private var batch: UnsafeMutablePointer<BranchBatch>
     /// The indexes of the batch's branches that were not returned yet.
     private var rest = 0..<0
 
-    init(_ log: LogFile, vcpu: UInt16, from: UInt64, to: UInt64) {
+    init(_ log: LogFile, vcpu: UInt16, from: UInt64, to: UInt64, columns: BranchBatch.Columns) {
         self.log = log
         self.from = from
         self.to = to
+        self.columns = columns
         chunks = log.index.run(.branch, vcpu: vcpu, from: from, to: to)
+        own = .allocate(capacity: 1)
+        own.initialize(to: BranchBatch())
+        batch = own
+    }
+
+    deinit {
+        ahead?.stop()
+        own.deinitialize(count: 1)
+        own.deallocate()
     }
 
     /// The next branch; nil at the end.
@@ -30,7 +45,7 @@ public struct BranchCursor: ~Copyable {
         }
         let index = rest.lowerBound
         rest = (index + 1)..<rest.upperBound
-        return batch[index]
+        return batch.pointee[index]
     }
 
     /// Calls `body` with the next decoded columns and the range of indexes in them that belong to the cursor's range of
@@ -41,23 +56,33 @@ public struct BranchCursor: ~Copyable {
         }
         let range = rest
         rest = 0..<0
-        try body(batch, range)
+        try body(batch.pointee, range)
         return true
     }
 
     /// Decodes the next chunk. Returns false when there is none.
     private mutating func fill() -> Bool {
         guard nextChunk < chunks.count else { return false }
-        let chunk = chunks[nextChunk]
+        let number = nextChunk
         nextChunk += 1
         do throws(LogError) {
-            try log.decode(chunk, into: &batch)
-            rest = batch.range(from: from, to: to)
+            batch = try decoded(number)
+            rest = batch.pointee.range(from: from, to: to)
         } catch {
             rest = 0..<0
-            skipped.append(error.damage(of: chunk))
+            skipped.append(error.damage(of: chunks[number]))
         }
         return true
+    }
+
+    private mutating func decoded(_ number: Int) throws(LogError) -> UnsafeMutablePointer<BranchBatch> {
+        // Whoever looks at the first branches only needs no threads.
+        if ahead == nil, number == 2, chunks.count >= BranchReadAhead.fewestChunks, BranchReadAhead.isPossible {
+            ahead = BranchReadAhead(log, chunks[...], from: number, columns: columns)
+        }
+        if let ahead { return try ahead.batch(number) }
+        try log.decode(chunks[number], into: &own.pointee, columns: columns)
+        return own
     }
 }
 
@@ -67,8 +92,14 @@ extension LogFile {
     ///
     /// Damaged and elided chunks are skipped and listed in ``BranchCursor/skipped``. If the guest was rewound, the
     /// clock steps back at the new epoch: the branches in the range are returned epoch after epoch.
-    public func branches(vcpu: UInt16 = 0, from: UInt64 = 0, to: UInt64 = .max) -> BranchCursor {
-        BranchCursor(self, vcpu: vcpu, from: from, to: to)
+    ///
+    /// A long walk decodes chunks ahead on other processors.
+    ///
+    /// - Parameter columns: the columns of the batches that are decoded; others have any content.
+    public func branches(
+        vcpu: UInt16 = 0, from: UInt64 = 0, to: UInt64 = .max, columns: BranchBatch.Columns = .all
+    ) -> BranchCursor {
+        BranchCursor(self, vcpu: vcpu, from: from, to: to, columns: columns)
     }
 
     /// The events of some streams of a vCPU with clocks in `from ..< to` (no end when `to` is `.max`), merged by

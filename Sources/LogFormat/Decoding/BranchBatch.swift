@@ -11,6 +11,26 @@ public struct BranchBatch: ~Copyable {
     /// The epoch they belong to.
     public internal(set) var epoch: UInt32 = 0
 
+    /// Columns that a decode fills.
+    public struct Columns: OptionSet, Sendable {
+        /// The bits.
+        public var rawValue: UInt8
+
+        /// The set of those bits.
+        public init(rawValue: UInt8) {
+            self.rawValue = rawValue
+        }
+
+        /// ``BranchBatch/from`` and ``BranchBatch/to``.
+        public static let path = Columns(rawValue: 1 << 0)
+        /// ``BranchBatch/label``.
+        public static let label = Columns(rawValue: 1 << 1)
+        /// ``BranchBatch/icount``.
+        public static let icount = Columns(rawValue: 1 << 2)
+        /// All columns.
+        public static let all: Columns = [.path, .label, .icount]
+    }
+
     var reader = BodyReader()
     private var words: UnsafeMutablePointer<UInt64>
     private var labels: UnsafeMutablePointer<UInt8>

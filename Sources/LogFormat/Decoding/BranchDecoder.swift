@@ -18,12 +18,13 @@ enum BranchDecoder {
 
     /// Decodes a raw body of `count` records that has ``ReusedBuffer/slack`` bytes after it.
     static func decode(
-        _ body: UnsafeRawBufferPointer, count: Int, icountFirst: UInt64, into output: Output
+        _ body: UnsafeRawBufferPointer, count: Int, icountFirst: UInt64, columns: BranchBatch.Columns,
+        into output: Output
     ) throws(MalformedBody) {
         let layout = try ColumnLayout(body: body, columnCount: Int(TTLOG_BRANCH_COLUMNS.rawValue))
-        try decodePath(layout, count: count, output)
-        try decodeLabels(layout, count: count, output)
-        try decodeIcounts(layout, count: count, first: icountFirst, output)
+        if columns.contains(.path) { try decodePath(layout, count: count, output) }
+        if columns.contains(.label) { try decodeLabels(layout, count: count, output) }
+        if columns.contains(.icount) { try decodeIcounts(layout, count: count, first: icountFirst, output) }
     }
 
     /// The largest possible size in bytes of a body of `count` records.

@@ -7,8 +7,12 @@ extension LogFile {
     /// Decodes a branch chunk, its body's hash checked.
     ///
     /// Throws when the body was left out (`.elidedBody`), cannot be read or is damaged; the batch is then empty.
-    public func decode(_ chunk: Chunk, into batch: inout BranchBatch) throws(LogError) {
-        _ = try decodeBody(chunk, into: &batch)
+    ///
+    /// - Parameter columns: the columns that are decoded; others have any content, and are not checked beyond the hash.
+    public func decode(
+        _ chunk: Chunk, into batch: inout BranchBatch, columns: BranchBatch.Columns = .all
+    ) throws(LogError) {
+        _ = try decodeBody(chunk, into: &batch, columns: columns)
     }
 
     /// Decodes an event, access or meta chunk, its body's hash checked.
@@ -19,7 +23,9 @@ extension LogFile {
     }
 
     /// Decodes a branch chunk. Returns its raw body, which is valid until the batch is used again.
-    func decodeBody(_ chunk: Chunk, into batch: inout BranchBatch) throws(LogError) -> UnsafeRawBufferPointer {
+    func decodeBody(
+        _ chunk: Chunk, into batch: inout BranchBatch, columns: BranchBatch.Columns = .all
+    ) throws(LogError) -> UnsafeRawBufferPointer {
         batch.count = 0
         guard chunk.stream == .branch else {
             throw LogError(file: path, offset: chunk.offset, kind: .wrongStream(chunk.stream))
@@ -27,7 +33,8 @@ extension LogFile {
         let body = try self.body(of: chunk, reader: &batch.reader)
         let output = batch.room(for: chunk.count)
         do throws(MalformedBody) {
-            try BranchDecoder.decode(body, count: chunk.count, icountFirst: chunk.icountFirst, into: output)
+            try BranchDecoder.decode(
+                body, count: chunk.count, icountFirst: chunk.icountFirst, columns: columns, into: output)
         } catch {
             throw malformed(chunk, error)
         }

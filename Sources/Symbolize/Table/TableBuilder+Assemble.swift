@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 /// A source position holds from an address on.
 private typealias LineBoundary = LineRow
 

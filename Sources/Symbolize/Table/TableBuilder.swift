@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import Synchronization
 
 /// Makes a table of a program and its debug information: one pass over all units on all processors, then the results

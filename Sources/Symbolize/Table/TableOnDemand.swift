@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
+
 /// A table that is made as far as it is asked: only of the units that describe the addresses asked for. Where that
 /// would be too many, of all.
 ///

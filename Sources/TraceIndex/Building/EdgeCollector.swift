@@ -63,7 +63,7 @@ final class EdgeCollector: @unchecked Sendable {
     /// Counts the branches of a chunk.
     func add(_ chunk: Chunk, of log: LogFile, block: Int) {
         do {
-            try log.decode(chunk, into: &batch)
+            try log.decode(chunk, into: &batch, columns: [.path, .label])
         } catch {
             damage.append(error.damage(of: chunk))
             return
