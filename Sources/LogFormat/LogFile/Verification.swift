@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import CTTLog
+import Formatting
 
 /// What ``LogFile/verify(progress:)`` found.
 public struct Verification: Sendable {
@@ -39,19 +39,14 @@ extension LogFile {
 struct Verifier: ~Copyable {
     private let log: LogFile
     private var result = Verification()
-    private var branches = BranchBatch()
-    private var events = EventBatch()
 
     init(_ log: LogFile) {
         self.log = log
         result.damage = log.structuralDamage
     }
 
-    private mutating func report(_ chunk: Chunk, _ what: DamageKind, lost: UInt64? = nil) {
-        result.damage.append(
-            Damage(
-                file: log.path, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: what,
-                lostRecords: lost))
+    private mutating func report(_ chunk: Chunk, _ what: DamageKind) {
+        result.damage.append(log.damage(of: chunk, what))
     }
 
     /// Sums up the losses.
@@ -59,6 +54,13 @@ struct Verifier: ~Copyable {
         result.recordsLost = result.damage.reduce(log.lostRecords) { $0 &+ ($1.lostRecords ?? 0) }
         result.mayHaveLostMore = log.hasUnknownStretches
         return result
+    }
+}
+
+extension LogFile {
+    /// Damage of a chunk that costs no record.
+    func damage(of chunk: Chunk, _ what: DamageKind) -> Damage {
+        Damage(file: path, offset: chunk.offset, length: chunk.isOpenSlot ? 0 : chunk.extent, what: what)
     }
 }
 
@@ -110,29 +112,50 @@ extension Verifier {
     }
 }
 
-// MARK: - Bodies
+// MARK: - Chunks
 extension Verifier {
+    /// Chunks that a thread takes at once.
+    private static let share = 16
+
+    /// Checks all chunks, their bodies on all processors. Damage is listed in the order of the chunks.
     mutating func checkChunks(progress: (Double) -> Void) {
-        let chunks = log.chunks
+        let (log, chunks) = (log, log.chunks)
+        let threads = min(Parallel.threadCount, max(1, chunks.count / Verifier.share))
+        let bodies = (0..<threads).map { _ in BodyVerifier(log) }
         let total = chunks.reduce(UInt64(1)) { $0 &+ UInt64($1.storedSize) }
         var done: UInt64 = 0
         var previous: Chunk?
-        for chunk in chunks {
-            result.chunks += 1
-            let follows =
-                previous?.vcpu == chunk.vcpu && previous?.stream == chunk.stream && previous?.epoch == chunk.epoch
-            checkChain(chunk, after: follows ? previous : nil)
-            checkGrid(chunk)
-            if chunk.isElided {
-                result.elidedChunks += 1
-            } else {
-                checkBody(chunk)
+        for start in stride(from: 0, to: chunks.count, by: threads * Verifier.share) {
+            Parallel.run(threads) { thread in
+                let first = min(start + thread * Verifier.share, chunks.count)
+                for index in first..<min(first + Verifier.share, chunks.count) where !chunks[index].isElided {
+                    bodies[thread].check(chunks[index], index)
+                }
             }
-            previous = chunk
-            done &+= UInt64(chunk.storedSize)
+            for index in start..<min(start + threads * Verifier.share, chunks.count) {
+                let chunk = chunks[index]
+                check(chunk, after: previous)
+                for body in bodies { result.damage += body.damage.removeValue(forKey: index) ?? [] }
+                previous = chunk
+                done &+= UInt64(chunk.storedSize)
+            }
             progress(Double(done) / Double(total))
         }
+        for body in bodies {
+            result.recordsRead.merge(body.recordsRead) { $0 &+ $1 }
+            result.unknownKinds.merge(body.unknownKinds) { $0 &+ $1 }
+        }
         progress(1)
+    }
+
+    /// Checks a chunk's header beside those of its neighbour.
+    private mutating func check(_ chunk: Chunk, after previous: Chunk?) {
+        result.chunks += 1
+        if chunk.isElided { result.elidedChunks += 1 }
+        let follows =
+            previous?.vcpu == chunk.vcpu && previous?.stream == chunk.stream && previous?.epoch == chunk.epoch
+        checkChain(chunk, after: follows ? previous : nil)
+        checkGrid(chunk)
     }
 
     private mutating func checkChain(_ chunk: Chunk, after previous: Chunk?) {
@@ -149,86 +172,6 @@ extension Verifier {
         let shift = UInt64(chunk.stream == .branch ? log.header.branchCellShift : log.header.eventCellShift)
         for clock in [chunk.clockFirst, chunk.clockLast] where clock >> shift != chunk.cell {
             return report(chunk, .clock(expected: chunk.cell << shift, found: clock))
-        }
-    }
-
-    private mutating func checkBody(_ chunk: Chunk) {
-        do throws(LogError) {
-            let digests: Digests
-            if chunk.stream == .branch {
-                let body = try log.decodeBody(chunk, into: &branches)
-                digests = try log.digests(of: body, chunk)
-                checkBranches(chunk)
-            } else {
-                let body = try log.decodeBody(chunk, into: &events)
-                digests = try log.digests(of: body, chunk)
-                checkEvents(chunk)
-            }
-            result.recordsRead[chunk.stream, default: 0] &+= UInt64(chunk.count)
-            for digestClass in DigestClass.allCases where digests[digestClass] != chunk.digests[digestClass] {
-                report(
-                    chunk, .digest(digestClass, expected: chunk.digests[digestClass], found: digests[digestClass]))
-            }
-            if !chunk.isOpenSlot { try checkPadding(chunk) }
-        } catch {
-            result.damage.append(error.damage(of: chunk))
-        }
-    }
-
-    private mutating func checkBranches(_ chunk: Chunk) {
-        let count = branches.count
-        guard count > 0 else { return }
-        let last = chunk.clockFirst &+ UInt64(count - 1)
-        if last != chunk.clockLast { report(chunk, .clock(expected: last, found: chunk.clockLast)) }
-        checkIcounts(chunk, first: branches.icount[0], last: branches.icount[count - 1])
-    }
-
-    private mutating func checkEvents(_ chunk: Chunk) {
-        let count = events.count
-        guard count > 0 else { return }
-        var clock = chunk.clockFirst
-        var firstIcount: UInt64?
-        var lastIcount: UInt64 = 0
-        for index in 0..<count {
-            let next = events.clock(index)
-            if next < clock, chunk.stream.isCompared {
-                report(chunk, .clock(expected: clock, found: next))
-                break
-            }
-            clock = next
-            if events.validity(index).contains(.icount) {
-                lastIcount = events.icount(index)
-                firstIcount = firstIcount ?? lastIcount
-            }
-            let kind = events.kind(index)
-            if !kind.isKnown { result.unknownKinds[kind, default: 0] += 1 }
-        }
-        if events.clock(0) != chunk.clockFirst {
-            report(chunk, .clock(expected: events.clock(0), found: chunk.clockFirst))
-        }
-        if events.clock(count - 1) != chunk.clockLast {
-            report(chunk, .clock(expected: events.clock(count - 1), found: chunk.clockLast))
-        }
-        checkIcounts(chunk, first: firstIcount ?? 0, last: lastIcount)
-    }
-
-    private mutating func checkIcounts(_ chunk: Chunk, first: UInt64, last: UInt64) {
-        for (name, expected, found) in [
-            ("icount_first", first, chunk.icountFirst), ("icount_last", last, chunk.icountLast),
-        ]
-        where expected != found {
-            report(chunk, .field(structure: .chunkHeader, name: name, found: found))
-        }
-    }
-
-    /// The bytes between a body and the next chunk are zero.
-    private mutating func checkPadding(_ chunk: Chunk) throws(LogError) {
-        let used = UInt64(ChunkHeaderDecoder.headerSize + chunk.storedSize)
-        var buffer = ReusedBuffer()
-        let bytes = buffer.room(for: Int(chunk.extent - used))
-        let present = try log.file.read(bytes, at: chunk.offset &+ used)
-        if let place = bytes.prefix(present).firstIndex(where: { $0 != 0 }) {
-            report(chunk, .field(structure: .body, name: "padding", found: UInt64(bytes[place])))
         }
     }
 }
