@@ -13,8 +13,8 @@ struct Import: ParsableCommand {
         commandName: "import",
         abstract: "Write a trace of another tool as a log.",
         discussion: """
-            Reads the text of perf script (Intel PT, BTS, LBR), QEMU's replay.bin and raw BTS records, and writes a log \
-            that every command reads. The content of the file decides which format it has. The other commands read \
+            Reads the text of perf script (Intel PT, BTS, LBR), rows of branches and events as CSV or JSON lines, QEMU's \
+            replay.bin and raw BTS records, and writes a log that every command reads. The content of the file decides which format it has. The other commands read \
             these formats too, and import them each time.
 
             The log's attributes name the source: its name, size and SHA-256, and the format.
@@ -22,6 +22,7 @@ struct Import: ParsableCommand {
             EXAMPLES
               perf script --itrace=b -F +addr,+flags > branches.txt
               tt-analyze import branches.txt -o branches.log
+              bts-dump --format jsonl run1 > rows.jsonl; tt-analyze import rows.jsonl -o copy.log
               tt-analyze import --force run1/replay.bin -o inputs.log
 
             EXIT STATUS

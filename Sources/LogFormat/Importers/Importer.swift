@@ -56,6 +56,7 @@ extension InputFormat {
         case .rawBTS, .rawBTSExtended: RawBTSImporter(try RawBTSFile(file: file))
         case .qemuReplay: try QEMUReplayImporter(path: file.path)
         case .perfScript: try PerfScriptImporter(file, progress: progress)
+        case .csv, .jsonl: try RowImporter(file, format: self, progress: progress)
         }
     }
 }

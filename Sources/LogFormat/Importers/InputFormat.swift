@@ -16,6 +16,10 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
     case rawBTSExtended
     /// The text that `perf script` prints of branches. See ``PerfScriptImporter``.
     case perfScript
+    /// Rows of branches or events as comma-separated values. See ``RowImporter``.
+    case csv
+    /// Rows of branches and events as JSON lines.
+    case jsonl
 
     /// The format's name in messages and documents.
     public var name: String {
@@ -26,13 +30,15 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         case .rawBTS: "raw-bts"
         case .rawBTSExtended: "raw-bts-extended"
         case .perfScript: "perf-script"
+        case .csv: "csv"
+        case .jsonl: "jsonl"
         }
     }
 
     /// The kinds of records that a file of the format can hold; the header of the log says which it has.
     public var content: LogContent {
         switch self {
-        case .log, .runDirectory, .perfScript: [.branches, .events]
+        case .log, .runDirectory, .perfScript, .csv, .jsonl: [.branches, .events]
         case .qemuReplay: .events
         case .rawBTS, .rawBTSExtended: .branches
         }
@@ -59,6 +65,7 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         if try QEMUReplayLog.isReplay(file) { return .qemuReplay }
         let room = buffer.room(for: RawBTSFile.sampleCount * RawBTSFile.recordSize)
         let sample = UnsafeRawBufferPointer(room).prefixed(try file.read(room, at: 0))
+        if let rows = RowImporter.format(of: sample) { return rows }
         if PerfScriptImporter.isPerfScript(sample) { return .perfScript }
         switch RawBTSFile.form(of: sample) {
         case .plain: return .rawBTS

@@ -34,6 +34,8 @@ struct ImportTests {
         case .qemuReplay: try replay("instruction 5\nend")
         case .rawBTS: try write("raw", record)
         case .rawBTSExtended: try write("extended", [UInt8](repeating: 0xff, count: 24) + record)
+        case .csv: try write("csv", Array("from,to\n1,2\n".utf8))
+        case .jsonl: try write("jsonl", Array("{\"from\":1,\"to\":2}\n".utf8))
         case .perfScript: try write("perf", Array("ls 7 [000] 1.5: branches: call 1000 => 2000\n".utf8))
         }
     }
