@@ -57,6 +57,9 @@ extension InputFormat {
         case .qemuReplay: try QEMUReplayImporter(path: file.path)
         case .perfScript: try PerfScriptImporter(file, progress: progress)
         case .csv, .jsonl: try RowImporter(file, format: self, progress: progress)
+        case .xentrace: try XenTraceImporter(file, progress: progress)
+        case .xentt:
+            throw LogError(file: file.path, kind: .invalidRequest("records of XenTT cannot be read without a layout"))
         }
     }
 }

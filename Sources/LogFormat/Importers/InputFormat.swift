@@ -20,6 +20,11 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
     case csv
     /// Rows of branches and events as JSON lines.
     case jsonl
+    /// Records of XenTT. They have no mark: only ``importLog(_:to:layout:replacing:attributes:progress:)`` reads them,
+    /// with their layout.
+    case xentt
+    /// Xen's trace buffers, as `xentrace` writes them. See ``XenTraceImporter``.
+    case xentrace
 
     /// The format's name in messages and documents.
     public var name: String {
@@ -32,14 +37,16 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         case .perfScript: "perf-script"
         case .csv: "csv"
         case .jsonl: "jsonl"
+        case .xentt: "xentt"
+        case .xentrace: "xentrace"
         }
     }
 
     /// The kinds of records that a file of the format can hold; the header of the log says which it has.
     public var content: LogContent {
         switch self {
-        case .log, .runDirectory, .perfScript, .csv, .jsonl: [.branches, .events]
-        case .qemuReplay: .events
+        case .log, .runDirectory, .perfScript, .csv, .jsonl, .xentt: [.branches, .events]
+        case .qemuReplay, .xentrace: .events
         case .rawBTS, .rawBTSExtended: .branches
         }
     }
@@ -65,6 +72,7 @@ public enum InputFormat: Sendable, Hashable, CaseIterable {
         if try QEMUReplayLog.isReplay(file) { return .qemuReplay }
         let room = buffer.room(for: RawBTSFile.sampleCount * RawBTSFile.recordSize)
         let sample = UnsafeRawBufferPointer(room).prefixed(try file.read(room, at: 0))
+        if XenTraceImporter.isXenTrace(sample) { return .xentrace }
         if let rows = RowImporter.format(of: sample) { return rows }
         if PerfScriptImporter.isPerfScript(sample) { return .perfScript }
         switch RawBTSFile.form(of: sample) {

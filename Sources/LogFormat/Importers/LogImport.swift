@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What ``importLog(_:to:replacing:attributes:progress:)`` wrote.
+/// What ``importLog(_:to:layout:replacing:attributes:progress:)`` wrote.
 public struct ImportSummary: Sendable {
     /// The input's format.
     public let format: InputFormat
@@ -22,6 +22,7 @@ public struct ImportSummary: Sendable {
 /// - Parameters:
 ///   - input: The file; its content decides which format it has.
 ///   - path: The log to write.
+///   - layout: The layout of its records, for a log of XenTT, which has no mark; nil for all other formats.
 ///   - replacing: Whether a file of that name may be replaced.
 ///   - attributes: Further attributes of the log.
 ///   - progress: Receives the share that is done, from time to time.
@@ -29,15 +30,20 @@ public struct ImportSummary: Sendable {
 ///   written or `path` is the input.
 @discardableResult
 public func importLog(
-    _ input: String, to path: String, replacing: Bool = false, attributes: [(key: String, value: String)] = [],
+    _ input: String, to path: String, layout: RecordLayout? = nil, replacing: Bool = false,
+    attributes: [(key: String, value: String)] = [],
     progress: ImportProgress = { _ in }
 ) throws(LogError) -> ImportSummary {
-    let format = try InputFormat.recognize(path: input)
     let source = try InputFile(path: input)
     guard !source.isSame(as: path) else {
         throw LogError(file: path, kind: .invalidRequest("a log cannot replace the file it is imported from"))
     }
-    let importer = try format.importer(source, progress: progress)
+    let importer: any Importer =
+        if let layout {
+            try XenTTImporter(source, layout: layout, progress: progress)
+        } else {
+            try InputFormat.recognize(path: input).importer(source, progress: progress)
+        }
     try checkTarget(path)
     let file = try PendingFile(for: path)
     let origin = [
@@ -51,6 +57,7 @@ public func importLog(
         log.chunks.reduce(0) { streams.contains($1.stream) ? $0 &+ UInt64($1.count) : $0 }
     }
     return ImportSummary(
-        format: format, branches: count([.branch]), events: count([.event, .access]), vcpuCount: log.header.vcpuCount,
+        format: importer.format, branches: count([.branch]), events: count([.event, .access]),
+        vcpuCount: log.header.vcpuCount,
         skipped: damage)
 }

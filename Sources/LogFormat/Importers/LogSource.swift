@@ -37,7 +37,8 @@ public struct LogSource: Sendable {
         switch format {
         case .log, .runDirectory: reader = .log(try LogFile(path: path))
         case .rawBTS, .rawBTSExtended: reader = .rawBTS(try RawBTSFile(path: path))
-        case .qemuReplay, .perfScript, .csv, .jsonl:
+        case .qemuReplay, .perfScript, .csv, .jsonl, .xentt, .xentrace:
+
             reader = .log(try LogFile(importing: format.importer(InputFile(path: path))))
         }
     }
