@@ -99,9 +99,10 @@ public struct SymbolOptions: ParsableArguments {
     }
 
     /// The paths of the files that the options name, without their placement.
-    public var inputs: [String] {
-        (files + programs).compactMap { (try? SymbolFile(argument: $0))?.path }
-    }
+    public var inputs: [String] { (files + programs).compactMap { (try? SymbolFile(argument: $0))?.path } }
+
+    /// The paths of the programs of `--user`, without their placement.
+    public var inputPrograms: [String] { programs.compactMap { (try? SymbolFile(argument: $0))?.path } }
 
     /// Reads other files than those of `--symbols`, and places them the same way.
     public func symbolizer(

@@ -10,7 +10,7 @@ extension ViewError {
         case .noBranches: "tt-analyze events prints the rest"
         case .differentMachines: "give the inputs one at a time"
         case .tooMany: "choose a part with --range"
-        case .noVCPU, .noLabels, .allElided: nil
+        case .noVCPU, .noLabels, .allElided, .neverRan: nil
         }
     }
 }

@@ -40,6 +40,8 @@ struct BTSDump: ParsableCommand {
               bts-dump --symbols vmlinux --function handle_mm_fault --kind ret run1
               bts-dump --extract part.bts --extended --around 533717582:1000 run1
               bts-dump --edges run1 | head
+              bts-dump --symbols vmlinux --perfetto --range 90%: run1 > run1.json
+              bts-dump --user httpd --fdo bolt run1 > httpd.preagg
               bts-dump --symbols vmlinux --coverage run1 > run1.info && genhtml run1.info
 
             EXIT STATUS
@@ -60,6 +62,7 @@ struct BTSDump: ParsableCommand {
     @OptionGroup var selection: SelectionOptions
     @OptionGroup var calls: CallOptions
     @OptionGroup var counts: CountOptions
+    @OptionGroup var exports: ExportOptions
 
     @OptionGroup var text: StyleOptions
 
@@ -83,6 +86,9 @@ struct BTSDump: ParsableCommand {
             throw ValidationError("\(chosen.compactMap(\.option).joined(separator: " and ")) exclude each other.")
         }
         try view.check(self)
+        if calls.depth != nil, !calls.calls, !exports.perfetto {
+            throw ValidationError("--depth is valid with --calls and --perfetto only.")
+        }
     }
 
     /// The view that the options choose.

@@ -15,11 +15,10 @@ struct CallOptions: ParsableArguments {
                 + "instruction counts in the log, branches are counted."))
     var folded = false
 
-    @Option(help: ArgumentHelp("With --calls: leave out calls inside N open calls.", valueName: "n"))
+    @Option(help: ArgumentHelp("With --calls and --perfetto: leave out calls inside N open calls.", valueName: "n"))
     var depth: Int?
 
     func validate() throws {
-        if depth != nil && !calls { throw ValidationError("--depth is valid with --calls only.") }
         if let depth, depth < 1 { throw ValidationError("--depth must be at least 1.") }
     }
 }

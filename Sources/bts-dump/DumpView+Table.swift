@@ -7,7 +7,7 @@ import ToolSupport
 
 extension DumpView {
     /// All views; the first one that the options choose is shown.
-    static let all = [calls, folded, instructions, edges, coverage, extract]
+    static let all = [calls, folded, instructions, edges, coverage, perfetto, profile, extract]
 
     /// One branch a row.
     static let branches = DumpView(
@@ -62,6 +62,26 @@ extension DumpView {
             let form = run.options.chosenFormat.map { CoverageDump.Form.rows($0) } ?? .lcov
             var view = CoverageDump(
                 symbolizer, to: run.output, machine: run.walk.machine, form: form, order: run.options.counts.sort)
+            return try run.run(&view)
+        })
+
+    static let perfetto = DumpView(
+        option: "--perfetto", formats: [], needsWholeSymbols: true, needsLabels: true,
+        isChosen: { $0.exports.perfetto },
+        show: { run in
+            var view = TraceJSONDump(
+                to: run.output, symbolizer: run.symbolizer, depthLimit: run.options.calls.depth)
+            return try run.run(&view)
+        })
+
+    static let profile = DumpView(
+        option: "--fdo", formats: [], symbolNeed: "the program to optimise", needsLabels: true,
+        isChosen: { $0.exports.fdo != nil },
+        show: { run in
+            guard let format = run.options.exports.fdo, let symbolizer = run.symbolizer,
+                let program = run.options.symbols.inputPrograms.first ?? symbolizer.modules.first?.path
+            else { return 0 }
+            var view = ProfileDump(to: run.output, format: format, symbolizer: symbolizer, program: program)
             return try run.run(&view)
         })
 

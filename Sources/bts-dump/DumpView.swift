@@ -35,7 +35,7 @@ struct DumpView: Sendable {
             let name = option ?? "the view of branches"
             throw ValidationError(
                 formats.isEmpty
-                    ? "\(name) prints no rows: --format is not valid with it."
+                    ? "\(name) has a format of its own: --format is not valid with it."
                     : "\(name) has no format \(format); it has \(formats.map(\.rawValue).joined(separator: ", ")).")
         }
         let isText = (options.chosenFormat ?? .text) == .text

@@ -46,6 +46,17 @@ public struct PairCounts: ~Copyable {
         if let slot = table.find(key) { slot.pointee.count &+= 1 } else { insert(key) }
     }
 
+    /// Counts a pair that occurs several times.
+    public mutating func add(_ first: UInt64, _ second: UInt64, count: UInt64) {
+        guard count > 0 else { return }
+        let pair = Pair(first: first, second: second, count: count, tag: 0)
+        if let slot = table.find(Pair.Key(first: first, second: second, tag: 0)) {
+            slot.pointee.count &+= count
+        } else if !table.insert(pair) {
+            leftOut &+= count
+        }
+    }
+
     /// Counts the pairs of columns.
     public mutating func add(
         first: UnsafePointer<UInt64>, second: UnsafePointer<UInt64>, tags: UnsafePointer<UInt8>, count: Int

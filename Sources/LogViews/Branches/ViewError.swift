@@ -18,6 +18,8 @@ public enum ViewError: Error, Hashable {
     case allElided(records: UInt64)
     /// More distinct things were seen than a view counts; `leftOut` records are not among its rows.
     case tooMany(what: String, limit: Int, leftOut: UInt64)
+    /// No selected branch is of the program at `path`.
+    case neverRan(path: String)
 }
 
 extension ViewError: CustomStringConvertible {
@@ -33,6 +35,7 @@ extension ViewError: CustomStringConvertible {
         case .allElided(let records): "nothing to show: the recorder left out all \(records) branches (mode digest)"
         case .tooMany(let what, let limit, let leftOut):
             "there are more than \(limit) distinct \(what); \(leftOut) after these are not counted"
+        case .neverRan(let path): "\(path): never ran in the selected part"
         }
     }
 }

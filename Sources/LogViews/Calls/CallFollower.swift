@@ -7,8 +7,8 @@ import LogFormat
 /// jumps to other functions.
 struct CallFollower: ~Copyable {
     private var tracker = CallTracker()
-    /// The stack and its depth after the last step.
-    private var stack: UInt32 = 0
+    /// The stack after the last step, and its depth.
+    private(set) var stack: UInt32 = 0
     private var depth: UInt32 = 0
 
     /// A vCPU's branches begin.
