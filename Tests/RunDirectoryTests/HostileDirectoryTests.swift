@@ -6,46 +6,6 @@ import Testing
 
 @testable import RunDirectory
 
-/// An entry that a stranger may put at the name of a file.
-enum OddFile: String, CaseIterable, Sendable {
-    case link, danglingLink, fifo, directory, device, socket, huge, unreadable, hardLink
-
-    /// Makes the entry, in place of an existing one.
-    ///
-    /// - Parameter target: a file outside that must stay unchanged.
-    func make(_ path: String, target: String) throws {
-        unlink(path)
-        switch self {
-        case .link: try #require(symlink(target, path) == 0)
-        case .danglingLink: try #require(symlink(target + ".missing", path) == 0)
-        case .fifo: try #require(mkfifo(path, 0o600) == 0)
-        case .directory: try #require(mkdir(path, 0o700) == 0)
-        case .device: try #require(symlink("/dev/zero", path) == 0)
-        case .socket:
-            let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-            defer { close(descriptor) }
-            var address = sockaddr_un()
-            address.sun_family = sa_family_t(AF_UNIX)
-            let bytes = Array(path.utf8)
-            try #require(bytes.count < 108)
-            withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-            let length = socklen_t(MemoryLayout<sockaddr_un>.size)
-            let result = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
-            }
-            try #require(result == 0)
-        case .huge:
-            let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
-            defer { close(descriptor) }
-            try #require(ftruncate(descriptor, 1 << 40) == 0)
-        case .unreadable:
-            let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0)
-            close(descriptor)
-        case .hardLink: try #require(Glibc.link(target, path) == 0)
-        }
-    }
-}
-
 /// Every file of the layout as every odd kind of file: each operation ends soon, and changes nothing outside.
 @Suite(.timeLimit(.minutes(2))) struct HostileDirectoryTests {
     private static let names = RunFiles.allNames + [RunFiles.lockName, RunFiles.replaysName]

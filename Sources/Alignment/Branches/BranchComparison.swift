@@ -147,9 +147,7 @@ struct BranchComparison {
         for hole in scan.holes {
             caveats.append(
                 Caveat(
-                    .notCompared, side: hole.side, vcpu: vcpu, clocks: hole.clocks,
-                    "branches \(hole.clocks.lowerBound) to \(hole.clocks.upperBound - 1) were not compared: "
-                        + hole.reason))
+                    .notCompared, side: hole.side, vcpu: vcpu, clocks: hole.clocks, hole.text("branches")))
         }
         var covered = start
         for stretch in stretches.sorted(by: { $0.clocks.lowerBound < $1.clocks.lowerBound }) {

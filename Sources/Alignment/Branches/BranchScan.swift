@@ -17,11 +17,19 @@ struct BranchScan {
         var comparesIcounts: Bool
     }
 
-    /// A range of clocks of the original that could not be compared.
+    /// A range of clocks of the original that could not be compared record by record.
     struct Hole: Sendable {
         var clocks: Range<UInt64>
         var side: Side
         var reason: String
+        /// Whether the digests of the records were compared.
+        var hasDigests = false
+
+        /// The caveat about it: a sentence that begins with the records.
+        func text(_ records: String) -> String {
+            "\(records) \(clocks.lowerBound) to \(clocks.upperBound &- 1) were "
+                + (hasDigests ? "compared by their digests only: " : "not compared: ") + reason
+        }
     }
 
     let settings: Settings
@@ -104,7 +112,7 @@ struct BranchScan {
         guard let problem else { return true }
         if let digests {
             compared += UInt64(a.chunk.count)
-            compareDigests(digests, a.chunk, b.chunk, isElided: problem.kind == .elidedBody)
+            compareDigests(digests, a.chunk, b.chunk, problem, side)
             a.skipChunk()
             b.skipChunk()
             return false
@@ -134,13 +142,19 @@ struct BranchScan {
         }
     }
 
-    /// Notes differences that are known to the chunk only.
-    private mutating func compareDigests(_ digests: ChunkDigests, _ a: Chunk, _ b: Chunk, isElided: Bool) {
+    /// Notes differences that are known to the chunk only, and that the chunk of one side cannot be read.
+    private mutating func compareDigests(
+        _ digests: ChunkDigests, _ a: Chunk, _ b: Chunk, _ problem: LogError, _ side: Side
+    ) {
         let clocks = a.clockFirst..<(a.clockLast + 1)
         func first(_ differenceClass: FirstDifference.Class) -> FirstDifference {
             FirstDifference(differenceClass: differenceClass, clocks: clocks, fields: [], stream: .branch)
         }
-        if !digests.isEqual, isElided { elidedPairs += 1 }
+        if problem.kind == .elidedBody {
+            if !digests.isEqual { elidedPairs += 1 }
+        } else {
+            holes.append(Hole(clocks: clocks, side: side, reason: problem.shortReason, hasDigests: true))
+        }
         if !digests.label { instruction = first(.instruction) }
         if !digests.icount { instructionCount = first(.instructionCount) }
         if !digests.path { path = first(.path) }

@@ -122,6 +122,10 @@ public struct Comparability: Sendable {
             caveats.append(
                 Caveat(.damaged, side: side, "\(log.structuralDamage.count - 8) more places: see tt-analyze verify"))
         }
+        if let damage = log.metaDamage.first {
+            caveats.append(
+                Caveat(.damaged, side: side, "\(damage): the log's comparable end can be lost"))
+        }
     }
 
     private mutating func findRanges(_ original: LogFile, _ replay: LogFile) {

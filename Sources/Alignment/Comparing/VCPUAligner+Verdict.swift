@@ -32,7 +32,7 @@ extension VCPUAligner {
         let ends = (extents.0.endClock, BranchComparison.shift(extents.1.endClock, by: skew))
         let start = outcome.alignment.compared.lowerBound
         let order = ElementOrder(skew: outcome.stretch?.skew ?? .none)
-        let first = outcome.alignment.firsts.min(by: order.precedes)
+        let first = VCPUAligner.first(of: outcome.alignment.firsts, order)
         outcome.alignment.compared = start..<max(start, min(ends.0, ends.1, first?.clocks.upperBound ?? .max))
         if let ended = endedEarly(first, extents, ends) {
             let clock = ended == .replay ? ends.1 : ends.0
@@ -50,6 +50,15 @@ extension VCPUAligner {
             vcpu: vcpu, verdict: outcome.alignment.verdict, difference: first,
             original: RunPosition(first.original, at: first.clock),
             replay: RunPosition(first.replay, at: first.clock &+ skew), clockSkew: skew)
+    }
+
+    /// The first difference. One between events that is known to a damaged chunk only can follow from any other one in that
+    /// chunk: an exact one is the better answer.
+    private static func first(of all: [FirstDifference], _ order: ElementOrder) -> FirstDifference? {
+        guard let first = all.min(by: order.precedes), !first.isExact, first.stream != .branch else {
+            return all.min(by: order.precedes)
+        }
+        return all.filter { $0.isExact && first.clocks.contains($0.clock) }.min(by: order.precedes) ?? first
     }
 
     private func verdict(of first: FirstDifference, _ streams: [EventScan]) -> Verdict {

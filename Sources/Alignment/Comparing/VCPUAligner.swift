@@ -154,7 +154,6 @@ struct VCPUAligner {
     private func caveat(of hole: BranchScan.Hole, _ stream: LogStream) -> Caveat {
         Caveat(
             .notCompared, side: hole.side, vcpu: vcpu, clocks: hole.clocks,
-            "\(stream.name) records at clocks \(hole.clocks.lowerBound) to \(hole.clocks.upperBound &- 1) "
-                + "were not compared: \(hole.reason)")
+            hole.text("\(stream.name) records at clocks"))
     }
 }

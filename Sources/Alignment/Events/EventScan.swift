@@ -154,8 +154,9 @@ struct EventScan {
                 try side.decode()
             } catch {
                 if error.isTrouble { throw error }
+                other.leaveReadChunk()
                 if isSameOutline(side, other) {
-                    compareDigests(&side, &other, name)
+                    compareDigests(&side, &other, name, error)
                     if event != nil { return false }
                     continue
                 }
@@ -185,9 +186,12 @@ struct EventScan {
     }
 
     /// Compares two chunks by their digests, because one of them cannot be read.
-    private mutating func compareDigests(_ side: inout EventSide, _ other: inout EventSide, _ name: Side) {
+    private mutating func compareDigests(
+        _ side: inout EventSide, _ other: inout EventSide, _ name: Side, _ problem: LogError
+    ) {
         let (x, y) = (side.chunk, other.chunk)
         let clocks = x.clockFirst..<(x.clockLast == .max ? x.clockLast : x.clockLast + 1)
+        holes.append(BranchScan.Hole(clocks: clocks, side: name, reason: problem.shortReason, hasDigests: true))
         func first(_ differenceClass: FirstDifference.Class) -> FirstDifference {
             FirstDifference(differenceClass: differenceClass, clocks: clocks, fields: [], stream: stream)
         }
@@ -209,8 +213,16 @@ struct EventScan {
     private mutating func stop(
         _ a: inout EventSide, _ b: inout EventSide, _ hasA: Bool, _ hasB: Bool
     ) throws(LogError) {
-        let x = hasA ? try a.takeCandidates(EventScan.window) : []
-        let y = hasB ? try b.takeCandidates(EventScan.window) : []
+        var (x, y) = ([] as [EventMatch.Candidate], [] as [EventMatch.Candidate])
+        var end = UInt64.max
+        if hasA { (x, end) = try takeCandidates(&a, .original) }
+        if hasB {
+            let (taken, readable) = try takeCandidates(&b, .replay)
+            (y, end) = (taken, min(end, readable))
+        }
+        // Records that only one side can still have say nothing; the first ones are the difference.
+        x = Array(x.prefix(1) + x.dropFirst().prefix { $0.clock < end })
+        y = Array(y.prefix(1) + y.dropFirst().prefix { $0.clock < end })
         let match = EventMatch(original: x, replay: y)
         let low = min(x.first?.clock ?? .max, y.first?.clock ?? .max)
         var fields: [FieldDifference] = []
@@ -228,5 +240,22 @@ struct EventScan {
             original: match.original.map { .event($0) }, replay: match.replay.map { .event($0) }, fields: fields,
             stream: stream)
         eventVerdict = match.verdict
+    }
+
+    /// Takes the records from the current one on, up to the first chunk that cannot be read; notes that chunk.
+    private mutating func takeCandidates(
+        _ side: inout EventSide, _ name: Side
+    ) throws(LogError) -> (candidates: [EventMatch.Candidate], end: UInt64) {
+        let (candidates, problem) = try side.takeCandidates(EventScan.window)
+        guard let problem else { return (candidates, .max) }
+        let chunk = side.chunk
+        let clocks = [chunk.clockFirst, min(chunk.clockLast, .max - 1)].map {
+            BranchComparison.shift($0, by: side.skew.clock)
+        }
+        holes.append(
+            BranchScan.Hole(
+                clocks: min(clocks[0], clocks[1])..<(min(clocks[1], .max - 1) + 1), side: name,
+                reason: problem.shortReason))
+        return (candidates, clocks[0])
     }
 }

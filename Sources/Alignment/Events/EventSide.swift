@@ -136,6 +136,12 @@ struct EventSide: ~Copyable {
 
     mutating func advance() { place += 1 }
 
+    /// Leaves a chunk whose records are all read: the side is at the beginning of the next one, as after a comparison of
+    /// digests.
+    mutating func leaveReadChunk() {
+        if !isAtEnd, decodedIndex == index, !findInChunk() { skipChunk() }
+    }
+
     /// Whether the current record is a state digest.
     var isAtState: Bool { batch.kind(place) == .state }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import LogFormat
 import RunDirectory
 
 /// Replays a recording, unchanged or with changes.
@@ -51,6 +52,10 @@ public struct Replay<ReplayEngine: Engine> {
             throw .manifest(
                 path: directory.recording.manifest,
                 problem: "a run of \(recording.engine.name), not of \(ReplayEngine.name)")
+        }
+        guard RecordingUUID(recording.recordingUUID) != nil else {
+            throw .manifest(
+                path: directory.recording.manifest, problem: "recordingUUID is not 32 hexadecimal digits")
         }
         var warnings: [String] = []
         let found = try locate(recording, directory)
