@@ -68,6 +68,43 @@ import Testing
         #expect(!symbolizer.resolve(name: "nobody").isEmpty)
     }
 
+    /// Within the limit on inflated sizes, because the file is large: a program with a section of zeros, compressed, and
+    /// noise. It says that it has 64 MiB of code.
+    private func padded(_ section: String, zeros: Int) throws -> String {
+        let huge = ".section .huge,\"ax\",@nobits\n.skip 64<<20\n.section .note.GNU-stack,\"\",@progbits\n"
+        let path = try program([try scratch.write(huge.utf8, to: "huge.S")])
+        let (content, noise) = (scratch.path("content"), scratch.path("noise"))
+        let padded = scratch.path("padded")
+        _ = try run([
+            "sh", "-c",
+            """
+            head -c \(zeros) /dev/zero > '\(content)' && head -c 3000000 /dev/urandom > '\(noise)' &&
+            objcopy --update-section \(section)='\(content)' --add-section .noise='\(noise)' '\(path)' '\(padded).big' &&
+            objcopy --compress-debug-sections=zlib '\(padded).big' '\(padded)'
+            """,
+        ])
+        return padded
+    }
+
+    /// libdw would need 100 bytes for each of 24 MB.
+    @Test func lineProgramsThatAreLargerThanTheirFileAreNotRead() throws {
+        let symbolizer = Symbolizer()
+        let info = try symbolizer.add(padded(".debug_line", zeros: 24 << 20))
+        #expect(
+            info.warnings.contains { if case .excessiveLines = $0.kind { true } else { false } }, "\(info.warnings)")
+        #expect(!symbolizer.resolve(name: "nobody").isEmpty)
+    }
+
+    /// Each four bytes are a unit.
+    @Test func unitsWithoutEntriesAreNotKept() throws {
+        let symbolizer = Symbolizer()
+        let info = try symbolizer.add(padded(".debug_info", zeros: 24 << 20))
+        #expect(
+            info.warnings.contains { if case .damagedDWARF(let units, _) = $0.kind { units == 1 } else { false } },
+            "\(info.warnings)")
+        #expect(!symbolizer.resolve(name: "nobody").isEmpty)
+    }
+
     /// Two programs whose build IDs and headers are the same, but not their names.
     @Test func eachFileKeepsItsOwnNamesInTheCache() throws {
         let path = try program(["-Wl,--build-id=0x0102030405060708"])

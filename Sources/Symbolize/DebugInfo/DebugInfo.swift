@@ -75,14 +75,14 @@ final class DebugInfo: @unchecked Sendable {
             ? image.original.change ?? alternate?.change : SymbolError(file: image.path, kind: .changed)
     }
 
-    /// What is wrong with the line programs if they are larger than any compiler makes them for this code: libdw needs a
-    /// hundred bytes of memory for a byte of them.
+    /// What is wrong with the line programs if they are larger than any compiler makes them for this code, or than
+    /// compression makes them for a file of this size: libdw needs a hundred bytes of memory for a byte of them.
     ///
     /// - Parameter text: The addresses of the file's code.
     func excessiveLines(text: [Range<UInt64>]) -> SymbolError? {
         let size = section(".debug_line").count
         let code = text.reduce(0 as UInt64) { $0 &+ ($1.upperBound &- $1.lowerBound) }
-        let limit = Int(clamping: min(code, 1 << 40) &* 64 &+ 2 << 20)
+        let limit = min(Int(clamping: min(code, 1 << 40) &* 64), 2 * image.original.bytes.count) + 2 << 20
         return size > limit ? SymbolError(file: image.path, kind: .excessiveLines(bytes: size, limit: limit)) : nil
     }
 
@@ -99,17 +99,19 @@ final class DebugInfo: @unchecked Sendable {
         return paths.allSatisfy { access($0, F_OK) != 0 || MappedFile.exists($0) }
     }
 
-    /// All units; `isCutShort` when their headers could not be followed to the end.
+    /// All units; `isCutShort` when their headers could not be followed to the end, or some have no entries.
     func units() -> (units: [Unit], isCutShort: Bool) {
         guard let dwarf else { return ([], false) }
-        var units: [Unit] = []
+        var (units, hasEmpty) = ([] as [Unit], false)
         var offset: Dwarf_Off = 0
         while true {
             var next: Dwarf_Off = 0
             var headerSize = 0
             let result = dwarf_next_unit(dwarf, offset, &next, &headerSize, nil, nil, nil, nil, nil, nil)
-            guard result == 0, next > offset else { return (units, result <= 0) }
-            units.append(Unit(header: offset, entry: offset &+ UInt64(headerSize), size: next &- offset))
+            guard result == 0, next > offset else { return (units, result <= 0 || hasEmpty) }
+            let unit = Unit(header: offset, entry: offset &+ UInt64(headerSize), size: next &- offset)
+            // A unit of zeros has 4 bytes: millions of them would cost more than they are.
+            if unit.size > UInt64(headerSize) { units.append(unit) } else { hasEmpty = true }
             offset = next
         }
     }

@@ -45,8 +45,6 @@ package final class ELFImage: @unchecked Sendable {
 
     private let inflation = Mutex<MappedFile?>(nil)
 
-    private static let isReady: Bool = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
-
     /// Opens a file for `machine` (ELF `e_machine`); any machine when `nil`.
     ///
     /// - Parameters:
@@ -84,7 +82,7 @@ package final class ELFImage: @unchecked Sendable {
         guard bytes.load(0, as: UInt32.self) == 0x464c_457f else {
             throw fail(.notELF(firstBytes: Array(bytes.buffer.prefix(4))))
         }
-        guard ELFImage.isReady, let handle = file.openInMemory() else {
+        guard let handle = file.openInMemory() else {
             throw fail(.damagedELF(ELFImage.lastMessage))
         }
         let problem: SymbolError.Kind?
@@ -124,10 +122,9 @@ package final class ELFImage: @unchecked Sendable {
         // A closure of withLock does not throw a typed error.
         let result: Result<MappedFile, SymbolError> = inflation.withLock { kept in
             if let kept { return .success(kept) }
-            let (problem, hasZstd) = Inflation.survey(self)
-            if let problem { return .failure(problem) }
             do throws(SymbolError) {
-                let made = hasZstd ? try Inflation.inflate(file) : file
+                let inflation = try Inflation(file, handle)
+                let made = inflation.needsUs ? try inflation.inflate() : file
                 kept = made
                 return .success(made)
             } catch {

@@ -43,33 +43,41 @@ package final class MappedFile: @unchecked Sendable {
     static let sparseLimit = 256 << 20
 
     /// Opens and maps a regular file; an empty one has no bytes.
-    package init(path: String) throws(SymbolError) {
-        func fail(_ kind: SymbolError.Kind) -> SymbolError { SymbolError(file: path, kind: kind) }
-
+    package convenience init(path: String) throws(SymbolError) {
         // Non-blocking: opening a FIFO must not wait for a writer.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw fail(.cannotOpen(errno: errno)) }
-        var isKept = false
-        defer { if !isKept { close(descriptor) } }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw fail(.cannotOpen(errno: errno)) }
-        if let problem = MappedFile.problem(status) { throw fail(problem) }
-        bytes = try MappedFile.map(descriptor, size: Int(status.st_size), path)
-        self.path = path
-        self.descriptor = descriptor
-        identity = Identity(status)
-        guardNumber = ttd_guard_add(bytes.start, bytes.count)
-        isKept = true
+        try self.init(path: path, descriptor: descriptor) { descriptor throws(SymbolError) in
+            var status = stat()
+            guard fstat(descriptor, &status) == 0 else { throw MappedFile.failure(path) }
+            if let problem = MappedFile.problem(status) { throw SymbolError(file: path, kind: problem) }
+            return (Int(status.st_size), Identity(status), isGuarded: true)
+        }
     }
 
-    /// Takes over the descriptor of a copy in memory that was made of a file; ``identity`` is that of the file.
-    private init(copy descriptor: Int32, size: Int, of original: MappedFile) throws(SymbolError) {
-        bytes = try MappedFile.map(descriptor, size: size, original.path)
-        path = original.path
+    /// Takes over a descriptor, which can be that of a call that failed, and maps its bytes.
+    ///
+    /// - Parameter prepare: Returns the size and the identity of the file, and whether others can make it shorter.
+    private init(
+        path: String, descriptor: Int32,
+        _ prepare: (Int32) throws(SymbolError) -> (size: Int, identity: Identity, isGuarded: Bool)
+    ) throws(SymbolError) {
+        guard descriptor >= 0 else { throw MappedFile.failure(path) }
+        do throws(SymbolError) {
+            let (size, identity, isGuarded) = try prepare(descriptor)
+            bytes = try MappedFile.map(descriptor, size: size, path)
+            self.identity = identity
+            guardNumber = isGuarded ? ttd_guard_add(bytes.start, bytes.count) : -1
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.path = path
         self.descriptor = descriptor
-        identity = original.identity
-        // Nobody else can make it shorter.
-        guardNumber = -1
+    }
+
+    /// The error of the call that just failed.
+    private static func failure(_ path: String) -> SymbolError {
+        SymbolError(file: path, kind: .cannotOpen(errno: errno))
     }
 
     deinit {
@@ -81,7 +89,7 @@ package final class MappedFile: @unchecked Sendable {
     private static func map(_ descriptor: Int32, size: Int, _ path: String) throws(SymbolError) -> Bytes {
         guard size > 0 else { return .empty }
         let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
-        guard let address, address != MAP_FAILED else { throw SymbolError(file: path, kind: .cannotOpen(errno: errno)) }
+        guard let address, address != MAP_FAILED else { throw failure(path) }
         return Bytes(start: UnsafeRawPointer(address), count: size)
     }
 
@@ -100,19 +108,16 @@ package final class MappedFile: @unchecked Sendable {
     ///
     /// - Parameter fill: Writes its `size` bytes, which are zeros.
     func copy(size: Int, _ fill: (UnsafeMutableRawBufferPointer) -> Void) throws(SymbolError) -> MappedFile {
-        func fail() -> SymbolError { SymbolError(file: path, kind: .cannotOpen(errno: errno)) }
-        let descriptor = ttd_memory_file()
-        guard descriptor >= 0 else { throw fail() }
-        var isKept = false
-        defer { if !isKept { close(descriptor) } }
-        guard ftruncate(descriptor, off_t(size)) == 0,
-            let area = mmap(nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), area != MAP_FAILED
-        else { throw fail() }
-        fill(UnsafeMutableRawBufferPointer(start: area, count: size))
-        munmap(area, max(size, 1))
-        let copy = try MappedFile(copy: descriptor, size: size, of: self)
-        isKept = true
-        return copy
+        try MappedFile(path: path, descriptor: ttd_memory_file()) { descriptor throws(SymbolError) in
+            guard ftruncate(descriptor, off_t(size)) == 0,
+                let area = mmap(nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+                area != MAP_FAILED
+            else { throw MappedFile.failure(path) }
+            fill(UnsafeMutableRawBufferPointer(start: area, count: size))
+            munmap(area, max(size, 1))
+            // Nobody else can make it shorter.
+            return (size, identity, isGuarded: false)
+        }
     }
 
     /// Whether both are the same file.
@@ -131,10 +136,14 @@ package final class MappedFile: @unchecked Sendable {
         return isSame && ttd_guard_is_broken(guardNumber) == 0 ? nil : SymbolError(file: path, kind: .changed)
     }
 
+    /// libelf must be asked for its version first.
+    private static let hasLibelf = elf_version(UInt32(EV_CURRENT)) != UInt32(EV_NONE)
+
     /// The mapped bytes as libelf's `Elf *`, to be read only, which must not outlive this object; `nil` if they are no
     /// ELF file.
     package func openInMemory() -> OpaquePointer? {
-        elf_memory(UnsafeMutablePointer(mutating: bytes.start.assumingMemoryBound(to: CChar.self)), bytes.count)
+        guard MappedFile.hasLibelf else { return nil }
+        return elf_memory(UnsafeMutablePointer(mutating: bytes.start.assumingMemoryBound(to: CChar.self)), bytes.count)
     }
 
     /// Whether a path is that of a regular file that can be mapped.
