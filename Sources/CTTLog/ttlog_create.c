@@ -24,7 +24,8 @@ static void fill_header(struct ttlog_file_header *header, const ttlog_options *o
     header->magic = TTLOG_FILE_MAGIC;
     header->version = TTLOG_VERSION;
     header->header_size = TTLOG_FILE_HEADER_SIZE;
-    header->machine = options->machine != 0 ? options->machine : 62;
+    if (!options->machine_unknown)
+        header->machine = options->machine != 0 ? options->machine : 62;
     header->run_kind = options->run_kind;
     header->clock = options->clock != 0 ? options->clock : TTLOG_CLOCK_TRANSITIONS;
     header->nonce = options->nonce != 0 ? options->nonce : ttlog_random();

@@ -39,7 +39,7 @@ import Testing
             #expect(text.status == 0 && text.output == imported.output && !text.output.isEmpty)
         }
         #expect(try Tool.analyze.run(["diverge", input, input]).status == 0)
-        #expect(try Tool.analyze.run(["diverge", input, log.path]).status == 2, "a text names no machine")
+        #expect(try Tool.analyze.run(["diverge", input, log.path]).status == 0 && log.header.machine == .unknown)
         #expect(try Tool.analyze.run(["verify", input]).status == 0)
         #expect(try Tool.analyze.run(["index", input, "-o", directory.file("x.ttidx")]).status == 0)
     }
@@ -90,6 +90,37 @@ import Testing
         var cursor = log.branches()
         while let branch = cursor.next() { clocks.append(branch.clock) }
         #expect(clocks == [7, 8, 20, 21] && log.header.clockBase == 7)
+    }
+
+    /// Two records of a trace buffer of Xen: a switch to a vCPU, and an exit of it.
+    private static let xentrace: [UInt8] = [
+        0x2001_f003, 0, 52, 0xc002_800a, 5, 0, 0x7fff, 0, 1, 0, 0xb008_1102, 9, 0, 10, 0x1000, 0,
+    ].flatMap { (word: UInt32) in (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) } }
+
+    @Test(arguments: [
+        ("csv", Array("vcpu,brctr,from,to,class\n0,0,1,2,call\n1,5,3,4,ret\n".utf8)),
+        ("jsonl", Array("{\"from\":1,\"to\":2}\n{\"kind\":\"interrupt\",\"vector\":3}\n".utf8)), ("xentrace", xentrace),
+    ]) func allToolsReadAFormat(name: String, bytes: [UInt8]) throws {
+        let input = directory.file("input")
+        try Data(bytes).write(to: URL(fileURLWithPath: input))
+        for arguments in [
+            ["info", input], ["verify", input], ["events", "--stream", "all", input], ["diverge", input, input],
+            ["index", input, "-o", directory.file("index")],
+            ["slice", "--range", "0:1", input, directory.file("part")],
+            ["import", input, "-o", directory.file("log")], ["diverge", input, directory.file("log")],
+        ] {
+            let result = try Tool.analyze.run(arguments)
+            #expect(result.status == 0, "\(name): \(arguments): \(result.errors)")
+        }
+        #expect(try LogFile(path: directory.file("log")).attributes["import.format"] == name)
+        // Without its last byte the file is damaged: all tools say so, and show the rest.
+        try Data(bytes.dropLast()).write(to: URL(fileURLWithPath: input))
+        for arguments in [
+            ["events", "--stream", "all", input], ["import", "--force", input, "-o", directory.file("log")],
+        ] {
+            let result = try Tool.analyze.run(arguments)
+            #expect(result.status == 2 && result.errors.contains("offset "), "\(name): \(arguments): \(result.errors)")
+        }
     }
 
     /// What perf itself prints of branches in a `perf.data`, with each selection of fields that has both addresses.

@@ -90,7 +90,7 @@ struct ttlog_file_header {
     uint32_t version;
     uint32_t header_crc; /* CRC32C of all 4096 bytes, this field taken as zero */
     uint32_t header_size;
-    uint16_t machine; /* ELF e_machine of the guest: 62 = x86-64 */
+    uint16_t machine; /* ELF e_machine of the guest: 62 = x86-64; 0 = unknown */
     uint8_t run_kind; /* enum ttlog_run_kind */
     uint8_t clock;    /* enum ttlog_clock */
     uint64_t nonce;   /* random; repeated in every chunk of this log */

@@ -52,6 +52,7 @@ typedef struct ttlog_options {
     uint32_t sync_seconds;          /* interval of fdatasync; 0 = never */
     uint64_t nonce;                 /* 0 = random; tests set it */
     uint64_t created_unix_ns;       /* 0 = now */
+    uint8_t machine_unknown;        /* the header's machine is 0; for tools that import */
 } ttlog_options;
 
 /* The open branch slot of one vCPU. Callers use ttlog_branch(); the fields belong to the writer. */

@@ -68,8 +68,7 @@ public final class LogFile: @unchecked Sendable {
         var damage = importDamage
         let isImported = format != .log
         let isLocked = file.isLocked
-        var header = try LogFile.readHeader(file, damage: &damage)
-        if isImported { header.machine = .unknown }
+        let header = try LogFile.readHeader(file, damage: &damage)
         // The open file first: what is sealed between the two reads is then in both, not in neither.
         let openFile = isImported ? nil : LogFile.readOpenFile(of: file, header: header, damage: &damage)
         let size = file.size

@@ -83,6 +83,7 @@ extension LogWriter {
         func withRaw<Result>(_ body: (UnsafePointer<ttlog_options>) -> Result) -> Result {
             var raw = ttlog_options()
             raw.machine = machine.rawValue
+            raw.machine_unknown = machine == .unknown ? 1 : 0
             raw.run_kind = runKind.rawValue
             raw.clock = clock.rawValue
             raw.mode = mode.rawValue

@@ -42,6 +42,7 @@ struct PerfScriptImporter: Importer {
 
     var options: LogWriter.Options {
         var options = LogWriter.Options()
+        options.machine = .unknown
         options.vcpuCount = vcpuCount
         // A lane keeps two chunks of records in memory.
         if vcpuCount > 32 { options.branchCellShift = 13 }

@@ -19,6 +19,7 @@ struct QEMUReplayImporter: Importer {
 
     var options: LogWriter.Options {
         var options = LogWriter.Options()
+        options.machine = .unknown
         options.mode = .events
         options.clock = .instructions
         options.features = [.icount, .causes, .engineInput]

@@ -16,9 +16,6 @@ struct CSVRows {
     /// The fields of the line that was split last.
     private var line: [RowCell] = []
 
-    /// Whether rows have the column that states whether a label's static target explains the branch.
-    var hasStatic: Bool { columns.contains(.column(.isStatic)) }
-
     /// Reads a line into cells.
     mutating func read(_ text: UnsafeRawBufferPointer, into cells: inout RowCells) -> Line {
         cells.clear()

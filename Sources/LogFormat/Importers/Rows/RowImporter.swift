@@ -34,6 +34,7 @@ struct RowImporter: Importer {
 
     var options: LogWriter.Options {
         var options = LogWriter.Options()
+        options.machine = .unknown
         options.vcpuCount = survey.vcpuCount
         if options.vcpuCount > 32 { options.branchCellShift = 13 }
         options.features = survey.features

@@ -58,6 +58,7 @@ struct XenTTImporter: Importer {
 
     var options: LogWriter.Options {
         var options = LogWriter.Options()
+        options.machine = .unknown
         options.vcpuCount = vcpuCount
         options.features = features
         options.clock = .retiredBranches

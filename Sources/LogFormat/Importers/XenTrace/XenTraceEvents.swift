@@ -28,12 +28,33 @@ extension XenTraceRecord {
             result.tsc = tsc
             result.validity.insert(.tsc)
         }
-        var raw: [UInt32] = [event, cpu]
-        for index in 0..<wordCount { raw.append(self[index]) }
-        result.privatePayload = raw.flatMap { word in
-            (0..<4).map { UInt8(truncatingIfNeeded: word >> (8 * UInt32($0))) }
-        }
+        result.privatePayload = raw
         return result
+    }
+
+    /// Event, processor and words, as bytes.
+    private var raw: [UInt8] {
+        let size = 8 + 4 * wordCount
+        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            let target = UnsafeMutableRawBufferPointer(buffer)
+            target.storeBytes(of: event.littleEndian, toByteOffset: 0, as: UInt32.self)
+            target.storeBytes(of: cpu.littleEndian, toByteOffset: 4, as: UInt32.self)
+            withUnsafeBytes(of: words) { words in
+                UnsafeMutableRawBufferPointer(rebasing: target[8..<size])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: words[..<(4 * wordCount)]))
+            }
+            count = size
+        }
+    }
+
+    /// The features that a log with this record has.
+    var features: FileHeader.Features {
+        switch event & ~0x100 {
+        case 0x8200c, 0x8200d, 0x8200e, 0x8201a, 0x82016, 0x82216: [.accesses, .accessValues]
+        case 0x82017, 0x82217: [.mmio, .mmioValues]
+        case 0x201005: .accesses
+        default: []
+        }
     }
 
     /// The kind of a record that our table of kinds does not have: a number from 0x8000 on for each event.

@@ -29,17 +29,10 @@ struct XenTraceImporter: Importer {
             if records.record.event == XenTraceRecord.lost {
                 _ = lanes.lose(records.record)
             } else if lanes.index(of: records.record) != nil {
-                add(records.record.asEvent())
+                features.formUnion(records.record.features)
             }
         }
         vcpuCount = max(1, lanes.list.count)
-    }
-
-    private mutating func add(_ event: Event) {
-        guard event.stream == .access else { return }
-        let isMMIO = event.kind == .mmioRead || event.kind == .mmioWrite
-        features.insert(isMMIO ? .mmio : .accesses)
-        if event.validity.contains(.value) { features.insert(isMMIO ? .mmioValues : .accessValues) }
     }
 
     var path: String { file.path }

@@ -18,7 +18,7 @@ struct XenTraceMerge: ~Copyable {
     /// The number of processors at most.
     private static let processorLimit = 256
     /// The number of windows at most: each takes 16 bytes of memory.
-    private static let windowLimit = 1 << 24
+    private static let windowLimit = 1 << 22
 
     /// One processor's windows and the next of its records.
     private final class Processor {
@@ -116,7 +116,7 @@ struct XenTraceMerge: ~Copyable {
                         what: .truncated(structure: .record, expected: size, present: end &- start)))
             }
             if let processor = processor(number) {
-                processor.windows.append(start..<end)
+                if start < end { processor.windows.append(start..<end) }
             } else {
                 damage.add(
                     Damage(
