@@ -21,6 +21,7 @@ struct Events: ParsableCommand {
               tt-analyze events --kind port-read --kind port-write --range 0:100000 run1
               tt-analyze events --stream all --format jsonl run1
               tt-analyze events --kind interrupt --range 90%: run1
+              tt-analyze events --at-console-line "$(grep 'missed event' xen-console.log)" run1
 
             A recorder that does not see interrupts and exceptions (QEMU 7.2) logs discontinuities. If the log is in its \
             run directory, the join with the run's input log gives their causes: they take the place of the \
@@ -53,6 +54,13 @@ struct Events: ParsableCommand {
     @OptionGroup var range: RangeOptions
 
     @Option(
+        help: ArgumentHelp(
+            "Only positions around the event of this line of XenTT's console, \"Replay missed event: …\", up to where the "
+                + "replay noticed.",
+            valueName: "line"))
+    var atConsoleLine: String?
+
+    @Option(
         name: .customLong("kind"),
         help: ArgumentHelp("Only events of this kind; may be repeated.", valueName: "kind"))
     var kinds: [EventKind] = []
@@ -77,6 +85,9 @@ struct Events: ParsableCommand {
     var format = RowFormat.text
 
     func validate() throws {
+        if atConsoleLine != nil, range.isGiven {
+            throw ValidationError("--at-console-line and --range or --around exclude each other.")
+        }
         if folding.fold == true && format != .text { throw ValidationError("--fold is valid with --format text only.") }
     }
 
@@ -89,7 +100,8 @@ struct Events: ParsableCommand {
         if leftovers { return try printLeftovers(log) }
         let wanted = Set(kinds)
         let chosen = chosenStreams
-        let (from, to) = range.bounds.resolved(in: log.clocks)
+        let bounds = try self.bounds()
+        let (from, to) = bounds.resolved(in: log.clocks)
         let symbolizer = try symbols.symbolizer(
             for: log, orKernelOf: [path], from: from, to: to, reading: .onDemand())
         defer { SymbolOptions.finish(symbolizer) }
@@ -99,7 +111,7 @@ struct Events: ParsableCommand {
         var count = 0
         func write(_ streams: [LogStream], vcpu: UInt16) {
             let clocks = vcpu == noVCPU ? log.clocks : log.clocks(vcpu: vcpu)
-            let (from, to) = range.bounds.resolved(in: clocks)
+            let (from, to) = bounds.resolved(in: clocks)
             var events = EventsWithCauses(
                 log.events(streams, vcpu: vcpu, from: from, to: to), causes: vcpu == 0 ? causes : [], from: from,
                 to: to, keepsDiscontinuities: wanted.contains(.discontinuity))
@@ -119,6 +131,29 @@ struct Events: ParsableCommand {
         try health.finish()
         if count == 0 { reportNothing(log) }
     }
+
+    /// The part of the log that the options name.
+    private func bounds() throws -> ClockBounds {
+        guard let atConsoleLine else { return range.bounds }
+        guard let line = MissedEventLine(atConsoleLine) else {
+            throw RuntimeError(
+                "--at-console-line: \(atConsoleLine.onOneLine): expected "
+                    + "\"Replay missed event: … now (brctr:N, ip:0xN), event (brctr:N, ip:0xN)\"")
+        }
+        func words(_ place: MissedEventLine.Place) -> String {
+            "brctr \(place.brctr)" + (place.ip.map { ", ip \(RowText.hex($0))" } ?? "")
+        }
+        Diagnostics.note(
+            "the replay missed \(line.event.isEmpty ? "an event" : line.event.onOneLine) at \(words(line.expected)), "
+                + "and noticed at \(words(line.now))")
+        let low = min(line.expected.brctr, line.now.brctr)
+        let high = max(line.expected.brctr, line.now.brctr)
+        let radius = Events.consoleLineRadius
+        return ClockBounds(from: .at(low - min(low, radius)), to: high < .max - radius ? .at(high + radius + 1) : nil)
+    }
+
+    /// The branches that are shown on both sides of a console line's positions.
+    private static let consoleLineRadius: UInt64 = 20
 
     /// The kinds of joined events.
     private static let causeKinds = Set(JoinedCauseKind.allCases.map(\.eventKind))

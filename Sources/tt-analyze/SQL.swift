@@ -14,8 +14,8 @@ struct SQL: ParsableCommand {
         abstract: "Answer SQL queries about a run.",
         discussion: """
             The run's index (ttd.log.ttidx, SQLite) is built or updated first, as far as the query reads it. \
-            Queries only read. With two runs, their views are orig.event, replay.event, and so on. docs/sql.md lists \
-            the views and answers frequent questions. Without a query, statements are read from standard input: at a \
+            Queries only read. With two runs, their views are orig.event, replay.event, and so on; divergence and \
+            *_difference compare them. docs/sql.md lists the views and answers frequent questions. Without a query, statements are read from standard input: at a \
             terminal with a prompt, a history and completion. An index with the log inside (tt-analyze index \
             --self-contained) is a run too.
 
@@ -23,6 +23,7 @@ struct SQL: ParsableCommand {
               tt-analyze sql run "SELECT kind, count(*) FROM event GROUP BY kind"
               tt-analyze sql --format csv run "SELECT * FROM exception"
               tt-analyze sql run run/replays/1 "SELECT count(*) FROM orig.event UNION SELECT count(*) FROM replay.event"
+              tt-analyze sql run run/replays/1 "SELECT * FROM function_difference WHERE orig_count = 0"
             """)
 
     @Argument(
@@ -60,7 +61,8 @@ struct SQL: ParsableCommand {
             let log = try health.open(path)
             return QuerySession.Run(name: name, log: log, options: IndexSettings.options(for: log, symbols))
         }
-        let session = try QuerySession(runs)
+        let divergence = runs.count == 2 ? { try SQLDivergence.rows(runs[0].log, runs[1].log) } : nil
+        let session = try QuerySession(runs, divergence: divergence)
         if hasQuery {
             let writer = ResultWriter(format, to: Output.standard)
             defer { writer.finish() }

@@ -35,10 +35,18 @@ public final class QuerySession {
     private var database: Database
     private let authorizer = Authorizer()
     private let interruption = Interruption()
+    /// Compares the runs, until a query has asked for it.
+    private let divergence: (() throws -> [DivergenceRow])?
+    /// What the comparison found; nil before.
+    private var divergenceRows: [DivergenceRow]?
 
     /// Prepares the indexes with the stage of events and opens them.
-    public init(_ runs: [Run]) throws {
+    ///
+    /// - Parameter divergence: With the runs `orig` and `replay`: compares them, for the view `divergence`. Called once, when
+    ///   a query reads that view.
+    public init(_ runs: [Run], divergence: (() throws -> [DivergenceRow])? = nil) throws {
         self.runs = runs
+        self.divergence = divergence
         indexes = try runs.map { try LogIndex.prepare($0.log, stages: [.events], options: $0.options) }
         database = try QuerySession.connect(runs, indexes)
         interruption.set(database)
@@ -51,7 +59,13 @@ public final class QuerySession {
     public var runNames: [String] { runs.map(\.name) }
 
     /// The views that queries can read.
-    public var views: [ViewDefinition] { IndexSchema(key: indexes.first?.key ?? "", hasAccessRows: false).views }
+    public var views: [ViewDefinition] {
+        IndexSchema(key: indexes.first?.key ?? "", hasAccessRows: false).views
+            + (QuerySession.isPair(runs) ? ComparisonSchema.views : [])
+    }
+
+    /// Whether there is an original and a replay.
+    private static func isPair(_ runs: [Run]) -> Bool { runs.map(\.name) == ["orig", "replay"] }
 
     /// The names of the SQL functions beside SQLite's own.
     public var functionNames: [String] { QueryFunctions.names }
@@ -96,12 +110,27 @@ public final class QuerySession {
         authorizer.begin()
         defer { authorizer.isOpen = true }
         let first = try Statement.first(of: sql, database)
+        if authorizer.names.contains(DivergenceTable.name) { try compare() }
         let stages = stages(for: authorizer.names)
         let isThere = indexes.allSatisfy { LogIndex.closure(of: stages).isSubset(of: $0.stages) }
         if isThere { return first }
         try reopen(with: stages)
         authorizer.isOpen = false
         return try Statement.first(of: sql, database)
+    }
+
+    /// Compares the runs, and fills the table of their divergence.
+    private func compare() throws {
+        guard divergenceRows == nil, let divergence else { return }
+        let rows = try divergence()
+        divergenceRows = rows
+        try fill(database, rows)
+    }
+
+    private func fill(_ database: Database, _ rows: [DivergenceRow]) throws {
+        authorizer.isOpen = true
+        defer { authorizer.isOpen = false }
+        try database.writing { () throws(SQLError) in try DivergenceTable.fill(database, rows) }
     }
 
     /// The stages that the tables and views of a statement need.
@@ -121,6 +150,7 @@ public final class QuerySession {
         interruption.set(other)
         database = other
         authorizer.isOpen = true
+        if let divergenceRows { try fill(database, divergenceRows) }
         authorizer.install(on: database)
     }
 
@@ -140,6 +170,11 @@ public final class QuerySession {
                 throw IndexError(file: index.path, kind: .notOurs)
             }
             registry.add(run.log, key: index.key, schema: run.name)
+        }
+        if isPair(runs) {
+            try database.writing { () throws(SQLError) in
+                for statement in ComparisonSchema.statements { try database.execute(statement) }
+            }
         }
         guard BranchModule.register(database.handle, registry) == SQLITE_OK,
             AccessModule.register(database.handle, registry) == SQLITE_OK,

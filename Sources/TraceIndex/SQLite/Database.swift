@@ -76,6 +76,13 @@ final class Database {
         return "file:\(escaped.joined())?mode=ro"
     }
 
+    /// Lets `body` write into tables of this connection; the files stay open for reading only.
+    func writing(_ body: () throws(SQLError) -> Void) throws(SQLError) {
+        try execute("PRAGMA query_only=0")
+        try body()
+        try execute("PRAGMA query_only=1")
+    }
+
     /// Runs statements that return no rows.
     func execute(_ sql: String) throws(SQLError) {
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {

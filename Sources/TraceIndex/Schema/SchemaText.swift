@@ -7,8 +7,8 @@ public enum SchemaText {
     /// The version of ``json``; increases when a field changes its meaning or is removed.
     public static let version = 1
 
-    /// The views of every index.
-    public static let views = IndexSchema(key: "", hasAccessRows: false).views
+    /// The views of every index, and those of two runs.
+    public static let views = IndexSchema(key: "", hasAccessRows: false).views + ComparisonSchema.views
 
     /// For people.
     public static var text: String { text(of: views) }

@@ -63,12 +63,17 @@ public struct ViewDefinition: Sendable {
     }
 
     /// The statement that creates the view.
-    var sql: String {
+    var sql: String { "CREATE VIEW \(name) AS \(query)" }
+
+    /// The statement that creates the view in a connection only.
+    var temporarySQL: String { "CREATE TEMP VIEW \(name) AS \(query)" }
+
+    private var query: String {
         let list = columns.map { column in
             let name = IndexSchema.quoted(column.name)
             return column.expression == name ? name : "\(column.expression) AS \(name)"
         }
-        return "CREATE VIEW \(name) AS SELECT \(list.joined(separator: ", ")) FROM \(source)"
+        return "SELECT \(list.joined(separator: ", ")) FROM \(source)"
     }
 }
 

@@ -50,7 +50,7 @@ enum AccessModule {
                 info, columns, rowCount: registry.accessCount, isOrdered: registry.isOrdered)
             // Rows always come forwards.
             if info.pointee.idxNum & ScanPlan.isDescending != 0 {
-                info.pointee.idxNum = 0
+                info.pointee.idxNum &= ~ScanPlan.isDescending
                 info.pointee.orderByConsumed = 0
             }
             return code

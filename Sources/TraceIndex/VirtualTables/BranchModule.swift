@@ -75,11 +75,11 @@ enum BranchModule {
             guard let cursor else { return SQLITE_MISUSE }
             let made = UnsafeMutablePointer<Cursor>.allocate(capacity: 1)
             let scan = BranchScan()
-            let batch = scan.columns
+            let batch = scan.emptyBatch
             made.initialize(
                 to: Cursor(
-                    scan: Unmanaged.passRetained(scan), from: batch.from, to: batch.to, icount: batch.icount,
-                    label: batch.label))
+                    scan: Unmanaged.passRetained(scan), from: batch.pointee.from, to: batch.pointee.to,
+                    icount: batch.pointee.icount, label: batch.pointee.label))
             cursor.pointee = UnsafeMutableRawPointer(made).assumingMemoryBound(to: sqlite3_vtab_cursor.self)
             return SQLITE_OK
         }
@@ -99,8 +99,8 @@ enum BranchModule {
             return VirtualTable.guarding(table) {
                 let source = try registry.source(bounds.log, own.pointee.connection)
                 try cursor.pointee.scan.takeUnretainedValue().begin(
-                    source, bounds, isDescending: number & ScanPlan.isDescending != 0, own.pointee.connection,
-                    cursor)
+                    source, bounds, isDescending: number & ScanPlan.isDescending != 0,
+                    columns: decoded(number >> ScanPlan.usedColumnsShift), own.pointee.connection, cursor)
             }
         }
         module.xNext = { base in
@@ -147,6 +147,16 @@ enum BranchModule {
             row.pointee = Int64(bitPattern: cursor.pointee.clockFirst &+ UInt64(cursor.pointee.index))
             return SQLITE_OK
         }
+    }
+
+    /// The columns of a chunk that a query needs, by the bits of the table's columns.
+    private static func decoded(_ used: Int32) -> BranchBatch.Columns {
+        func uses(_ column: Int32) -> Bool { used >> column & 1 != 0 }
+        var columns: BranchBatch.Columns = []
+        if uses(Column.from) || uses(Column.to) { columns.insert(.path) }
+        if uses(Column.kind) { columns.insert(.label) }
+        if uses(Column.icount) { columns.insert(.icount) }
+        return columns
     }
 
     @inline(__always)

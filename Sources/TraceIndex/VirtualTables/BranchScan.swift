@@ -5,12 +5,19 @@ import LogFormat
 
 /// One scan of the virtual table of branches: chooses chunks, decodes them, and finds the rows that match.
 final class BranchScan {
-    private var batch = BranchBatch()
-    /// The chunk in `batch`: scans of a join return to it.
-    private var loaded: (log: ObjectIdentifier, offset: UInt64, slot: Bool)?
+    /// A batch of its own, until chunks are decoded ahead.
+    private let own: UnsafeMutablePointer<BranchBatch>
+    /// The batch that is read.
+    private var batch: UnsafeMutablePointer<BranchBatch>
+    /// Decodes the chunks of a long scan on other processors.
+    private var ahead: BranchReadAhead?
+    /// The chunk in `own`: scans of a join return to it.
+    private var loaded: Loaded?
     private var source: LogRegistry.Source?
-    /// The chunks that the scan may have to read, as places in the source's list.
-    private var chunks: [Int] = []
+    /// The chunks that the scan may have to read.
+    private var chunks: [Chunk] = []
+    /// The columns of them that it reads.
+    private var columns = BranchBatch.Columns.all
     private var next = 0
     private var isDescending = false
     private var clocks: ClosedRange<UInt64> = 0...UInt64.max
@@ -20,20 +27,34 @@ final class BranchScan {
     /// The labels that may come, a flag for each; empty: all.
     private var labels: [Bool] = []
 
-    init() {}
+    private struct Loaded: Equatable {
+        var log: ObjectIdentifier
+        var offset: UInt64
+        var slot: Bool
+        var columns: BranchBatch.Columns
+    }
 
-    /// The columns of the decoded chunk.
-    var columns:
-        (
-            from: UnsafePointer<UInt64>, to: UnsafePointer<UInt64>, icount: UnsafePointer<UInt64>,
-            label: UnsafePointer<UInt8>
-        )
-    { (batch.from, batch.to, batch.icount, batch.label) }
+    init() {
+        own = .allocate(capacity: 1)
+        own.initialize(to: BranchBatch())
+        batch = own
+    }
+
+    deinit {
+        ahead?.stop()
+        own.deinitialize(count: 1)
+        own.deallocate()
+    }
+
+    /// The batch before a chunk is decoded.
+    var emptyBatch: UnsafeMutablePointer<BranchBatch> { own }
 
     /// Steps to the first row.
+    ///
+    /// - Parameter columns: the columns that the query reads.
     func begin(
-        _ source: LogRegistry.Source, _ bounds: ScanPlan.Bounds, isDescending: Bool, _ connection: OpaquePointer,
-        _ cursor: UnsafeMutablePointer<BranchModule.Cursor>
+        _ source: LogRegistry.Source, _ bounds: ScanPlan.Bounds, isDescending: Bool, columns: BranchBatch.Columns,
+        _ connection: OpaquePointer, _ cursor: UnsafeMutablePointer<BranchModule.Cursor>
     ) throws {
         typealias Column = BranchModule.Column
         self.source = source
@@ -49,11 +70,18 @@ final class BranchScan {
         cursor.pointee.isAtEnd = false
         (cursor.pointee.index, cursor.pointee.last) = (0, 0)
         next = 0
-        chunks = bounds.isEmpty ? [] : chosen(source, bounds)
-        if from != nil || to != nil, chunks.count > 1 {
-            try EdgeBlocks.narrow(&chunks, source, connection, from: from, to: to)
+        self.columns = columns
+        if from != nil || to != nil { self.columns.insert(.path) }
+        if !labels.isEmpty { self.columns.insert(.label) }
+        if icounts != 0...UInt64.max { self.columns.insert(.icount) }
+        var places = bounds.isEmpty ? [] : chosen(source, bounds)
+        if from != nil || to != nil, places.count > 1 {
+            try EdgeBlocks.narrow(&places, source, connection, from: from, to: to)
         }
-        if isDescending { chunks.reverse() }
+        if isDescending { places.reverse() }
+        chunks = places.map { source.branchChunks[$0] }
+        ahead?.stop()
+        ahead = nil
         try loadChunk(cursor)
     }
 
@@ -88,18 +116,16 @@ final class BranchScan {
     private func loadChunk(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) throws {
         guard let source else { return }
         while next < chunks.count {
-            let chunk = source.branchChunks[chunks[next]]
-            next += 1
-            try decode(chunk, of: source.log)
-            let rows = batch.range(
+            let chunk = chunks[next]
+            try decodeNext(of: source.log)
+            let rows = batch.pointee.range(
                 from: clocks.lowerBound, to: clocks.upperBound == .max ? .max : clocks.upperBound + 1)
             guard let first = rows.first, let last = rows.last else { continue }
-            let (from, to, icount, label) = columns
-            cursor.pointee.from = from
-            cursor.pointee.to = to
-            cursor.pointee.icount = icount
-            cursor.pointee.label = label
-            cursor.pointee.clockFirst = batch.clockFirst
+            cursor.pointee.from = batch.pointee.from
+            cursor.pointee.to = batch.pointee.to
+            cursor.pointee.icount = batch.pointee.icount
+            cursor.pointee.label = batch.pointee.label
+            cursor.pointee.clockFirst = batch.pointee.clockFirst
             cursor.pointee.vcpu = Int64(chunk.vcpu)
             cursor.pointee.epoch = Int64(chunk.epoch)
             cursor.pointee.index = isDescending ? last : first
@@ -109,17 +135,32 @@ final class BranchScan {
         cursor.pointee.isAtEnd = true
     }
 
-    private func decode(_ chunk: Chunk, of log: LogFile) throws {
-        let place = (log: ObjectIdentifier(log), offset: chunk.offset, slot: chunk.isOpenSlot)
-        if let loaded, loaded == place { return }
+    /// Decodes the next chunk.
+    private func decodeNext(of log: LogFile) throws {
+        let number = next
+        next += 1
+        // A query that ends after its first rows needs no threads.
+        if ahead == nil, number == 2, chunks.count >= BranchReadAhead.fewestChunks, BranchReadAhead.isPossible {
+            ahead = BranchReadAhead(log, chunks[...], from: number, columns: columns)
+        }
+        if let ahead {
+            batch = try ahead.batch(number)
+            return
+        }
+        let chunk = chunks[number]
+        let place = Loaded(
+            log: ObjectIdentifier(log), offset: chunk.offset, slot: chunk.isOpenSlot, columns: columns)
+        batch = own
+        if loaded == place { return }
         loaded = nil
-        try log.decode(chunk, into: &batch)
+        try log.decode(chunk, into: &own.pointee, columns: columns)
         loaded = place
     }
 
     /// Steps to the first row at or after the current one that matches; false if the chunk has none.
     private func find(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) -> Bool {
-        let (from, to, icount, label) = columns
+        let (from, to) = (batch.pointee.from, batch.pointee.to)
+        let (icount, label) = (batch.pointee.icount, batch.pointee.label)
         let (last, step) = (cursor.pointee.last, cursor.pointee.step)
         let hasLabels = !labels.isEmpty
         let (wantedFrom, wantedTo) = (self.from ?? 0, self.to ?? 0)

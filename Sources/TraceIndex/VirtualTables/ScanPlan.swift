@@ -22,6 +22,9 @@ enum ScanPlan {
     /// Set in a plan's number: rows come with the highest clock first.
     static let isDescending: Int32 = 1
 
+    /// The place in a plan's number of the bits of the columns that the query reads.
+    static let usedColumnsShift: Int32 = 8
+
     /// Answers xBestIndex.
     ///
     /// - Parameters:
@@ -70,7 +73,8 @@ enum ScanPlan {
         info.pointee.estimatedRows = Int64(max(rows, 1))
         // Finding a place means decoding a chunk.
         info.pointee.estimatedCost = rows + 2000
-        info.pointee.idxNum = 0
+        // The last bit stands for all columns from there on.
+        info.pointee.idxNum = Int32(truncatingIfNeeded: info.pointee.colUsed & 0xffff) << usedColumnsShift
         if isOrdered, info.pointee.nOrderBy == 1, info.pointee.aOrderBy[0].iColumn == columns.clock {
             info.pointee.orderByConsumed = 1
             if info.pointee.aOrderBy[0].desc != 0 { info.pointee.idxNum |= isDescending }
