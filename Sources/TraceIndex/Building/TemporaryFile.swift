@@ -62,8 +62,14 @@ final class TemporaryFile {
             let count = pread(source, &buffer, buffer.count, offset)
             guard count >= 0 else { throw IndexError(file: other, kind: .cannotRead(errno: errno)) }
             if count == 0 { return }
-            guard pwrite(descriptor, buffer, count, offset) == count else {
-                throw IndexError(file: path, kind: .cannotWrite(errno: errno))
+            var written = 0
+            while written < count {
+                // A disk that becomes full takes a part, and then nothing.
+                let more = buffer.withUnsafeBytes { bytes in
+                    pwrite(descriptor, bytes.baseAddress.map { $0 + written }, count - written, offset + off_t(written))
+                }
+                guard more > 0 else { throw IndexError(file: path, kind: .cannotWrite(errno: errno)) }
+                written += more
             }
             offset += off_t(count)
         }
