@@ -176,7 +176,7 @@ public struct SymbolError: Error, Hashable, Sendable, CustomStringConvertible {
         case .changed:
             "was changed or became shorter while it was read; names from it would be wrong: read it again"
         case .excessiveLines(let bytes, let limit):
-            "has line programs of \(bytes) bytes, more than the \(limit) that its code may have; source lines are not read"
+            "has line programs of \(bytes) bytes, more than the \(limit) that its code and its size allow; source lines are not read"
         case .badArgument(let part):
             "is not a symbol file argument: expected FILE[@ADDRESS|+SLIDE][,FROM:TO], cannot read \"\(part)\""
         }
