@@ -82,4 +82,18 @@ import TraceIndex
         try QueryCase.expect(
             Logs.small, "SELECT e.seq, b.kind FROM event AS e JOIN branch AS b ON b.brctr = e.brctr", "1,none\n2,none")
     }
+
+    /// SQLite answers OR by two scans, and takes rows with one rowid for one row: two vCPUs have the same counters.
+    @Test func twoVCPUsHaveRowsOfTheirOwn() throws {
+        let text = """
+            options vcpus=2 features=branches,icount,labels
+            vcpu 0
+            branch 0x1000 -> 0x2000 jmp! +1
+            branch 0x2000 -> 0x1000 jmp! +1
+            vcpu 1
+            branch 0x1000 -> 0x3000 jmp! +1
+            branch 0x3000 -> 0x1000 jmp! +1
+            """
+        try QueryCase.expect(text, #"SELECT count(*) FROM branch WHERE "to" = 4096 OR "from" = 4096"#, "4")
+    }
 }

@@ -11,7 +11,7 @@ extension BranchRows {
         switch format {
         case .text: break
         case .jsonl: rows.line(EdgeDump.schema.header(logs: logs))
-        case .csv: rows.line(EdgeDump.schema.columnLine(after: placeColumns))
+        case .csv: rows.line(EdgeDump.schema.columnLine(after: writtenPlaceColumns))
         }
         let width = decimalDigitCount(pairs.reduce(0) { max($0, $1.count) })
         for pair in pairs {

@@ -11,18 +11,22 @@ import Symbolize
 ///             "icount":"5678","fromPlace":{…},"toPlace":{…}}
 ///     csv    [log,]vcpu,brctr,from,to,label,static,discontinuity,icount[,from_symbol,from_source,to_symbol,to_source]
 ///
-/// With several inputs, a line `==> FILE <==` precedes the rows of each in text, and csv has the field `log`; jsonl has an
-/// object with the file before the rows of each input.
+/// jsonl has a header object before the rows of each input; it names the schema and the file. With several inputs, text has
+/// a line `==> FILE <==` before the rows of each, and csv has the column `log`.
 ///
-/// In text the class of the branch carries `!` if its static target explains it, and a row ends with `*` if no branch
-/// instruction explains the transition (an interrupt, an exception, a fault). On request, repetitions of rows are folded in
-/// text (``RowFolder``).
+/// In text, `!` after the class marks a branch whose target is encoded in the instruction (`static` in jsonl and csv). `*`
+/// after the fields marks a transition that no branch instruction made: an interrupt or an exception (`discontinuity` in
+/// jsonl and csv). On request, text folds repeated rows (``RowFolder``).
+///
+/// A text row begins with `vcpu N` if the input has several vCPUs. Without instruction counts in the log, text omits the
+/// count and `icount` is null. Without a symbolizer, rows have no places. Style perf has a row format of its own; style gdb
+/// shortens addresses.
 public struct BranchRows: BranchView, ~Copyable {
-    /// The name, version and columns of the rows, without those of places.
+    /// The schema's name, version and columns, except the columns of places.
     public static let schema = RowSchema(
         "bts-dump", version: 1,
         columns: ["vcpu", "brctr", "from", "to", "label", "static", "discontinuity", "icount"])
-    /// The columns of places in csv.
+    /// The csv columns for the places (symbol and source line) of from and to.
     static let placeColumns = ["from_symbol", "from_source", "to_symbol", "to_source"]
 
     let format: RowFormat
@@ -31,10 +35,12 @@ public struct BranchRows: BranchView, ~Copyable {
     var input: RowInput
     var rows: RowEncoder
     var places: PlaceCache?
-    /// Reads the names of addresses before rows are written, while symbol files are read on demand.
+    /// Looks up the names of addresses before their rows are written. nil without a symbolizer, and once all symbol files are
+    /// read.
     private var reader: AheadReader?
     private var folder: RowFolder<Row>?
-    /// The words for each label: in text padded, in the other formats fields.
+    /// The bytes to write for each raw label value: the name in text (padded, except in style perf), the three label fields
+    /// in jsonl and csv.
     private let labels: FixedTexts
     /// In csv of several inputs: the field that names the input, with its comma.
     private var logField: FixedTexts?
@@ -46,7 +52,7 @@ public struct BranchRows: BranchView, ~Copyable {
     struct RowInput {
         var hasIcount = false
         var showsVCPU = false
-        /// The width of the counter in text.
+        /// The number of digits to which text pads the branch counter.
         var width = 1
     }
 
@@ -89,14 +95,15 @@ public struct BranchRows: BranchView, ~Copyable {
             if input.isOneOfSeveral { logField = FixedTexts([Array((RowText.csv(input.path) + ",").utf8)]) }
             if inputCount == 0 {
                 rows.line(
-                    BranchRows.schema.columnLine(before: input.isOneOfSeveral ? ["log"] : [], after: placeColumns))
+                    BranchRows.schema.columnLine(
+                        before: input.isOneOfSeveral ? ["log"] : [], after: writtenPlaceColumns))
             }
         }
         inputCount += 1
     }
 
-    /// The columns of places, if there are any.
-    var placeColumns: [String] { places == nil ? [] : BranchRows.placeColumns }
+    /// The place columns of this csv output: none without a symbolizer.
+    var writtenPlaceColumns: [String] { places == nil ? [] : BranchRows.placeColumns }
 
     /// Begins the branches of a vCPU.
     public mutating func begin(vcpu: UInt16) { self.vcpu = vcpu }
@@ -156,10 +163,10 @@ public struct BranchRows: BranchView, ~Copyable {
         writeFolded()
     }
 
-    /// Whether the output would stay the same with further branches.
+    /// Whether the sink is closed. Further branches then have no effect.
     public var isOver: Bool { rows.sink.isClosed }
 
-    /// Writes the rest to the sink.
+    /// Flushes the buffered rows to the sink.
     public mutating func finish() { rows.flush() }
 
     struct Row: FoldableRow {
@@ -241,7 +248,7 @@ public struct BranchRows: BranchView, ~Copyable {
 }
 
 extension RowEncoder {
-    /// The fields of a branch's label.
+    /// Writes the fields label (the branch class alone), static and discontinuity.
     mutating func label(_ label: BranchLabel) {
         string("label", label.branchClass.name)
         flag("static", label.hasStaticTarget)

@@ -7,7 +7,7 @@ import RunDirectory
 public struct RunStatus: Sendable {
     /// Guest instructions.
     public var instructions: UInt64
-    /// Seconds since the engine was started.
+    /// Host seconds since the monitor was made.
     public var seconds: Double
     /// Whether the run is being ended.
     public var isEnding: Bool
@@ -21,13 +21,13 @@ public final class RunMonitor {
         case signal(Int32)
         /// The time that the user allowed is up.
         case timeLimit(seconds: Double)
-        /// No progress, at this instruction.
+        /// A replay made no progress for the patience; it stopped at this instruction count.
         case hung(icount: UInt64)
-        /// The engine stopped answering.
+        /// The engine of a replay did not answer for this time, in seconds.
         case silent(seconds: Double)
-        /// The guest had halted with interrupts off, at this address, for so long.
+        /// The guest of a recording has halted at this address with interrupts off, for the patience in seconds.
         case halted(ip: UInt64, seconds: Double)
-        /// The guest of a replay had halted where its recording was ended, at this instruction.
+        /// The guest of a replay has halted at the instruction count at which the host ended the recording.
         case reachedEnd(icount: UInt64)
     }
 
@@ -41,17 +41,18 @@ public final class RunMonitor {
         public var shutdownReason: String?
         /// Whether the guest reported a panic.
         public var guestPanicked = false
-        /// The resets of the machine in their order.
+        /// The first resets of the machine in their order, at most 4096.
         public var resets: [RunOutcome.Reset] = []
         /// The standstill in which a recording ended.
         public var standstill: Standstill?
         /// Instructions at the last look.
         public var instructions: UInt64
-        /// Seconds of the host.
+        /// Host seconds from the making of the monitor to the end of the engine.
         public var seconds: Double
-        /// Whether the engine did not react to a request and received SIGTERM.
+        /// Whether the engine received SIGTERM: it could not be asked to end, was still there 10 s after the request, or the
+        /// tool received another signal.
         public var wasTerminated = false
-        /// Whether it did not react to SIGTERM either and was killed.
+        /// Whether it was killed after that, after another 10 s or another signal.
         public var wasKilled = false
     }
 
@@ -59,7 +60,8 @@ public final class RunMonitor {
     var timeLimit: Double?
     /// For a replay: seconds without progress after which it is ended.
     var hangPatience: Double?
-    /// For a replay: seconds that its recording took. A guest that has halted with interrupts on may sleep for so long.
+    /// For a replay: seconds that its recording took. After this time and `hangPatience`, a halted guest no longer counts as
+    /// asleep.
     var longestSleep: Double = 0
     /// For a replay of a recording that the host ended: its instructions. A guest that has halted there is at the end.
     var recordedEnd: UInt64?
@@ -69,9 +71,13 @@ public final class RunMonitor {
     var haltPatience: Double?
     /// For a recording: reports a standstill.
     var standstill: StandstillWatch?
-    /// Called a few times a second.
+    /// Called after each answer of the engine: 20 times a second at first, then 4 times.
     var observe: (RunStatus) -> Void = { _ in }
 
+    /// Detects that a replay makes no progress.
+    private var hang: HangDetector?
+    /// Detects that the guest of a recording makes no progress.
+    private var halt: HangDetector?
     private let guest: any RunningGuest
     private let start = Clock.now()
     /// The engine is ending: it is not asked any more.
@@ -84,7 +90,7 @@ public final class RunMonitor {
     private var stageSince: Double = 0
     private var shutdownReason: String?
     private var hasShutDown = false
-    /// A paused guest continues: a standstill before does not count.
+    /// Whether a paused guest has resumed and the detectors have not begun anew.
     private var hasResumed = false
     private var guestPanicked = false
     private var resets: [RunOutcome.Reset] = []
@@ -103,16 +109,16 @@ public final class RunMonitor {
     /// Returns when the engine has ended.
     func run() -> Result {
         let signals = SignalWatch()
-        var detector = hangPatience.map { HangDetector(patience: $0) }
-        var haltDetector = haltPatience.map { HangDetector(patience: $0) }
+        hang = hangPatience.map { HangDetector(patience: $0) }
+        halt = haltPatience.map { HangDetector(patience: $0) }
         var nextLook = 0.0
         while guest.poll() == nil {
             let pumpAgain = guest.pump() ?? 1
             takeEvents()
             let now = Clock.now()
             if now >= nextLook {
-                look(&detector)
-                lookForHalt(&haltDetector)
+                look()
+                lookForHalt()
                 nextLook = Clock.now() + (now - start < 2 ? 0.05 : 0.25)
             }
             if let limit = timeLimit, now - start >= limit { end(.timeLimit(seconds: limit)) }
@@ -134,7 +140,7 @@ public final class RunMonitor {
 
     // MARK: Looking
 
-    private func look(_ detector: inout HangDetector?) {
+    private func look() {
         guard !isGone, !hasShutDown else { return }
         do {
             instructions = try guest.instructions()
@@ -150,7 +156,8 @@ public final class RunMonitor {
         guard stage == .running else { return }
         if hasResumed {
             hasResumed = false
-            detector?.forget()
+            hang?.forget()
+            halt?.forget()
             standstill?.forget()
         }
         let logSize = guest.logSize()
@@ -159,37 +166,38 @@ public final class RunMonitor {
         {
             standstill?.note(icount: instructions, processor: guest.processor(), now: Clock.now())
         }
-        guard detector != nil else { return }
+        guard hang != nil else { return }
         let sighting = HangDetector.Sighting(
             icount: instructions, inputOffset: guest.inputOffset() ?? 0, logSize: logSize)
-        guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
+        guard hang?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
         if instructions == recordedEnd, case .halted = guest.processor() {
             end(.reachedEnd(icount: instructions))
         } else if guest.isWaitingForDisk() || isAsleep() {
-            detector = hangPatience.map { HangDetector(patience: $0) }
+            hang = hangPatience.map { HangDetector(patience: $0) }
         } else {
             end(.hung(icount: instructions))
         }
     }
 
-    /// Whether the guest has halted and may wait for a timer. It may wait for as long as the whole recording took, not
-    /// longer.
+    /// Whether the guest has halted with interrupts on, and the replay has not run longer than its recording plus the
+    /// patience.
     private func isAsleep() -> Bool {
         guard Clock.now() - start < longestSleep + (hangPatience ?? 0) else { return false }
         if case .halted(_, interruptsOn: true) = guest.processor() { return true }
         return false
     }
 
-    /// A guest that has halted with interrupts off executes nothing any more.
-    private func lookForHalt(_ detector: inout HangDetector?) {
+    /// Ends a recording whose guest has halted with interrupts off and makes no progress: no maskable interrupt wakes it. The
+    /// guest has one vCPU.
+    private func lookForHalt() {
         guard stage == .running, !isGone, !hasShutDown, !isSilent, let patience = haltPatience else { return }
-        if hasResumed { detector?.forget() }
+        if hasResumed { halt?.forget() }
         let sighting = HangDetector.Sighting(icount: instructions, inputOffset: 0, logSize: guest.logSize())
-        guard detector?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
+        guard halt?.observe(sighting, now: Clock.now()) == true, isExecuting() else { return }
         if case .halted(let ip, interruptsOn: false) = guest.processor() {
             end(.halted(ip: ip, seconds: patience))
         } else {
-            detector?.forget()
+            halt?.forget()
         }
     }
 

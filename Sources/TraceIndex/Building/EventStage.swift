@@ -6,29 +6,26 @@ import Symbolize
 /// Fills the tables of events, notes, chunks and facts about the run.
 struct EventStage {
     private let log: LogFile
-    private let database: Database
-    private let hasAccessRows: Bool
+    private let tables: [(stream: LogStream, name: String)]
     private var problems = ProblemCounts(.events)
-    private var places: PlaceCollector?
     private var unknownKinds: Set<EventKind> = []
 
-    init(_ log: LogFile, _ database: Database, hasAccessRows: Bool, symbolizer: Symbolizer?) throws(SQLError) {
+    init(_ log: LogFile, hasAccessRows: Bool) {
         self.log = log
-        self.database = database
-        self.hasAccessRows = hasAccessRows
-        places = try symbolizer.map { symbolizer throws(SQLError) in try PlaceCollector(symbolizer, database) }
+        tables = [(.event, "_event"), (.meta, "_note")] + (hasAccessRows ? [(.access, "_access")] : [])
     }
 
+    /// Writes the records into the tables of a file that no connection has open. The tables are empty.
+    ///
     /// - Parameter progress: Takes the share that is done, 0 ... 1.
-    mutating func run(progress: (Double) -> Void) throws(SQLError) {
-        var batch = EventBatch()
-        var tables: [(stream: LogStream, table: String)] = [(.event, "_event"), (.meta, "_note")]
-        if hasAccessRows { tables.append((.access, "_access")) }
-        let total = log.chunks.lazy.filter { chunk in tables.contains { $0.stream == chunk.stream } }
+    mutating func load(into path: String, progress: (Double) -> Void) throws {
+        let roots = try roots(in: path)
+        let total = log.chunks.lazy.filter { [tables] chunk in tables.contains { $0.stream == chunk.stream } }
             .reduce(0) { $0 + $1.count }
+        var batch = EventBatch()
         var done = 0
-        for (stream, table) in tables {
-            var inserter = try EventInserter(database, table: table)
+        for ((stream, _), roots) in zip(tables, roots) {
+            var loader = try EventLoader(path: path)
             for chunk in log.chunks where chunk.stream == stream {
                 do {
                     try log.decode(chunk, into: &batch)
@@ -36,25 +33,52 @@ struct EventStage {
                     problems.add(.unreadableEvents, [error.damage(of: chunk)])
                     continue
                 }
-                inserter.begin(vcpu: chunk.vcpu, epoch: chunk.epoch)
+                loader.begin(vcpu: chunk.vcpu, epoch: chunk.epoch)
                 for index in 0..<batch.count {
                     note(batch, index)
-                    try inserter.insert(batch, index)
+                    try loader.add(batch, index)
                 }
-                try places?.flush()
                 done += chunk.count
                 progress(Double(done) / Double(max(total, 1)))
             }
+            try loader.finish(roots)
         }
-        try writeKinds()
-        try writeLabels()
-        try writeChunks()
+    }
+
+    private func roots(in path: String) throws(SQLError) -> [EventLoader.Roots] {
+        let database = try Database(path: path, .build)
+        var roots: [EventLoader.Roots] = []
+        for table in tables { roots.append(try EventLoader.Roots(table.name, in: database)) }
+        return roots
+    }
+
+    /// Writes the rest: the names of code addresses in the records, and the small tables.
+    func complete(_ database: Database, symbolizer: Symbolizer?) throws(SQLError) {
+        if let symbolizer { try namePlaces(database, symbolizer) }
+        try writeKinds(database)
+        try writeLabels(database)
+        try writeChunks(database)
         try RunFacts(log).write(to: database)
+        var problems = problems
         problems.addState(of: log)
         try problems.write(to: database)
     }
 
-    /// Notes unusual properties of a record, and the code addresses in it.
+    private func namePlaces(_ database: Database, _ symbolizer: Symbolizer) throws(SQLError) {
+        var places = try PlaceCollector(symbolizer, database)
+        // A value without an address is where code goes on: the handler of an interrupt.
+        let queries = tables.flatMap { table in
+            [
+                "SELECT ip FROM \(table.name) WHERE ip IS NOT NULL",
+                "SELECT v0 FROM \(table.name) WHERE v0 IS NOT NULL AND address IS NULL",
+            ]
+        }
+        let addresses = try database.prepare(queries.joined(separator: " UNION "))
+        while try addresses.step() { places.add(UInt64(bitPattern: addresses.integer(0))) }
+        try places.flush()
+    }
+
+    /// Notes unusual properties of a record.
     private mutating func note(_ batch: borrowing EventBatch, _ index: Int) {
         let kind = batch.kind(index)
         if !kind.isKnown {
@@ -63,18 +87,11 @@ struct EventStage {
         } else if kind.usualStream != batch.stream {
             problems.add(.unusualStream, source: kind.name)
         }
-        guard places != nil else { return }
-        let validity = batch.validity(index)
-        if validity.contains(.ip) { places?.add(batch.ip(index)) }
-        let payload = batch.payload(index)
-        if validity.contains(.value), !validity.contains(.address), payload.count >= 8 {
-            places?.add(payload.loadUnaligned(fromByteOffset: 0, as: UInt64.self).littleEndian)
-        }
     }
 
     // MARK: Small tables
 
-    private func writeKinds() throws(SQLError) {
+    private func writeKinds(_ database: Database) throws(SQLError) {
         let insert = try database.prepare("INSERT INTO _kind VALUES (?, ?)")
         for kind in EventKind.all + unknownKinds.sorted(by: { $0.rawValue < $1.rawValue }) {
             insert.bind(1, Int64(kind.rawValue))
@@ -83,7 +100,7 @@ struct EventStage {
         }
     }
 
-    private func writeLabels() throws(SQLError) {
+    private func writeLabels(_ database: Database) throws(SQLError) {
         let insert = try database.prepare("INSERT INTO _label VALUES (?, ?)")
         for value in UInt8.min ... .max {
             insert.bind(1, Int64(value))
@@ -92,7 +109,7 @@ struct EventStage {
         }
     }
 
-    private func writeChunks() throws(SQLError) {
+    private func writeChunks(_ database: Database) throws(SQLError) {
         let marks = Array(repeating: "?", count: 15).joined(separator: ", ")
         let insert = try database.prepare("INSERT INTO _chunk VALUES (\(marks))")
         let hasIcount = log.header.features.contains(.icount)

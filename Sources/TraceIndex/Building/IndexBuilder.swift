@@ -22,10 +22,14 @@ struct IndexBuilder {
 
     private func fill(_ path: String, _ stages: [BuildStage], existing: CurrentIndex?) throws {
         let schema = IndexSchema(key: key, hasAccessRows: existing?.hasAccessRows ?? options.hasAccessRows)
-        let database = try Database(path: path, .build)
         let symbolizer = try options.symbolizer(log)
+        var events = EventStage(log, hasAccessRows: schema.hasAccessRows)
+        if existing == nil {
+            try create(schema, in: path, hasSymbols: symbolizer != nil)
+            try events.load(into: path) { options.progress(.events, $0) }
+        }
+        let database = try Database(path: path, .build)
         try database.execute("BEGIN")
-        if existing == nil { try create(schema, in: database, hasSymbols: symbolizer != nil) }
         if options.isSelfContained, existing?.isSelfContained != true { try LogCopy.write(log, to: database) }
         for stage in stages {
             // Another builder may have added the stage between the look at the index and its copy.
@@ -33,10 +37,7 @@ struct IndexBuilder {
             if isBuilt ?? 0 > 0 { continue }
             let progress = { (share: Double) in options.progress(stage, share) }
             switch stage {
-            case .events:
-                var events = try EventStage(
-                    log, database, hasAccessRows: schema.hasAccessRows, symbolizer: symbolizer)
-                try events.run(progress: progress)
+            case .events: try events.complete(database, symbolizer: symbolizer)
             case .edges: try EdgeStage(log, database).run(progress: progress)
             case .places: try PlaceStage(database: database, symbolizer: symbolizer).run()
             case .calls: try CallStage(log, database, symbolizer: symbolizer).run(progress: progress)
@@ -44,17 +45,24 @@ struct IndexBuilder {
                 var console = ConsoleStage(log, database)
                 try console.run()
             }
-            for index in schema.indexes(of: stage) { try database.execute(index) }
+            // Those of events are filled with their tables.
+            if stage != .events {
+                for index in schema.indexes(of: stage) { try database.execute(index) }
+            }
             try database.execute("INSERT INTO _meta VALUES ('stage.\(stage.rawValue)', 1)")
         }
         try database.execute("COMMIT")
         try database.execute("PRAGMA analysis_limit=1000; ANALYZE; PRAGMA optimize")
     }
 
-    private func create(_ schema: IndexSchema, in database: Database, hasSymbols: Bool) throws {
+    /// Makes the tables, the views, and the indexes of events.
+    private func create(_ schema: IndexSchema, in path: String, hasSymbols: Bool) throws {
+        let database = try Database(path: path, .build)
         try database.execute(
             "PRAGMA application_id=\(IndexSchema.applicationID); PRAGMA user_version=\(IndexSchema.version)")
-        for statement in schema.statements { try database.execute(statement) }
+        try database.execute("BEGIN")
+        defer { try? database.execute("COMMIT") }
+        for statement in schema.statements + schema.indexes(of: .events) { try database.execute(statement) }
         let insert = try database.prepare("INSERT INTO _meta VALUES (?, ?)")
         let facts = [
             ("key", key), ("log", IndexLocation.name(log.path)),

@@ -3,16 +3,19 @@
 import CSQLite
 import LogFormat
 
-/// The virtual table of branches: `SELECT … FROM ttlog_branch('KEY')`. The view `branch` reads it.
+/// The virtual table of branches: `SELECT … FROM ttlog_branch('KEY')`. KEY identifies a log; the view `branch` names it.
 ///
-/// Rows are decoded chunk by chunk on demand. Constraints on brctr, icount, vcpu and epoch choose chunks. Constraints
-/// on from, to and kind are tested on decoded columns before SQLite sees a row. If the index has edges, equality on
-/// from or to reads only the chunks that have such a branch. A chunk that cannot be read ends the query with
-/// SQLITE_CORRUPT, its file and offset.
+/// Chunks are decoded one by one, on demand. Range constraints on brctr, icount, vcpu and epoch select chunks. Equalities
+/// on from, to and kind are tested on the decoded columns before SQLite sees a row; SQLite itself tests other constraints
+/// on them. If the index records which chunks contain each from and to address, an equality on from or to reads only
+/// those chunks. If a chunk cannot be read, the query fails with SQLITE_CORRUPT, and the message names the file and the
+/// offset.
+///
+/// 64-bit values are SQLite's signed integers with the same bits: addresses from 2^63 on are negative and sort first.
 enum BranchModule {
     static let name = "ttlog_branch"
 
-    /// The table's columns, by number.
+    /// The numbers of the columns, in the order of the declaration.
     enum Column {
         static let brctr: Int32 = 0
         static let vcpu: Int32 = 1
@@ -21,6 +24,8 @@ enum BranchModule {
         static let to: Int32 = 4
         static let kind: Int32 = 5
         static let epoch: Int32 = 6
+        /// Hidden: the argument of the table-valued function, the key of a log. SQLite does not read it, because the plan
+        /// omits its test.
         static let log: Int32 = 7
     }
 
@@ -32,8 +37,11 @@ enum BranchModule {
         clock: Column.brctr, ranges: [Column.brctr, Column.icount, Column.vcpu, Column.epoch],
         equalities: [Column.from, Column.to, Column.kind], log: Column.log)
 
-    /// The memory that SQLite holds for a scan: its own part, then ours. The columns of the decoded chunk are here, so
-    /// that a row needs no call into an object.
+    /// A cursor, allocated in xOpen and freed in xClose. `base` must stay the first field, because SQLite uses the cursor as
+    /// a sqlite3_vtab_cursor. All fields must be trivial types.
+    ///
+    /// The pointers are the columns of the decoded chunk. xColumn, and xNext without a filter, read them without a call
+    /// into the scan.
     struct Cursor {
         var base = sqlite3_vtab_cursor()
         var scan: Unmanaged<BranchScan>
@@ -42,13 +50,17 @@ enum BranchModule {
         var icount: UnsafePointer<UInt64>
         var label: UnsafePointer<UInt8>
         var clockFirst: UInt64 = 0
+        /// Branches of the log before the chunk.
+        var ordinal: Int64 = 0
         var vcpu: Int64 = 0
         var epoch: Int64 = 0
-        /// The row in the chunk.
+        /// The index of the current row in the chunk.
         var index = 0
-        /// The last row of the chunk that belongs to the scan.
+        /// The index in the chunk of the last row that the scan visits: the lowest one if the scan descends.
         var last = -1
+        /// 1, or -1 if the scan descends.
         var step = 1
+        /// Whether the scan tests each row. xNext then calls the scan for every row.
         var hasFilter = false
         var hasIcount = false
         var isAtEnd = true
@@ -144,7 +156,9 @@ enum BranchModule {
         module.xRowid = { base, row in
             guard let base, let row else { return SQLITE_MISUSE }
             let cursor = BranchModule.cursor(base)
-            row.pointee = Int64(bitPattern: cursor.pointee.clockFirst &+ UInt64(cursor.pointee.index))
+            // The branch's number in the log. brctr would not do: two vCPUs have the same ones, and SQLite takes rows with one
+            // rowid for the same row (OR).
+            row.pointee = cursor.pointee.ordinal &+ Int64(cursor.pointee.index)
             return SQLITE_OK
         }
     }

@@ -16,6 +16,8 @@ final class BranchScan {
     private var source: LogRegistry.Source?
     /// The chunks that the scan may have to read.
     private var chunks: [Chunk] = []
+    /// The branches of the log before each of them.
+    private var ordinals: [Int] = []
     /// The columns of them that it reads.
     private var columns = BranchBatch.Columns.all
     private var next = 0
@@ -80,6 +82,7 @@ final class BranchScan {
         }
         if isDescending { places.reverse() }
         chunks = places.map { source.branchChunks[$0] }
+        ordinals = places.map { source.branchOrdinals[$0] }
         ahead?.stop()
         ahead = nil
         try loadChunk(cursor)
@@ -116,7 +119,7 @@ final class BranchScan {
     private func loadChunk(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) throws {
         guard let source else { return }
         while next < chunks.count {
-            let chunk = chunks[next]
+            let (chunk, ordinal) = (chunks[next], ordinals[next])
             try decodeNext(of: source.log)
             let rows = batch.pointee.range(
                 from: clocks.lowerBound, to: clocks.upperBound == .max ? .max : clocks.upperBound + 1)
@@ -126,6 +129,7 @@ final class BranchScan {
             cursor.pointee.icount = batch.pointee.icount
             cursor.pointee.label = batch.pointee.label
             cursor.pointee.clockFirst = batch.pointee.clockFirst
+            cursor.pointee.ordinal = Int64(ordinal)
             cursor.pointee.vcpu = Int64(chunk.vcpu)
             cursor.pointee.epoch = Int64(chunk.epoch)
             cursor.pointee.index = isDescending ? last : first

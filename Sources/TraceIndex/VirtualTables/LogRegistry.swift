@@ -18,6 +18,8 @@ final class LogRegistry {
         var quotedSchema: String { LogRegistry.quoted(schema) }
         /// The branch chunks of all vCPUs, in the order of blocks of edges.
         let branchChunks: [Chunk]
+        /// Branches before each of these chunks.
+        let branchOrdinals: [Int]
         let accessChunks: [Chunk]
         /// Accesses before each of these chunks.
         let accessOrdinals: [Int]
@@ -30,13 +32,19 @@ final class LogRegistry {
             self.schema = schema
             branchChunks = log.chunks.filter { $0.stream == .branch && $0.count > 0 }
             accessChunks = log.chunks.filter { $0.stream == .access && $0.count > 0 }
-            var ordinals: [Int] = []
-            _ = accessChunks.reduce(0) { before, chunk in
-                ordinals.append(before)
-                return before + chunk.count
-            }
-            accessOrdinals = ordinals
+            branchOrdinals = Source.ordinals(branchChunks)
+            accessOrdinals = Source.ordinals(accessChunks)
             isOrdered = Source.isOrdered(branchChunks) && Source.isOrdered(accessChunks)
+        }
+
+        /// The records before each chunk.
+        private static func ordinals(_ chunks: [Chunk]) -> [Int] {
+            var ordinals: [Int] = []
+            _ = chunks.reduce(0) { before, chunk in
+                ordinals.append(before)
+                return before &+ chunk.count
+            }
+            return ordinals
         }
 
         private static func isOrdered(_ chunks: [Chunk]) -> Bool {
