@@ -8,13 +8,8 @@ struct BranchSide: ~Copyable {
     let log: LogFile
     private let segment: BranchSegment
     private var index: Int
-    /// Decodes the chunks on other processors, if all of them are read.
-    private let ahead: BranchReadAhead?
-    /// A batch of its own, for chunks that are decoded here.
-    private let own: UnsafeMutablePointer<BranchBatch>
-    /// The batch that is read.
-    private var batch: UnsafeMutablePointer<BranchBatch>
-    /// The index of the chunk in `batch`.
+    private var reader = BranchChunkReader()
+    /// The index of the chunk that was read last.
     private var decodedIndex: Int?
     /// The clock of the next branch.
     private(set) var clock: UInt64
@@ -27,19 +22,7 @@ struct BranchSide: ~Copyable {
         self.segment = segment
         self.clock = clock
         index = segment.clocks.contains(clock) ? segment.chunkIndex(at: clock) : segment.chunks.endIndex
-        let count = segment.chunks.endIndex - index
-        ahead =
-            readsAll && BranchReadAhead.isPossible && count >= BranchReadAhead.fewestChunks
-            ? BranchReadAhead(log, segment.chunks, from: index) : nil
-        own = .allocate(capacity: 1)
-        own.initialize(to: BranchBatch())
-        batch = own
-    }
-
-    deinit {
-        ahead?.stop()
-        own.deinitialize(count: 1)
-        own.deallocate()
+        reader.begin(log, segment.chunks[index...], readsAhead: readsAll)
     }
 
     /// The chunk that contains the next branch. Must not be read at the segment's end.
@@ -62,21 +45,19 @@ struct BranchSide: ~Copyable {
     mutating func decode() throws(LogError) {
         guard decodedIndex != index else { return }
         decodedIndex = nil
-        if let ahead {
-            batch = try ahead.batch(index)
-        } else {
-            try log.decode(chunk, into: &own.pointee)
-        }
-        guard batch.pointee.count == chunk.count else {
+        try reader.read(index)
+        let count = reader.batch.pointee.count
+        guard count == chunk.count else {
             throw LogError(
                 file: log.path, offset: chunk.offset,
-                kind: .damaged(.field(structure: .body, name: "count", found: UInt64(batch.pointee.count))))
+                kind: .damaged(.field(structure: .body, name: "count", found: UInt64(count))))
         }
         decodedIndex = index
     }
 
     /// The columns of the rest of the decoded chunk.
     var columns: BranchColumns {
+        let batch = reader.batch
         let offset = Int(clock - batch.pointee.clockFirst)
         return BranchColumns(
             count: batch.pointee.count - offset, from: batch.pointee.from + offset, to: batch.pointee.to + offset,

@@ -7,35 +7,19 @@ public struct BranchCursor: ~Copyable {
     /// The chunks that could not be read so far.
     public private(set) var skipped: [Damage] = []
 
-    private let log: LogFile
     private let chunks: [Chunk]
     private let from: UInt64
     private let to: UInt64
-    private let columns: BranchBatch.Columns
     private var nextChunk = 0
-    /// A batch of its own, until chunks are decoded ahead.
-    private let own: UnsafeMutablePointer<BranchBatch>
-    private var ahead: BranchReadAhead?
-    /// The batch that is read.
-    private var batch: UnsafeMutablePointer<BranchBatch>
+    private var reader = BranchChunkReader()
     /// The indexes of the batch's branches that were not returned yet.
     private var rest = 0..<0
 
     init(_ log: LogFile, vcpu: UInt16, from: UInt64, to: UInt64, columns: BranchBatch.Columns) {
-        self.log = log
         self.from = from
         self.to = to
-        self.columns = columns
         chunks = log.index.run(.branch, vcpu: vcpu, from: from, to: to)
-        own = .allocate(capacity: 1)
-        own.initialize(to: BranchBatch())
-        batch = own
-    }
-
-    deinit {
-        ahead?.stop()
-        own.deinitialize(count: 1)
-        own.deallocate()
+        reader.begin(log, chunks[...], columns: columns, readsAhead: true)
     }
 
     /// The next branch; nil at the end.
@@ -45,7 +29,7 @@ public struct BranchCursor: ~Copyable {
         }
         let index = rest.lowerBound
         rest = (index + 1)..<rest.upperBound
-        return batch.pointee[index]
+        return reader.batch.pointee[index]
     }
 
     /// Calls `body` with the next decoded columns and the range of indexes in them that belong to the cursor's range of
@@ -56,7 +40,7 @@ public struct BranchCursor: ~Copyable {
         }
         let range = rest
         rest = 0..<0
-        try body(batch.pointee, range)
+        try body(reader.batch.pointee, range)
         return true
     }
 
@@ -66,23 +50,13 @@ public struct BranchCursor: ~Copyable {
         let number = nextChunk
         nextChunk += 1
         do throws(LogError) {
-            batch = try decoded(number)
-            rest = batch.pointee.range(from: from, to: to)
+            try reader.read(number)
+            rest = reader.batch.pointee.range(from: from, to: to)
         } catch {
             rest = 0..<0
             skipped.append(error.damage(of: chunks[number]))
         }
         return true
-    }
-
-    private mutating func decoded(_ number: Int) throws(LogError) -> UnsafeMutablePointer<BranchBatch> {
-        // Whoever looks at the first branches only needs no threads.
-        if ahead == nil, number == 2, chunks.count >= BranchReadAhead.fewestChunks, BranchReadAhead.isPossible {
-            ahead = BranchReadAhead(log, chunks[...], from: number, columns: columns)
-        }
-        if let ahead { return try ahead.batch(number) }
-        try log.decode(chunks[number], into: &own.pointee, columns: columns)
-        return own
     }
 }
 

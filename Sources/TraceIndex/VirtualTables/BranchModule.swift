@@ -87,7 +87,7 @@ enum BranchModule {
             guard let cursor else { return SQLITE_MISUSE }
             let made = UnsafeMutablePointer<Cursor>.allocate(capacity: 1)
             let scan = BranchScan()
-            let batch = scan.emptyBatch
+            let batch = scan.batch
             made.initialize(
                 to: Cursor(
                     scan: Unmanaged.passRetained(scan), from: batch.pointee.from, to: batch.pointee.to,

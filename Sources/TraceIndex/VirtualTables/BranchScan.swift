@@ -5,21 +5,11 @@ import LogFormat
 
 /// One scan of the virtual table of branches: chooses chunks, decodes them, and finds the rows that match.
 final class BranchScan {
-    /// A batch of its own, until chunks are decoded ahead.
-    private let own: UnsafeMutablePointer<BranchBatch>
-    /// The batch that is read.
-    private var batch: UnsafeMutablePointer<BranchBatch>
-    /// Decodes the chunks of a long scan on other processors.
-    private var ahead: BranchReadAhead?
-    /// The chunk in `own`: scans of a join return to it.
-    private var loaded: Loaded?
-    private var source: LogRegistry.Source?
+    private var reader = BranchChunkReader()
     /// The chunks that the scan may have to read.
     private var chunks: [Chunk] = []
     /// The branches of the log before each of them.
     private var ordinals: [Int] = []
-    /// The columns of them that it reads.
-    private var columns = BranchBatch.Columns.all
     private var next = 0
     private var isDescending = false
     private var clocks: ClosedRange<UInt64> = 0...UInt64.max
@@ -29,27 +19,10 @@ final class BranchScan {
     /// The labels that may come, a flag for each; empty: all.
     private var labels: [Bool] = []
 
-    private struct Loaded: Equatable {
-        var log: ObjectIdentifier
-        var offset: UInt64
-        var slot: Bool
-        var columns: BranchBatch.Columns
-    }
+    init() {}
 
-    init() {
-        own = .allocate(capacity: 1)
-        own.initialize(to: BranchBatch())
-        batch = own
-    }
-
-    deinit {
-        ahead?.stop()
-        own.deinitialize(count: 1)
-        own.deallocate()
-    }
-
-    /// The batch before a chunk is decoded.
-    var emptyBatch: UnsafeMutablePointer<BranchBatch> { own }
+    /// The batch of the last chunk that was decoded.
+    var batch: UnsafeMutablePointer<BranchBatch> { reader.batch }
 
     /// Steps to the first row.
     ///
@@ -59,7 +32,6 @@ final class BranchScan {
         _ connection: OpaquePointer, _ cursor: UnsafeMutablePointer<BranchModule.Cursor>
     ) throws {
         typealias Column = BranchModule.Column
-        self.source = source
         self.isDescending = isDescending
         clocks = bounds.unsigned(Column.brctr)
         icounts = bounds.unsigned(Column.icount)
@@ -72,10 +44,10 @@ final class BranchScan {
         cursor.pointee.isAtEnd = false
         (cursor.pointee.index, cursor.pointee.last) = (0, 0)
         next = 0
-        self.columns = columns
-        if from != nil || to != nil { self.columns.insert(.path) }
-        if !labels.isEmpty { self.columns.insert(.label) }
-        if icounts != 0...UInt64.max { self.columns.insert(.icount) }
+        var columns = columns
+        if from != nil || to != nil { columns.insert(.path) }
+        if !labels.isEmpty { columns.insert(.label) }
+        if icounts != 0...UInt64.max { columns.insert(.icount) }
         var places = bounds.isEmpty ? [] : chosen(source, bounds)
         if from != nil || to != nil, places.count > 1 {
             try EdgeBlocks.narrow(&places, source, connection, from: from, to: to)
@@ -83,8 +55,7 @@ final class BranchScan {
         if isDescending { places.reverse() }
         chunks = places.map { source.branchChunks[$0] }
         ordinals = places.map { source.branchOrdinals[$0] }
-        ahead?.stop()
-        ahead = nil
+        reader.begin(source.log, chunks[...], columns: columns, readsAhead: true)
         try loadChunk(cursor)
     }
 
@@ -117,10 +88,11 @@ final class BranchScan {
 
     /// Decodes chunks until one has a row that matches; else the scan is at its end.
     private func loadChunk(_ cursor: UnsafeMutablePointer<BranchModule.Cursor>) throws {
-        guard let source else { return }
         while next < chunks.count {
             let (chunk, ordinal) = (chunks[next], ordinals[next])
-            try decodeNext(of: source.log)
+            try reader.read(next)
+            next += 1
+            let batch = batch
             let rows = batch.pointee.range(
                 from: clocks.lowerBound, to: clocks.upperBound == .max ? .max : clocks.upperBound + 1)
             guard let first = rows.first, let last = rows.last else { continue }
@@ -137,28 +109,6 @@ final class BranchScan {
             if !cursor.pointee.hasFilter || find(cursor) { return }
         }
         cursor.pointee.isAtEnd = true
-    }
-
-    /// Decodes the next chunk.
-    private func decodeNext(of log: LogFile) throws {
-        let number = next
-        next += 1
-        // A query that ends after its first rows needs no threads.
-        if ahead == nil, number == 2, chunks.count >= BranchReadAhead.fewestChunks, BranchReadAhead.isPossible {
-            ahead = BranchReadAhead(log, chunks[...], from: number, columns: columns)
-        }
-        if let ahead {
-            batch = try ahead.batch(number)
-            return
-        }
-        let chunk = chunks[number]
-        let place = Loaded(
-            log: ObjectIdentifier(log), offset: chunk.offset, slot: chunk.isOpenSlot, columns: columns)
-        batch = own
-        if loaded == place { return }
-        loaded = nil
-        try log.decode(chunk, into: &own.pointee, columns: columns)
-        loaded = place
     }
 
     /// Steps to the first row at or after the current one that matches; false if the chunk has none.
