@@ -66,7 +66,7 @@ import Testing
         #expect(folded(text) == expected)
     }
 
-    /// The counters and letters that lines stand for.
+    /// The counters and letters of the branches that lines represent.
     private func unfold(_ lines: [RowFolder<Letter>.Line]) -> [Letter] {
         var (rows, group) = ([] as [Letter], [] as [Letter])
         for line in lines {

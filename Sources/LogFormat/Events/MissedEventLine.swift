@@ -41,13 +41,7 @@ public struct MissedEventLine: Hashable, Sendable {
 
     /// The rest of a text after the first occurrence of some words.
     private static func after(_ words: String, in text: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-        let words = Array(words.utf8)
-        var rest = text
-        while rest.count >= words.count {
-            if rest.starts(with: words) { return rest.dropFirst(words.count) }
-            rest = rest.dropFirst()
-        }
-        return nil
+        text.firstRange(of: Array(words.utf8)).map { text[$0.upperBound...] }
     }
 
     /// The position `NAME (brctr:N, ip:0xN)`.

@@ -42,7 +42,7 @@ public func importLog(
         if let layout {
             try XenTTImporter(source, layout: layout, progress: progress)
         } else {
-            try InputFormat.recognize(path: input).importer(source, progress: progress)
+            try InputFormat.recognize(source).importer(source, progress: progress)
         }
     try checkTarget(path)
     let file = try PendingFile(for: path)

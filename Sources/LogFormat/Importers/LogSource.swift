@@ -38,7 +38,6 @@ public struct LogSource: Sendable {
         case .log, .runDirectory: reader = .log(try LogFile(path: path))
         case .rawBTS, .rawBTSExtended: reader = .rawBTS(try RawBTSFile(path: path))
         case .qemuReplay, .perfScript, .csv, .jsonl, .xentt, .xentrace:
-
             reader = .log(try LogFile(importing: format.importer(InputFile(path: path))))
         }
     }

@@ -47,14 +47,9 @@ struct CallStage {
             }
         }
         try problems.write(to: database)
-        if let symbolizer { try name(symbolizer) }
-    }
-
-    private func name(_ symbolizer: Symbolizer) throws(SQLError) {
-        var places = try PlaceCollector(symbolizer, database)
-        let functions = try database.prepare("SELECT DISTINCT function FROM _call")
-        while try functions.step() { places.add(UInt64(bitPattern: functions.integer(0))) }
-        try places.flush()
+        if let symbolizer {
+            try PlaceCollector.name("SELECT DISTINCT function FROM _call", symbolizer, in: database)
+        }
     }
 }
 

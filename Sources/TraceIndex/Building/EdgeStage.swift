@@ -114,9 +114,7 @@ struct PlaceStage {
 
     func run() throws(SQLError) {
         guard let symbolizer else { return }
-        var places = try PlaceCollector(symbolizer, database)
-        let addresses = try database.prepare(#"SELECT "from" FROM _edge UNION SELECT "to" FROM _edge"#)
-        while try addresses.step() { places.add(UInt64(bitPattern: addresses.integer(0))) }
-        try places.flush()
+        try PlaceCollector.name(
+            #"SELECT "from" FROM _edge UNION SELECT "to" FROM _edge"#, symbolizer, in: database)
     }
 }

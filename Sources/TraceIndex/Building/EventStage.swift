@@ -65,7 +65,6 @@ struct EventStage {
     }
 
     private func namePlaces(_ database: Database, _ symbolizer: Symbolizer) throws(SQLError) {
-        var places = try PlaceCollector(symbolizer, database)
         // A value without an address is where code goes on: the handler of an interrupt.
         let queries = tables.flatMap { table in
             [
@@ -73,9 +72,7 @@ struct EventStage {
                 "SELECT v0 FROM \(table.name) WHERE v0 IS NOT NULL AND address IS NULL",
             ]
         }
-        let addresses = try database.prepare(queries.joined(separator: " UNION "))
-        while try addresses.step() { places.add(UInt64(bitPattern: addresses.integer(0))) }
-        try places.flush()
+        try PlaceCollector.name(queries.joined(separator: " UNION "), symbolizer, in: database)
     }
 
     /// Notes unusual properties of a record.

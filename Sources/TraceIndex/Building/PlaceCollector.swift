@@ -24,7 +24,7 @@ struct PlaceCollector {
     private static let limit = 1 << 20
 
     /// - Parameter database: May have places already.
-    init(_ symbolizer: Symbolizer, _ database: Database) throws(SQLError) {
+    private init(_ symbolizer: Symbolizer, _ database: Database) throws(SQLError) {
         self.symbolizer = symbolizer
         insertPlace = try database.prepare("INSERT OR IGNORE INTO _place VALUES (?, ?, ?, ?, ?, ?)")
         insertFunction = try database.prepare("INSERT INTO _function VALUES (?, ?, ?, ?)")
@@ -40,13 +40,21 @@ struct PlaceCollector {
         while try files.step() { self.files[files.text(0) ?? ""] = files.integer(1) }
     }
 
+    /// Names the addresses that a query finds.
+    static func name(_ query: String, _ symbolizer: Symbolizer, in database: Database) throws(SQLError) {
+        var places = try PlaceCollector(symbolizer, database)
+        let addresses = try database.prepare(query)
+        while try addresses.step() { places.add(UInt64(bitPattern: addresses.integer(0))) }
+        try places.flush()
+    }
+
     /// Takes an address; it is named at the next ``flush()``.
-    mutating func add(_ address: UInt64) {
+    private mutating func add(_ address: UInt64) {
         if known.insert(address).inserted { waiting.append(address) }
     }
 
     /// Names the addresses that were added.
-    mutating func flush() throws(SQLError) {
+    private mutating func flush() throws(SQLError) {
         for address in waiting {
             guard let found = symbolizer.symbolize(address) else { continue }
             try insert(address, found)

@@ -62,17 +62,25 @@ final class TemporaryFile {
             let count = pread(source, &buffer, buffer.count, offset)
             guard count >= 0 else { throw IndexError(file: other, kind: .cannotRead(errno: errno)) }
             if count == 0 { return }
-            var written = 0
-            while written < count {
-                // A disk that becomes full takes a part, and then nothing.
-                let more = buffer.withUnsafeBytes { bytes in
-                    pwrite(descriptor, bytes.baseAddress.map { $0 + written }, count - written, offset + off_t(written))
-                }
-                guard more > 0 else { throw IndexError(file: path, kind: .cannotWrite(errno: errno)) }
-                written += more
+            let error = buffer.withUnsafeBytes {
+                TemporaryFile.write(UnsafeRawBufferPointer(rebasing: $0[..<count]), to: descriptor, at: offset)
             }
+            guard error == 0 else { throw IndexError(file: path, kind: .cannotWrite(errno: error)) }
             offset += off_t(count)
         }
+    }
+
+    /// Writes all bytes at an offset. Returns 0, or errno.
+    static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: off_t) -> Int32 {
+        var written = 0
+        while written < bytes.count {
+            // A disk that becomes full takes a part, and then nothing.
+            let more = pwrite(
+                descriptor, bytes.baseAddress.map { $0 + written }, bytes.count - written, offset + off_t(written))
+            guard more > 0 else { return errno }
+            written += more
+        }
+        return 0
     }
 
     /// Removes files that killed processes left for a name.

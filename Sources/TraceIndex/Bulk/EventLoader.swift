@@ -133,18 +133,9 @@ struct EventPositions {
         mutating func add(_ position: Position) {
             if position.clock < last.clock, last.row > 0 { isOrdered = false }
             let step = position.clock &- last.clock
-            append(UInt64(bitPattern: step << 1 ^ step >> 63))
-            append(position.row &- last.row)
+            bytes.appendVarint(UInt64(bitPattern: step << 1 ^ step >> 63))
+            bytes.appendVarint(position.row &- last.row)
             last = position
-        }
-
-        private mutating func append(_ value: UInt64) {
-            var rest = value
-            while rest >= 0x80 {
-                bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-                rest >>= 7
-            }
-            bytes.append(UInt8(rest))
         }
 
         /// Calls `body` with the positions by clock and row.

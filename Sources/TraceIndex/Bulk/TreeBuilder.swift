@@ -3,17 +3,10 @@
 /// Writes the b-tree of a table from rows in the order of their rowids, page after page.
 struct TableTree: ~Copyable {
     private var leaf = TreePage(.tableLeaf)
-    /// The leaves, and the largest rowid of each.
-    private var children: [Child] = []
+    /// The leaves, each with its largest rowid.
+    private var levels = TreeLevels(.tableInterior, largestKey: 9)
     private var lastRow: UInt64 = 0
 
-    private struct Child {
-        var page: UInt32
-        var key: UInt64
-    }
-
-    /// The largest cell of an interior page, with its place: a page, and a key.
-    private static let interiorCell = 4 + 9 + 2
     /// The largest payload that a leaf holds without overflow pages.
     private static let largestLocal = TreePage.size - 35
     private static let smallestLocal = (TreePage.size - 12) * 32 / 255 - 23
@@ -67,44 +60,21 @@ struct TableTree: ~Copyable {
     private mutating func room(
         _ cell: Int, _ row: UInt64, _ writer: inout PageWriter
     ) throws(IndexError) -> UnsafeMutablePointer<UInt8> {
-        if !leaf.fits(cell) {
-            leaf.finish()
-            children.append(Child(page: try writer.append(leaf.bytes), key: lastRow))
-            leaf.clear()
-        }
+        if !leaf.fits(cell) { try levels.add(&leaf, key: TableTree.key(lastRow), to: &writer) }
         lastRow = row
         return leaf.add(cell).assumingMemoryBound(to: UInt8.self)
     }
 
     /// Writes the rest; the top of the tree is the page with the number `root`.
     mutating func finish(root: UInt32, _ writer: inout PageWriter) throws(IndexError) {
-        leaf.finish()
-        guard !children.isEmpty else { return try writer.write(leaf.bytes, at: root) }
-        children.append(Child(page: try writer.append(leaf.bytes), key: lastRow))
-        let most = (TreePage.size - 12) / TableTree.interiorCell + 1
-        while children.count > most {
-            var parents: [Child] = []
-            for part in EvenParts(children.count, most: most) {
-                var page = TableTree.interior(children[part])
-                page.finish(right: children[part.upperBound - 1].page)
-                parents.append(Child(page: try writer.append(page.bytes), key: children[part.upperBound - 1].key))
-            }
-            children = parents
-        }
-        var page = TableTree.interior(children[...])
-        page.finish(right: children[children.count - 1].page)
-        try writer.write(page.bytes, at: root)
+        try levels.finish(&leaf, root: root, &writer)
     }
 
-    /// An interior page with all children but the last.
-    private static func interior(_ children: ArraySlice<Child>) -> TreePage {
-        var page = TreePage(.tableInterior)
-        for child in children.dropLast() {
-            let target = page.add(4 + Varint64.size(child.key)).assumingMemoryBound(to: UInt8.self)
-            UnsafeMutableRawPointer(target).storeBytes(of: child.page.bigEndian, as: UInt32.self)
-            Varint64.put(child.key, to: target + 4)
+    /// A rowid as the cell of an interior page has it.
+    private static func key(_ row: UInt64) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 9) { bytes, count in
+            if let start = bytes.baseAddress { count = Varint64.put(row, to: start) }
         }
-        return page
     }
 }
 
@@ -112,16 +82,10 @@ struct TableTree: ~Copyable {
 struct IndexTree: ~Copyable {
     private var leaf = TreePage(.indexLeaf)
     /// The leaves, each with the entry after it; that is in no leaf.
-    private var children: [Child] = []
-
-    private struct Child {
-        var page: UInt32
-        /// The cell of the entry after the page; empty after the last one.
-        var separator: [UInt8]
-    }
+    private var levels = TreeLevels(.indexInterior, largestKey: largestCell)
 
     /// The largest entry, with its size and header: three integers.
-    static let largestCell = 1 + 4 + 3 * 8
+    private static let largestCell = 1 + 4 + 3 * 8
 
     /// Adds an entry that is larger than the one before.
     mutating func add(_ record: borrowing RowRecord, to writer: inout PageWriter) throws(IndexError) {
@@ -129,9 +93,7 @@ struct IndexTree: ~Copyable {
         if !leaf.fits(cell) {
             let separator = Array(leaf.last)
             leaf.removeLast()
-            leaf.finish()
-            children.append(Child(page: try writer.append(leaf.bytes), separator: separator))
-            leaf.clear()
+            try levels.add(&leaf, key: separator, to: &writer)
         }
         let target = leaf.add(cell).assumingMemoryBound(to: UInt8.self)
         target[0] = UInt8(truncatingIfNeeded: record.size)
@@ -140,33 +102,67 @@ struct IndexTree: ~Copyable {
 
     /// Writes the rest; the top of the tree is the page with the number `root`.
     mutating func finish(root: UInt32, _ writer: inout PageWriter) throws(IndexError) {
+        try levels.finish(&leaf, root: root, &writer)
+    }
+}
+
+/// The leaves of a tree, and the interior pages above them.
+struct TreeLevels {
+    private struct Child {
+        var page: UInt32
+        /// What the cell of an interior page has after the page's number.
+        var key: [UInt8]
+    }
+
+    private let kind: TreePage.Kind
+    /// The most children of a page.
+    private let most: Int
+    private var children: [Child] = []
+
+    /// - Parameters:
+    ///   - kind: the kind of the interior pages.
+    ///   - largestKey: the most bytes of a key.
+    init(_ kind: TreePage.Kind, largestKey: Int) {
+        self.kind = kind
+        // A cell has the number of a page, a key, and a place of two bytes; the last child has none.
+        most = (TreePage.size - 12) / (4 + largestKey + 2) + 1
+    }
+
+    /// Writes a leaf that is full, and clears it.
+    mutating func add(_ leaf: inout TreePage, key: [UInt8], to writer: inout PageWriter) throws(IndexError) {
         leaf.finish()
-        guard !children.isEmpty else { return try writer.write(leaf.bytes, at: root) }
-        children.append(Child(page: try writer.append(leaf.bytes), separator: []))
-        let most = (TreePage.size - 12) / (4 + IndexTree.largestCell + 2) + 1
+        children.append(Child(page: try writer.append(leaf), key: key))
+        leaf.clear()
+    }
+
+    /// Writes the last leaf and all interior pages; the top is the page with the number `root`.
+    mutating func finish(_ leaf: inout TreePage, root: UInt32, _ writer: inout PageWriter) throws(IndexError) {
+        guard !children.isEmpty else {
+            leaf.finish()
+            return try writer.write(leaf, at: root)
+        }
+        try add(&leaf, key: [], to: &writer)
         while children.count > most {
             var parents: [Child] = []
             for part in EvenParts(children.count, most: most) {
-                var page = IndexTree.interior(children[part])
-                let last = children[part.upperBound - 1]
-                page.finish(right: last.page)
-                parents.append(Child(page: try writer.append(page.bytes), separator: last.separator))
+                let page = interior(children[part])
+                parents.append(Child(page: try writer.append(page), key: children[part.upperBound - 1].key))
             }
             children = parents
         }
-        var page = IndexTree.interior(children[...])
-        page.finish(right: children[children.count - 1].page)
-        try writer.write(page.bytes, at: root)
+        let top = interior(children[...])
+        try writer.write(top, at: root)
     }
 
-    /// An interior page with all children but the last, each with its separator.
-    private static func interior(_ children: ArraySlice<Child>) -> TreePage {
-        var page = TreePage(.indexInterior)
+    /// An interior page with some children; the last one has no cell.
+    private func interior(_ children: ArraySlice<Child>) -> TreePage {
+        var page = TreePage(kind)
         for child in children.dropLast() {
-            let target = page.add(4 + child.separator.count)
+            let target = page.add(4 + child.key.count)
             target.storeBytes(of: child.page.bigEndian, as: UInt32.self)
-            (target + 4).copyMemory(from: child.separator, byteCount: child.separator.count)
+            (target + 4).copyMemory(from: child.key, byteCount: child.key.count)
         }
+        page.finish(right: children.last?.page ?? 0)
         return page
     }
 }

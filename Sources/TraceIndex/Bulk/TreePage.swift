@@ -113,6 +113,14 @@ struct PageWriter: ~Copyable {
         return next - 1
     }
 
+    /// Appends a page of a tree.
+    mutating func append(_ page: borrowing TreePage) throws(IndexError) -> UInt32 { try append(page.bytes) }
+
+    /// Replaces a page by one of a tree.
+    mutating func write(_ page: borrowing TreePage, at number: UInt32) throws(IndexError) {
+        try write(UnsafeRawBufferPointer(start: page.bytes, count: TreePage.size), at: offset(number))
+    }
+
     /// Adds a page to the buffer; nil for one of zeros.
     private mutating func add(_ page: UnsafeRawPointer?) throws(IndexError) {
         let place = buffer + filled
@@ -124,11 +132,6 @@ struct PageWriter: ~Copyable {
         filled += TreePage.size
         next += 1
         if filled == PageWriter.bufferSize { try flush() }
-    }
-
-    /// Replaces a page.
-    mutating func write(_ page: UnsafeRawPointer, at number: UInt32) throws(IndexError) {
-        try write(UnsafeRawBufferPointer(start: page, count: TreePage.size), at: offset(number))
     }
 
     /// Writes what is left, and the number of pages into the file's header.
@@ -147,12 +150,7 @@ struct PageWriter: ~Copyable {
     private func offset(_ number: UInt32) -> off_t { off_t(number - 1) * off_t(TreePage.size) }
 
     private func write(_ bytes: UnsafeRawBufferPointer, at offset: off_t) throws(IndexError) {
-        var written = 0
-        while written < bytes.count {
-            let more = pwrite(
-                descriptor, bytes.baseAddress.map { $0 + written }, bytes.count - written, offset + off_t(written))
-            guard more > 0 else { throw IndexError(file: path, kind: .cannotWrite(errno: errno)) }
-            written += more
-        }
+        let error = TemporaryFile.write(bytes, to: descriptor, at: offset)
+        guard error == 0 else { throw IndexError(file: path, kind: .cannotWrite(errno: error)) }
     }
 }

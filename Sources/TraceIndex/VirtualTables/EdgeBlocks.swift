@@ -44,13 +44,8 @@ enum EdgeBlocks {
         var bytes: [UInt8] = []
         var previous = -1
         for block in blocks {
-            var step = UInt64(truncatingIfNeeded: block - previous)
+            bytes.appendVarint(UInt64(truncatingIfNeeded: block - previous))
             previous = block
-            while step >= 0x80 {
-                bytes.append(UInt8(truncatingIfNeeded: step) | 0x80)
-                step >>= 7
-            }
-            bytes.append(UInt8(truncatingIfNeeded: step))
         }
         return bytes
     }
@@ -73,5 +68,17 @@ enum EdgeBlocks {
             (step, shift) = (0, 0)
         }
         return shift == 0
+    }
+}
+
+extension [UInt8] {
+    /// Appends a number, the lowest seven bits first; a byte that others follow has its highest bit set.
+    mutating func appendVarint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(truncatingIfNeeded: rest))
     }
 }

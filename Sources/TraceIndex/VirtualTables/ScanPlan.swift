@@ -73,7 +73,7 @@ enum ScanPlan {
         info.pointee.estimatedRows = Int64(max(rows, 1))
         // Finding a place means decoding a chunk.
         info.pointee.estimatedCost = rows + 2000
-        // The last bit stands for all columns from there on.
+        // SQLite's last bit is for all columns from the 63rd on; the tables have fewer than 16.
         info.pointee.idxNum = Int32(truncatingIfNeeded: info.pointee.colUsed & 0xffff) << usedColumnsShift
         if isOrdered, info.pointee.nOrderBy == 1, info.pointee.aOrderBy[0].iColumn == columns.clock {
             info.pointee.orderByConsumed = 1

@@ -37,7 +37,7 @@ enum RowColumn: Int, CaseIterable {
         }
     }
 
-    /// What a name stands for.
+    /// The meaning of a name.
     enum Target: Hashable {
         case column(RowColumn)
         /// A field of an event's kind, as an index of ``RowNames/fields``.
@@ -58,10 +58,10 @@ enum RowNames {
         return names
     }()
 
-    /// What a name in a header, or of a key outside of `fields`, stands for.
+    /// The meaning of a name in a header, or of a key outside of `fields`.
     static func target(_ name: UnsafeRawBufferPointer) -> RowColumn.Target { find(name, in: columns) ?? .nothing }
 
-    /// What the name of a key inside of `fields` stands for.
+    /// The meaning of a key inside of `fields`.
     static func field(_ name: UnsafeRawBufferPointer) -> RowColumn.Target { find(name, in: fieldsOnly) ?? .nothing }
 
     private typealias Table = [[(name: [UInt8], target: RowColumn.Target)]]
