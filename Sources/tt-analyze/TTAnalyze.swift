@@ -15,14 +15,14 @@ struct TTAnalyze: ParsableCommand {
             hexadecimal with 0x.
 
             EXIT STATUS
-              0 done; with diverge: the runs are the same
-              1 with diverge: the runs differ; with verify --symbols: the branches contradict the code
+              0 done; diverge, report: the runs are the same
+              1 diverge, report: the runs differ; verify --symbols: the branches contradict the code
               2 trouble: usage, a file that cannot be read, damage, nothing to compare
             """,
         version: ToolVersion.current,
         subcommands: [
-            Diverge.self, Info.self, Events.self, Verify.self, Slice.self, SymbolizeCommand.self, Index.self,
-            SQL.self, Schema.self, Import.self,
+            Diverge.self, Report.self, Info.self, Events.self, Verify.self, Slice.self, SymbolizeCommand.self,
+            Index.self, SQL.self, Schema.self, Import.self,
         ])
 }
 
