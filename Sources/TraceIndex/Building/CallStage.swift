@@ -4,22 +4,26 @@ import CallTree
 import LogFormat
 import Symbolize
 
-/// Fills the table of calls: follows the open calls of each vCPU, and writes a row when one ends.
+/// Fills the table of calls: follows the open calls of each vCPU, and writes a row for each.
 struct CallStage {
     private let log: LogFile
-    private let database: Database
     private let symbolizer: Symbolizer?
+    private var problems = ProblemCounts(.calls)
 
-    init(_ log: LogFile, _ database: Database, symbolizer: Symbolizer?) {
+    init(_ log: LogFile, symbolizer: Symbolizer?) {
         self.log = log
-        self.database = database
         self.symbolizer = symbolizer
     }
 
-    func run(progress: (Double) -> Void) throws(SQLError) {
-        var problems = ProblemCounts(.calls)
+    /// Writes the rows and their indexes into the tables of a file that no connection has open. The tables are empty.
+    ///
+    /// - Parameters:
+    ///   - target: the name that the file will have.
+    ///   - progress: Takes the share that is done, 0 ... 1.
+    mutating func load(into path: String, target: String, progress: (Double) -> Void) throws {
+        let roots = try CallLoader.Roots(in: Database(path: path, .build))
         var entries = FunctionEntries(symbolizer)
-        var rows = try CallRows(database)
+        var rows = try CallLoader(path: path, target: target)
         let hasIcount = log.header.features.contains(.icount)
         let total = log.chunks.lazy.filter { $0.stream == .branch }.reduce(0) { $0 + $1.count }
         var done = 0
@@ -28,28 +32,35 @@ struct CallStage {
             tracker.recordsSteps = true
             var calls = OpenCalls(vcpu: vcpu, hasIcount: hasIcount)
             var branches = log.branches(vcpu: vcpu)
-            while branches.nextBatch({ batch, range in
+            while try branches.nextBatch({ batch, range throws(IndexError) in
                 tracker.append(batch, range)
-                for step in tracker.steps { calls.take(step, entries.entry(of: step.frame.target), &rows) }
+                for step in tracker.steps { try calls.take(step, entries.entry(of: step.frame.target), &rows) }
                 let last = range.upperBound - 1
                 calls.reach(clock: batch.clockFirst &+ UInt64(last) &+ 1, icount: batch.icount[last])
                 done += range.count
             }) {
-                try rows.flush()
                 progress(Double(done) / Double(max(total, 1)))
             }
-            calls.end(&rows)
-            try rows.flush()
+            try calls.end(&rows)
             problems.add(.unreadableCalls, branches.skipped)
             for reason in Resynchronisation.allCases {
                 problems.add(
                     .resynchronisation(reason), source: "vcpu \(vcpu)", count: tracker.statistics[reason])
             }
         }
+        try rows.finish(roots)
+    }
+
+    /// Writes the rest: the names of the functions, and the problems.
+    func complete(_ database: Database) throws(SQLError) {
         try problems.write(to: database)
-        if let symbolizer {
-            try PlaceCollector.name("SELECT DISTINCT function FROM _call", symbolizer, in: database)
-        }
+        guard let symbolizer else { return }
+        // A step from one function to the next in the index, however many calls each has.
+        let functions =
+            "WITH RECURSIVE f(x) AS (SELECT min(function) FROM _call UNION ALL "
+            + "SELECT (SELECT min(function) FROM _call WHERE function > x) FROM f WHERE x IS NOT NULL) "
+            + "SELECT x FROM f WHERE x IS NOT NULL"
+        try PlaceCollector.name(functions, symbolizer, in: database)
     }
 }
 

@@ -16,11 +16,11 @@ struct IndexBuilder {
     func build(_ stages: [BuildStage], on existing: CurrentIndex?, to target: String) throws {
         let file = try TemporaryFile(for: target)
         if let existing { try file.copy(of: existing.path) }
-        try fill(file.path, stages, existing: existing)
+        try fill(file.path, stages, existing: existing, target: target)
         try file.finish()
     }
 
-    private func fill(_ path: String, _ stages: [BuildStage], existing: CurrentIndex?) throws {
+    private func fill(_ path: String, _ stages: [BuildStage], existing: CurrentIndex?, target: String) throws {
         let schema = IndexSchema(key: key, hasAccessRows: existing?.hasAccessRows ?? options.hasAccessRows)
         let symbolizer = try options.symbolizer(log)
         var events = EventStage(log, hasAccessRows: schema.hasAccessRows)
@@ -28,26 +28,26 @@ struct IndexBuilder {
             try create(schema, in: path, hasSymbols: symbolizer != nil)
             try events.load(into: path) { options.progress(.events, $0) }
         }
+        // Another builder may have added a stage between the look at the index and its copy.
+        let stages = try missing(stages, in: path)
+        var calls = CallStage(log, symbolizer: symbolizer)
+        if stages.contains(.calls) {
+            try calls.load(into: path, target: target) { options.progress(.calls, $0) }
+        }
         let database = try Database(path: path, .build)
         try database.execute("BEGIN")
         if options.isSelfContained, existing?.isSelfContained != true { try LogCopy.write(log, to: database) }
         for stage in stages {
-            // Another builder may have added the stage between the look at the index and its copy.
-            let isBuilt = try database.integer("SELECT count(*) FROM _meta WHERE key = 'stage.\(stage.rawValue)'")
-            if isBuilt ?? 0 > 0 { continue }
-            let progress = { (share: Double) in options.progress(stage, share) }
             switch stage {
             case .events: try events.complete(database, symbolizer: symbolizer)
-            case .edges: try EdgeStage(log, database).run(progress: progress)
+            case .edges:
+                try EdgeStage(log, database).run { options.progress(.edges, $0) }
+                for index in schema.indexes(of: .edges) { try database.execute(index) }
             case .places: try PlaceStage(database: database, symbolizer: symbolizer).run()
-            case .calls: try CallStage(log, database, symbolizer: symbolizer).run(progress: progress)
+            case .calls: try calls.complete(database)
             case .console:
                 var console = ConsoleStage(log, database)
                 try console.run()
-            }
-            // Those of events are filled with their tables.
-            if stage != .events {
-                for index in schema.indexes(of: stage) { try database.execute(index) }
             }
             try database.execute("INSERT INTO _meta VALUES ('stage.\(stage.rawValue)', 1)")
         }
@@ -55,14 +55,27 @@ struct IndexBuilder {
         try database.execute("PRAGMA analysis_limit=1000; ANALYZE; PRAGMA optimize")
     }
 
-    /// Makes the tables, the views, and the indexes of events.
+    /// The stages that a file lacks. The tables and indexes of those that are written without SQLite are there, empty.
+    private func missing(_ stages: [BuildStage], in path: String) throws(SQLError) -> [BuildStage] {
+        let database = try Database(path: path, .build)
+        var missing: [BuildStage] = []
+        for stage in stages {
+            let count = try database.integer("SELECT count(*) FROM _meta WHERE key = 'stage.\(stage.rawValue)'")
+            if count == 0 { missing.append(stage) }
+        }
+        return missing
+    }
+
+    /// Makes the tables, the views, and the indexes that are filled with their tables.
     private func create(_ schema: IndexSchema, in path: String, hasSymbols: Bool) throws {
         let database = try Database(path: path, .build)
         try database.execute(
             "PRAGMA application_id=\(IndexSchema.applicationID); PRAGMA user_version=\(IndexSchema.version)")
         try database.execute("BEGIN")
         defer { try? database.execute("COMMIT") }
-        for statement in schema.statements + schema.indexes(of: .events) { try database.execute(statement) }
+        for statement in schema.statements + schema.indexes(of: .events) + schema.indexes(of: .calls) {
+            try database.execute(statement)
+        }
         let insert = try database.prepare("INSERT INTO _meta VALUES (?, ?)")
         let facts = [
             ("key", key), ("log", IndexLocation.name(log.path)),

@@ -70,6 +70,23 @@ final class TemporaryFile {
         }
     }
 
+    /// Writes bytes at an offset.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(IndexError) {
+        let error = TemporaryFile.write(bytes, to: descriptor, at: off_t(offset))
+        guard error == 0 else { throw IndexError(file: path, kind: .cannotWrite(errno: error)) }
+    }
+
+    /// Fills a buffer with the bytes at an offset.
+    func read(_ bytes: UnsafeMutableRawBufferPointer, at offset: Int) throws(IndexError) {
+        var done = 0
+        while done < bytes.count {
+            let part = UnsafeMutableRawBufferPointer(rebasing: bytes[done...])
+            let count = pread(descriptor, part.baseAddress, part.count, off_t(offset + done))
+            guard count > 0 else { throw IndexError(file: path, kind: .cannotRead(errno: count == 0 ? EIO : errno)) }
+            done += count
+        }
+    }
+
     /// Writes all bytes at an offset. Returns 0, or errno.
     static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: off_t) -> Int32 {
         var written = 0

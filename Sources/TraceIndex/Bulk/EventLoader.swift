@@ -24,14 +24,9 @@ struct EventLoader: ~Copyable {
 
         /// Reads the pages of a table of events from the schema.
         init(_ table: String, in database: Database) throws(SQLError) {
-            func root(_ name: String) throws(SQLError) -> UInt32? {
-                try database.integer("SELECT rootpage FROM sqlite_schema WHERE name = '\(name)'").map {
-                    UInt32(truncatingIfNeeded: $0)
-                }
-            }
-            self.table = try root(table) ?? 0
-            byClock = try root(table + "_brctr")
-            byKind = try root(table + "_kind")
+            self.table = try database.rootPage(table) ?? 0
+            byClock = try database.rootPage(table + "_brctr")
+            byKind = try database.rootPage(table + "_kind")
         }
     }
 

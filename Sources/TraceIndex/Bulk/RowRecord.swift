@@ -58,6 +58,15 @@ struct RowRecord: ~Copyable {
         valuesEnd += size
     }
 
+    /// Adds an integer in eight bytes, whatever its value: it can be replaced by any other.
+    mutating func addWide(_ value: Int64) {
+        types[typesEnd] = 6
+        typesEnd += 1
+        if valuesEnd + 8 > capacity { grow(8) }
+        UnsafeMutableRawPointer(values + valuesEnd).storeBytes(of: value.bigEndian, as: Int64.self)
+        valuesEnd += 8
+    }
+
     /// Adds bytes as a blob, or as text in UTF-8.
     mutating func add(_ bytes: UnsafeRawBufferPointer, isText: Bool) {
         typesEnd += Varint64.put(UInt64(bytes.count) * 2 + (isText ? 13 : 12), to: types + typesEnd)

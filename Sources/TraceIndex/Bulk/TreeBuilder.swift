@@ -11,17 +11,50 @@ struct TableTree: ~Copyable {
     private static let largestLocal = TreePage.size - 35
     private static let smallestLocal = (TreePage.size - 12) * 32 / 255 - 23
 
+    /// Where the record of a row is.
+    struct Place {
+        /// The number of its leaf.
+        var leaf: Int
+        /// Where it begins in the leaf.
+        var offset: Int
+        var size: Int
+    }
+
     /// Adds a row; its rowid must be larger than that of the row before.
     mutating func add(
         _ row: UInt64, _ record: borrowing RowRecord, to writer: inout PageWriter
     ) throws(IndexError) {
+        guard record.size <= TableTree.largestLocal else { return try addLarge(row, record, to: &writer) }
+        _ = try addLocal(row, record, to: &writer)
+    }
+
+    /// Adds a row without overflow pages, which may be replaced later.
+    mutating func addLocal(
+        _ row: UInt64, _ record: borrowing RowRecord, to writer: inout PageWriter
+    ) throws(IndexError) -> Place {
         let size = record.size
-        guard size <= TableTree.largestLocal else { return try addLarge(row, record, to: &writer) }
         let cell = Varint64.size(UInt64(size)) + Varint64.size(row) + size
         let target = try room(cell, row, &writer)
         var place = Varint64.put(UInt64(size), to: target)
         place += Varint64.put(row, to: target + place)
         record.put(to: target + place)
+        let offset = UnsafeMutableRawPointer(target + place) - leaf.bytes
+        return Place(leaf: levels.leafCount, offset: offset, size: size)
+    }
+
+    /// Replaces the record of a row by one of the same size.
+    mutating func replace(
+        _ place: Place, _ record: borrowing RowRecord, in writer: inout PageWriter
+    ) throws(IndexError) {
+        precondition(record.size == place.size)
+        guard let page = levels.page(ofLeaf: place.leaf) else {
+            return record.put(to: (leaf.bytes + place.offset).assumingMemoryBound(to: UInt8.self))
+        }
+        try withUnsafeTemporaryAllocation(byteCount: place.size, alignment: 1) { bytes throws(IndexError) in
+            guard let start = bytes.baseAddress else { return }
+            record.put(to: start.assumingMemoryBound(to: UInt8.self))
+            try writer.replace(UnsafeRawBufferPointer(bytes), of: page, at: place.offset)
+        }
     }
 
     /// Adds a row of which a part is in overflow pages.
@@ -127,6 +160,12 @@ struct TreeLevels {
         // A cell has the number of a page, a key, and a place of two bytes; the last child has none.
         most = (TreePage.size - 12) / (4 + largestKey + 2) + 1
     }
+
+    /// Leaves that were written.
+    var leafCount: Int { children.count }
+
+    /// The page of a leaf; nil if it is not written yet. Not after ``finish(_:root:_:)``.
+    func page(ofLeaf number: Int) -> UInt32? { number < children.count ? children[number].page : nil }
 
     /// Writes a leaf that is full, and clears it.
     mutating func add(_ leaf: inout TreePage, key: [UInt8], to writer: inout PageWriter) throws(IndexError) {

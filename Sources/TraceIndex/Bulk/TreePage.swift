@@ -121,6 +121,13 @@ struct PageWriter: ~Copyable {
         try write(UnsafeRawBufferPointer(start: page.bytes, count: TreePage.size), at: offset(number))
     }
 
+    /// Replaces bytes of a page that was appended.
+    mutating func replace(_ bytes: UnsafeRawBufferPointer, of page: UInt32, at offset: Int) throws(IndexError) {
+        guard page >= first else { return try write(bytes, at: self.offset(page) + off_t(offset)) }
+        let place = Int(page - first) * TreePage.size + offset
+        if let start = bytes.baseAddress { (buffer + place).copyMemory(from: start, byteCount: bytes.count) }
+    }
+
     /// Adds a page to the buffer; nil for one of zeros.
     private mutating func add(_ page: UnsafeRawPointer?) throws(IndexError) {
         let place = buffer + filled

@@ -105,6 +105,11 @@ final class Database {
         return try statement.step() ? statement.text(0) : nil
     }
 
+    /// The page at which a table or an index begins; nil if there is no such.
+    func rootPage(_ name: String) throws(SQLError) -> UInt32? {
+        try integer("SELECT rootpage FROM sqlite_schema WHERE name = '\(name)'").map { UInt32(truncatingIfNeeded: $0) }
+    }
+
     /// The last error of this connection.
     func error(_ sql: String? = nil) -> SQLError { SQLError(handle, file: path, sql: sql) }
 }

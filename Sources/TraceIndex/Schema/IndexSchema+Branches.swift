@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CallTree
 import LogFormat
 
 // Views of executed code: branches, edges, calls, and those that derive from them.
@@ -75,8 +76,16 @@ extension IndexSchema {
         " LEFT JOIN _place AS p ON p.address = \(address) LEFT JOIN _function AS f ON f.id = p.function"
     }
 
+    /// A number in words; NULL for one without.
+    private static func words(_ column: String, _ names: [(number: UInt8, name: String)]) -> String {
+        let cases = names.map { "WHEN \($0.number) THEN \(literal($0.name))" }
+        return "CASE \(column) \(cases.joined(separator: " ")) END"
+    }
+
     private var calls: ViewDefinition {
-        ViewDefinition(
+        let kind = IndexSchema.words("c.kind", CallFrame.Kind.allCases.map { ($0.rawValue, $0.name) })
+        let ending = IndexSchema.words("c.ending", CallEnding.named.map { ($0.ending.number, $0.name) })
+        return ViewDefinition(
             "call", stages: [.events, .calls], "One call, interruption or system call, from its branch to its return.",
             source: "_call AS c" + IndexSchema.function(of: "c.function") + " LEFT JOIN _call AS o ON o.id = c.parent "
                 + "LEFT JOIN _place AS op ON op.address = o.function LEFT JOIN _function AS og ON og.id = op.function",
@@ -86,7 +95,7 @@ extension IndexSchema {
                 .init("stack", .integer, "number of the guest's stack", "c.stack"),
                 .init("depth", .integer, "calls open around it on its stack", "c.depth"),
                 .init("parent", .integer, "`id` of the innermost call around it; NULL without one", "c.parent"),
-                .init("kind", .text, "`call`, `interruption`, `system call`, …", "c.kind"),
+                .init("kind", .text, "`call`, `interruption`, `system call`, …", kind),
                 .init("function", .text, "the function, or its address without symbols", IndexSchema.functionName),
                 .init("address", .address, "where the function begins", "c.function"),
                 .init(
@@ -97,11 +106,12 @@ extension IndexSchema {
                 .init("begin_brctr", .integer, unit: "transitions", "the branch that called", "c.begin_brctr"),
                 .init(
                     "end_brctr", .integer, unit: "transitions", "the branch that returned; NULL while open at the end",
-                    "c.end_brctr"),
+                    "nullif(c.end_brctr, -1)"),
                 .init("begin_icount", .integer, unit: "instructions", "instructions begun before it", "c.begin_icount"),
                 .init(
                     "end_icount", .integer, unit: "instructions",
-                    "instructions begun before the one that it returned to", "c.end_icount"),
+                    "instructions begun before the one that it returned to",
+                    "nullif(c.end_icount, -1)"),
                 .init(
                     "self_instructions", .integer, unit: "instructions", "instructions of the function's own",
                     "c.self_instructions"),
@@ -116,11 +126,11 @@ extension IndexSchema {
                 .init(
                     "interruption_instructions", .integer, unit: "instructions", "instructions of these",
                     "c.interruption_instructions"),
-                .init("is_open", .flag, "whether it was open when the log ended", "(c.end_brctr IS NULL)"),
+                .init("is_open", .flag, "whether it was open when the log ended", "(nullif(c.end_brctr, -1) IS NULL)"),
                 .init(
                     "ending", .text,
                     "why the end is a guess (`unwound`, `left-open`, …), or `forgotten`; NULL where a return ended it",
-                    "c.ending"),
+                    ending),
             ])
     }
 

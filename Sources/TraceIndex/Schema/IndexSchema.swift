@@ -9,7 +9,7 @@ import LogFormat
 /// a virtual table (``BranchModule``).
 public struct IndexSchema: Sendable {
     /// Increases with every change of a table or a view: indexes of another version are rebuilt.
-    public static let version: Int32 = 1
+    public static let version: Int32 = 2
     /// `PRAGMA application_id`: "TTIX".
     public static let applicationID: Int32 = 0x5454_4958
 
@@ -26,7 +26,7 @@ public struct IndexSchema: Sendable {
     /// The statements that create everything but the indexes.
     var statements: [String] { tables + views.map(\.sql) }
 
-    /// The statements that create a stage's indexes, after its rows.
+    /// The statements that create a stage's indexes: those of events and calls before their rows, others after them.
     func indexes(of stage: BuildStage) -> [String] {
         switch stage {
         case .events:
@@ -68,10 +68,10 @@ public struct IndexSchema: Sendable {
                 + "label TEXT)",
             #"CREATE TABLE _edge(id INTEGER PRIMARY KEY, vcpu INT, "from" ADDRESS INT, "to" ADDRESS INT, label INT, "#
                 + "count INT, first_brctr INT, last_brctr INT, blocks BLOB)",
-            "CREATE TABLE _call(id INTEGER PRIMARY KEY, vcpu INT, stack INT, depth INT, parent INT, kind TEXT, "
+            "CREATE TABLE _call(id INTEGER PRIMARY KEY, vcpu INT, stack INT, depth INT, parent INT, kind INT, "
                 + "call_site ADDRESS INT, target ADDRESS INT, function ADDRESS INT, begin_brctr INT, end_brctr INT, "
                 + "begin_icount INT, end_icount INT, self_instructions INT, total_instructions INT, "
-                + "self_branches INT, total_branches INT, interruptions INT, interruption_instructions INT, ending TEXT)",
+                + "self_branches INT, total_branches INT, interruptions INT, interruption_instructions INT, ending INT)",
             "CREATE TABLE _console(line INTEGER PRIMARY KEY, text TEXT, brctr INT, icount INT)",
             "CREATE TABLE _log(part INTEGER PRIMARY KEY, bytes BLOB)",
         ]
