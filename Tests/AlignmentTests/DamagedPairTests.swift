@@ -12,7 +12,7 @@ import Testing
 /// TT_HOSTILE_INPUTS is the number of damaged logs; `make test` tries few.
 @Suite("Damage to logs whose comparison is known", .timeLimit(.minutes(20)))
 struct DamagedPairTests {
-    static let count = ProcessInfo.processInfo.environment["TT_HOSTILE_INPUTS"].flatMap(Int.init) ?? 600
+    static let count = hostileInputs(600)
     static let seeds: ClosedRange<UInt64> = 1...4
 
     /// The images of a pair's logs, and what their comparison says.

@@ -13,7 +13,7 @@ public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     guard size >= 1, let data else { return 0 }
     let bytes = UnsafeBufferPointer(start: data + 1, count: size - 1)
     let path = FuzzFile.shared.path
-    FuzzFile.shared.write(bytes)
+    FuzzFile.shared.write(UnsafeRawBufferPointer(bytes))
     let imported = try? data[0] & 1 == 1 ? records(path) : LogSource(path: path, needs: []).log
     guard let log = imported, log.format != .log else { return 0 }
     for damage in log.structuralDamage { precondition(damage.offset <= UInt64(bytes.count), "\(damage)") }
@@ -42,23 +42,4 @@ private func records(_ path: String) throws -> LogFile {
     let layout = try RecordLayout(
         file: "", size: 64, members: members, eventNames: [1: "TTD_EXCEPTION", 2: "TTD_HW_BRANCHES_64", 3: "TTD_OTHER"])
     return try LogFile(importing: XenTTImporter(InputFile(path: path), layout: layout) { _ in })
-}
-
-/// The file that the reader opens; in memory where /dev/shm can be written.
-private final class FuzzFile: Sendable {
-    static let shared = FuzzFile()
-
-    let path: String
-
-    private init() {
-        let directory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        path = "\(directory)/tt-foreign-fuzz-\(getpid())"
-        atexit { unlink(FuzzFile.shared.path) }
-    }
-
-    func write(_ bytes: UnsafeBufferPointer<UInt8>) {
-        guard let file = fopen(path, "w") else { return }
-        fwrite(bytes.baseAddress, 1, bytes.count, file)
-        fclose(file)
-    }
 }

@@ -21,7 +21,7 @@ public func fuzzOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     }
     if options & 1 != 0 { bytes = [UInt8](repeating: 0xff, count: 24) + bytes }
     let path = FuzzFile.shared.path
-    FuzzFile.shared.write(bytes)
+    bytes.withUnsafeBytes { FuzzFile.shared.write($0) }
     guard let raw = try? RawBTSFile(path: path) else { return 0 }
     let all = read(raw, from: 0, to: .max)
     precondition(UInt64(all.count) == raw.count)
@@ -46,23 +46,4 @@ private func read(_ raw: RawBTSFile, from: UInt64, to: UInt64) -> [Branch] {
 private func word(_ bytes: [UInt8], _ offset: Int) -> UInt64 {
     guard offset >= 0, offset + 8 <= bytes.count else { return 0 }
     return (0..<8).reduce(0) { $0 | UInt64(bytes[offset + $1]) << (8 * UInt64($1)) }
-}
-
-/// The file that the reader opens; in memory where /dev/shm can be written.
-private final class FuzzFile: Sendable {
-    static let shared = FuzzFile()
-
-    let path: String
-
-    private init() {
-        let directory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
-        path = "\(directory)/tt-rawbts-fuzz-\(getpid())"
-        atexit { unlink(FuzzFile.shared.path) }
-    }
-
-    func write(_ bytes: [UInt8]) {
-        guard let file = fopen(path, "w") else { return }
-        fwrite(bytes, 1, bytes.count, file)
-        fclose(file)
-    }
 }

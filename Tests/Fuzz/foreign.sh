@@ -41,7 +41,7 @@ fi
 
 one_module foreign-sources Formatting LogFormat
 # shellcheck disable=SC2086
-swiftc $swift_flags -sanitize=fuzzer -module-name ForeignFuzz foreign-sources/*.swift "$root/Tests/Fuzz/ForeignFuzz.swift" \
+swiftc $swift_flags -sanitize=fuzzer -module-name ForeignFuzz foreign-sources/*.swift "$root/Tests/Fuzz/FuzzFile.swift" "$root/Tests/Fuzz/ForeignFuzz.swift" \
     "$work"/objects/*.o $libraries -o "$work/foreign-fuzz"
 
 exec "$work/foreign-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=512 -max_len=20000 \

@@ -24,7 +24,7 @@ fi
 
 one_module rawbts-sources Formatting LogFormat
 # shellcheck disable=SC2086
-swiftc $swift_flags -sanitize=fuzzer -module-name RawBTSFuzz rawbts-sources/*.swift "$root/Tests/Fuzz/RawBTSFuzz.swift" \
+swiftc $swift_flags -sanitize=fuzzer -module-name RawBTSFuzz rawbts-sources/*.swift "$root/Tests/Fuzz/FuzzFile.swift" "$root/Tests/Fuzz/RawBTSFuzz.swift" \
     "$work"/objects/*.o $libraries -o "$work/rawbts-fuzz"
 
 exec "$work/rawbts-fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=20000 \

@@ -14,7 +14,7 @@ import Testing
 ///
 /// TT_HOSTILE_INPUTS is the number of recordings; `make test` tries few.
 @Suite(.timeLimit(.minutes(20))) struct HostileRecordingTests {
-    static let count = getenv("TT_HOSTILE_INPUTS").flatMap { Int(String(cString: $0)) } ?? 320
+    static let count = hostileInputs(320)
     static let shards = 4
 
     /// Part of every path that a stranger wants QEMU to use.

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Glibc
+
+/// How many hostile inputs a test tries: the variable TT_HOSTILE_INPUTS, or a number that `make test` has time for.
+public func hostileInputs(_ usual: Int) -> Int {
+    getenv("TT_HOSTILE_INPUTS").flatMap { Int(String(cString: $0)) } ?? usual
+}
+
 /// Reproducible numbers: the same from the same seed, everywhere (splitmix64).
 public struct RandomNumbers: RandomNumberGenerator, Sendable {
     private var state: UInt64

@@ -62,7 +62,7 @@ import Testing
         _ = try test.rows("SELECT count(*) FROM edge, call")
         let original = try [UInt8](Data(contentsOf: URL(fileURLWithPath: test.index)))
         var random = RandomNumbers(seed: 12)
-        let rounds = ProcessInfo.processInfo.environment["TT_MUTATIONS"].flatMap { Int($0) } ?? 100
+        let rounds = hostileInputs(100)
         var answered = 0
         var options = LogIndex.Options()
         options.output = test.index
@@ -90,7 +90,7 @@ import Testing
         let test = try QueryCase(Logs.small)
         let original = try [UInt8](Data(contentsOf: URL(fileURLWithPath: test.log.path)))
         var random = RandomNumbers(seed: 13)
-        let rounds = ProcessInfo.processInfo.environment["TT_MUTATIONS"].flatMap { Int($0) } ?? 60
+        let rounds = hostileInputs(60)
         for _ in 0..<rounds {
             var bytes = original
             for _ in 0...random.below(6) {

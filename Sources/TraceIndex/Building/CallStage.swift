@@ -22,7 +22,7 @@ struct CallStage {
     ///   - progress: Takes the share that is done, 0 ... 1.
     mutating func load(into path: String, target: String, progress: (Double) -> Void) throws {
         let roots = try CallLoader.Roots(in: Database(path: path, .build))
-        var entries = FunctionEntries(symbolizer)
+        var entries = FunctionStarts(symbolizer)
         var rows = try CallLoader(path: path, target: target)
         let hasIcount = log.header.features.contains(.icount)
         let total = log.chunks.lazy.filter { $0.stream == .branch }.reduce(0) { $0 + $1.count }
@@ -65,7 +65,7 @@ struct CallStage {
 }
 
 /// Where the functions of addresses begin, each looked up once.
-struct FunctionEntries {
+struct FunctionStarts {
     private let lookup: SymbolLookup?
     private var known: [UInt64: UInt64] = [:]
     /// The number of entries at which the cache is emptied: memory stays bounded for any log.
@@ -77,7 +77,7 @@ struct FunctionEntries {
     mutating func entry(of address: UInt64) -> UInt64 {
         guard let lookup else { return address }
         if let entry = known[address] { return entry }
-        if known.count >= FunctionEntries.limit { known = [:] }
+        if known.count >= FunctionStarts.limit { known = [:] }
         let entry = lookup.symbol(lookup.find(address)).map { address &- $0.offset } ?? address
         known[address] = entry
         return entry

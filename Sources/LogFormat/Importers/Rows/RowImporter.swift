@@ -59,6 +59,11 @@ struct RowImporter: Importer {
                     rows.lines.report("brctr \(clock): \(next) or more expected")
                     continue
                 }
+                // The counter after it would be 0.
+                guard clock < .max else {
+                    rows.lines.report("brctr \(clock): less than \(UInt64.max) expected")
+                    continue
+                }
                 if clock > next {
                     writer.beginEpoch(vcpu: rows.vcpu, clock: clock)
                     lanes[lane] = Lane(epochClock: clock)

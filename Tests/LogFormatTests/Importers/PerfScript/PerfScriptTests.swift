@@ -174,12 +174,12 @@ struct PerfScriptTests {
         #expect(log.epochs() == [0, 3] && log.allEvents().isEmpty && log.structuralDamage.isEmpty)
     }
 
-    @Test("2,000 spoilt files are read or refused")
+    @Test("Spoilt files are read or refused")
     func mutations() throws {
         let seed = PerfScriptTests.lines.map(\.line).joined(separator: "\n") + "\n"
         var mutations = ForeignMutations(
             Array(seed.utf8), number: 1, pieces: [" => ", "0x1/0x2/P/-", "\n", "branches:", "[", "tr end", "9/9"])
         let result = try mutations.run(2000)
-        #expect(result.read > 500 && result.damaged > 300, "\(result)")
+        #expect(result.read > 0.25 && result.damaged > 0.15, "\(result)")
     }
 }

@@ -102,7 +102,9 @@ struct RowTests {
         }
         let objects: [(String, String)] = [
             ("{\"from\":1", "not well-formed"), ("[1]", "an object expected"), ("{\"kind\":\"x\"}", "unknown kind"),
-            ("{\"vcpu\":256,\"from\":1,\"to\":2}", "vcpu 256"), ("{\"a\":1}", "neither a branch"),
+            ("{\"vcpu\":256,\"from\":1,\"to\":2}", "vcpu 256"),
+            ("{\"brctr\":\"18446744073709551615\",\"from\":1,\"to\":2}", "less than"),
+            ("{\"a\":1}", "neither a branch"),
             ("{} x", "text after"),
             ("{\"schema\":\"bts-dump edges\"}", "rows of bts-dump edges"),
             ("{\"kind\":\"rdtsc\",\"payload\":\"1\"}", "two"),
@@ -128,7 +130,7 @@ struct RowTests {
         #expect(throws: LogError.self) { try ForeignInput(text).log() }
     }
 
-    @Test("2,000 spoilt files are read or refused", arguments: [true, false])
+    @Test("Spoilt files are read or refused", arguments: [true, false])
     func mutations(isJSON: Bool) throws {
         let json = """
             {"schema":"bts-dump","version":1,"log":"x"}
@@ -152,6 +154,6 @@ struct RowTests {
             Array((isJSON ? json : csv).utf8), number: isJSON ? 2 : 3,
             pieces: ["\"", "{", "}", ",", "[", "\n", "\\u", "0x", "255", "18446744073709551615", "from,to\n"])
         let result = try mutations.run(1000)
-        #expect(result.read > 300 && result.damaged > 200, "\(result)")
+        #expect(result.read > 0.3 && result.damaged > 0.2, "\(result)")
     }
 }

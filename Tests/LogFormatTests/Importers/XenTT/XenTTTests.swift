@@ -55,17 +55,18 @@ struct XenTTTests {
         }
     }
 
-    @Test("2,000 spoilt files are read or refused")
+    @Test("Spoilt files are read or refused")
     func mutations() throws {
         var mutations = ForeignMutations(XenTTTests.seed, number: 4)
         var (read, damaged) = (0, 0)
-        for _ in 0..<2000 {
+        let count = hostileInputs(2000)
+        for _ in 0..<count {
             guard let log = try? log(mutations.next()) else { continue }
             read += 1
             damaged += log.structuralDamage.isEmpty ? 0 : 1
             let records = log.vcpus.reduce(0) { $0 + log.allBranches(vcpu: $1).count + log.allEvents(vcpu: $1).count }
             #expect(records == log.chunks.filter { $0.stream != .meta }.reduce(0) { $0 + $1.count })
         }
-        #expect(read > 1000 && damaged > 500, "\(read), \(damaged)")
+        #expect(read > count / 2 && damaged > count / 4, "\(read), \(damaged)")
     }
 }

@@ -100,10 +100,10 @@ struct XenTraceTests {
         #expect(log.allEvents().count == 10)
     }
 
-    @Test("2,000 spoilt files are read or refused")
+    @Test("Spoilt files are read or refused")
     func mutations() throws {
         var mutations = ForeignMutations(XenTraceTests.sample, number: 5)
         let result = try mutations.run(2000)
-        #expect(result.read > 1000 && result.damaged > 500, "\(result)")
+        #expect(result.read > 0.5 && result.damaged > 0.25, "\(result)")
     }
 }
