@@ -119,6 +119,9 @@ public final class Symbolizer: Sendable {
     /// Whether names for people are demangled.
     public let demangles: Bool
 
+    /// Makes a symbolizer with the same options and without files.
+    public func withoutFiles() -> Symbolizer { Symbolizer(cache: cache, reading: reading, demangles: demangles) }
+
     /// Reads a linked ELF file (a kernel, a program, a shared library) with its separate debug information, or a text
     /// of symbols (System.map, /proc/kallsyms).
     ///

@@ -45,8 +45,9 @@ public struct SymbolOptions: ParsableArguments {
         help: ArgumentHelp(
             "Name addresses of user code after this program; may be repeated. Where it is position-independent and "
                 + "neither @ADDRESS nor +SLIDE is given, the log's calls show where it was loaded, at each of several "
-                + "places if it ran more than once.",
-            valueName: "program[@address|+slide]"),
+                + "places if it ran more than once. Of a directory, those programs and libraries in and below it are taken "
+                + "that ran.",
+            valueName: "program[@address|+slide]|dir"),
         completion: .file())
     public var programs: [String] = []
 
@@ -164,7 +165,13 @@ public struct SymbolOptions: ParsableArguments {
                 let (directory, list) = SymbolOptions.modules(modules)
                 try placer.addModules(directory: directory, list: list)
             }
-            for program in programs { try placer.addProgram(SymbolFile(argument: program)) }
+            for program in programs {
+                if ProgramFiles.isDirectory(program) {
+                    try placer.addPrograms(directory: program)
+                } else {
+                    try placer.addProgram(SymbolFile(argument: program))
+                }
+            }
         } catch let error as PlacementError {
             throw RuntimeError("\(error); \(SymbolOptions.text(error.remedy))")
         }

@@ -179,4 +179,22 @@ struct ReportTests {
         let colored = document.text(TextStyle(isColored: true))
         #expect(colored.contains("\u{1B}[31mreplay ended early\u{1B}[0m"))
     }
+
+    /// User code enters the kernel, where the runs part: the address space, and the code that entered.
+    @Test func runningCode() throws {
+        let code = """
+            options codec=raw features=branches,icount,labels,causes,context name=synthetic
+            event context ip=0xffffffff81000040 value=0x6e10000 value=0xffffc90000013e80
+            branch 0xffffffff81000050 -> 0x401000 sysret +3
+            branch 0x401010 -> 0x401100 call! +4
+            event context ip=0xffffffff81000044 value=0x6e20000 value=0xffffc90000023e80
+            branch 0x401108 -> 0xffffffff81800000 syscall +2
+            branch 0xffffffff81800010 -> 0xffffffff81000100 call! +4
+            """
+        let text = try check(
+            code + "\nbranch 0xffffffff81000108 -> 0xffffffff81000140 jcc! +2",
+            code + "\nbranch 0xffffffff81000120 -> 0xffffffff81000180 jcc! +5")
+        #expect(text.contains("kernel code in the address space 0x6e20000, since brctr 2"))
+        #expect(text.contains("entered at brctr 2 from 0x401108"))
+    }
 }

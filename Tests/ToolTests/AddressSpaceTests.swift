@@ -246,4 +246,28 @@ import Testing
         let object = try dump("--symbols", module, log, expecting: 2)
         #expect(object.errors.contains("for a kernel module where it was loaded: FILE@ADDRESS"))
     }
+
+    /// Of a directory, what ran is named: a program at its link address, one that moved, and no other.
+    @Test func theProgramsOfADirectoryThatRan() throws {
+        let roam = try compile("roam", "-fPIE -pie")
+        let fixed = try compile("fixed", "-O2 -static -nostdlib -no-pie -fno-pie -Wl,-e,main")
+        let other = try compile("other", "-O0 -static -nostdlib -no-pie -fno-pie -Wl,-e,main")
+        let root = directory.file("root")
+        try FileManager.default.createDirectory(atPath: root + "/usr/bin", withIntermediateDirectories: true)
+        for (path, place) in [(roam, "usr/bin/roam"), (fixed, "fixed"), (other, "other")] {
+            try FileManager.default.moveItem(atPath: path, toPath: "\(root)/\(place)")
+        }
+        try FileManager.default.createSymbolicLink(atPath: root + "/link", withDestinationPath: root + "/fixed")
+        try "\u{7f}ELF".write(toFile: root + "/short", atomically: true, encoding: .utf8)
+        let place: UInt64 = 0x5555_5555_4000
+        let moved = try functions(root + "/usr/bin/roam").map { $0.address + place }
+        let linked = try functions(root + "/fixed").map(\.address)
+        let log = try log("both.log", calling: moved + linked, from: 0x40_0000)
+        let found = try dump("--user", root, log)
+        #expect(found.errors.contains("\(root): 2 of 3 programs and libraries ran"), "\(found.errors)")
+        #expect(found.errors.contains("\(root)/usr/bin/roam: was loaded at 0x555555554000"))
+        for address in moved + linked {
+            #expect(found.output.contains("\(String(address, radix: 16)) <f"), "\(hex(address))")
+        }
+    }
 }

@@ -76,7 +76,7 @@ struct StackFinder {
 
 extension CallFrame {
     /// Whether the frame is an entry from user code into the kernel, by the halves of the address space.
-    fileprivate var isEntryFromUser: Bool {
+    public var isEntryFromUser: Bool {
         kind != .call && kind != .start && callSite >> 63 == 0 && target >> 63 != 0
     }
 

@@ -14,7 +14,7 @@ struct CommonEvents {
     let common: Int?
 
     private static let streams: [LogStream] = [.event, .access]
-    /// Chunks of a stream that are searched for inputs.
+    /// Chunks of a stream that are searched backwards.
     private static let chunkLimit = 4096
 
     /// The events at a clock, in the order of the merged streams.
@@ -93,11 +93,20 @@ struct CommonEvents {
         return found
     }
 
+    /// Whose code both runs executed at the divergence; nil if no context event shows it.
+    func running() -> RunningCode? {
+        if let event = commonAtClock(.original).last(where: { $0.kind == .context }) { return RunningCode(event) }
+        return CommonEvents.last(original, .event, vcpu, before: clock, 1, where: { $0 == .context }).first
+            .flatMap(RunningCode.init)
+    }
+
     /// The last inputs of a side, the latest first.
     private func lastInputs(_ side: Side, _ count: Int) -> [Event] {
         var found = commonAtClock(side).filter(\.kind.isInput)
         let (log, clock) = self.side(side)
-        for stream in CommonEvents.streams { found += CommonEvents.inputs(log, stream, vcpu, before: clock, count) }
+        for stream in CommonEvents.streams {
+            found += CommonEvents.last(log, stream, vcpu, before: clock, count, where: \.isInput)
+        }
         found.sort { a, b in
             if a.clock != b.clock { return a.clock > b.clock }
             if a.icount != b.icount { return a.icount > b.icount }
@@ -107,14 +116,16 @@ struct CommonEvents {
         return Array(found.prefix(count))
     }
 
-    private static func inputs(
-        _ log: LogFile, _ stream: LogStream, _ vcpu: UInt16, before clock: UInt64, _ count: Int
+    /// The last events of some kinds before a clock, the latest first.
+    private static func last(
+        _ log: LogFile, _ stream: LogStream, _ vcpu: UInt16, before clock: UInt64, _ count: Int,
+        where isWanted: (EventKind) -> Bool
     ) -> [Event] {
         var found: [Event] = []
         var batch = EventBatch()
         for chunk in log.chunks(stream, vcpu: vcpu).reversed().prefix(chunkLimit) where chunk.clockFirst < clock {
             guard (try? log.decode(chunk, into: &batch)) != nil else { continue }
-            for place in (0..<batch.count).reversed() where batch.clock(place) < clock && batch.kind(place).isInput {
+            for place in (0..<batch.count).reversed() where batch.clock(place) < clock && isWanted(batch.kind(place)) {
                 found.append(batch[place])
                 if found.count == count { return found }
             }

@@ -35,6 +35,7 @@ struct ContextFinder {
         complete(position: &divergence.original, context.lastBranches.last, context.original.nextBranches.first)
         let replayLast = branches(replay, vcpu, before: replayClock, count: 1).last
         complete(position: &divergence.replay, replayLast, context.replay.nextBranches.first)
+        context.running = events.running()
         context.lastInputs = events.lastInputs(options.inputCount, at: divergence.original)
 
         if features.contains(.branches) {

@@ -77,7 +77,6 @@ public struct RunPosition: Sendable, Hashable {
     public var ip: UInt64?
 
     /// Makes a position.
-    /// Makes a position.
     public init(clock: UInt64, icount: UInt64? = nil, ip: UInt64? = nil) {
         self.clock = clock
         self.icount = icount
@@ -107,6 +106,8 @@ public struct DivergenceContext: Sendable {
     public var original = SideContext()
     /// The records of the replay.
     public var replay = SideContext()
+    /// Whose code both runs executed when they diverged; nil if the logs do not show it.
+    public var running: RunningCode?
     /// The last outside inputs that the runs consumed before the divergence, the nearest first.
     public var lastInputs: [ConsumedInput] = []
     /// How the paths relate from the divergence on; nil if the logs have no branches there.

@@ -55,6 +55,40 @@ extension SymbolPlacer {
         return true
     }
 
+    /// Adds those programs and libraries in and below a directory that ran, the best fit first: the log's calls show which.
+    ///
+    /// Where two of them have the same addresses, the one that more calls fit names these.
+    public mutating func addPrograms(directory: String) throws {
+        guard let log = labeledLog else { throw PlacementError(path: directory, kind: .noLog) }
+        let targets = programTargets ?? readProgramTargets(log, (0, .max))
+        programTargets = targets
+        let programs = try ProgramFiles(directory: directory, machine: log.header.machine)
+        if programs.isCut { warn("\(directory): has more than \(ProgramFiles.limit) programs; the rest is left out") }
+        var fitting: [(file: SymbolFile, entries: Int)] = []
+        for (number, file) in programs.files.enumerated() {
+            progress(SearchProgress(done: UInt64(number), total: UInt64(programs.files.count)))
+            // A file that cannot be read, or has no symbols, is no program that the calls could show.
+            guard let entries = try? entries(of: file, targets, machine: log.header.machine) else { continue }
+            fitting.append((file, entries))
+        }
+        let count = UInt64(programs.files.count)
+        progress(SearchProgress(done: count, total: count))
+        fitting.sort { ($1.entries, $0.file.path) < ($0.entries, $1.file.path) }
+        note("\(directory): \(fitting.count) of \(programs.files.count) programs and libraries ran")
+        for program in fitting { try addProgram(program.file) }
+    }
+
+    /// How many distinct call targets fit a file at its best place; `nil` if they do not show that it ran.
+    private func entries(of file: SymbolFile, _ targets: [UInt64], machine: Machine) throws -> Int? {
+        let trial = symbolizer.withoutFiles()
+        try trial.add(file, machine: machine)
+        guard !trial.isPositionIndependent(module: 0) else {
+            return trial.estimateSlides(module: 0, targets: targets).reliable.first?.entries
+        }
+        guard let fit = trial.fit(module: 0, targets: targets, slide: 0), fit.isReliable else { return nil }
+        return fit.entries
+    }
+
     private func readProgramTargets(_ log: LogFile, _ range: (from: UInt64, to: UInt64)) -> [UInt64] {
         let total = log.vcpus.flatMap { log.chunks(.branch, vcpu: $0) }.reduce(0) { $0 &+ UInt64($1.count) }
         defer { progress(SearchProgress(done: total, total: total)) }

@@ -29,6 +29,8 @@ extension DivergenceDocument {
         public var branchesSearched: Counter
         /// The calls that are open at the divergence.
         public var callStack: Stack
+        /// Whose code both runs executed when they diverged; nil if the logs do not show it.
+        public var running: RunningItem?
         /// The last outside input before the divergence; nil if none is recorded.
         public var lastInput: EventItem?
         /// The last outside inputs before the divergence, the nearest first.
@@ -61,6 +63,36 @@ extension DivergenceDocument {
         enum CodingKeys: String, CodingKey {
             case brctr, brctrLast, icount, ip, symbol, source, inlinedInto
             case linkageName = "linkage_name"
+        }
+    }
+
+    /// Whose code runs at a place.
+    public struct RunningItem: Codable, Hashable, Sendable {
+        /// Whether it is code of the user's or of the kernel's, by the half of the addresses; nil if that is not known.
+        public var mode: Mode?
+        /// The page table: CR3 on x86; nil without context events.
+        public var addressSpace: HexWord?
+        /// The stack pointer when this address space or stack became current.
+        public var stackPointer: HexWord?
+        /// When that was.
+        public var since: Position?
+        /// The user code that runs, or that entered the kernel; nil if the log does not show it.
+        public var user: Position?
+        /// The file that names the user code.
+        public var program: String?
+
+        /// A half of the addresses.
+        public enum Mode: String, Codable, Hashable, Sendable, CaseIterable {
+            /// User code.
+            case user
+            /// Code of the kernel.
+            case kernel
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case mode, since, user, program
+            case addressSpace = "address_space"
+            case stackPointer = "stack_pointer"
         }
     }
 

@@ -19,6 +19,7 @@ extension DocumentMaker {
             convergence: context.path.flatMap(convergence),
             branchesSearched: Counter(context.path?.branchesSearched ?? 0),
             callStack: item(context.original.stack, .original),
+            running: running(divergence),
             lastInput: context.lastInputs.first.map { item($0.original, .original) },
             lastInputs: context.lastInputs.map(item), path: context.path.map(item),
             causes: CauseFinder(alignment: alignment, original: original, replay: replay).causes(divergence))
@@ -38,6 +39,32 @@ extension DocumentMaker {
             ip: position.ip.map(HexWord.init(_:)), symbol: position.ip.flatMap(names.symbol),
             linkageName: position.ip.flatMap(names.linkageName),
             source: position.ip.flatMap(names.sources), inlinedInto: position.ip.flatMap(names.inlinedInto))
+    }
+
+    /// Whose code runs at the divergence: from the last context event, and from the entry into the kernel that is open.
+    private func running(_ divergence: Divergence) -> DivergenceDocument.RunningItem? {
+        let context = divergence.context
+        guard original.log.header.machine == .x86_64 else { return nil }
+        var item = DivergenceDocument.RunningItem(
+            addressSpace: context.running.map { HexWord($0.addressSpace) },
+            stackPointer: context.running?.stackPointer.map(HexWord.init(_:)),
+            since: context.running.map { self.item($0.since, .original, divergence) })
+        // Some kernels are in the lower half: a switch of the address space is code of the kernel.
+        let kernelIsHigh = context.running?.since.ip.map { $0 >> 63 != 0 } ?? false
+        if let ip = divergence.original.ip, ip >> 63 != 0 || kernelIsHigh {
+            item.mode = ip >> 63 == 0 ? .user : .kernel
+        }
+        var place: RunPosition?
+        if item.mode == .user {
+            place = divergence.original
+        } else if let entry = context.original.stack.frames.last(where: \.isEntryFromUser) {
+            place = RunPosition(clock: entry.clock, icount: entry.icount, ip: entry.callSite)
+        }
+        if let place {
+            item.user = self.item(place, .original, divergence)
+            item.program = place.ip.flatMap(names(.original).file)
+        }
+        return item.addressSpace == nil && item.user == nil ? nil : item
     }
 
     private func item(_ field: FieldDifference) -> DivergenceDocument.Field {

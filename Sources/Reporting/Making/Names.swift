@@ -22,6 +22,9 @@ struct Names {
         return place.symbol
     }
 
+    /// The file that names an address.
+    func file(_ address: UInt64) -> String? { found(address)?.module }
+
     /// The source position of the innermost function at an address.
     func source(_ address: UInt64) -> String? { found(address)?.sourcePlace }
 

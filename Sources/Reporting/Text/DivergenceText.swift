@@ -32,6 +32,7 @@ struct DivergenceText {
         if !document.summary.isEmpty { page.prose(document.summary.onOneLine) }
         if let divergence = vcpu?.divergence {
             writePositions(divergence)
+            writeRunning(divergence)
             writeFields(divergence)
             writeCauses(divergence)
             writeCommon(divergence)
@@ -63,6 +64,26 @@ struct DivergenceText {
                 page.line("              inlined into \(frame.function.onOneLine)\(source)")
             }
         }
+    }
+
+    private mutating func writeRunning(_ divergence: DivergenceDocument.DivergenceItem) {
+        guard let running = divergence.running else { return }
+        page.heading("running")
+        let code =
+            switch running.mode {
+            case .user: "user code"
+            case .kernel: "kernel code"
+            case nil: "code"
+            }
+        if let space = running.addressSpace, let since = running.since {
+            page.line("  \(code) in the address space \(space), since brctr \(since.brctr)")
+        } else {
+            page.line("  \(code)")
+        }
+        guard let user = running.user, let ip = user.ip else { return }
+        let program = running.program.map { " of \(ShortName.path($0))" } ?? ""
+        let entry = running.mode == .user ? "at" : "entered at brctr \(user.brctr) from"
+        page.line("  \(entry) \(ip)\(ShortName.suffix(user.symbol))\(program)")
     }
 
     private mutating func writeFields(_ divergence: DivergenceDocument.DivergenceItem) {

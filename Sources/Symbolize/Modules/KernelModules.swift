@@ -25,10 +25,6 @@ public struct KernelModules: Sendable {
     private let listPath: String
     private let directory: String
 
-    /// Files and directories that are looked at, at most.
-    private static let limit = 1 << 20
-    private static let depthLimit = 32
-
     /// Reads a list and finds the files.
     ///
     /// - Parameters:
@@ -88,35 +84,15 @@ public struct KernelModules: Sendable {
         endings.first { file.hasSuffix($0) }.map { ModuleList.normalized(String(file.dropLast($0.utf8.count))) }
     }
 
-    /// Paths by the names of modules; `nil` if the directory cannot be read. Links to directories are not followed.
+    /// Paths by the names of modules; `nil` if the directory cannot be read.
     private static func search(_ root: String, _ wanted: Set<String>) -> [String: [String]]? {
         var found: [String: [String]] = [:]
-        var pending = [(path: root, depth: 0)]
-        var seen = 0
-        while let (path, depth) = pending.popLast() {
-            guard let handle = opendir(path) else {
-                if depth == 0 { return nil }
-                continue
-            }
-            defer { closedir(handle) }
-            while let entry = readdir(handle), seen < limit {
-                seen += 1
-                let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                    String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                guard name != ".", name != ".." else { continue }
-                let child = "\(path)/\(name)"
-                if let module = module(name), wanted.contains(module), MappedFile.exists(child) {
-                    found[module, default: []].append(child)
-                } else if depth < depthLimit {
-                    var status = stat()
-                    if lstat(child, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-                        pending.append((child, depth + 1))
-                    }
-                }
-            }
+        let isRead = DirectoryWalk.visit(root) { name, path in
+            guard let module = module(name), wanted.contains(module), MappedFile.exists(path) else { return false }
+            found[module, default: []].append(path)
+            return true
         }
-        return found
+        return isRead ? found : nil
     }
 
     /// Whether a module's file has DWARF.
