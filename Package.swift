@@ -156,7 +156,7 @@ let package = Package(
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
             name: "TraceIndexTests",
-            dependencies: ["TraceIndex", "CSQLite", "LogFormat", "Formatting", "TestSupport"]),
+            dependencies: ["CallTree", "TraceIndex", "CSQLite", "LogFormat", "Formatting", "TestSupport"]),
         .testTarget(
             name: "ReplaySessionTests",
             dependencies: ["Formatting", "ReplaySession", "RunDirectory", "TestSupport"]),
