@@ -23,6 +23,7 @@ let package = Package(
         .library(name: "Reporting", targets: ["Reporting"]),
         .library(name: "RunDirectory", targets: ["RunDirectory"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
+        .library(name: "Zoom", targets: ["Zoom"]),
         .executable(name: "tt-analyze", targets: ["tt-analyze"]),
         .executable(name: "bts-dump", targets: ["bts-dump"]),
         .executable(name: "tt-record", targets: ["tt-record"]),
@@ -73,7 +74,7 @@ let package = Package(
         .target(name: "Alignment", dependencies: ["Formatting", "LogFormat", "CallTree"]),
         .target(
             name: "Reporting",
-            dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize"]),
+            dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize", "Zoom"]),
 
         // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
         .target(
@@ -87,6 +88,9 @@ let package = Package(
 
         // Guests, recorded and replayed.
         .target(name: "ReplaySession", dependencies: ["RunDirectory", "LogFormat", "Formatting"]),
+
+        // A divergence, run again and explained down to an instruction.
+        .target(name: "Zoom", dependencies: ["ReplaySession", "RunDirectory", "LogFormat", "MachineCode"]),
 
         // Rows of branches, calls and events.
         .target(
@@ -114,7 +118,8 @@ let package = Package(
             name: "tt-analyze",
             dependencies: [
                 "ToolSupport", "LogViews", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
-                "RunDirectory", "MachineCode", "Formatting", "TraceIndex", "CEditLine", argumentParser,
+                "RunDirectory", "ReplaySession", "Zoom", "MachineCode", "Formatting", "TraceIndex", "CEditLine",
+                argumentParser,
             ]),
         .executableTarget(
             name: "bts-dump",

@@ -25,7 +25,7 @@ public final class Disassembler {
     public let syntax: Syntax
     private var handles: [csh] = []
     /// The memory into which capstone writes the decoded instruction.
-    private var scratch: UnsafeMutablePointer<cs_insn>?
+    private(set) var scratch: UnsafeMutablePointer<cs_insn>?
     private var hasText = false
 
     /// Throws when the installed capstone cannot do x86.
@@ -59,7 +59,7 @@ public final class Disassembler {
     public func decode(_ bytes: UnsafeRawBufferPointer, at address: UInt64, mode: CodeMode) -> Instruction? {
         hasText = false
         guard let scratch, let base = bytes.baseAddress, bytes.count > 0 else { return nil }
-        let handle = handles[mode == .bits64 ? 2 : mode == .bits32 ? 1 : 0]
+        let handle = handle(mode)
         var code: UnsafePointer<UInt8>? = base.assumingMemoryBound(to: UInt8.self)
         var left = min(bytes.count, 15)
         var next = address
@@ -87,6 +87,9 @@ public final class Disassembler {
             size: UInt8(truncatingIfNeeded: size), branchClass: branchClass, hasTarget: hasTarget, mode: mode,
             alwaysFaults: id == X86_INS_UD2 || id == X86_INS_UD2B || id == X86_INS_UD0)
     }
+
+    /// capstone's handle for a mode.
+    func handle(_ mode: CodeMode) -> csh { handles[mode == .bits64 ? 2 : mode == .bits32 ? 1 : 0] }
 
     /// The instruction decoded last, as capstone writes it: mnemonic, blank, operands. Empty when nothing was decoded.
     public var text: String {

@@ -16,14 +16,17 @@ struct Comparison {
     /// The run that was compared with it.
     let replay: ReportedRun
     private let symbols: SymbolOptions
+    private let paths: (original: String, replay: String)
 
     /// Opens two logs, compares them and reads the symbols that the result needs.
     ///
     /// - Parameters:
     ///   - original: the log or run directory of the recording.
     ///   - replay: the log or run directory of the other run.
-    init(_ original: String, _ replay: String, _ options: CompareOptions) throws {
+    ///   - needsNames: whether symbols are read even if the logs do not differ.
+    init(_ original: String, _ replay: String, _ options: CompareOptions, needsNames: Bool = false) throws {
         symbols = options.symbols
+        paths = (original, replay)
         let (first, second) = (try LogFile.open(path: original), try LogFile.open(path: replay))
         let inputs = Inputs(original: original, replay: replay, options: options)
         var alignmentOptions = try options.alignmentOptions()
@@ -39,13 +42,18 @@ struct Comparison {
         let progress = Progress("comparing", unit: "B", total: first.fileSize &+ second.fileSize)
         let alignment = try align(first, second, options: alignmentOptions) { progress.update(fraction: $0) }
         progress.finish()
-        let described = try runs ?? inputs.runs(first, second, isNeeded: alignment.divergence != nil)
+        let described = try runs ?? inputs.runs(first, second, isNeeded: alignment.divergence != nil || needsNames)
         (self.alignment, self.original, self.replay) = (alignment, described.original, described.replay)
     }
 
     /// The document of the result, with the command lines of its next steps.
-    func document() -> DivergenceDocument {
+    ///
+    /// - Parameter zoom: whether and how both sides run again; nil for not.
+    func document(_ zoom: ZoomOptions? = nil) throws -> DivergenceDocument {
         var document = DivergenceDocument(alignment, original: original, replay: replay)
+        if let zoom, zoom.zoom, document.verdict != .notComparable {
+            document.add(try zoom.explain(alignment, original.log, paths), original: original)
+        }
         let commands = DivergeCommands(document: document, symbols: symbols)
         document.spellCommands(commands.spell)
         return document

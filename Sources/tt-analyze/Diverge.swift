@@ -25,6 +25,7 @@ struct Diverge: ParsableCommand {
             EXAMPLES
               tt-analyze diverge run run/replays/1
               tt-analyze diverge --symbols vmlinux --context 20 original.log replay.log
+              tt-analyze diverge run run/replays/1 --zoom --budget 60s
               tt-analyze diverge good1 good2 --against bad
 
             EXIT STATUS
@@ -56,7 +57,10 @@ struct Diverge: ParsableCommand {
     @Option(help: "Whether to color the text.")
     var color = ColorMode.auto
 
+    @OptionGroup(title: "Zoom") var zoom: ZoomOptions
+
     func validate() throws {
+        guard !zoom.zoom || against.isEmpty else { throw ValidationError("--zoom and --against exclude each other.") }
         guard against.isEmpty ? logs.count == 2 : !logs.isEmpty else {
             throw ValidationError("diverge takes an original and a replay, or good runs and --against.")
         }
@@ -64,8 +68,8 @@ struct Diverge: ParsableCommand {
 
     func run() throws {
         guard against.isEmpty else { return try compareFamily() }
-        let comparison = try Comparison(logs[0], logs[1], options)
-        let document = comparison.document()
+        let comparison = try Comparison(logs[0], logs[1], options, needsNames: zoom.zoom)
+        let document = try comparison.document(zoom)
         switch format {
         case .text: Terminal.write(document.text(TextStyle(width: Terminal.width, isColored: color.isOn)))
         case .json: Output.standard.line(try document.json())

@@ -50,7 +50,7 @@ struct Report: ParsableCommand {
         guard let format = format ?? ReportFormat(fileName: output) else { return }
         let comparison = try Comparison(original, replay, options)
         try OutputFile.refuse(output, overInputs: comparison.inputs)
-        let document = comparison.document()
+        let document = try comparison.document()
         switch format {
         case .text: try OutputFile.write(document.text(), to: output)
         case .json: try OutputFile.write(document.json() + "\n", to: output)

@@ -147,10 +147,9 @@ public struct QEMUEngine: Engine {
     /// Starts QEMU paused, with one end of a socket pair as its monitor.
     public func start(_ plan: RunPlan) throws(RunError) -> any RunningGuest {
         let command = commandLine(plan)
-        let (monitor, far) = try QMPClient.pair()
-        var closing = [far]
+        var closing: [Int32] = []
         defer { for descriptor in closing { close(descriptor) } }
-        var inheriting = [(far, QEMUCommandLine.monitorDescriptor), (plan.lock.descriptor, QEMUEngine.lockDescriptor)]
+        var inheriting: [(descriptor: Int32, number: Int32)] = []
         var feeder: SerialFeeder?
         if command.readsSerialInput, let serialInput {
             let made = try SerialFeeder(serialInput, output: plan.files.serialLog, onOutput: onSerialOutput)
@@ -160,13 +159,28 @@ public struct QEMUEngine: Engine {
             inheriting += [(made.far, STDIN_FILENO), (output, STDOUT_FILENO)]
             feeder = made
         }
-        let child = try ChildProcess(
-            path: command.program, arguments: command.arguments, inheriting: inheriting, output: plan.files.engineLog)
+        let (child, monitor) = try spawn(command, plan, inheriting: inheriting)
         return QEMUGuest(
             child: child, monitor: monitor, inputLog: plan.inputLog, log: plugin == nil ? nil : plan.files.log,
             outputs: outputs, feeder: feeder, isResumedByTool: command.startsPaused,
             dataDirectories: try program.dataDirectories(guest.extraArguments),
             expectedResets: plan.recording?.outcome?.resets ?? [])
+    }
+
+    /// Starts QEMU's process with its monitor and the lock of the run's directory.
+    ///
+    /// - Parameter temporaryDirectory: the directory for what the guest writes to its disks; nil for QEMU's choice.
+    func spawn(
+        _ command: QEMUCommandLine, _ plan: RunPlan, inheriting: [(descriptor: Int32, number: Int32)] = [],
+        temporaryDirectory: String? = nil
+    ) throws(RunError) -> (child: ChildProcess, monitor: QMPClient) {
+        let (monitor, far) = try QMPClient.pair()
+        defer { close(far) }
+        let own = [(far, QEMUCommandLine.monitorDescriptor), (plan.lock.descriptor, QEMUEngine.lockDescriptor)]
+        let child = try ChildProcess(
+            path: command.program, arguments: command.arguments, inheriting: own + inheriting,
+            output: plan.files.engineLog, temporaryDirectory: temporaryDirectory)
+        return (child, monitor)
     }
 
     /// Joins a log with `replay.bin`.

@@ -116,6 +116,14 @@ public final class QMPClient {
         return events
     }
 
+    /// Waits until QEMU sends an event, or until the time in seconds is up. Returns the events since the last
+    /// ``takeEvents()``.
+    public func waitForEvents(timeout: Double) throws(QMPError) -> [QMPEvent] {
+        let deadline = Clock.now() + timeout
+        while events.isEmpty, let line = try nextLine(until: deadline) { _ = try decode(line) }
+        return takeEvents()
+    }
+
     // MARK: The wire
 
     private func send(_ value: JSONValue) throws(QMPError) {

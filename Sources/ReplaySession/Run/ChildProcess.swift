@@ -17,8 +17,10 @@ final class ChildProcess {
     ///   - inheriting: descriptors and the numbers that they get in the child. All others are closed, also those that the
     ///     tool itself inherited: a lock or a log of the user's shell is no file of the run.
     ///   - output: a file that receives stdout and stderr, unless `inheriting` names them; nil for /dev/null.
+    ///   - temporaryDirectory: the directory for the program's temporary files (TMPDIR); nil for the tool's own.
     init(
-        path: String, arguments: [String], inheriting: [(descriptor: Int32, number: Int32)], output: String?
+        path: String, arguments: [String], inheriting: [(descriptor: Int32, number: Int32)], output: String?,
+        temporaryDirectory: String? = nil
     ) throws(RunError) {
         // A descriptor may have the number that another one must get: move all of them to high numbers first.
         var moved: [(descriptor: Int32, number: Int32)] = []
@@ -58,10 +60,25 @@ final class ChildProcess {
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) }
         words.append(nil)
         defer { for word in words { free(word) } }
+        var variables = ChildProcess.environment(temporaryDirectory)
+        variables.append(nil)
+        defer { for variable in variables { free(variable) } }
         var child: pid_t = 0
-        let code = posix_spawn(&child, path, &actions, &attributes, words, environ)
+        let code = posix_spawn(&child, path, &actions, &attributes, words, variables)
         guard code == 0 else { throw .system(doing: "start", path: path, code: code) }
         pid = child
+    }
+
+    /// The tool's environment, with another TMPDIR if one is given.
+    private static func environment(_ temporaryDirectory: String?) -> [UnsafeMutablePointer<CChar>?] {
+        var list: [UnsafeMutablePointer<CChar>?] = []
+        var next = environ
+        while let variable = next.pointee {
+            if temporaryDirectory == nil || strncmp(variable, "TMPDIR=", 7) != 0 { list.append(strdup(variable)) }
+            next += 1
+        }
+        if let temporaryDirectory { list.append(strdup("TMPDIR=\(temporaryDirectory)")) }
+        return list
     }
 
     /// How it ended; nil while it runs.

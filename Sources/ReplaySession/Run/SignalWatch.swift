@@ -6,11 +6,12 @@
 ///
 /// While it exists, SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the thread that created it. A signal that
 /// arrived and was not taken has its usual effect when the watch ends. Watches may be nested.
-final class SignalWatch {
+public final class SignalWatch {
     private var set = sigset_t()
     private var before = sigset_t()
 
-    init() {
+    /// Blocks the signals in this thread.
+    public init() {
         sigemptyset(&set)
         for number in [SIGINT, SIGTERM, SIGHUP, SIGCHLD] { sigaddset(&set, number) }
         pthread_sigmask(SIG_BLOCK, &set, &before)
@@ -19,10 +20,10 @@ final class SignalWatch {
     deinit { pthread_sigmask(SIG_SETMASK, &before, nil) }
 
     /// Discards the signals that have arrived: the run that they should end has ended.
-    func drain() { while wait(seconds: 0) != nil {} }
+    public func drain() { while wait(seconds: 0) != nil {} }
 
     /// The next signal, or nil after this time.
-    func wait(seconds: Double) -> Int32? {
+    public func wait(seconds: Double) -> Int32? {
         var limit = timespec()
         limit.tv_sec = Int(seconds)
         limit.tv_nsec = Int((seconds - Double(Int(seconds))) * 1e9)

@@ -122,7 +122,7 @@ public struct Replay<ReplayEngine: Engine> {
     /// Finds the recording's files by their contents.
     ///
     /// - Returns: their present identities by their recorded paths, without the files that the replay replaces.
-    private func locate(
+    func locate(
         _ recording: Manifest, _ directory: StateDirectory
     ) throws(RunError) -> [String: FileIdentity] {
         let replaced = ReplayEngine.replacedRoles(options, in: recording)
@@ -144,7 +144,7 @@ public struct Replay<ReplayEngine: Engine> {
 
     /// The identities of the files of the replay. Those that were located are not read again, and files that the
     /// recording's settings did not show keep their roles.
-    private func identify(
+    func identify(
         _ inputs: [(role: String, path: String)], _ recording: Manifest, _ found: [String: FileIdentity]
     ) throws(RunError) -> [GuestFile] {
         var list: [GuestFile] = []
@@ -185,7 +185,7 @@ public struct Replay<ReplayEngine: Engine> {
 
     /// Refuses three kinds of replays: the engine has other firmware than in the recording, it has a file open that was
     /// not compared with the recording's, or the guest could write to a file.
-    private func checkOpenFiles(
+    func checkOpenFiles(
         _ guest: any RunningGuest, _ plan: RunPlan, _ files: [GuestFile], warnings: inout [String]
     ) throws(RunError) {
         let open = guest.openFiles()

@@ -54,6 +54,8 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var statistics: Statistics
     /// What to do next.
     public var commands: [NextStep]
+    /// What running both sides again has shown; nil if they were not run again.
+    public var zoom: ZoomItem?
 
     /// The distance by which an event moved, replay minus original.
     public struct Movement: Codable, Hashable, Sendable {

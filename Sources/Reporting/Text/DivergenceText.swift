@@ -35,12 +35,15 @@ struct DivergenceText {
             writeRunning(divergence)
             writeFields(divergence)
             writeCauses(divergence)
+            writeZoom()
             writeCommon(divergence)
             writeNext(divergence)
             writeAfterwards(divergence)
             writeStacks(divergence)
             writeInputs(divergence)
             writeFirsts()
+        } else {
+            writeZoom()
         }
         writeOtherVCPUs()
         writeCaveats()

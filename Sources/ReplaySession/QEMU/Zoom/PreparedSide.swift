@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import LogFormat
+import RunDirectory
+
+/// The settings of a ``ReplaySide``, checked once, and its files in a private directory.
+struct PreparedSide {
+    let engine: QEMUEngine
+    let plan: RunPlan
+    let warnings: [String]
+    private let directory: PrivateDirectory
+    /// Holds the shared lock of the recording.
+    private let recording: StateDirectory
+    private let files: [GuestFile]
+    private let checker: Replay<QEMUEngine>
+    private let capacity: WindowLog.Capacity
+
+    private static let memoryName = "memory"
+    private static let windowName = "window"
+
+    init(_ run: RepeatableRun, _ options: ReplaySide.Options) throws(RunError) {
+        recording = try StateDirectory.open(run.recording, isShared: true)
+        let recorded = try recording.recording.readManifest()
+        guard RecordingUUID(recorded.recordingUUID) != nil, recorded.recordingUUID == run.manifest.recordingUUID else {
+            throw .manifest(path: recording.recording.manifest, problem: "not the recording of \(run.path)")
+        }
+        try PreparedSide.requireOwnInputLog(run, recorded, recording)
+        var warnings: [String] = []
+        var settings = QEMUEngine.ReplayOptions()
+        settings.program = options.program
+        settings.trustsManifest = options.trustsManifest
+        checker = Replay<QEMUEngine>(options: settings, tool: "zoom")
+        let found = try checker.locate(run.manifest, recording)
+        var engine = try QEMUEngine.replaying(
+            run.manifest, located: Dictionary(found.map { ($0.key, $0.value.path) }, uniquingKeysWith: { $1 }),
+            options: settings, warnings: &warnings)
+        files = try checker.identify(try engine.filesToIdentify(), run.manifest, found)
+        var differences = try engine.differences(from: run.manifest)
+        differences.compare(run.manifest.files, files)
+        guard differences.isEmpty else { throw .differs(directory: run.path, differences: differences) }
+        try PreparedSide.check(engine.guest)
+
+        capacity = WindowLog.Capacity(instructions: options.windowInstructions)
+        let memory = engine.guest.memory.mebibytes << 20
+        directory = try PrivateDirectory(bytes: memory + UInt64(capacity.bytes) + 1 << 20)
+        let (own, lock) = try StateDirectory.createReplay(at: directory.path, overwrite: false)
+        engine.plugin = nil
+        engine.watchers = [
+            "-object",
+            "memory-backend-file,id=ttmemory,size=\(memory),mem-path=\(own.directory)/\(PreparedSide.memoryName),share=on",
+            "-machine", "memory-backend=ttmemory",
+            "-drive", "file=\(own.snapshotImage),format=qcow2,if=none,id=ttsnapshots",
+            "-plugin",
+            "\(try PluginConfiguration.findWindow()),window=\(own.directory)/\(PreparedSide.windowName)"
+                + ",ram=\(own.directory)/\(PreparedSide.memoryName)",
+        ]
+        var plan = RunPlan(
+            kind: .replay, uuid: recorded.recordingUUID, source: recording.recording, files: own,
+            inputLog: recording.inputLog, recording: run.manifest, lock: lock)
+        try engine.prepare(&plan, warnings: &warnings)
+        self.engine = engine
+        self.plan = plan
+        self.warnings = warnings
+    }
+
+    /// The recording's own run can be made again only with the input log that it left.
+    private static func requireOwnInputLog(
+        _ run: RepeatableRun, _ recorded: Manifest, _ recording: StateDirectory
+    ) throws(RunError) {
+        guard run.manifest.kind == .recording, let written = try QEMUDetails(recorded).inputLog,
+            try QEMUInputLog.isClosed(recording.recording.place)
+        else { return }
+        guard try QEMUInputLog.identity(recording.recording.place, like: written).sha256 == written.sha256 else {
+            throw .file(path: recording.inputLog, problem: "has changed since the recording, which cannot be repeated")
+        }
+    }
+
+    private static func check(_ guest: GuestConfiguration) throws(RunError) {
+        guard guest.memory.mebibytes <= GuestMemory.largest else {
+            throw .refused(
+                what: "a guest with \(guest.memory)",
+                why: "its physical addresses are known up to \(GuestMemory.largest) MiB only", remedy: .leaveOut)
+        }
+        guard !(guest.extraArguments + [guest.machine]).contains(where: { $0.contains("memory-backend") }) else {
+            throw .refused(
+                what: "a guest with a memory backend of its own", why: "its memory cannot be mapped", remedy: .leaveOut)
+        }
+    }
+
+    /// New files for the guest's memory, the window and snapshots: each run of QEMU needs its own.
+    func makeFiles() throws(RunError) -> (GuestMemory, WindowLog) {
+        try SnapshotImage.create(in: plan.files.place)
+        let memory = try GuestMemory(
+            creating: "\(directory.path)/\(PreparedSide.memoryName)", size: Int(engine.guest.memory.mebibytes << 20))
+        return (memory, try WindowLog(creating: "\(directory.path)/\(PreparedSide.windowName)", capacity: capacity))
+    }
+
+    /// Starts QEMU, paused.
+    func start() throws(RunError) -> (running: (child: ChildProcess, monitor: QMPClient), guest: QEMUGuest) {
+        let running = try engine.spawn(engine.commandLine(plan), plan, temporaryDirectory: directory.path)
+        let guest = QEMUGuest(
+            child: running.child, monitor: running.monitor, inputLog: plan.inputLog,
+            outputs: [PreparedSide.memoryName, PreparedSide.windowName].map { "\(directory.path)/\($0)" },
+            isResumedByTool: true, dataDirectories: try engine.program.dataDirectories(engine.guest.extraArguments))
+        return (running, guest)
+    }
+
+    /// Refuses a QEMU that has other firmware or files than the run had.
+    func check(_ guest: QEMUGuest) throws(RunError) {
+        var warnings: [String] = []
+        try checker.checkOpenFiles(guest, plan, files, warnings: &warnings)
+    }
+}

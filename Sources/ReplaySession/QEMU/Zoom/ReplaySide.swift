@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import RunDirectory
+
+/// A run that is made again under QEMU, stopped where the caller looks, and continued.
+///
+///     let side = try ReplaySide(RepeatableRun("run/replays/1", comparedWith: "run"), windowInstructions: 1 << 20)
+///     try side.begin(to: 5_826_255)
+///     if try side.wait() == .reached { print(side.memory.value(at: 0x234080) ?? 0, try side.registers()["RAX"] ?? 0) }
+///     try side.openWindow()
+///     try side.begin(to: 6_826_255)
+///     _ = try side.wait()
+///     print(side.window.instructions)
+///
+/// Places are instruction counts as QEMU counts them: a log's count minus the restored faults before it. At the count of a
+/// fault or an interrupt there are two places, before and after the delivery, and QEMU stops at either: do not stop there
+/// (``QEMUPlaces``). Looking changes nothing in the run. Two sides run in parallel: ``begin(to:)`` returns at once.
+///
+/// The trust rules are those of ``Replay``: the run's manifest may come from a stranger.
+public final class ReplaySide {
+    /// How a stretch of the run ended.
+    public enum Stop: Equatable, Sendable {
+        /// At the requested place.
+        case reached
+        /// The run ended before it.
+        case ended
+        /// It makes no progress: its events do not fit the input log. The guest is paused at this count.
+        case hung(icount: UInt64)
+    }
+
+    /// How a side is run.
+    public struct Options: Sendable {
+        /// QEMU's path or name; nil looks for one of the recording's version.
+        public var program: String?
+        /// Whether the recording is the user's own (``QEMUEngine/ReplayOptions/trustsManifest``).
+        public var trustsManifest = false
+        /// The number of instructions for which a window has room.
+        public var windowInstructions = 1 << 20
+        /// Seconds without progress after which a side counts as hung.
+        public var patience: Double = 1
+
+        /// The default options.
+        public init() {}
+    }
+
+    /// Warnings about the run's files.
+    public let warnings: [String]
+    /// QEMU's version.
+    public var engineVersion: String { prepared.engine.version }
+    /// The input log that the run follows.
+    public var inputLog: String { prepared.plan.inputLog }
+    /// The guest's memory.
+    public private(set) var memory: GuestMemory
+    /// The log of the open window.
+    public private(set) var window: WindowLog
+    /// The place at which the guest is stopped.
+    public private(set) var icount: UInt64 = 0
+
+    private let options: Options
+    private let prepared: PreparedSide
+    private var running: (child: ChildProcess, monitor: QMPClient)
+    private var guest: QEMUGuest
+    private var target: UInt64 = 0
+    private var hasEnded = false
+    private var hang: HangDetector
+    private var nextLook: Double = 0
+
+    /// Starts QEMU with the guest paused before its first instruction.
+    ///
+    /// - Throws: ``RunError`` if a file of the run has changed or is missing, if its manifest asks for something that a
+    ///   manifest may not, if QEMU of its version is not installed, or if QEMU does not start.
+    public init(_ run: RepeatableRun, options: Options = Options()) throws(RunError) {
+        self.options = options
+        prepared = try PreparedSide(run, options)
+        warnings = prepared.warnings
+        hang = HangDetector(patience: options.patience)
+        (memory, window) = try prepared.makeFiles()
+        (running, guest) = try prepared.start()
+        try check()
+    }
+
+    deinit { running.child.endNow() }
+
+    /// Ends QEMU and starts the run again from its beginning.
+    public func restart() throws(RunError) {
+        running.child.endNow()
+        (memory, window) = try prepared.makeFiles()
+        (running, guest) = try prepared.start()
+        (icount, hasEnded, checkpoint) = (0, false, nil)
+        try check()
+    }
+
+    private func check() throws(RunError) {
+        do throws(RunError) {
+            try prepared.check(guest)
+        } catch {
+            running.child.endNow()
+            throw error
+        }
+        guard window.isLoaded else {
+            running.child.endNow()
+            throw .engine(
+                problem: "QEMU did not load the window plugin", output: Files.tail(prepared.plan.files.engineLog))
+        }
+    }
+
+    // MARK: Running
+
+    /// Lets the guest run up to an instruction count; returns at once.
+    public func begin(to target: UInt64) throws(RunError) {
+        if window.mode == .primes, target > icount + 2 * ReplaySide.primedInstructions {
+            try start(to: icount + ReplaySide.primedInstructions)
+            _ = try wait()
+            try set(.sleeps)
+        }
+        try start(to: target)
+    }
+
+    private func start(to target: UInt64) throws(RunError) {
+        self.target = target
+        hang = HangDetector(patience: options.patience)
+        nextLook = Clock.now() + 0.5
+        memory.guestRuns()
+        guard target > icount, !hasEnded else { return }
+        _ = running.monitor.takeEvents()
+        try ask("replay-break", ["icount": .integer(Int64(clamping: target))])
+        try ask("cont")
+    }
+
+    /// How the stretch that was begun ended; nil if it has not within this time in seconds.
+    public func poll(seconds: Double) throws(RunError) -> Stop? {
+        if hasEnded { return .ended }
+        if icount >= target { return .reached }
+        do throws(QMPError) {
+            for event in try running.monitor.waitForEvents(timeout: seconds) {
+                if event.name == "SHUTDOWN" { return end() }
+                if event.name == "STOP", try hasStopped() { return .reached }
+            }
+        } catch {
+            return end()
+        }
+        if running.child.poll() != nil { return end() }
+        return try lookForHang()
+    }
+
+    /// The count that the guest has reached while it runs; nil if QEMU does not answer now.
+    public func progress() -> UInt64? {
+        (try? running.monitor.execute("query-replay", timeout: 0.2))?["icount"]?.integer.map { UInt64(clamping: $0) }
+    }
+
+    private func end() -> Stop {
+        hasEnded = true
+        return .ended
+    }
+
+    private func hasStopped() throws(QMPError) -> Bool {
+        let count = try running.monitor.execute("query-replay", timeout: 30)["icount"]?.integer
+        let isRunning = try running.monitor.execute("query-status", timeout: 30)["running"]?.bool
+        guard let count, isRunning == false, UInt64(clamping: count) >= target else { return false }
+        icount = UInt64(clamping: count)
+        return true
+    }
+
+    private func lookForHang() throws(RunError) -> Stop? {
+        guard Clock.now() >= nextLook else { return nil }
+        nextLook = Clock.now() + 0.25
+        guard let count = progress() else { return nil }
+        let sighting = HangDetector.Sighting(icount: count, inputOffset: guest.inputOffset() ?? 0)
+        guard hang.observe(sighting, now: Clock.now()), guest.isExecuting() else { return nil }
+        try ask("stop")
+        _ = try? running.monitor.execute("replay-delete-break", timeout: 5)
+        icount = progress() ?? count
+        return .hung(icount: icount)
+    }
+
+    // MARK: Looking
+
+    /// The registers of the stopped guest.
+    public func registers() throws(RunError) -> GuestRegisters {
+        GuestRegisters(text: try monitor("info registers"))
+    }
+
+    /// The physical address of a virtual one in the stopped guest's address space; nil if it is not mapped.
+    public func physicalAddress(of address: UInt64) throws(RunError) -> UInt64? {
+        let answer = try monitor("gva2gpa 0x\(String(address, radix: 16))")
+        guard let range = answer.firstRange(of: "gpa: 0x") ?? answer.firstRange(of: "gpa: 0X") else { return nil }
+        return UInt64(answer[range.upperBound...].prefix { $0.isHexDigit }, radix: 16)
+    }
+
+    /// Executes one instruction, or one delivery of an interrupt.
+    public func step() throws(RunError) -> Stop {
+        try begin(to: icount + 1)
+        return try wait()
+    }
+
+    /// Waits until the stretch that was begun has ended.
+    public func wait() throws(RunError) -> Stop {
+        while true { if let stop = try poll(seconds: 1) { return stop } }
+    }
+
+    // MARK: The window
+
+    /// From here on each instruction and each memory access is logged. The stream is emptied first.
+    public func openWindow() throws(RunError) {
+        window.clear()
+        try set(.logs)
+    }
+
+    /// Ends the logging; the stream stays.
+    public func closeWindow() throws(RunError) {
+        try set(.sleeps)
+    }
+
+    /// Tells the plugin what to do. The flag of QEMU's logging is part of a translation's identity: everything is translated
+    /// anew.
+    private func set(_ mode: WindowLog.Mode) throws(RunError) {
+        window.mode = mode
+        _ = try monitor(mode == .sleeps ? "log none" : "log nochain")
+    }
+
+    // MARK: Checkpoints
+
+    /// Whether QEMU can go back to a checkpoint: 10.0 hangs after it.
+    public var canGoBack: Bool { engineVersion.hasPrefix("7.") }
+
+    /// Keeps the state of the stopped guest, in place of the one kept before.
+    public func keepCheckpoint() throws(RunError) {
+        let answer = try monitor("savevm tt-zoom")
+        guard answer.isEmpty else { throw .engine(problem: "QEMU kept no checkpoint", output: answer) }
+        checkpoint = icount
+    }
+
+    /// Puts the guest back to the checkpoint.
+    public func goBack() throws(RunError) {
+        let answer = try monitor("loadvm tt-zoom")
+        guard answer.isEmpty, let checkpoint else {
+            throw .engine(problem: "QEMU did not go back", output: answer)
+        }
+        icount = checkpoint
+        memory.guestRuns()
+        try set(.primes)
+    }
+
+    /// The instructions for which the plugin primes QEMU after a checkpoint was loaded: some blocks.
+    private static let primedInstructions: UInt64 = 5000
+
+    /// The place of the checkpoint; nil without one.
+    public private(set) var checkpoint: UInt64?
+
+    // MARK: The monitor
+
+    @discardableResult
+    private func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(RunError) -> JSONValue {
+        do throws(QMPError) {
+            return try running.monitor.execute(command, arguments: arguments, timeout: 60)
+        } catch {
+            throw .engine(problem: "\(error)", output: Files.tail(prepared.plan.files.engineLog))
+        }
+    }
+
+    private func monitor(_ line: String) throws(RunError) -> String {
+        try ask("human-monitor-command", ["command-line": .string(line)]).string ?? ""
+    }
+}

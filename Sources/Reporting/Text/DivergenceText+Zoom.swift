@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+
+// MARK: - Both sides run again
+extension DivergenceText {
+    /// Links of a chain that are shown at its beginning, and at its end.
+    private static let shownLinks = 12
+    /// Registers and words that are shown.
+    private static let shownItems = 8
+
+    mutating func writeZoom() {
+        guard let zoom = document.zoom else { return }
+        page.heading("both sides run again: the first different value")
+        if let text = zoom.originText { page.prose(text.onOneLine) }
+        if let reason = zoom.reason { page.prose(reason.onOneLine) }
+        write(zoom.chain)
+        writeState(zoom)
+        for warning in zoom.warnings { page.prose("- \(warning.onOneLine)", indent: 2, hanging: 4) }
+        if let from = zoom.windowFrom, let to = zoom.windowTo {
+            page.prose(
+                "every instruction from \(RowText.grouped(from.rawValue)) to \(RowText.grouped(to.rawValue)) was logged "
+                    + "on both sides, \(RowText.grouped(zoom.commonInstructions.rawValue)) of them in common")
+        }
+        page.prose("it took \(DivergenceText.seconds(zoom.seconds)) s in all")
+        for step in zoom.steps {
+            page.line(
+                page.styled(
+                    "    \(DivergenceText.seconds(step.seconds).leftPadded(to: 7)) s  \(step.text.onOneLine)", .dim))
+        }
+    }
+
+    private mutating func write(_ chain: [DivergenceDocument.LinkItem]) {
+        let limit = DivergenceText.shownLinks
+        for (number, link) in chain.enumerated() {
+            if chain.count > 2 * limit, number == limit {
+                page.line("  … \(Words.count(UInt64(chain.count - 2 * limit), "more instruction"))")
+            }
+            if chain.count > 2 * limit, number >= limit, number < chain.count - limit { continue }
+            write(link)
+        }
+    }
+
+    private mutating func write(_ link: DivergenceDocument.LinkItem) {
+        let source = link.source.map { " \(ShortName.path($0))" } ?? ""
+        page.pieces(
+            [
+                "  \(link.role.rawValue.padded(to: 8))\(link.ip)\(ShortName.suffix(link.symbol))\(source)",
+                link.icount.map { "icount \($0)" } ?? "",
+            ].filter { !$0.isEmpty }, hanging: 10)
+        var line = "".padded(to: 10) + link.instruction.onOneLine
+        let place: String
+        if let address = link.address {
+            place = "\(address)\(ShortName.suffix(link.addressSymbol))"
+        } else {
+            place = link.register ?? ""
+        }
+        if let original = link.original, let replay = link.replay {
+            line += "   \(place): \(original) != \(replay)"
+        } else if link.role == .compute || link.role == .input, !place.isEmpty {
+            line += "   -> \(place)"
+        }
+        page.line(line)
+    }
+
+    private mutating func writeState(_ zoom: DivergenceDocument.ZoomItem) {
+        guard zoom.startWords.rawValue > 0 || !zoom.startItems.isEmpty else { return }
+        page.prose("at the window's start \(Words.count(zoom.startWords.rawValue, "word")) of memory differ")
+        for item in zoom.startItems.prefix(DivergenceText.shownItems) {
+            let name = item.register ?? item.physical.map { "physical \($0)" } ?? ""
+            page.line("    \(name.onOneLine): \(item.original.onOneLine) != \(item.replay.onOneLine)")
+        }
+        let hidden = zoom.startItems.count - DivergenceText.shownItems
+        if hidden > 0 { page.line("    … \(Words.count(UInt64(hidden), "more"))") }
+    }
+
+    /// Two decimals.
+    private static func seconds(_ value: Double) -> String {
+        let hundredths = Int((value * 100).rounded())
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import MachineCode
+import ReplaySession
+import RunDirectory
+
+/// The registers of both sides after some instructions of a window.
+struct RegisterValues {
+    fileprivate(set) var states: [Int: (original: GuestRegisters, replay: GuestRegisters)] = [:]
+
+    /// The values of a node's register after its instruction; of rax for an input. nil if they are unknown.
+    subscript(node: ChainFinder.Node) -> (original: UInt64, replay: UInt64)? {
+        guard node.role == .compute || node.role == .input, let state = states[node.index] else { return nil }
+        let name = (node.register ?? .rax).upperName
+        guard let original = state.original[name], let replay = state.replay[name] else { return nil }
+        return (original, replay)
+    }
+
+    /// Whether a register is known to be equal on both sides after an instruction, in the bytes of a mask.
+    func areEqual(_ register: RegisterUse.Register, bytes: UInt8, after index: Int) -> Bool {
+        guard let state = states[index], let original = state.original[register.upperName],
+            let replay = state.replay[register.upperName]
+        else { return false }
+        let difference = original ^ replay
+        return (0..<8).allSatisfy { bytes >> UInt8($0) & 1 == 0 || difference >> UInt64(8 * $0) & 0xff == 0 }
+    }
+
+    /// Whether the results of an input instruction are known to be equal: rdtsc, rdmsr and cpuid have more than one.
+    func areInputsEqual(after index: Int) -> Bool {
+        guard let state = states[index] else { return false }
+        return ["RAX", "RBX", "RCX", "RDX"].allSatisfy { state.original[$0] == state.replay[$0] }
+    }
+
+    /// Instructions after which registers are known.
+    var count: Int { states.count }
+}
+
+extension Search {
+    /// Instructions after which the registers are read, at most.
+    private static let stopLimit = 192
+
+    /// Reads the registers of both sides after the instructions of chains that leave values open: both sides go back to
+    /// the window's start and stop after each.
+    func values(
+        of chains: [ChainFinder.Chain], _ window: Window, known: RegisterValues
+    ) throws -> RegisterValues {
+        var result = known
+        let open = chains.flatMap(\.nodes).filter { $0.access == nil && $0.role != .decide }.map(\.index)
+        let indexes = Array(Set(open).subtracting(known.states.keys).sorted().prefix(Search.stopLimit))
+            .filter { $0 + 1 < window.pair.commonCount }
+        guard !indexes.isEmpty else { return result }
+        try zoom.timed("reading registers after \(indexes.count) instructions") {
+            do {
+                try goBack(to: window.range.lowerBound)
+                for index in indexes where try stop(after: index, of: window) {
+                    result.states[index] = (try sides.original.registers(), try sides.replay.registers())
+                }
+            } catch let error as RunError {
+                // The chain is worth its report without these values.
+                zoom.result.warnings.append("the registers could not be read: \(error)")
+            }
+        }
+        return result
+    }
+
+    /// Puts both sides back to a place: to a checkpoint at or before it, or to the beginning, and from there on.
+    ///
+    /// - Parameter from: the place of a checkpoint that may be used; nil for one at the place itself.
+    func goBack(to place: UInt64, from: UInt64? = nil) throws {
+        let checkpoint = from ?? place
+        if sides.original.checkpoint == checkpoint, sides.replay.checkpoint == checkpoint {
+            try sides.original.goBack()
+            try sides.replay.goBack()
+        } else {
+            try sides.restart()
+        }
+        if sides.original.icount < place { try run(to: place, "running both sides") }
+    }
+
+    /// Keeps a checkpoint of both sides where the engine can go back to one.
+    func keepCheckpoint() throws {
+        guard sides.original.canGoBack, sides.replay.canGoBack else { return }
+        try zoom.timed("keeping a checkpoint of both sides") {
+            try sides.original.keepCheckpoint()
+            try sides.replay.keepCheckpoint()
+        }
+    }
+
+    /// Stops both sides after an instruction of the window. QEMU's count lacks the faults of the window before it.
+    private func stop(after index: Int, of window: Window) throws -> Bool {
+        let total = UInt64(window.pair.original.count)
+        let length = window.range.upperBound - window.range.lowerBound
+        let faults = total > length ? min(total - length, 4096) : 0
+        let next = window.pair.original.addresses[index + 1]
+        let latest = window.range.lowerBound + UInt64(index) + 1
+        var place = max(latest > faults ? latest - faults : 1, sides.original.icount)
+        while place <= latest {
+            let stops = try sides.run(to: place)
+            guard stops.original == .reached, stops.replay == .reached else { return false }
+            if try sides.original.registers()["RIP"] == next, try sides.replay.registers()["RIP"] == next {
+                return true
+            }
+            place += 1
+        }
+        return false
+    }
+}

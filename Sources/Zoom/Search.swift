@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import MachineCode
+import ReplaySession
+
+/// The steps of a zoom: stops, windows, chains.
+struct Search {
+    let zoom: ZoomSession
+    let sides: SidePair
+    let places: QEMUPlaces
+    /// Words that differ before the first instruction.
+    let initial: Set<UInt64>
+    /// Names the step that progress is about.
+    let name: (String) -> Void
+
+    /// A window of both sides, read.
+    struct Window {
+        var pair: TracePair
+        var table: EffectsTable
+        var start: StateDifference
+        /// Where it begins and ends, in QEMU's count.
+        var range: Range<UInt64>
+    }
+
+    /// What differs while both sides are stopped.
+    struct StateDifference {
+        var words: GuestMemory.Differences
+        var registers: [(name: String, here: String, there: String)]
+
+        /// Registers that carry data.
+        var dataRegisters: Set<RegisterUse.Register> {
+            let names = Set(registers.map(\.name))
+            return Set(
+                RegisterUse.Register.allCases.filter { names.contains($0.upperName) || names.contains($0.vectorName) })
+        }
+    }
+
+    /// The number of times that a chain is looked for.
+    private static let rounds = 4
+
+    // MARK: Stops and windows
+
+    /// Runs both sides to a place. Throws if one of them does not reach it.
+    func run(to place: UInt64, _ step: String) throws {
+        name(step)
+        let stops = try zoom.timed("\(step) to instruction \(place)") { try sides.run(to: place) }
+        for (side, stop) in [("original", stops.original), ("replay", stops.replay)] where stop != .reached {
+            throw ZoomError("the \(side) does not reach instruction \(place): \(stop.text)")
+        }
+    }
+
+    /// Compares memory and registers.
+    func compare() throws -> StateDifference {
+        StateDifference(words: sides.memoryDifferences(), registers: try sides.registerDifferences())
+    }
+
+    /// Logs from here to a place on both sides. A side may end or hang in it.
+    func logged(to end: UInt64, start: StateDifference) throws -> Window {
+        let begin = sides.original.icount
+        let mode = try sides.original.registers().codeBits
+        try sides.openWindow()
+        _ = try sides.run(to: end)
+        try sides.closeWindow()
+        let original = WindowTrace(sides.original.window)
+        let table = try EffectsTable(original, mode: CodeMode(rawValue: UInt8(mode)) ?? .bits64)
+        let pair = TracePair(original, WindowTrace(sides.replay.window))
+        return Window(pair: pair, table: table, start: start, range: begin..<end)
+    }
+
+    // MARK: A path
+
+    /// Explains a difference of the paths.
+    func explainPath(_ icount: UInt64) throws {
+        let range = places.range(ofLog: icount)
+        let room = UInt64(zoom.options.side.windowInstructions)
+        let span = range.upperBound - range.lowerBound + zoom.options.after + 64
+        let length = room > span ? room - span : 1
+        let begin = places.stop(at: range.lowerBound > length ? range.lowerBound - length : 1)
+        let end = places.stop(at: range.upperBound &+ zoom.options.after)
+        try run(to: begin, "running both sides")
+        let start = try compare()
+        note(start)
+        try keepCheckpoint()
+        let window = try zoom.timed("logging every instruction up to \(end)") { try logged(to: end, start: start) }
+        zoom.result.window = window.range
+        zoom.result.commonInstructions = window.pair.commonCount
+        let chainEnd = try zoom.timed("walking back") { try explain(window, icount: icount) }
+        try followBack(chainEnd, before: window.range.lowerBound)
+    }
+
+    private func explain(_ window: Window, icount: UInt64) throws -> ChainFinder.End {
+        guard window.pair.hasPathDifference else {
+            // The sides did not part: a value differs, or nothing does.
+            guard let first = window.pair.firstDifferentAccess() else {
+                zoom.result.reason = "both sides execute the window alike: this run of them does not diverge here"
+                return .none
+            }
+            return try take(window, first, last: nil, isAccess: true)
+        }
+        let last = window.pair.commonCount - 1
+        guard last >= 0 else {
+            zoom.result.reason = "the sides are at different places at the window's start"
+            return .none
+        }
+        return try take(window, last, last: icount, isAccess: false)
+    }
+
+    /// Finds the chain to an instruction and makes the result of it.
+    ///
+    /// - Parameter last: instructions begun after it, as the logs count them; nil if that is unknown.
+    /// - Returns: where the chain begins.
+    @discardableResult
+    func take(_ window: Window, _ index: Int, last: UInt64?, isAccess: Bool) throws -> ChainFinder.End {
+        let (chains, values) = try chains(in: window) { finder in
+            isAccess ? finder.chains(toAccessOf: index) : finder.chains(to: index)
+        }
+        guard let chain = chains.first else { return .none }
+        let maker = LinkMaker(pair: window.pair, table: window.table, decider: index, icount: last, values: values)
+        zoom.result.chain = chain.nodes.map(maker.link)
+        OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)
+        return chain.end
+    }
+
+    /// Finds chains in a window. Each round reads registers after the instructions of the chains, so that the next round
+    /// leaves out what is equal.
+    func chains(
+        in window: Window, _ find: (inout ChainFinder) -> [ChainFinder.Chain]
+    ) throws -> (chains: [ChainFinder.Chain], values: RegisterValues) {
+        var values = RegisterValues()
+        var chains: [ChainFinder.Chain] = []
+        for _ in 0..<Search.rounds {
+            var finder = ChainFinder(
+                window.pair, window.table, startRegisters: window.start.dataRegisters,
+                startWords: Set(window.start.words.words), values: values)
+            chains = find(&finder)
+            let known = values.count
+            values = try self.values(of: chains, window, known: values)
+            if values.count == known { break }
+        }
+        return (chains, values)
+    }
+
+    /// Keeps what differs at the window's start for the report.
+    func note(_ start: StateDifference) {
+        zoom.result.startWords = start.words.count
+        zoom.result.startItems = start.words.words.prefix(16).map { word in
+            ZoomResult.StateItem(
+                register: nil, physical: word, original: hexadecimal(sides.original.memory.value(at: word)),
+                replay: hexadecimal(sides.replay.memory.value(at: word)))
+        }
+        zoom.result.startItems += start.registers.prefix(32).map {
+            ZoomResult.StateItem(register: $0.name, physical: nil, original: $0.here, replay: $0.there)
+        }
+    }
+
+    private func hexadecimal(_ value: UInt64?) -> String { value.map { "0x\(String($0, radix: 16))" } ?? "?" }
+}
+
+extension ReplaySide.Stop {
+    /// The end of a sentence.
+    var text: String {
+        switch self {
+        case .reached: "it was reached"
+        case .ended: "the run ends before"
+        case .hung(let icount): "it makes no progress after instruction \(icount)"
+        }
+    }
+}
+
+extension RegisterUse.Register {
+    /// QEMU's name of a vector register; the same as `upperName` for others.
+    var vectorName: String {
+        guard rawValue >= RegisterUse.Register.xmm0.rawValue, rawValue <= RegisterUse.Register.xmm15.rawValue else {
+            return upperName
+        }
+        let number = rawValue - RegisterUse.Register.xmm0.rawValue
+        return "XMM\(number < 10 ? "0" : "")\(number)"
+    }
+}

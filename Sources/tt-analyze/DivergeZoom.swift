@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Alignment
+import ArgumentParser
+import LogFormat
+import ReplaySession
+import ToolSupport
+import Zoom
+
+/// The options of `diverge --zoom`.
+struct ZoomOptions: ParsableArguments {
+    @Flag(
+        help: """
+            Run both sides again, up to the divergence, and explain it down to the instruction that read or made the \
+            first different value (docs/zoom.md).
+            """)
+    var zoom = false
+
+    @Option(help: ArgumentHelp("End the zoom after this time, with what it has: 60s, 2m.", valueName: "time"))
+    var budget: String?
+
+    @Option(
+        help: ArgumentHelp("Number of instructions to log before the divergence.", valueName: "n"))
+    var zoomWindow = 1 << 20
+
+    @Option(
+        help: ArgumentHelp(
+            "QEMU's program for the zoom. (default: an installed one of the recording's version)", valueName: "file"),
+        completion: .file())
+    var qemu: String?
+
+    @Flag(
+        help: """
+            For the zoom, the recording is your own: run the QEMU that its manifest names, with any argument in it.
+            """)
+    var trust = false
+
+    func validate() throws {
+        guard zoom || (budget == nil && qemu == nil && !trust) else {
+            throw ValidationError("--budget, --qemu and --trust need --zoom.")
+        }
+        guard (1024...1 << 26).contains(zoomWindow) else {
+            throw ValidationError("--zoom-window takes 1024 to 67108864.")
+        }
+        _ = try seconds()
+    }
+
+    /// The budget in seconds.
+    private func seconds() throws -> Double? {
+        guard let budget else { return nil }
+        let scale: Double = budget.hasSuffix("m") ? 60 : 1
+        let digits = budget.hasSuffix("m") || budget.hasSuffix("s") ? budget.dropLast() : Substring(budget)
+        guard let number = Double(digits), number > 0, number < 1e6 else {
+            throw ValidationError("--budget takes a time such as 60s or 2m.")
+        }
+        return number * scale
+    }
+
+    /// Runs both sides again.
+    func explain(_ alignment: AlignmentResult, _ original: LogFile, _ paths: (original: String, replay: String)) throws
+        -> ZoomResult
+    {
+        var options = ZoomSession.Options()
+        options.budget = try seconds()
+        options.side.windowInstructions = zoomWindow
+        options.side.program = qemu
+        options.side.trustsManifest = trust
+        let zoom = ZoomSession(
+            original: try RepeatableRun(paths.original, comparedWith: paths.replay),
+            replay: try RepeatableRun(paths.replay, comparedWith: paths.original), options: options,
+            progress: ZoomProgress().update)
+        return zoom.explain(ZoomOptions.place(alignment, original))
+    }
+
+    /// What is to be explained.
+    private static func place(_ alignment: AlignmentResult, _ log: LogFile) -> ZoomSession.Place {
+        guard let divergence = alignment.divergence else { return .anywhere }
+        let counts = [
+            divergence.context.original.nextBranches.first?.icount,
+            divergence.context.replay.nextBranches.first?.icount,
+            divergence.original.icount.map { $0 &+ 1 }, divergence.replay.icount.map { $0 &+ 1 },
+        ].compactMap { $0 }
+        let icount = counts.min() ?? 0
+        guard divergence.verdict == .state else { return .path(icount: icount) }
+        // A digest covers the cell before it.
+        let clock = divergence.original.clock
+        let before = log.chunks(.branch, vcpu: 0).last { $0.clockFirst &+ 65536 <= clock }
+        return .state(after: before?.icountFirst ?? 0, upTo: divergence.original.icount ?? icount)
+    }
+}
+
+/// Shows the steps of a zoom.
+private final class ZoomProgress: @unchecked Sendable {
+    private var progress: Progress?
+    private var step = ""
+
+    func update(_ step: String, _ share: Double) {
+        if step != self.step {
+            progress?.finish()
+            progress = Progress("zoom: \(step)", unit: "%", total: 100)
+            self.step = step
+        }
+        progress?.update(fraction: share)
+        if share >= 1 { progress?.finish() }
+    }
+}
