@@ -35,6 +35,8 @@ struct OriginMaker {
     let window: Search.Window
     let places: QEMUPlaces
     let initial: Set<UInt64>
+    /// Words that differ because a device filled them, as far as that is known.
+    var filled: Set<UInt64> = []
 
     func describe(_ end: ChainFinder.End, _ result: inout ZoomResult) {
         result.outcome = .explained
@@ -51,6 +53,9 @@ struct OriginMaker {
         case .memoryAtStart(let place) where initial.isSuperset(of: place.words):
             result.origin = .file
             result.originText = "the memory differs since before the first instruction: the files of the runs differ"
+        case .memoryAtStart(let place) where filled.isSuperset(of: place.words):
+            result.origin = .device
+            result.originText = "no instruction wrote the memory: a device did, from a file or disk of the guest"
         case .memoryAtStart:
             result.origin = .memory
             result.outcome = .partial

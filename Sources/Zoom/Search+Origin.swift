@@ -20,6 +20,7 @@ extension Search {
             default: return
             }
             guard let stretch else { return }
+            try keepCheckpoint()
             name("logging every instruction")
             let state = try compare()
             let window = try zoom.timed("logging every instruction up to \(stretch.upperBound)") {
@@ -54,17 +55,19 @@ extension Search {
     /// The stretch before `start`, as short as a window, in which memory became different for the last time. Both sides
     /// are at its beginning then. nil if the memory differs at every stop.
     private func lastChange(of place: ChainFinder.TraceMemory, before start: UInt64) throws -> Range<UInt64>? {
-        try goBack(to: places.stop(at: 1))
-        guard let coarse = try lastChange(of: place, before: start, steps: UInt64(zoom.options.stops)) else {
-            return nil
+        var coarse = history.lastChange(of: place.words, before: start)
+        if coarse == nil {
+            try goBack(to: places.stop(at: 1))
+            coarse = try lastChange(of: place, before: start, steps: UInt64(zoom.options.stops))
         }
+        guard let coarse else { return nil }
         try goBack(to: coarse.lowerBound)
         let length = UInt64(zoom.options.side.windowInstructions)
         guard UInt64(coarse.count) > length else { return coarse }
         try keepCheckpoint()
         let steps = (UInt64(coarse.count) + length - 1) / length
         let fine = try lastChange(of: place, before: coarse.upperBound, steps: steps) ?? coarse
-        try goBack(to: fine.lowerBound, from: coarse.lowerBound)
+        try goBack(to: fine.lowerBound)
         return fine
     }
 
@@ -83,6 +86,7 @@ extension Search {
                 _ = try sides.run(to: stop)
                 let differs = hasDifference(place)
                 if differs, !differed { found = before..<stop }
+                if !differs, sides.isCheckpointDue(zoom.budget) { try sides.keepCheckpoint(zoom.budget) }
                 (before, differed) = (stop, differs)
             }
             return found

@@ -24,8 +24,8 @@ extension Search {
                 return
             }
             let fine = try narrow(coarse, known)
-            try goBack(to: fine.lowerBound, from: coarse.lowerBound)
-            if try explainWindow(fine) { return }
+            try goBack(to: fine.lowerBound)
+            if try explainWindow(fine, filled: known) { return }
             known.formUnion(sides.memoryDifferences().words)
             guard try sides.registerDifferences().isEmpty, fine.upperBound < last else {
                 zoom.result.reason = "registers differ, and no instruction that was logged explains it"
@@ -56,6 +56,7 @@ extension Search {
                     return ends.original == ends.replay ? nil : before..<stop
                 }
                 if hasNewDifference(try compare(), known) { return before..<stop }
+                if sides.isCheckpointDue(zoom.budget) { try sides.keepCheckpoint(zoom.budget) }
                 before = stop
             }
             return nil
@@ -66,7 +67,7 @@ extension Search {
     private func narrow(_ stretch: Range<UInt64>, _ known: Set<UInt64>) throws -> Range<UInt64> {
         let length = UInt64(zoom.options.side.windowInstructions)
         guard UInt64(stretch.count) > length else { return stretch }
-        try goBack(to: stretch.lowerBound, from: nil)
+        try goBack(to: stretch.lowerBound)
         try keepCheckpoint()
         let steps = (UInt64(stretch.count) + length - 1) / length
         return try firstDifference(stretch.lowerBound, stretch.upperBound, steps: steps, known) ?? stretch
@@ -78,7 +79,9 @@ extension Search {
     }
 
     /// Logs a stretch and explains the first difference in it. Returns whether there was one.
-    private func explainWindow(_ stretch: Range<UInt64>) throws -> Bool {
+    ///
+    /// - Parameter filled: words that differ because a device or a file of the runs filled them.
+    private func explainWindow(_ stretch: Range<UInt64>, filled: Set<UInt64>) throws -> Bool {
         name("logging every instruction")
         let start = try compare()
         let window = try zoom.timed("logging every instruction up to \(stretch.upperBound)") {
@@ -90,9 +93,9 @@ extension Search {
         zoom.result.window = window.range
         zoom.result.commonInstructions = window.pair.commonCount
         if let access {
-            try take(window, access, last: nil, isAccess: true)
+            try take(window, access, last: nil, isAccess: true, filled: filled)
         } else {
-            try take(window, window.pair.commonCount - 1, last: nil, isAccess: false)
+            try take(window, window.pair.commonCount - 1, last: nil, isAccess: false, filled: filled)
         }
         return true
     }

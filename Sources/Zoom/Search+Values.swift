@@ -36,8 +36,8 @@ struct RegisterValues {
 }
 
 extension Search {
-    /// Instructions after which the registers are read, at most.
-    private static let stopLimit = 192
+    /// Instructions after which the registers are read in one round, at most: of a long chain the first and the last ones.
+    private static let stopLimit = 96
 
     /// Reads the registers of both sides after the instructions of chains that leave values open: both sides go back to
     /// the window's start and stop after each.
@@ -46,8 +46,10 @@ extension Search {
     ) throws -> RegisterValues {
         var result = known
         let open = chains.flatMap(\.nodes).filter { $0.access == nil && $0.role != .decide }.map(\.index)
-        let indexes = Array(Set(open).subtracting(known.states.keys).sorted().prefix(Search.stopLimit))
-            .filter { $0 + 1 < window.pair.commonCount }
+        var indexes = Set(open).subtracting(known.states.keys).sorted().filter { $0 + 1 < window.pair.commonCount }
+        if indexes.count > Search.stopLimit {
+            indexes = Array(indexes.prefix(Search.stopLimit / 2) + indexes.suffix(Search.stopLimit / 2))
+        }
         guard !indexes.isEmpty else { return result }
         try zoom.timed("reading registers after \(indexes.count) instructions") {
             do {
@@ -63,14 +65,11 @@ extension Search {
         return result
     }
 
-    /// Puts both sides back to a place: to a checkpoint at or before it, or to the beginning, and from there on.
-    ///
-    /// - Parameter from: the place of a checkpoint that may be used; nil for one at the place itself.
-    func goBack(to place: UInt64, from: UInt64? = nil) throws {
-        let checkpoint = from ?? place
-        if sides.original.checkpoint == checkpoint, sides.replay.checkpoint == checkpoint {
-            try sides.original.goBack()
-            try sides.replay.goBack()
+    /// Puts both sides back to a place: to the checkpoint if it is not after the place, or to the beginning; and from there
+    /// on to the place.
+    func goBack(to place: UInt64) throws {
+        if let checkpoint = sides.checkpoint, checkpoint <= place {
+            try sides.goBack()
         } else {
             try sides.restart()
         }
@@ -79,10 +78,11 @@ extension Search {
 
     /// Keeps a checkpoint of both sides where the engine can go back to one.
     func keepCheckpoint() throws {
-        guard sides.original.canGoBack, sides.replay.canGoBack else { return }
-        try zoom.timed("keeping a checkpoint of both sides") {
-            try sides.original.keepCheckpoint()
-            try sides.replay.keepCheckpoint()
+        guard sides.original.canGoBack, sides.replay.canGoBack, sides.checkpoint != sides.original.icount else {
+            return
+        }
+        try zoom.timed("keeping a checkpoint of both sides at \(sides.original.icount)") {
+            try sides.keepCheckpoint(zoom.budget)
         }
     }
 

@@ -12,6 +12,8 @@ struct Search {
     let initial: Set<UInt64>
     /// Names the step that progress is about.
     let name: (String) -> Void
+    /// What differed at stops.
+    let history = StopHistory()
 
     /// A window of both sides, read.
     struct Window {
@@ -36,14 +38,31 @@ struct Search {
     }
 
     /// The number of times that a chain is looked for.
-    private static let rounds = 4
+    private static let rounds = 3
 
     // MARK: Stops and windows
 
     /// Runs both sides to a place. Throws if one of them does not reach it.
     func run(to place: UInt64, _ step: String) throws {
         name(step)
-        let stops = try zoom.timed("\(step) to instruction \(place)") { try sides.run(to: place) }
+        try require(try zoom.timed("\(step) to instruction \(place)") { try sides.run(to: place) }, at: place)
+    }
+
+    /// Runs both sides to a place, with stops at which memory is compared: they show later when a word became different.
+    private func runComparing(to place: UInt64) throws {
+        name("running both sides")
+        let count = UInt64(zoom.options.stops)
+        history.add(sides.original.icount, sides.memoryDifferences())
+        for step in 1...max(1, count) {
+            let stop = step == count ? place : places.stop(at: place / max(1, count) * step)
+            guard stop > sides.original.icount, stop <= place else { continue }
+            try require(try sides.run(to: stop), at: stop)
+            history.add(stop, sides.memoryDifferences())
+        }
+    }
+
+    /// Throws if a side did not reach a place.
+    private func require(_ stops: (original: ReplaySide.Stop, replay: ReplaySide.Stop), at place: UInt64) throws {
         for (side, stop) in [("original", stops.original), ("replay", stops.replay)] where stop != .reached {
             throw ZoomError("the \(side) does not reach instruction \(place): \(stop.text)")
         }
@@ -77,7 +96,7 @@ struct Search {
         let length = room > span ? room - span : 1
         let begin = places.stop(at: range.lowerBound > length ? range.lowerBound - length : 1)
         let end = places.stop(at: range.upperBound &+ zoom.options.after)
-        try run(to: begin, "running both sides")
+        try zoom.timed("running both sides to instruction \(begin), compared at stops") { try runComparing(to: begin) }
         let start = try compare()
         note(start)
         try keepCheckpoint()
@@ -91,10 +110,7 @@ struct Search {
     private func explain(_ window: Window, icount: UInt64) throws -> ChainFinder.End {
         guard window.pair.hasPathDifference else {
             // The sides did not part: a value differs, or nothing does.
-            guard let first = window.pair.firstDifferentAccess() else {
-                zoom.result.reason = "both sides execute the window alike: this run of them does not diverge here"
-                return .none
-            }
+            guard let first = window.pair.firstDifferentAccess() else { return try explainRegister(window) }
             return try take(window, first, last: nil, isAccess: true)
         }
         let last = window.pair.commonCount - 1
@@ -105,19 +121,37 @@ struct Search {
         return try take(window, last, last: icount, isAccess: false)
     }
 
+    /// Explains a register that differs at the window's end, where neither the path nor an access differs.
+    private func explainRegister(_ window: Window) throws -> ChainFinder.End {
+        let state = StateDifference(words: GuestMemory.Differences(), registers: try sides.registerDifferences())
+        guard let register = state.dataRegisters.min(by: { $0.rawValue < $1.rawValue }) else {
+            zoom.result.reason = "both sides execute the window alike: this run of them does not diverge here"
+            return .none
+        }
+        let (chains, values) = try chains(in: window) { $0.chains(toRegister: register) }
+        guard let chain = chains.first else { return .none }
+        let maker = LinkMaker(pair: window.pair, table: window.table, decider: 0, icount: nil, values: values)
+        zoom.result.chain = chain.nodes.map(maker.link)
+        OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)
+        return chain.end
+    }
+
     /// Finds the chain to an instruction and makes the result of it.
     ///
     /// - Parameter last: instructions begun after it, as the logs count them; nil if that is unknown.
+    /// - Parameter filled: words that differ because a device filled them, as far as that is known.
     /// - Returns: where the chain begins.
     @discardableResult
-    func take(_ window: Window, _ index: Int, last: UInt64?, isAccess: Bool) throws -> ChainFinder.End {
+    func take(
+        _ window: Window, _ index: Int, last: UInt64?, isAccess: Bool, filled: Set<UInt64> = []
+    ) throws -> ChainFinder.End {
         let (chains, values) = try chains(in: window) { finder in
             isAccess ? finder.chains(toAccessOf: index) : finder.chains(to: index)
         }
         guard let chain = chains.first else { return .none }
         let maker = LinkMaker(pair: window.pair, table: window.table, decider: index, icount: last, values: values)
         zoom.result.chain = chain.nodes.map(maker.link)
-        OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)
+        OriginMaker(window: window, places: places, initial: initial, filled: filled).describe(chain.end, &zoom.result)
         return chain.end
     }
 
@@ -154,6 +188,30 @@ struct Search {
     }
 
     private func hexadecimal(_ value: UInt64?) -> String { value.map { "0x\(String($0, radix: 16))" } ?? "?" }
+}
+
+/// The words that differed at the stops of a run.
+final class StopHistory {
+    private var stops: [(place: UInt64, words: Set<UInt64>)] = []
+    /// Whether all words are known.
+    private var isComplete = true
+
+    func add(_ place: UInt64, _ differences: GuestMemory.Differences) {
+        stops.append((place, Set(differences.words)))
+        if differences.count > differences.words.count { isComplete = false }
+    }
+
+    /// The last stretch between two stops before `last` in which one of the words became different. nil if it is unknown.
+    func lastChange(of words: Set<UInt64>, before last: UInt64) -> Range<UInt64>? {
+        guard isComplete else { return nil }
+        var found: Range<UInt64>?
+        for (before, after) in zip(stops, stops.dropFirst()) where after.place <= last {
+            if before.words.isDisjoint(with: words), !after.words.isDisjoint(with: words) {
+                found = before.place..<after.place
+            }
+        }
+        return found
+    }
 }
 
 extension ReplaySide.Stop {

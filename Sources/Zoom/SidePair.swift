@@ -62,6 +62,31 @@ final class SidePair {
         }
     }
 
+    /// The place of the checkpoint that both sides have; nil without one.
+    var checkpoint: UInt64? { original.checkpoint == replay.checkpoint ? original.checkpoint : nil }
+
+    /// Seconds that the last checkpoint took, and when it was kept.
+    private var checkpointCost: (seconds: Double, at: Double) = (0.2, 0)
+
+    /// Keeps a checkpoint of both sides, in place of the one before.
+    func keepCheckpoint(_ budget: Budget) throws {
+        let start = budget.used
+        try original.keepCheckpoint()
+        try replay.keepCheckpoint()
+        checkpointCost = (budget.used - start, budget.used)
+    }
+
+    /// Whether a checkpoint costs less than a tenth of the time since the last one.
+    func isCheckpointDue(_ budget: Budget) -> Bool {
+        original.canGoBack && replay.canGoBack && budget.used - checkpointCost.at > 10 * checkpointCost.seconds
+    }
+
+    /// Puts both sides back to the checkpoint.
+    func goBack() throws {
+        try original.goBack()
+        try replay.goBack()
+    }
+
     /// Words of memory that differ now.
     func memoryDifferences() -> GuestMemory.Differences { original.memory.differences(from: replay.memory) }
 

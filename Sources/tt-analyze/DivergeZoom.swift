@@ -39,8 +39,8 @@ struct ZoomOptions: ParsableArguments {
         guard zoom || (budget == nil && qemu == nil && !trust) else {
             throw ValidationError("--budget, --qemu and --trust need --zoom.")
         }
-        guard (1024...1 << 26).contains(zoomWindow) else {
-            throw ValidationError("--zoom-window takes 1024 to 67108864.")
+        guard (256...1 << 26).contains(zoomWindow) else {
+            throw ValidationError("--zoom-window takes 256 to 67108864.")
         }
         _ = try seconds()
     }

@@ -59,7 +59,7 @@ enum Products {
     }()
 
     /// A variant of the small guest: `tiny`, `tiny-extra-turn`, `tiny-data`, `tiny-plain`, `tiny-truth`; or `aliases`, `accesses`,
-    /// `halts`, `restarts-1` to `restarts-6`, `resets-1` to `resets-4`, `multiboot-50`, `multiboot-51`.
+    /// `clocks`, `halts`, `restarts-1` to `restarts-6`, `resets-1` to `resets-4`, `multiboot-50`, `multiboot-51`.
     static func guest(_ name: String) -> String { made ? "\(root)/hypervisor/guests/tiny/build/\(name).elf" : "" }
 
     /// The small guest or a variant of it, with the requested work.

@@ -19,27 +19,29 @@ extension EndToEndTests {
         }
 
         /// A recording of the small guest in `run`.
-        private func recorded(_ scratch: TemporaryDirectory, _ version: Version = .old) throws -> String {
+        private func recorded(
+            _ scratch: TemporaryDirectory, _ version: Version = .old, guest: String = "tiny"
+        ) throws -> String {
             let directory = scratch.file("run")
             let qemu = version == .new ? ["--qemu", try #require(Products.qemu10)] : []
-            let result = try record(into: directory, ["--memory", "32M"] + qemu)
+            let result = try record(Products.guest(guest), into: directory, ["--memory", "32M"] + qemu)
             try #require(result.status == 0, "\(result)")
             return directory
         }
 
         private func zoom(
-            _ original: String, _ replay: String, _ more: [String] = []
+            _ original: String, _ replay: String, _ more: [String] = [], guest: String = "tiny"
         ) throws -> (document: DivergenceDocument, zoom: DivergenceDocument.ZoomItem, result: ToolResult) {
             let arguments = ["diverge", original, replay, "--zoom", "--format", "json", "--zoom-window", "65536"]
             let result = try run(
-                Products.tool("tt-analyze"), arguments + ["--symbols", Products.guest("tiny")] + more)
+                Products.tool("tt-analyze"), arguments + ["--symbols", Products.guest(guest)] + more)
             let document = try DivergenceDocument(json: result.out)
             return (document, try #require(document.zoom, "\(result)"), result)
         }
 
         /// The address of a variable or function of the small guest.
-        private func address(of symbol: String) throws -> UInt64 {
-            let result = try run("/usr/bin/nm", [Products.guest("tiny")])
+        private func address(of symbol: String, guest: String = "tiny") throws -> UInt64 {
+            let result = try run("/usr/bin/nm", [Products.guest(guest)])
             let line = result.out.split(separator: "\n").first { $0.hasSuffix(" \(symbol)") }
             return try #require(line.flatMap { UInt64($0.prefix { $0 != " " }, radix: 16) }, "\(symbol)")
         }
@@ -91,19 +93,27 @@ extension EndToEndTests {
             #expect(load.source?.hasSuffix("main.c:\(try line(of: "checksum * 31 + salt"))") == true, "\(load)")
         }
 
-        /// All times of the host are five seconds later. The firmware reads the clock first, from port 0x71.
-        @Test func aChangedClockIsExplainedByTheInstructionThatReadsIt() throws {
-            let scratch = try temporaryDirectory()
-            let directory = try recorded(scratch)
+        /// A copy of a recording, and in it a replay `1` in which all times of the host are so many seconds later.
+        private func replayedWithClock(
+            _ directory: String, _ scratch: TemporaryDirectory, later seconds: UInt64
+        ) throws -> String {
             let copy = scratch.file("copy")
             try #require(try run("/bin/cp", ["-r", directory, copy]).status == 0)
             var edited = try ReplayBinEditor(path: "\(copy)/replay.bin")
             for index in edited.positions(of: .clockHost) {
-                let time = edited.entries[index].payload.reduce(0) { $0 << 8 | UInt64($1) } + 5_000_000_000
+                let time = edited.entries[index].payload.reduce(0) { $0 << 8 | UInt64($1) } + seconds * 1_000_000_000
                 edited.entries[index].payload = (0..<8).map { UInt8(truncatingIfNeeded: time >> UInt64(56 - 8 * $0)) }
             }
             try edited.write(to: "\(copy)/replay.bin")
             _ = try replay(copy)
+            return copy
+        }
+
+        /// All times of the host are five seconds later. The firmware reads the clock first, from port 0x71.
+        @Test func aChangedClockIsExplainedByTheInstructionThatReadsIt() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try recorded(scratch)
+            let copy = try replayedWithClock(directory, scratch, later: 5)
             let (_, zoom, result) = try zoom(directory, "\(copy)/replays/1")
             #expect(result.status == 1, "\(result)")
             #expect(zoom.outcome == .explained && zoom.origin == .input, "\(result.out)")
@@ -117,6 +127,39 @@ extension EndToEndTests {
             let (_, refused, refusal) = try self.zoom(copy, "\(copy)/replays/1")
             #expect(refused.outcome == .notRun, "\(refusal.out)")
             #expect(refused.reason?.contains("has changed since the recording") == true, "\(refusal.out)")
+        }
+
+        /// The clock is read three million instructions before the branch that it decides: the chain leads through an
+        /// earlier window.
+        @Test(arguments: Version.allCases) func aValueReadLongBeforeIsFound(version: Version) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try recorded(scratch, version, guest: "clocks")
+            let copy = try replayedWithClock(directory, scratch, later: 1)
+            let (document, zoom, result) = try zoom(directory, "\(copy)/replays/1", guest: "clocks")
+            #expect(document.verdict == .controlFlow || document.verdict == .payload, "\(result.out)")
+            #expect(zoom.outcome == .explained && zoom.origin == .input, "\(result.out)")
+            let input = try #require(zoom.chain.first)
+            #expect(input.role == .input && input.instruction.hasPrefix("inb $0x71"), "\(result.out)")
+            // QEMU 10 shows values, so its logs name the firmware's read of the clock.
+            guard version == .old else { return }
+            #expect(document.verdict == .controlFlow)
+            #expect(input.symbol?.hasPrefix("port_read") == true, "\(input)")
+            let seconds = try address(of: "seconds", guest: "clocks")
+            #expect(zoom.chain.first { $0.role == .store }?.address?.rawValue == seconds, "\(result.out)")
+            #expect(zoom.chain.first { $0.role == .load }?.address?.rawValue == seconds, "\(result.out)")
+            #expect(zoom.chain.last?.role == .decide)
+            #expect(zoom.chain.last?.symbol?.hasPrefix("kernel_main") == true, "\(result.out)")
+        }
+
+        /// The window before the divergence is too short: the chain is found in the one before.
+        @Test func aShortWindowIsFollowedBack() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try recorded(scratch)
+            _ = try replay(directory, ["--kernel", Products.guest("tiny-extra-turn"), "--force", "--name", "turn"])
+            let (_, zoom, result) = try zoom(directory, "\(directory)/replays/turn", ["--zoom-window", "256"])
+            #expect(zoom.chain.map(\.role) == [.load, .compute, .compute, .decide], "\(result.out)")
+            #expect(zoom.chain.first?.address?.rawValue == (try address(of: "extra_turn")))
+            #expect(zoom.outcome == .explained && zoom.origin == .file, "\(result.out)")
         }
 
         /// An interrupt comes seven instructions later.

@@ -71,7 +71,7 @@ extension DivergenceText {
             page.line("    \(name.onOneLine): \(item.original.onOneLine) != \(item.replay.onOneLine)")
         }
         let hidden = zoom.startItems.count - DivergenceText.shownItems
-        if hidden > 0 { page.line("    … \(Words.count(UInt64(hidden), "more"))") }
+        if hidden > 0 { page.line("    … \(hidden) more") }
     }
 
     /// Two decimals.
