@@ -125,7 +125,8 @@ struct Search {
     private func explainRegister(_ window: Window) throws -> ChainFinder.End {
         let state = StateDifference(words: GuestMemory.Differences(), registers: try sides.registerDifferences())
         guard let register = state.dataRegisters.min(by: { $0.rawValue < $1.rawValue }) else {
-            zoom.result.reason = "both sides execute the window alike: this run of them does not diverge here"
+            // What differs, such as the value of an input, has no effect here: look for the first one that has.
+            try explainBetween(sides.original.icount, places.end &- min(places.end, 64))
             return .none
         }
         let (chains, values) = try chains(in: window) { $0.chains(toRegister: register) }
