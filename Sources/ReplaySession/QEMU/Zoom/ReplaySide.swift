@@ -38,7 +38,7 @@ public final class ReplaySide {
         /// The number of instructions for which a window has room.
         public var windowInstructions = 1 << 20
         /// Seconds without progress after which a side counts as hung.
-        public var patience: Double = 1
+        public var patience: Double = 3
 
         /// The default options.
         public init() {}
