@@ -150,7 +150,7 @@ public final class ReplaySide {
     }
 
     private func end() -> Stop {
-        hasEnded = true
+        (hasEnded, checkpoint) = (true, nil)
         return .ended
     }
 
@@ -216,6 +216,8 @@ public final class ReplaySide {
     /// anew.
     private func set(_ mode: WindowLog.Mode) throws(RunError) {
         window.mode = mode
+        // QEMU may have given up the replay in the window; its log is whole up to there.
+        if hasEnded || running.child.poll() != nil { return }
         _ = try monitor(mode == .sleeps ? "log none" : "log nochain")
     }
 
