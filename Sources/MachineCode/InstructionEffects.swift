@@ -68,6 +68,8 @@ extension Disassembler {
         effects.isInterruptReturn = instruction.branchClass == .iret
         effects.input = Disassembler.input(id, x86)
         effects.isCopy = Disassembler.copies.contains(id.rawValue)
+        // capstone 4 lists the operands of test and cmp as written.
+        if id == X86_INS_TEST || id == X86_INS_CMP { effects.writes = [RegisterUse(.flags)] }
         effects.addresses = addresses(handle, x86, effects.isRepeated)
         let operands = Disassembler.registerOperands(handle, x86)
         // A register that an operand names as data counts, even if it is part of an address too.

@@ -18,6 +18,9 @@ struct InstructionEffectsTests {
         let compare = try effects([0x39, 0xf8])
         #expect(Set(compare.reads) == [RegisterUse(.rax, bytes: 0x0f), RegisterUse(.rdi, bytes: 0x0f)])
         #expect(compare.writes == [RegisterUse(.flags)])
+        // test al, 1
+        let test = try effects([0xa8, 0x01])
+        #expect(test.reads == [RegisterUse(.rax, bytes: 0x01)] && test.writes == [RegisterUse(.flags)])
         // jb
         let jump = try effects([0x72, 0xde])
         #expect(jump.reads == [RegisterUse(.flags)] && jump.writes.isEmpty && jump.isConditional)
