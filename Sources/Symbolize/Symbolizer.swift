@@ -285,7 +285,7 @@ public final class Symbolizer: Sendable {
     }
 
     /// A module's table, whole or not.
-    private func outline(_ module: Int) -> SymbolTable? {
+    func outline(_ module: Int) -> SymbolTable? {
         state.withLock { $0.modules.indices.contains(module) ? $0.modules[module].table : nil }
     }
 
