@@ -77,13 +77,14 @@ bench-symbols: build ## speeds of symbolizers on Debian's vmlinux (850 MB to fet
 corpus-guests: build plugin ## records and replays real guests under QEMU 7.2 and 10.0 (200 MB to fetch, once; an hour)
 	@scripts/corpus-guests
 
-fuzz: deps ## libFuzzer on the readers of logs, raw branch records, foreign formats, symbol files, code and indexes, a minute each (FUZZ_SECONDS=n)
+fuzz: deps ## libFuzzer on the readers of logs, raw branch records, foreign formats, symbol files, code, indexes and bundles, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/rawbts.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/foreign.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/symbolize.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/instructions.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/index.sh $(or $(FUZZ_SECONDS),60)
+	@Tests/Fuzz/bundle.sh $(or $(FUZZ_SECONDS),60)
 
 fixtures: build plugin guests ## record the logs in Fixtures/ again
 	@scripts/make-fixtures

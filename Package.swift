@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "TraceIndex", targets: ["TraceIndex"]),
         .library(name: "ttlog_sqlite", type: .dynamic, targets: ["TTLogSQLite"]),
         .library(name: "Reporting", targets: ["Reporting"]),
+        .library(name: "BugBundle", targets: ["BugBundle"]),
         .library(name: "RunDirectory", targets: ["RunDirectory"]),
         .library(name: "ReplaySession", targets: ["ReplaySession"]),
         .library(name: "Zoom", targets: ["Zoom"]),
@@ -86,6 +87,14 @@ let package = Package(
         .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
         .target(name: "RunDirectory", dependencies: ["CNettle"]),
 
+        // A divergence as one file for somebody else.
+        .target(
+            name: "BugBundle",
+            dependencies: [
+                "CZstd", "Formatting", "LogFormat", "Symbolize", "MachineCode", "Alignment", "RunDirectory",
+                "Reporting",
+            ]),
+
         // Guests, recorded and replayed.
         .target(name: "ReplaySession", dependencies: ["RunDirectory", "LogFormat", "Formatting"]),
 
@@ -118,7 +127,8 @@ let package = Package(
             name: "tt-analyze",
             dependencies: [
                 "ToolSupport", "LogViews", "LogFormat", "Alignment", "BranchAnalysis", "Reporting", "Symbolize",
-                "RunDirectory", "ReplaySession", "Zoom", "MachineCode", "Formatting", "TraceIndex", "CEditLine",
+                "RunDirectory", "ReplaySession", "Zoom", "MachineCode", "Formatting", "TraceIndex", "BugBundle",
+                "CEditLine",
                 argumentParser,
             ]),
         .executableTarget(
@@ -158,6 +168,11 @@ let package = Package(
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
             exclude: ["Snapshots"]),
+        .testTarget(
+            name: "BugBundleTests",
+            dependencies: [
+                "BugBundle", "CZstd", "Alignment", "LogFormat", "Reporting", "RunDirectory", "TestSupport",
+            ]),
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
             name: "TraceIndexTests",

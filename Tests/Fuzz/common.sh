@@ -32,14 +32,14 @@ one_module() {
 
 # Prints Swift files without their imports of rooms.
 without_rooms() {
-    sed -E '/^import (Formatting|LogFormat|CallTree|Symbolize|MachineCode|BranchAnalysis|TraceIndex)$/d' "$@"
+    sed -E '/^import (Formatting|LogFormat|CallTree|Symbolize|MachineCode|BranchAnalysis|TraceIndex|RunDirectory)$/d' "$@"
 }
 
 # What all harnesses are compiled with.
 swift_flags="-swift-version 6 -O -g -wmo -parse-as-library -use-ld=lld -sanitize=address -package-name fuzz
     -I $root/Sources/CTTLog/include -I $root/Sources/CZlib -I $root/Sources/CElfutils -I $root/Sources/CCapstone
     -I $root/Sources/CPrefetch -I $root/Sources/CZstd -I $root/Sources/CLzma -I $root/Sources/CDemangle/include
-    -I $root/Sources/CFileGuard/include -I $root/Sources/CSQLite -module-cache-path $work/modules"
+    -I $root/Sources/CFileGuard/include -I $root/Sources/CSQLite -I $root/Sources/CNettle -module-cache-path $work/modules"
 libraries="-lzstd -lz -llzma -liberty -ldw -lelf -lcapstone -lpthread"
 
 # Without this, a crash starts a backtracer that keeps the pipe open.

@@ -23,12 +23,18 @@ public struct SliceSummary: Sendable {
 /// The slice gets its name when it is complete; until then an existing file of that name stays unchanged. If the
 /// original continues after `to`, the slice's comparable end is `to`.
 ///
+/// - Parameters:
+///   - isReproducible: the same log and range give the same bytes: the nonce follows from the original's, the time of
+///     creation is the original's, and the path of the original is not recorded.
+///   - isRedacted: contents of events and accesses are left out (``Event/redacted``), as well as all meta records but
+///     the comparable end and the reason of the run's end.
+///
 /// Throws when the range is empty, when `path` is the original itself, is being written or may not be replaced
 /// (`replacing`), or when the log cannot be written.
 @discardableResult
 public func slice(
     _ log: LogFile, to path: String, replacing: Bool = true, from: UInt64, to end: UInt64 = .max,
-    isCompressed: Bool = true
+    isCompressed: Bool = true, isReproducible: Bool = false, isRedacted: Bool = false
 ) throws(LogError) -> SliceSummary {
     guard from < end else {
         throw LogError(file: log.path, kind: .invalidRequest("the range \(from):\(end) is empty; give FROM below TO"))
@@ -41,12 +47,18 @@ public func slice(
     if options.clockBase != log.header.clockBase { options.icountBase = log.icount(atClock: options.clockBase) ?? 0 }
     if log.header.mode == .digest { options.mode = .branches }
     options.isCompressed = isCompressed
+    if isReproducible {
+        let origin = [log.header.nonce, from, end]
+        options.nonce = max(1, origin.withUnsafeBytes { ttlog_hash($0.baseAddress, $0.count, 0) })
+        options.createdUnixNanoseconds = max(1, log.header.createdUnixNanoseconds)
+    }
     try checkTarget(path)
     let file = try PendingFile(for: path)
     let writer = try LogWriter(nameless: file.descriptor, name: path, options: options)
-    var slicer = Slicer(log, writer, from: from, to: end)
+    var slicer = Slicer(log, writer, from: from, to: end, isRedacted: isRedacted)
     slicer.run()
-    carryMeta(of: log, to: writer, from: from, end: end)
+    carryMeta(of: log, to: writer, from: from, end: end, isRedacted: isRedacted)
+    if !isReproducible { writer.attribute("slice.source", log.path) }
     try writer.close()
     try file.publish(as: path, replacing: replacing)
     return slicer.finish()
@@ -63,17 +75,17 @@ func checkTarget(_ path: String) throws(LogError) {
     throw LogError(file: path, kind: .writer(errno: EBUSY, message: "\(path): another process is writing this log"))
 }
 
-private func carryMeta(of log: LogFile, to writer: LogWriter, from: UInt64, end: UInt64) {
+private func carryMeta(of log: LogFile, to writer: LogWriter, from: UInt64, end: UInt64, isRedacted: Bool) {
     // If the original continues after `end`, nothing at or after `end` can be compared.
     let cut = log.vcpus.filter { vcpu in
         end < log.endClock(vcpu: vcpu) && log.comparableEnd(vcpu: vcpu).map { $0.clock > end } ?? true
     }
     for event in log.metaEvents {
         if event.kind == .comparableEnd, cut.contains(where: { UInt32($0) == event.info }) { continue }
+        if isRedacted, event.kind != .comparableEnd, event.kind != .runEnd { continue }
         writer.event(event)
     }
     for vcpu in cut { writer.comparableEnd(vcpu: vcpu, clock: end, icount: nil, reason: "the end of a slice") }
-    writer.attribute("slice.source", log.path)
     writer.attribute("slice.nonce", "0x" + hexadecimal(log.header.nonce, digits: 16))
     writer.attribute("slice.from", String(from))
     writer.attribute("slice.to", end == .max ? "end" : String(end))
@@ -125,11 +137,13 @@ private struct Slicer: ~Copyable {
     private let lanes: [SliceLane]
     private let from: UInt64
     private let to: UInt64
+    private let isRedacted: Bool
     private var batch = BranchBatch()
     private var units: [RawBranch] = []
     private var summary = SliceSummary()
 
-    init(_ log: LogFile, _ writer: LogWriter, from: UInt64, to: UInt64) {
+    init(_ log: LogFile, _ writer: LogWriter, from: UInt64, to: UInt64, isRedacted: Bool) {
+        self.isRedacted = isRedacted
         self.log = log
         self.writer = writer
         self.from = from
@@ -144,7 +158,7 @@ private struct Slicer: ~Copyable {
             writeBranches(lane, before: (key.epoch, key.clock))
             enterEpoch(lane, key.epoch, at: key.clock, needsNew: false)
             let event = isAccess ? lane.accesses.take() : lane.events.take()
-            if let event, writer.event(event) { summary.events += 1 }
+            if let event, writer.event(isRedacted ? event.redacted : event) { summary.events += 1 }
         }
         for lane in lanes { writeBranches(lane, before: nil) }
     }

@@ -3,17 +3,17 @@
 import CNettle
 
 /// SHA-256 (FIPS 180-4), computed by nettle, which uses the processor's SHA instructions where it has them.
-struct FileDigest {
+package struct FileDigest {
     private var context = sha256_ctx()
 
-    init() { nettle_sha256_init(&context) }
+    package init() { nettle_sha256_init(&context) }
 
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
         nettle_sha256_update(&context, bytes.count, bytes.assumingMemoryBound(to: UInt8.self).baseAddress)
     }
 
     /// 64 hexadecimal digits, as `sha256sum` prints them.
-    mutating func finish() -> String {
+    package mutating func finish() -> String {
         let digits = Array("0123456789abcdef".utf8)
         var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_SIZE))
         nettle_sha256_digest(&context, digest.count, &digest)

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import RunDirectory
+
+/// Where bundles are unpacked: each in a directory that is named after the SHA-256 of its file.
+///
+///     let bundle = try BundleCache.standard.open("bug.ttbug")
+///     let log = try LogFile(path: bundle.path(.original))
+///
+/// A bundle is unpacked into a new private directory, which gets its name when all members are complete and checked.
+/// Nothing outside of it is written. When it is opened again its members are checked again, if they are not too large.
+public struct BundleCache: Hashable, Sendable {
+    /// The directory that holds the unpacked bundles.
+    public var directory: String
+    /// What a bundle may have.
+    public var limits = BundleLimits()
+
+    /// Members of more bytes in all are not checked when a bundle is opened again.
+    private static let checkLimit: UInt64 = 1 << 28
+
+    /// Makes a cache.
+    public init(directory: String) { self.directory = directory }
+
+    /// The user's cache directory, by the XDG Base Directory Specification; in `/tmp` if there is none.
+    public static var standard: BundleCache {
+        func environment(_ name: String) -> String? {
+            getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil }
+        }
+        let base = environment("XDG_CACHE_HOME") ?? environment("HOME").map { "\($0)/.cache" } ?? "/tmp/\(geteuid())"
+        return BundleCache(directory: "\(base)/tt-analyze/bundles")
+    }
+
+    /// Unpacks a bundle, unless that was done before.
+    public func open(_ path: String) throws -> OpenedBundle {
+        let digest = try FileIdentity(of: path, what: "bundle").sha256
+        let target = "\(directory)/\(digest)"
+        let reader = try BundleReader(path: path, limits: limits)
+        let manifest = reader.manifest
+        if isUnpacked(target, manifest) { return OpenedBundle(path: path, directory: target, manifest: manifest) }
+        try makePrivate(directory)
+        let temporary = "\(directory)/.new-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        guard mkdir(temporary, 0o700) == 0 else {
+            throw BundleError(file: temporary, kind: .system(doing: "create it", code: errno))
+        }
+        defer { FileTree.remove(temporary) }
+        var unpacker = try Unpacker(temporary)
+        let found = try reader.readAll(into: &unpacker)
+        guard found == digest else {
+            throw BundleError(file: path, kind: .wrongDigest(expected: digest, found: found))
+        }
+        try unpacker.place.replace(BundleManifest.memberName, with: try manifest.json())
+        if rename(temporary, target) != 0 {
+            // Damaged, or another process was quicker.
+            if !isUnpacked(target, manifest) { FileTree.remove(target) }
+            if rename(temporary, target) != 0, !isUnpacked(target, manifest) {
+                throw BundleError(file: target, kind: .system(doing: "give the unpacked bundle its name", code: errno))
+            }
+        }
+        return OpenedBundle(path: path, directory: target, manifest: manifest)
+    }
+
+    /// Makes the cache directory, with those above it; refuses one of another user.
+    private func makePrivate(_ path: String) throws {
+        try Files.makeDirectory(path)
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_uid == geteuid() else {
+            throw BundleError(file: path, kind: .system(doing: "use a directory of another user", code: EPERM))
+        }
+        chmod(path, 0o700)
+    }
+
+    /// Whether a directory holds the bundle's members, complete.
+    private func isUnpacked(_ target: String, _ manifest: BundleManifest) -> Bool {
+        var status = stat()
+        guard lstat(target, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(),
+            let place = try? OpenDirectory(target)
+        else { return false }
+        let isChecked = manifest.members.reduce(0 as UInt64) { $0 + $1.size } <= BundleCache.checkLimit
+        return manifest.members.allSatisfy { member in
+            guard let (directory, name) = try? Unpacker.descend(place, member.name, makes: false),
+                directory.kind(of: name) == .file, directory.size(of: name) == member.size
+            else { return false }
+            guard isChecked else { return true }
+            guard let file = try? PlainFile(name, what: "member", in: directory) else { return false }
+            return (try? FileIdentity(reading: file))?.sha256 == member.sha256
+        }
+    }
+}
+
+/// Writes the members of a bundle into a directory.
+private struct Unpacker: BundleReader.Receiver {
+    let place: OpenDirectory
+    private var descriptor: Int32 = -1
+    private var path = ""
+
+    init(_ path: String) throws { place = try OpenDirectory(path) }
+
+    /// The directory of a member, and its name there.
+    static func descend(
+        _ place: OpenDirectory, _ name: String, makes: Bool
+    ) throws -> (directory: OpenDirectory, name: String) {
+        var (directory, parts) = (place, name.split(separator: "/").map(String.init))
+        let last = parts.removeLast()
+        for part in parts { directory = makes ? try directory.makeDirectory(part) : try directory.directory(part) }
+        return (directory, last)
+    }
+
+    mutating func begin(_ member: BundleManifest.Member) throws {
+        let (directory, name) = try Unpacker.descend(place, member.name, makes: true)
+        path = "\(directory.path)/\(name)"
+        descriptor = openat(directory.descriptor, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw BundleError(file: path, kind: .system(doing: "create it", code: errno)) }
+    }
+
+    mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
+        var done = 0
+        while done < bytes.count, let base = bytes.baseAddress {
+            let count = Glibc.write(descriptor, base + done, bytes.count - done)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                let code = count == 0 ? EIO : errno
+                close(descriptor)
+                throw BundleError(file: path, kind: .system(doing: "write", code: code))
+            }
+            done += count
+        }
+    }
+
+    mutating func end(_ member: BundleManifest.Member) throws {
+        guard close(descriptor) == 0 else {
+            throw BundleError(file: path, kind: .system(doing: "write", code: errno))
+        }
+        descriptor = -1
+    }
+}
