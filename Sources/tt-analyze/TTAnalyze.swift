@@ -22,7 +22,7 @@ struct TTAnalyze: ParsableCommand {
         version: ToolVersion.current,
         subcommands: [
             Diverge.self, Report.self, Info.self, Events.self, Verify.self, Slice.self, SymbolizeCommand.self,
-            Index.self, SQL.self, Schema.self, Import.self,
+            Index.self, SQL.self, Schema.self, Import.self, Open.self,
         ])
 }
 
