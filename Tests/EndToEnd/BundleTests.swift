@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
-import LogFormat
-import RunDirectory
+import Reporting
 import TestSupport
 import Testing
 
@@ -12,40 +11,62 @@ import Testing
 extension EndToEndTests {
     @Test func bundlesShowWhatTheRunsShow() throws {
         let scratch = try temporaryDirectory()
-        let directory = scratch.file("run")
+        let (directory, bundle) = (scratch.file("run"), scratch.file("bug.ttbug"))
         #expect(try record(into: directory).status == 0)
-        #expect(try replay(directory, ["--memory", "96M", "--force", "--name", "memory"]).status == 1)
-        let other = "\(directory)/replays/memory"
-        let kernel = Products.guest("tiny")
-        let tool = Products.tool("tt-analyze")
-        let bundle = scratch.file("bug.ttbug")
-        let written = try run(
-            tool,
-            ["report", "--symbols", kernel, "--window", "20000", directory, other, "-o", bundle, "--with-recording"])
+        let turn = ["--kernel", Products.guest("tiny-extra-turn"), "--force", "--name", "turn"]
+        #expect(try replay(directory, turn).status == 1)
+        let (kernel, other) = (Products.guest("tiny"), "\(directory)/replays/turn")
+        let (analyze, dump) = (Products.tool("tt-analyze"), Products.tool("bts-dump"))
+        let runs = ["--symbols", kernel, directory, other]
+        let written = try run(analyze, ["report"] + runs + ["-o", bundle, "--window", "20000", "--with-recording"])
         #expect(written.status == 1, "\(written)")
         #expect(written.err.contains("The logs hold what the guest read"), "\(written)")
 
-        // The whole run, for comparison, and then without it.
-        let whole = try run(tool, ["diverge", "--symbols", kernel, directory, other])
-        let around = ["--instructions", "--symbols", kernel, "--range", "0:400"]
-        let instructions = try run(Products.tool("bts-dump"), around + [directory])
+        // What the runs show, which then are somewhere else.
+        let json = try run(analyze, ["diverge", "--format", "json"] + runs).out
+        let whole = try #require(try DivergenceDocument(json: json).vcpus.first?.divergence)
+        let around = ["--around", "\(whole.original.brctr):50"]
+        let instructions = try run(dump, ["--instructions", "--symbols", kernel] + around + [directory]).out
+        let branches = try run(dump, ["--symbols", kernel] + around + [other]).out
         try #require(rename(directory, scratch.file("away")) == 0)
+
         // An empty cache, as on another machine.
-        func elsewhere(_ arguments: String...) throws -> ToolResult {
-            try run("/usr/bin/env", ["XDG_CACHE_HOME=\(scratch.file("cache"))", tool] + arguments)
+        func elsewhere(_ arguments: [String]) throws -> ToolResult {
+            try run("/usr/bin/env", ["XDG_CACHE_HOME=\(scratch.file("cache"))", analyze, "open"] + arguments)
         }
-        let opened = try elsewhere("open", bundle, "diverge")
-        #expect(opened.status == 1)
-        // Up to the next steps, which name paths, both say the same.
-        func facts(_ text: String) -> [Substring] {
-            Array(text.split(separator: "\n", omittingEmptySubsequences: false).prefix { !$0.hasPrefix("call stack") })
-        }
-        #expect(!facts(whole.out).isEmpty && facts(opened.out) == facts(whole.out))
-        let again = try elsewhere("open", bundle, "bts-dump", "--instructions", "--range", "0:400")
-        #expect(again.out == instructions.out && !again.out.isEmpty, "\(again)")
-        let verified = try elsewhere("open", "--verify", bundle)
+        let opened = try elsewhere([bundle, "diverge", "--format", "json"])
+        #expect(opened.status == 1, "\(opened)")
+        let found = try #require(try DivergenceDocument(json: opened.out).vcpus.first?.divergence)
+        #expect(found.original == whole.original && found.replay == whole.replay)
+        #expect(found.fields == whole.fields && found.lastCommonBranches == whole.lastCommonBranches)
+        #expect(found.originalNext.branches == whole.originalNext.branches)
+        #expect(found.replayNext.branches == whole.replayNext.branches)
+        #expect(found.causes.map(\.kind) == whole.causes.map(\.kind))
+        #expect(try elsewhere([bundle, "bts-dump", "--instructions", "original"] + around).out == instructions)
+        #expect(try elsewhere([bundle, "bts-dump", "replay"] + around).out == branches)
+        #expect(!instructions.isEmpty && !branches.isEmpty)
+        let verified = try elsewhere(["--verify", bundle])
         #expect(verified.status == 0, "\(verified)")
-        let count = try elsewhere("open", bundle, "sql", "SELECT count(*) > 0 FROM orig.event")
-        #expect(count.out.contains("1"), "\(count)")
+        let rows = try elsewhere([bundle, "sql", "SELECT count(*) = \(found.lastCommonBranches.count) FROM divergence"])
+        #expect(rows.status == 0, "\(rows)")
+    }
+
+    /// A bundle with its recording replays where nothing else of it is.
+    @Test func bundlesWithTheRecordingReplay() throws {
+        let scratch = try temporaryDirectory()
+        let (directory, bundle) = (scratch.file("run"), scratch.file("bug.ttbug"))
+        #expect(try record(into: directory).status == 0)
+        #expect(try replay(directory).status == 0)
+        let report = ["report", directory, "\(directory)/replays/1", "-o", bundle, "--with-recording"]
+        #expect(try run(Products.tool("tt-analyze"), report).status == 0)
+        try #require(rename(directory, scratch.file("away")) == 0)
+        let target = scratch.file("unpacked")
+        try #require(mkdir(target, 0o700) == 0)
+        try #require(try run("/usr/bin/tar", ["--zstd", "-xf", bundle, "-C", target]).status == 0)
+        let again = try replay("\(target)/recording", ["--name", "again"])
+        #expect(again.status == 0, "\(again)")
+        let compared = try run(
+            Products.tool("tt-analyze"), ["diverge", "\(target)/original", "\(target)/recording/replays/again"])
+        #expect(compared.status == 0, "\(compared)")
     }
 }
