@@ -42,8 +42,11 @@ extension EndToEndTests {
         #expect(found.originalNext.branches == whole.originalNext.branches)
         #expect(found.replayNext.branches == whole.replayNext.branches)
         #expect(found.causes.map(\.kind) == whole.causes.map(\.kind))
-        #expect(try elsewhere([bundle, "bts-dump", "--instructions", "original"] + around).out == instructions)
-        #expect(try elsewhere([bundle, "bts-dump", "replay"] + around).out == branches)
+        // A column is as wide as the log's highest number.
+        func words(_ text: String) -> [Substring] { text.split { $0 == " " || $0 == "\n" } }
+        let again = try elsewhere([bundle, "bts-dump", "--instructions", "original"] + around).out
+        #expect(words(again) == words(instructions))
+        #expect(try words(elsewhere([bundle, "bts-dump", "replay"] + around).out) == words(branches))
         #expect(!instructions.isEmpty && !branches.isEmpty)
         let verified = try elsewhere(["--verify", bundle])
         #expect(verified.status == 0, "\(verified)")
