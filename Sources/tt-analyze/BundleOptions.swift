@@ -38,11 +38,11 @@ struct BundleOptions: ParsableArguments {
         options.tool = "tt-analyze \(ToolVersion.current)"
         var maker = BundleMaker(
             comparison.alignment, original: comparison.original, replay: comparison.replay, options: options)
-        let name = path.split(separator: "/").last.map(String.init) ?? path
         maker.completeDocument = { document in
             document.spellCommands { step in
                 guard step.action == .listBranches, let brctr = step.brctr else { return nil }
-                return ["tt-analyze", "open", name, "bts-dump", step.side.rawValue, "--around", "\(brctr):20"]
+                // The bytes of the bundle do not depend on its name.
+                return ["tt-analyze", "open", "bug.ttbug", "bts-dump", step.side.rawValue, "--around", "\(brctr):20"]
                     .map(ShellWord.quoted).joined(separator: " ")
             }
         }

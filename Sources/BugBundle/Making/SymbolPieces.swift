@@ -66,18 +66,25 @@ struct SymbolPieces {
         guard let first = uses.first else { return }
         let path = first.info.path
         let slide = UInt64(bitPattern: first.info.slide)
-        let touched = uses.flatMap(\.touched).joinedRanges().map { ($0.lowerBound &+ slide)..<($0.upperBound &+ slide) }
-        guard let piece = try first.symbolizer.piece(module: first.module, touching: touched) else { return }
+        func piece(_ touched: [Range<UInt64>]) throws -> SymbolPiece? {
+            let inRun = touched.joinedRanges().map { ($0.lowerBound &+ slide)..<($0.upperBound &+ slide) }
+            return try first.symbolizer.piece(module: first.module, touching: inRun)
+        }
+        let touched = uses.flatMap(\.touched)
+        guard var made = try piece(touched) else { return }
         var code = CodeMap()
         if !first.info.isKernelModule { try? code.add(path, slide: 0, machine: nil) }
         try? code.findPatchSites(try Disassembler())
+        // A place that changes itself is whole, although it may begin in the function before.
+        let cut = code.patchSites.filter(made.cuts)
+        if !cut.isEmpty, let whole = try piece(touched + cut) { made = whole }
         let name = "symbols/\(files.count)-\(MemberName.made(from: path)).elf"
         members.append(
-            BundleMember(name, .bytes(piece.elf(sites: code.patchSites) { code.bytes(at: $0, count: $1) })))
+            BundleMember(name, .bytes(made.elf(sites: code.patchSites) { code.bytes(at: $0, count: $1) })))
         files.append(
             BundleManifest.SymbolFile(
                 member: name, name: path.split(separator: "/").last.map(String.init) ?? path,
-                buildID: piece.buildIDText))
+                buildID: made.buildIDText))
         for use in uses {
             let placement = BundleManifest.Placement(member: name, slide: use.info.slide, range: use.info.range)
             if use.isReplay { placements.replay.append(placement) } else { placements.original.append(placement) }

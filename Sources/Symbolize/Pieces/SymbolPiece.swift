@@ -57,6 +57,13 @@ public struct SymbolPiece: Sendable {
     /// ``buildID`` as hexadecimal digits.
     public var buildIDText: String { hexadecimalText(buildID) }
 
+    /// Whether the piece answers for a part of a range of the file's addresses, and not for all of it.
+    public func cuts(_ range: Range<UInt64>) -> Bool {
+        let index = ranges.partitioningIndex { $0.upperBound > range.lowerBound }
+        guard index < ranges.count, ranges[index].overlaps(range) else { return false }
+        return ranges[index].clamped(to: range) != range
+    }
+
     /// The source files that lines or inlined calls of the piece are in, in alphabetical order.
     public var sourceFiles: [String] {
         Set(lines.map(\.file) + nodes.map(\.callFile)).subtracting([""]).sorted()
