@@ -33,6 +33,15 @@ struct RegisterValues {
 
     /// Instructions after which registers are known.
     var count: Int { states.count }
+
+    /// Whether a node is known to carry no difference, so that the chain does not lead through it.
+    func isEqual(_ node: ChainFinder.Node) -> Bool {
+        switch node.role {
+        case .input: areInputsEqual(after: node.index)
+        case .compute: node.register.map { areEqual($0, bytes: 0xff, after: node.index) } ?? false
+        case .load, .store, .decide: false
+        }
+    }
 }
 
 extension Search {
@@ -54,9 +63,7 @@ extension Search {
         try zoom.timed("reading registers after \(indexes.count) instructions") {
             do {
                 try goBack(to: window.range.lowerBound)
-                for index in indexes where try stop(after: index, of: window) {
-                    result.states[index] = (try sides.original.registers(), try sides.replay.registers())
-                }
+                for index in indexes { result.states[index] = try registers(after: index, of: window) }
             } catch let error as RunError {
                 // The chain is worth its report without these values.
                 zoom.result.warnings.append("the registers could not be read: \(error)")
@@ -86,8 +93,11 @@ extension Search {
         }
     }
 
-    /// Stops both sides after an instruction of the window. QEMU's count lacks the faults of the window before it.
-    private func stop(after index: Int, of window: Window) throws -> Bool {
+    /// Stops both sides after an instruction of the window and reads their registers; nil if they do not get there. QEMU's
+    /// count lacks the faults of the window before it.
+    private func registers(
+        after index: Int, of window: Window
+    ) throws -> (original: GuestRegisters, replay: GuestRegisters)? {
         let total = UInt64(window.pair.original.count)
         let length = window.range.upperBound - window.range.lowerBound
         let faults = total > length ? min(total - length, 4096) : 0
@@ -96,12 +106,11 @@ extension Search {
         var place = max(latest > faults ? latest - faults : 1, sides.original.icount)
         while place <= latest {
             let stops = try sides.run(to: place)
-            guard stops.original == .reached, stops.replay == .reached else { return false }
-            if try sides.original.registers()["RIP"] == next, try sides.replay.registers()["RIP"] == next {
-                return true
-            }
+            guard stops.original == .reached, stops.replay == .reached else { return nil }
+            let state = (original: try sides.original.registers(), replay: try sides.replay.registers())
+            if state.original["RIP"] == next, state.replay["RIP"] == next { return state }
             place += 1
         }
-        return false
+        return nil
     }
 }

@@ -170,7 +170,7 @@ struct Search {
             chains = find(&finder)
             let known = values.count
             values = try self.values(of: chains, window, known: values)
-            if values.count == known { break }
+            if values.count == known || !chains.contains(where: { $0.nodes.contains(where: values.isEqual) }) { break }
         }
         return (chains, values)
     }

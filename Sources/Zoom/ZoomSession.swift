@@ -96,10 +96,13 @@ public final class ZoomSession {
         }
     }
 
-    /// Does a step and notes what it cost.
+    /// Does a step and notes what it cost, without the steps in it.
     func timed<T>(_ text: String, _ body: () throws -> T) throws -> T {
-        let start = budget.used
-        defer { result.steps.append(ZoomResult.Step(text: text, seconds: budget.used - start)) }
+        let (start, count) = (budget.used, result.steps.count)
+        defer {
+            let inner = result.steps[count...].reduce(0) { $0 + $1.seconds }
+            result.steps.append(ZoomResult.Step(text: text, seconds: budget.used - start - inner))
+        }
         return try body()
     }
 }
