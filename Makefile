@@ -7,7 +7,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build sqlite-extension plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 how-to lint bench bench-symbols fuzz fixtures docs install clean
+.PHONY: help deps build sqlite-extension plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 test-report how-to lint bench bench-symbols fuzz fixtures docs install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,10 @@ test-qemu: deps ## the tests that record and replay real guests under QEMU
 
 test-qemu10: deps ## the tests with QEMU 10.0 (make qemu10)
 	@scripts/test qemu10
+
+test-report: build ## the tests that open HTML reports in a headless Chromium
+	@scripts/install-dependencies --browser
+	@scripts/test-report
 
 how-to: build plugin guests preferred-qemu ## run the commands of docs/how-to.md and compare their outputs (RECORD=1 writes them)
 	@QEMU=$$(scripts/fetch-qemu10) scripts/demo out/how-to >/dev/null

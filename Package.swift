@@ -4,6 +4,7 @@
 import PackageDescription
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let warningsAsErrors: [CSetting] = [.enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error)]
 
 let package = Package(
@@ -31,7 +32,8 @@ let package = Package(
         .executable(name: "tt-replay", targets: ["tt-replay"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     ],
     targets: [
         // Text out.
@@ -75,7 +77,10 @@ let package = Package(
         .target(name: "Alignment", dependencies: ["Formatting", "LogFormat", "CallTree"]),
         .target(
             name: "Reporting",
-            dependencies: ["Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize", "Zoom"]),
+            dependencies: [
+                "Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize", "Zoom", mustache,
+            ],
+            resources: [.embedInCode("HTML/Page")]),
 
         // The parts of the QEMU plugin that need no QEMU, for its tests (the plugin: make -C hypervisor/qemu).
         .target(

@@ -17,8 +17,13 @@ struct CompareOptions: ParsableArguments {
         completion: .file())
     var replaySymbols: [String] = []
 
-    @Option(help: ArgumentHelp("Number of branches and events to show on each side.", valueName: "n"))
-    var context = 8
+    @Option(
+        help: ArgumentHelp(
+            "Number of branches and events to show on each side. (default: 8; in a report as HTML or JSON: 500)",
+            valueName: "n"))
+    var context: Int?
+
+    @OptionGroup var sources: SourceOptions
 
     @Flag(help: "Decode everything. Use digests only for bodies that cannot be read.")
     var noDigests = false
@@ -43,7 +48,7 @@ struct CompareOptions: ParsableArguments {
     var strict = false
 
     func validate() throws {
-        guard (0...CompareOptions.contextLimit).contains(context) else {
+        guard (0...CompareOptions.contextLimit).contains(context ?? 0) else {
             throw ValidationError("--context takes 0 to \(CompareOptions.contextLimit).")
         }
         guard !strict || rules == nil else { throw ValidationError("--strict and --rules exclude each other.") }
@@ -53,10 +58,12 @@ struct CompareOptions: ParsableArguments {
     private static let contextLimit = 20_000
 
     /// The options of the comparison, without the code to ignore: its names need symbols.
-    func alignmentOptions() throws -> AlignmentOptions {
+    ///
+    /// - Parameter context: branches and events on each side, if no option says it.
+    func alignmentOptions(context standard: Int = 8) throws -> AlignmentOptions {
         var options = AlignmentOptions()
         options.useDigests = !noDigests
-        options.contextCount = context
+        options.contextCount = context ?? standard
         options.requireSameRecording = sameRecording
         options.rules = try benignRules()
         return options

@@ -17,6 +17,7 @@ struct Comparison {
     let replay: ReportedRun
     private let symbols: SymbolOptions
     private let paths: (original: String, replay: String)
+    private let content: DocumentContent
 
     /// Opens two logs, compares them and reads the symbols that the result needs.
     ///
@@ -24,12 +25,17 @@ struct Comparison {
     ///   - original: the log or run directory of the recording.
     ///   - replay: the log or run directory of the other run.
     ///   - needsNames: whether symbols are read even if the logs do not differ.
-    init(_ original: String, _ replay: String, _ options: CompareOptions, needsNames: Bool = false) throws {
+    ///   - isForFile: whether the document has what a report in a file shows in addition.
+    init(
+        _ original: String, _ replay: String, _ options: CompareOptions, needsNames: Bool = false,
+        isForFile: Bool = false
+    ) throws {
+        content = DocumentContent(hasDetails: isForFile, sources: options.sources.tree)
         symbols = options.symbols
         paths = (original, replay)
         let (first, second) = (try LogFile.open(path: original), try LogFile.open(path: replay))
         let inputs = Inputs(original: original, replay: replay, options: options)
-        var alignmentOptions = try options.alignmentOptions()
+        var alignmentOptions = try options.alignmentOptions(context: isForFile ? 500 : 8)
         // Names of functions are needed before the comparison.
         var runs: (original: ReportedRun, replay: ReportedRun)?
         if !options.ignore.isEmpty {
@@ -50,7 +56,7 @@ struct Comparison {
     ///
     /// - Parameter zoom: whether and how both sides run again; nil for not.
     func document(_ zoom: ZoomOptions? = nil) throws -> DivergenceDocument {
-        var document = DivergenceDocument(alignment, original: original, replay: replay)
+        var document = DivergenceDocument(alignment, original: original, replay: replay, content: content)
         if let zoom, zoom.zoom, document.verdict != .notComparable {
             document.add(try zoom.explain(alignment, original.log, paths), original: original)
         }

@@ -11,15 +11,15 @@ struct Report: ParsableCommand {
         abstract: "Write a report about two runs into a file.",
         discussion: """
             ORIGINAL and REPLAY are logs or run directories, as for diverge. The end of the file's name decides about \
-            the format: .json, .txt or .ttbug. A .ttbug file is a bundle for somebody else: slices of both logs around \
-            the divergence, the report, the symbols and the code that the slices ran, and the sources of the lines shown \
-            (docs/bundle.md). tt-analyze open reads it.
+            the format: .html, .json, .txt or .ttbug. A page of HTML needs no other file and no network. A .ttbug file is \
+            a bundle for somebody else: slices of both logs around the divergence, the report, the symbols and the code \
+            that the slices ran, and the sources of the lines shown (docs/bundle.md). tt-analyze open reads it.
 
             The logs hold what the guest read: keys, passwords and personal data can be in a bundle. --redact leaves \
             out the contents of events and the console.
 
             EXAMPLES
-              tt-analyze report run run/replays/1 -o bug.json
+              tt-analyze report run run/replays/1 -o bug.html
               tt-analyze report --symbols vmlinux --context 20 run run/replays/1 -o bug.txt
               tt-analyze report --symbols vmlinux run run/replays/1 -o bug.ttbug
 
@@ -40,7 +40,7 @@ struct Report: ParsableCommand {
         help: ArgumentHelp("Write this file. An existing file is replaced.", valueName: "file"), completion: .file())
     var output: String
 
-    @Option(help: "Format of the report, if the file's name does not end in .json, .txt or .ttbug.")
+    @Option(help: "Format of the report, if the file's name does not end in .html, .json, .txt or .ttbug.")
     var format: ReportFormat?
 
     @OptionGroup(title: "Options of bundles") var bundle: BundleOptions
@@ -56,13 +56,14 @@ struct Report: ParsableCommand {
 
     func run() throws {
         guard let format = format ?? ReportFormat(fileName: output) else { return }
-        let comparison = try Comparison(original, replay, options)
+        let comparison = try Comparison(original, replay, options, isForFile: format == .html || format == .json)
         try OutputFile.refuse(output, overInputs: comparison.inputs)
         if format == .bundle { return try writeBundle(comparison) }
         let document = try comparison.document()
         switch format {
         case .bundle: break
         case .text: try OutputFile.write(document.text(), to: output)
+        case .html: try OutputFile.write(HTMLReport(document).text(), to: output)
         case .json: try OutputFile.write(document.json() + "\n", to: output)
         }
         comparison.finish()
@@ -72,7 +73,7 @@ struct Report: ParsableCommand {
     }
 
     private func writeBundle(_ comparison: Comparison) throws {
-        let (manifest, size) = try bundle.write(comparison, to: output, context: options.context)
+        let (manifest, size) = try bundle.write(comparison, to: output, context: options.context ?? 8)
         comparison.finish()
         for warning in manifest.warnings { Diagnostics.warning(warning) }
         Diagnostics.note("\(output.onOneLine): \(size) bytes; \(comparison.alignment.verdict.title)")
@@ -83,11 +84,12 @@ struct Report: ParsableCommand {
 
 /// The format of a file that `report` writes.
 enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
-    case json, text, bundle
+    case html, json, text, bundle
 
     /// The end of the names of such files.
     var fileExtension: String {
         switch self {
+        case .html: "html"
         case .json: "json"
         case .text: "txt"
         case .bundle: "ttbug"

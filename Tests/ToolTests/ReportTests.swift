@@ -14,12 +14,18 @@ import Testing
     @Test func theNameDecidesAboutTheFormat() throws {
         let directory = try TemporaryDirectory()
         for (name, options, format) in [
-            ("bug.json", [], "json"), ("bug.txt", [], "text"), ("bug.out", ["--format", "json"], "json"),
+            ("bug.json", [], "json"), ("bug.html", [], "html"), ("bug.txt", [], "text"),
+            ("bug.out", ["--format", "json"], "json"),
         ] {
             let file = directory.file(name)
             let result = try Tool.analyze.run(["report"] + Self.inputs + options + ["-o", file])
             #expect(result.status == 1 && result.output.isEmpty, "\(result.errors)")
-            let shown = try Tool.analyze.run(["diverge"] + Self.inputs + ["--format", format])
+            if format == "html" {
+                let page = try String(contentsOfFile: file, encoding: .utf8)
+                #expect(page.hasPrefix("<!DOCTYPE html>") && page.hasSuffix("</html>\n"))
+                continue
+            }
+            let shown = try Tool.analyze.run(["diverge"] + Self.inputs + ["--context", "500", "--format", format])
             if format == "text" {
                 let text = try String(contentsOfFile: file, encoding: .utf8)
                 #expect(text.hasPrefix("control flow differs\n"))

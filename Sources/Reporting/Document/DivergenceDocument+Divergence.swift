@@ -39,6 +39,10 @@ extension DivergenceDocument {
         public var path: PathItem?
         /// Possible causes of the divergence, the best explanation first.
         public var causes: [CauseItem]
+        /// The source lines of the function in which the runs part; nil if the sources are not known.
+        public var sourceListing: SourceListing?
+        /// The calls after the divergence; nil if not asked for.
+        public var window: CallWindow?
     }
 
     /// A place in a run.
@@ -230,6 +234,8 @@ extension DivergenceDocument {
         public var isComplete: Bool
         /// The open calls, the innermost first.
         public var frames: [Frame]
+        /// Calls of the firmware and the boot code below a kernel's stack, which `frames` leaves out; nil if none.
+        public var firmwareFrames: Int?
 
         /// An open call.
         public struct Frame: Codable, Hashable, Sendable {

@@ -56,6 +56,12 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var commands: [NextStep]
     /// What running both sides again has shown; nil if they were not run again.
     public var zoom: ZoomItem?
+    /// How the two runs were set up; nil if not asked for, or if no manifest is known.
+    public var settings: [SettingItem]?
+    /// Both runs of the vCPU over the branch counter; nil if not asked for.
+    public var strip: StripItem?
+    /// The consoles of both runs; nil if not asked for, or if there is none.
+    public var console: ConsoleItem?
 
     /// The distance by which an event moved, replay minus original.
     public struct Movement: Codable, Hashable, Sendable {

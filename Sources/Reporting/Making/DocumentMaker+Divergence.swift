@@ -22,7 +22,8 @@ extension DocumentMaker {
             running: running(divergence),
             lastInput: context.lastInputs.first.map { item($0.original, .original) },
             lastInputs: context.lastInputs.map(item), path: context.path.map(item),
-            causes: CauseFinder(alignment: alignment, original: original, replay: replay).causes(divergence))
+            causes: CauseFinder(alignment: alignment, original: original, replay: replay).causes(divergence),
+            sourceListing: sourceListing(divergence), window: window(divergence))
     }
 
     private func item(
@@ -108,9 +109,21 @@ extension DocumentMaker {
     }
 
     private func item(_ stack: CallStack, _ side: Side) -> DivergenceDocument.Stack {
-        DivergenceDocument.Stack(
+        let firmware = firmwareFrames(stack.frames, names(side))
+        return DivergenceDocument.Stack(
             branchesSeen: Counter(stack.branchesSeen), isComplete: stack.isComplete,
-            frames: stack.frames.reversed().map { item($0, side) })
+            frames: stack.frames.dropFirst(firmware).reversed().map { item($0, side) },
+            firmwareFrames: firmware > 0 ? firmware : nil)
+    }
+
+    /// The number of outermost frames up to the last one of the firmware, if a kernel's frame follows; otherwise 0.
+    ///
+    /// A kernel has its code in the upper half of the address space, or a name.
+    private func firmwareFrames(_ frames: [CallFrame], _ names: Names) -> Int {
+        guard let last = frames.lastIndex(where: { $0.isFirmware }),
+            frames[(last + 1)...].contains(where: { $0.target >> 63 != 0 || names.symbol($0.target) != nil })
+        else { return 0 }
+        return last + 1
     }
 
     private func item(_ frame: CallFrame, _ side: Side) -> DivergenceDocument.Stack.Frame {
@@ -162,6 +175,13 @@ extension DocumentMaker {
             originalBranches: Counter(UInt64(first.original.count)),
             replayBranches: Counter(UInt64(first.replay.count)),
             agreedBranches: Counter(first.agreed), isOpenEnded: path.regions.count == 1 && !rest)
+    }
+}
+
+extension CallFrame {
+    /// Whether the call is one of a PC's firmware: its code is below 1 MiB or at the end of the first 4 GiB.
+    fileprivate var isFirmware: Bool {
+        [callSite, target].contains { (0xa0000..<0x10_0000).contains($0) || (0xfffc_0000..<0x1_0000_0000).contains($0) }
     }
 }
 

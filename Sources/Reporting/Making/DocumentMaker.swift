@@ -11,8 +11,27 @@ extension DivergenceDocument {
     ///   - alignment: The result of ``Alignment/align(_:_:options:progress:)`` for the two logs.
     ///   - original: The recording.
     ///   - replay: The run that was compared with it.
-    public init(_ alignment: AlignmentResult, original: ReportedRun, replay: ReportedRun) {
-        self = DocumentMaker(alignment: alignment, original: original, replay: replay).document
+    ///   - content: What the document has in addition.
+    public init(
+        _ alignment: AlignmentResult, original: ReportedRun, replay: ReportedRun,
+        content: DocumentContent = DocumentContent()
+    ) {
+        self = DocumentMaker(alignment: alignment, original: original, replay: replay, content: content).document
+    }
+}
+
+/// What a document has in addition to the result of a comparison.
+public struct DocumentContent {
+    /// Whether it has what a report in a file shows: settings, both runs over the branch counter, the calls after the
+    /// divergence, and the consoles.
+    public var hasDetails: Bool
+    /// The source files; nil for a document without source lines.
+    public var sources: SourceTree?
+
+    /// Nothing in addition.
+    public init(hasDetails: Bool = false, sources: SourceTree? = nil) {
+        self.hasDetails = hasDetails
+        self.sources = sources
     }
 }
 
@@ -21,6 +40,7 @@ struct DocumentMaker {
     let alignment: AlignmentResult
     let original: ReportedRun
     let replay: ReportedRun
+    let content: DocumentContent
 
     func run(_ side: Side) -> ReportedRun {
         switch side {
@@ -32,6 +52,12 @@ struct DocumentMaker {
     func names(_ side: Side) -> Names { Names(symbolizer: run(side).symbolizer) }
 
     var document: DivergenceDocument {
+        var document = comparison
+        if content.hasDetails { addDetails(to: &document) }
+        return document
+    }
+
+    private var comparison: DivergenceDocument {
         DivergenceDocument(
             verdict: alignment.verdict.kind, title: alignment.verdict.title, detail: detail, moved: moved,
             exitStatus: alignment.verdict.exitStatus,

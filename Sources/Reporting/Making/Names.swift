@@ -16,6 +16,12 @@ struct Names {
         return label
     }
 
+    /// The name of the function that contains an address, or the address.
+    func function(_ address: UInt64) -> String {
+        let place = found(address)
+        return place?.displayedSymbol ?? place?.frames.last?.displayedFunction ?? RowText.hex(address)
+    }
+
     /// The linkage name of the symbol that contains an address, if ``symbol(_:)`` shows it demangled.
     func linkageName(_ address: UInt64) -> String? {
         guard let place = found(address), place.demangledSymbol != nil else { return nil }

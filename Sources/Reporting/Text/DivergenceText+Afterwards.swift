@@ -20,7 +20,7 @@ extension DivergenceText {
     mutating func writeAfterwards(_ divergence: DivergenceDocument.DivergenceItem) {
         guard let path = divergence.path else { return }
         page.heading("afterwards")
-        page.prose(convergence(divergence))
+        page.prose(Convergence(divergence).text)
         let regions = path.regions + [path.openRegion].compactMap { $0 }
         guard regions.count > 1 || (path.agreedBefore.rawValue > 0 && !regions.isEmpty) else { return }
         page.prose(
@@ -42,35 +42,6 @@ extension DivergenceText {
         from.rawValue >= to.rawValue ? "none at \(from)" : "\(from):\(to)"
     }
 
-    private func convergence(_ divergence: DivergenceDocument.DivergenceItem) -> String {
-        guard let convergence = divergence.convergence else {
-            let count = divergence.branchesSearched.rawValue
-            return count < 32
-                ? "too few branches follow to show whether the runs meet again"
-                : "within \(Words.branches(count)) the runs do not meet again"
-        }
-        let (a, b) = (convergence.originalBranches.rawValue, convergence.replayBranches.rawValue)
-        let region = divergence.path?.regions.first
-        var text: String
-        if a == 0, b == 0 {
-            text = "the branches that follow are the same in both runs"
-        } else if region?.isCounterSkew == true {
-            text = "the branch counters differ, the instruction counts do not; the path is the same"
-        } else if a == b {
-            text = "\(Words.branches(a)) differ, then the runs agree again"
-        } else {
-            text =
-                "after \(Words.branches(a)) of the original and \(RowText.grouped(b)) of the replay "
-                + "the runs agree again"
-        }
-        text += " for \(convergence.isOpenEnded ? "at least " : "")"
-        text += Words.branches(convergence.agreedBranches.rawValue)
-        if a != 0 || b != 0, let region, region.clockShift.rawValue != 0 {
-            text += ", with the replay's brctr \(region.clockShift.rawValue > 0 ? "+" : "")\(region.clockShift)"
-        }
-        return text
-    }
-
     // MARK: Calls
 
     mutating func writeStacks(_ divergence: DivergenceDocument.DivergenceItem) {
@@ -80,6 +51,9 @@ extension DivergenceText {
         write(stack.frames)
         if stack.frames.isEmpty { page.line("  no call of these branches is open") }
         if !stack.isComplete, !stack.frames.isEmpty { page.line("  outer calls are unknown") }
+        if let count = stack.firmwareFrames {
+            page.line("  \(Words.count(UInt64(count), "call")) of the firmware and the boot code left out")
+        }
         for (side, next) in [("original", divergence.originalNext), ("replay", divergence.replayNext)] {
             guard !next.calls.isEmpty else { continue }
             page.heading("calls of the \(side) only, after its branches above")

@@ -38,6 +38,7 @@ struct DivergenceText {
             writeZoom()
             writeCommon(divergence)
             writeNext(divergence)
+            writeSource(divergence)
             writeAfterwards(divergence)
             writeStacks(divergence)
             writeInputs(divergence)

@@ -68,7 +68,7 @@ struct ConsoleStage {
             problems.add(
                 .replayLeftover, source: "replay.bin", count: UInt64(clamping: join.eventsWithoutTransition),
                 text: "positions after the first of them may be off")
-            let written = ConsoleStage.written(replay, path)
+            let written = try replay.consoleBytes()
             if let damage = replay.damage {
                 problems.add(.replayDamage, source: "replay.bin", text: damage.description)
             }
@@ -94,26 +94,6 @@ struct ConsoleStage {
             while place < faults.count, faults[place] <= count &+ UInt64(place) { place += 1 }
             return count &+ UInt64(place)
         }
-    }
-
-    /// QEMU's instruction count of each byte that the guest wrote.
-    private static func written(_ replay: QEMUReplayLog, _ path: String) -> [UInt64] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return [] }
-        defer { close(descriptor) }
-        var counts: [UInt64] = []
-        var cursor = replay.events()
-        while let event = cursor.next() {
-            guard event.kind == .charWrite else { continue }
-            // i32 result, i32 bytes written, big-endian.
-            var bytes = [UInt8](repeating: 0, count: 8)
-            guard pread(descriptor, &bytes, 8, off_t(event.payload.lowerBound)) == 8 else { break }
-            let result = bytes[0..<4].reduce(0 as UInt32) { $0 << 8 | UInt32($1) }
-            let size = min(Int(Int32(bitPattern: result)), 1 << 16)
-            guard size > 0, counts.count < sizeLimit else { continue }
-            counts.append(contentsOf: repeatElement(event.icount, count: size))
-        }
-        return counts
     }
 
     private static func read(_ path: String) -> [UInt8]? {
