@@ -47,19 +47,25 @@ struct Report: ParsableCommand {
 
     @OptionGroup var options: CompareOptions
 
+    @OptionGroup(title: "Zoom") var zoom: ZoomOptions
+
     func validate() throws {
         guard format != nil || ReportFormat(fileName: output) != nil else {
             let ends = ReportFormat.allCases.map { ".\($0.fileExtension)" }.joined(separator: ", ")
             throw ValidationError("--output takes a name that ends in one of \(ends), or --format.")
         }
+        guard !zoom.zoom || (format ?? ReportFormat(fileName: output)) != .bundle else {
+            throw ValidationError("A bundle has no zoom: --zoom is for the other formats.")
+        }
     }
 
     func run() throws {
         guard let format = format ?? ReportFormat(fileName: output) else { return }
-        let comparison = try Comparison(original, replay, options, isForFile: format == .html || format == .json)
+        let comparison = try Comparison(
+            original, replay, options, needsNames: zoom.zoom, isForFile: format == .html || format == .json)
         try OutputFile.refuse(output, overInputs: comparison.inputs)
         if format == .bundle { return try writeBundle(comparison) }
-        let document = try comparison.document()
+        let document = try comparison.document(zoom)
         switch format {
         case .bundle: break
         case .text: try OutputFile.write(document.text(), to: output)
