@@ -38,7 +38,7 @@ struct BundleOptions: ParsableArguments {
         options.tool = "tt-analyze \(ToolVersion.current)"
         var maker = BundleMaker(
             comparison.alignment, original: comparison.original, replay: comparison.replay, options: options)
-        maker.html = { document in (try? HTMLReport(document).text()).map { Array($0.utf8) } ?? [] }
+        maker.content = comparison.content
         maker.completeDocument = { document in
             document.spellCommands { step in
                 guard step.action == .listBranches, let brctr = step.brctr else { return nil }

@@ -17,7 +17,8 @@ struct Comparison {
     let replay: ReportedRun
     private let symbols: SymbolOptions
     private let paths: (original: String, replay: String)
-    private let content: DocumentContent
+    /// What the document has in addition.
+    let content: DocumentContent
 
     /// Opens two logs, compares them and reads the symbols that the result needs.
     ///

@@ -62,7 +62,7 @@ struct Report: ParsableCommand {
     func run() throws {
         guard let format = format ?? ReportFormat(fileName: output) else { return }
         let comparison = try Comparison(
-            original, replay, options, needsNames: zoom.zoom, isForFile: format == .html || format == .json)
+            original, replay, options, needsNames: zoom.zoom, isForFile: format != .text)
         try OutputFile.refuse(output, overInputs: comparison.inputs)
         if format == .bundle { return try writeBundle(comparison) }
         let document = try comparison.document(zoom)
@@ -79,7 +79,7 @@ struct Report: ParsableCommand {
     }
 
     private func writeBundle(_ comparison: Comparison) throws {
-        let (manifest, size) = try bundle.write(comparison, to: output, context: options.context ?? 8)
+        let (manifest, size) = try bundle.write(comparison, to: output, context: options.context ?? 500)
         comparison.finish()
         for warning in manifest.warnings { Diagnostics.warning(warning) }
         Diagnostics.note("\(output.onOneLine): \(size) bytes; \(comparison.alignment.verdict.title)")

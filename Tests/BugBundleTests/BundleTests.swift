@@ -65,6 +65,8 @@ struct BundleTests {
         #expect(try bundle.makeDocument().summary == document.summary)
         let text = String(decoding: try Files.contents("\(bundle.directory)/report.txt"), as: UTF8.self)
         #expect(text.contains(document.summary))
+        let page = String(decoding: try Files.contents("\(bundle.directory)/report.html"), as: UTF8.self)
+        #expect(page.hasPrefix("<!DOCTYPE html>") || page.hasPrefix("<!doctype html>"))
         // The pair of texts begins at the last common event.
         let pair = try ["orig.run", "replay.run"].map {
             String(decoding: try Files.contents("\(bundle.directory)/\($0)"), as: UTF8.self).split(separator: "\n")

@@ -41,10 +41,8 @@ public struct BundleMaker {
     let options: Options
     /// Completes a document: command lines of its next steps.
     public var completeDocument: (inout DivergenceDocument) -> Void = { _ in }
-    /// Renders a document as HTML; nil: there is no such report.
-    public var html: ((DivergenceDocument) -> [UInt8])?
-    /// Returns where a source file is on this machine.
-    public var locateSource: (String) -> String = { $0 }
+    /// What the report has in addition. Source files are looked for in its tree first.
+    public var content = DocumentContent(hasDetails: true)
 
     /// Prepares a bundle.
     ///
@@ -69,7 +67,7 @@ public struct BundleMaker {
         ]
         let document = try document(sides)
         let pieces = try symbolPieces(sides, document)
-        var sources = SourceFiles(document, locate: locateSource)
+        var sources = SourceFiles(document) { content.sources?.lines(of: $0)?.path ?? $0 }
         if original.symbolizer == nil, replay.symbolizer == nil {
             sources = SourceFiles(document) { _ in "" }
         }
@@ -112,23 +110,26 @@ public struct BundleMaker {
             alignmentOptions.contextCount = options.contextCount
             result = try align(runs[0].log, runs[1].log, options: alignmentOptions)
         }
-        var document = DivergenceDocument(result, original: runs[0], replay: runs[1])
+        var document = DivergenceDocument(result, original: runs[0], replay: runs[1], content: content)
         (document.original.path, document.replay.path) = ("original", "replay")
         if !options.includesRecording { document.commands.removeAll { $0.action != .listBranches } }
         for index in document.commands.indices {
             document.commands[index].path = document.commands[index].side.rawValue
+        }
+        for index in document.vcpus.indices {
+            guard let file = document.vcpus[index].divergence?.sourceListing?.file else { continue }
+            document.vcpus[index].divergence?.sourceListing?.path = file
         }
         completeDocument(&document)
         return document
     }
 
     private func reports(_ document: DivergenceDocument) throws -> [BundleMember] {
-        var members = [
+        [
             BundleMember("report.txt", .bytes(Array(document.text(TextStyle(width: 100)).utf8))),
             BundleMember("report.json", .bytes(Array((try document.json() + "\n").utf8))),
+            BundleMember("report.html", .bytes(Array(try HTMLReport(document).text().utf8))),
         ]
-        if let html { members.append(BundleMember("report.html", .bytes(html(document)))) }
-        return members
     }
 
     private func symbolPieces(_ sides: [BundleSide], _ document: DivergenceDocument) throws -> SymbolPieces {
