@@ -81,6 +81,11 @@ bench-symbols: build ## speeds of symbolizers on Debian's vmlinux (850 MB to fet
 corpus-guests: build plugin ## records and replays real guests under QEMU 7.2 and 10.0 (200 MB to fetch, once; an hour)
 	@scripts/corpus-guests
 
+.PHONY: corpus
+corpus: build plugin guests ## make 60 and more pairs of runs that differ in a known way, and score the answers of diverge (GROUPS="tiny tiny10 linux debian")
+	@hypervisor/guests/linux/build.sh >/dev/null
+	@python3 Tests/Corpus/corpus.py $(foreach group,$(GROUPS),--group $(group))
+
 fuzz: deps ## libFuzzer on the readers of logs, raw branch records, foreign formats, symbol files, code, indexes and bundles, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/rawbts.sh $(or $(FUZZ_SECONDS),60)

@@ -78,7 +78,8 @@ let package = Package(
         .target(
             name: "Reporting",
             dependencies: [
-                "Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize", "Zoom", mustache,
+                "Formatting", "Alignment", "CallTree", "LogFormat", "RunDirectory", "Symbolize", "MachineCode", "Zoom",
+                mustache,
             ],
             resources: [.embedInCode("HTML/Page")]),
 

@@ -103,6 +103,14 @@ public final class Disassembler {
     /// Its operands.
     public var operands: String { field(\.op_str) }
 
+    /// The instruction decoded last; nil when nothing was decoded.
+    var decoded: UnsafeMutablePointer<cs_insn>? { hasText ? scratch : nil }
+
+    /// capstone's name of a register; empty for none.
+    func registerName(_ register: UInt32) -> String {
+        cs_reg_name(handles[2], register).map { String(cString: $0) } ?? ""
+    }
+
     private func field<T>(_ path: KeyPath<cs_insn, T>) -> String {
         guard hasText, let scratch, let offset = MemoryLayout<cs_insn>.offset(of: path) else { return "" }
         let field = UnsafeRawBufferPointer(

@@ -2,6 +2,7 @@
 
 import Alignment
 import LogFormat
+import MachineCode
 import Reporting
 import RunDirectory
 import Symbolize
@@ -101,7 +102,7 @@ struct Comparison {
     }
 
     /// The manifest of a run directory; nil for anything else.
-    fileprivate static func manifest(of path: String) -> Manifest? {
+    static func manifest(of path: String) -> Manifest? {
         try? Manifest.read("\(path)/\(Manifest.fileName)")
     }
 }
@@ -130,6 +131,7 @@ private struct Inputs {
             replayFiles = isGiven ? symbols.files : isNeeded ? Comparison.kernel(of: replay).map { [$0] } ?? [] : []
         }
         let symbolizer = isNeeded ? try Comparison.symbolizer(symbols, originalFiles, first, isGiven: isGiven) : nil
+        let code = symbolizer.map { CodeMap.of($0.modules).code }
         let isOther =
             replayFiles != originalFiles || symbolizer.map { symbols.isPlacedElsewhere($0, in: second) } ?? false
         let other =
@@ -137,7 +139,8 @@ private struct Inputs {
         return (
             ReportedRun(
                 first, symbolizer: symbolizer, symbolFiles: symbolizer == nil ? [] : originalFiles,
-                directory: manifests.0 == nil ? nil : original, settings: manifests.0.map(RunSetting.all) ?? []),
+                directory: manifests.0 == nil ? nil : original, settings: manifests.0.map(RunSetting.all) ?? [],
+                code: code.flatMap { $0.isEmpty ? nil : $0 }),
             ReportedRun(
                 second, symbolizer: other ?? symbolizer,
                 symbolFiles: other != nil ? replayFiles : symbolizer == nil ? [] : originalFiles,

@@ -17,6 +17,7 @@ struct Diverge: ParsableCommand {
         usage: """
             tt-analyze diverge [<options>] <original> <replay>
             tt-analyze diverge [<options>] <good> ... --against <bad> ...
+            tt-analyze diverge [<options>] --pairs <list|dir> -o <file>
             """,
         discussion: """
             ORIGINAL and REPLAY are logs or run directories. A replay is DIR/replays/NAME. Without --symbols, each \
@@ -27,6 +28,7 @@ struct Diverge: ParsableCommand {
               tt-analyze diverge --symbols vmlinux --context 20 original.log replay.log
               tt-analyze diverge run run/replays/1 --zoom --budget 60s
               tt-analyze diverge good1 good2 --against bad
+              tt-analyze diverge --pairs nightly/ -o nightly.jsonl
 
             EXIT STATUS
               0 no difference in what both logs show
@@ -39,7 +41,7 @@ struct Diverge: ParsableCommand {
             "The recording and the replay: logs, run directories or directories of replays. With --against, good runs.",
             valueName: "log"),
         completion: .file())
-    var logs: [String]
+    var logs: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -48,6 +50,20 @@ struct Diverge: ParsableCommand {
             valueName: "bad"),
         completion: .file())
     var against: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Compare many pairs: those of a list with an original and a replay a line, or all replays of the run "
+                + "directories in a directory. Writes one JSON line a pair to the output, continues an output that was "
+                + "interrupted, and prints a table of the first divergences by class and place.",
+            valueName: "list|dir"),
+        completion: .file())
+    var pairs: String?
+
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The file of JSON lines, with --pairs.", valueName: "file"),
+        completion: .file())
+    var output: String?
 
     @OptionGroup var options: CompareOptions
 
@@ -61,12 +77,26 @@ struct Diverge: ParsableCommand {
 
     func validate() throws {
         guard !zoom.zoom || against.isEmpty else { throw ValidationError("--zoom and --against exclude each other.") }
+        guard (pairs == nil) == (output == nil) else { throw ValidationError("--pairs and --output go together.") }
+        if pairs != nil {
+            guard logs.isEmpty, against.isEmpty, options.ignore.isEmpty, options.replaySymbols.isEmpty, !zoom.zoom
+            else {
+                throw ValidationError("--pairs excludes logs, --against, --ignore, --replay-symbols and --zoom.")
+            }
+            return
+        }
         guard against.isEmpty ? logs.count == 2 : !logs.isEmpty else {
             throw ValidationError("diverge takes an original and a replay, or good runs and --against.")
         }
     }
 
     func run() throws {
+        if let pairs, let output {
+            let table = try Fleet(list: PairList(pairs), options: options, path: output).run()
+            Output.standard.write(table.text)
+            if table.status != 0 { throw ExitCode(table.status) }
+            return
+        }
         guard against.isEmpty else { return try compareFamily() }
         let comparison = try Comparison(logs[0], logs[1], options, needsNames: zoom.zoom)
         let document = try comparison.document(zoom)

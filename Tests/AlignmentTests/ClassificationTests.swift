@@ -65,6 +65,42 @@ struct ClassificationTests {
         #expect(try Pair(without, text).compareBothWays().verdict == .identical)
     }
 
+    @Test("an interrupt that the log names is reported, and not the discontinuity that it makes")
+    func namedCause() throws {
+        func log(_ turns: Int, _ isThere: Bool = true) -> String {
+            let interrupt = """
+                event discontinuity ip=0x1010 info=1 value=0x9000 icount=\(4 * turns)
+                event interrupt ip=0x1000 info=32 value=0x9000 icount=\(4 * turns)
+                branch 0x1010 -> 0x9000 jcc +4
+                branch 0x9010 -> 0x1000 iret +4
+                """
+            return """
+                options features=branches,icount,labels,causes
+                repeat \(turns) {
+                    branch 0x1010 -> 0x1000 jcc! +4
+                }
+                \(isThere ? interrupt : "")
+                repeat \(60 - turns) {
+                    branch 0x1010 -> 0x1000 jcc! +4
+                }
+                """
+        }
+        let missing = try Pair(log(20), log(20, false)).compareBothWays()
+        #expect(missing.verdict == .missingEvent)
+        let divergence = try #require(missing.divergence)
+        guard case .event(let event) = divergence.difference?.original else {
+            Issue.record("\(missing)")
+            return
+        }
+        #expect(event.kind == .interrupt)
+        // Both runs are at the same instruction.
+        #expect(divergence.replay == divergence.original)
+        #expect(divergence.context.lastEvents == [])
+        #expect(divergence.context.original.nextEvents.map(\.kind) == [.discontinuity, .interrupt])
+        let moved = try Pair(log(20), log(25)).compareBothWays()
+        #expect(moved.verdict == .movedEvent(transitions: 5, instructions: 20))
+    }
+
     /// Pairs of known class and place, with and without digests.
     @Test("random faults and ticks", arguments: 1...60 as ClosedRange<UInt64>)
     func random(seed: UInt64) throws {

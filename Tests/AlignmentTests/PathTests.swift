@@ -38,6 +38,31 @@ struct PathTests {
         #expect(found.regions.first?.clockShift == 1)
     }
 
+    @Test("a counter that jumps in a loop: many offsets fit for a while, and the one that fits for longer is found")
+    func skewInALoop() throws {
+        func log(_ gap: String) -> String {
+            """
+            options features=branches,icount,labels
+            \(OddLogTests.distinct(0))
+            repeat 40 {
+                branch 0x1010 -> 0x1000 jcc! +3
+            }
+            \(gap)
+            repeat 200 {
+                branch 0x1010 -> 0x1000 jcc! +3
+            }
+            \(OddLogTests.distinct(300))
+            """
+        }
+        let alignment = try Pair(log(""), log("epoch 147 420")).compareBothWays()
+        #expect(alignment.verdict == .identical)
+        #expect(alignment.caveatKinds.contains(.clockSkew))
+        // Branches that are missing in one log are no skew.
+        let lost = try Pair(log(""), log("epoch 140 420")).compareBothWays()
+        #expect(lost.verdict == .identical)
+        #expect(!lost.caveatKinds.contains(.clockSkew))
+    }
+
     @Test("runs that never meet again leave an open region")
     func openRegion() throws {
         let first = OddLogTests.distinct(0)

@@ -117,6 +117,11 @@ struct ReportTests {
         #expect(found.map(\.kind) == [.configuration, .configuration])
         #expect(found.map(\.name) == ["kernel", "memory"])
         #expect(found.first?.original == "/a/vmlinux" && found.first?.replay == "/b/vmlinux")
+        // The engine's input log is one file for a recording and its replays, and differs between recordings.
+        let input = [RunSetting("input log", "sha256 1", identity: "1")]
+        let edited = [RunSetting("input log", "sha256 2", identity: "2")]
+        #expect(try causes(same + input, same + edited).map(\.name) == ["input log"])
+        #expect(try causes(same + input, same).map(\.kind) == [.notSeen])
         // The place of a file is no difference.
         let moved = [RunSetting("engine", "qemu 10.0"), RunSetting("kernel", "/b/vmlinux", identity: "1")]
         #expect(try causes(same, moved).map(\.kind) == [.notSeen])

@@ -54,7 +54,11 @@ struct BranchComparison {
             let isFree =
                 pair.original.beginsAfterGap || pair.replay.beginsAfterGap || (index == 0 && hasOtherBase)
             var skew = Skew.none
-            if isFree { skew.clock = try findClockSkew(pair) }
+            if isFree {
+                let last = index > 0 ? stretches.last?.skew.clock ?? 0 : nil
+                skew.clock = try findClockSkew(
+                    pair, continuing: last.flatMap { pair.skew(after: pairs[index - 1], $0) })
+            }
             let range = BranchComparison.common(pair, skew.clock, originalEnd, replayEnd)
             guard !range.isEmpty else { continue }
             if isFree { skew.icount = try findIcountSkew(pair, range, skew.clock) }
@@ -112,8 +116,18 @@ struct BranchComparison {
         return overflows ? (distance >= 0 ? 0 : .max) : result
     }
 
-    private mutating func findClockSkew(_ pair: SegmentPair) throws(LogError) -> UInt64 {
-        guard let skew = try ContentSearch.clockSkew(original, replay, pair) else { return 0 }
+    /// Finds the offset of the replay's clock by the contents of two segments.
+    ///
+    /// - Parameter continuing: the offset if no branch is missing in the gap. In a loop many offsets fit for a while: of
+    ///   this one and the one that the search finds, the one that fits for longer is right.
+    private mutating func findClockSkew(
+        _ pair: SegmentPair, continuing: UInt64?
+    ) throws(LogError) -> UInt64 {
+        guard var skew = try ContentSearch.clockSkew(original, replay, pair) else { return 0 }
+        if let continuing, continuing != skew {
+            let found = try ContentSearch.agreement(original, replay, pair, skew)
+            if try ContentSearch.agreement(original, replay, pair, continuing) > found { skew = continuing }
+        }
         guard skew != 0 else { return 0 }
         caveats.append(
             Caveat(

@@ -82,6 +82,19 @@ struct SegmentPair: Sendable {
         return pairs
     }
 
+    /// The offset of the replay's clock if one log has a gap before this pair in which only its counter moved, and the
+    /// other has none; nil for other pairs.
+    ///
+    /// - Parameter last: the offset in the pair before.
+    func skew(after before: SegmentPair, _ last: UInt64) -> UInt64? {
+        let isSame = (before.original.clocks == original.clocks, before.replay.clocks == replay.clocks)
+        switch isSame {
+        case (true, false): return last &+ replay.clocks.lowerBound &- before.replay.clocks.upperBound
+        case (false, true): return last &- (original.clocks.lowerBound &- before.original.clocks.upperBound)
+        default: return nil
+        }
+    }
+
     private static func isAscending(_ segments: [BranchSegment]) -> Bool {
         zip(segments, segments.dropFirst()).allSatisfy { $0.clocks.upperBound <= $1.clocks.lowerBound }
     }

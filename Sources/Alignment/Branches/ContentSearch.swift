@@ -61,6 +61,28 @@ enum ContentSearch {
         return try find(replay, b, in: original, a, window).map { 0 &- $0 }
     }
 
+    /// The number of branches at the beginning of two segments that are the same, at an offset of the replay's clock. At
+    /// most ``agreementLimit``.
+    static func agreement(
+        _ original: LogFile, _ replay: LogFile, _ pair: SegmentPair, _ skew: UInt64
+    ) throws(LogError) -> UInt64 {
+        let start = max(
+            pair.original.clocks.lowerBound, BranchComparison.shift(pair.replay.clocks.lowerBound, by: skew))
+        var agreed: UInt64 = 0
+        while agreed < agreementLimit {
+            let first = saturating(start, agreed)
+            let a = try read(original, pair.original, first..<saturating(first, reach))
+            let b = try read(replay, pair.replay, (first &+ skew)..<saturating(first &+ skew, reach))
+            let same = zip(a, b).prefix { $0.from == $1.from && $0.to == $1.to }.count
+            agreed += UInt64(same)
+            if same == 0 || same < Int(reach) { break }
+        }
+        return agreed
+    }
+
+    /// The largest result of ``agreement(_:_:_:_:)``.
+    private static let agreementLimit: UInt64 = 1 << 22
+
     /// Searches another log for the first branches of a segment. Returns the clock there minus the clock here.
     private static func find(
         _ log: LogFile, _ segment: BranchSegment, in other: LogFile, _ otherSegment: BranchSegment,

@@ -50,6 +50,7 @@ extension VCPUAligner {
             vcpu: vcpu, verdict: outcome.alignment.verdict, difference: first,
             original: RunPosition(first.original, at: first.clock),
             replay: RunPosition(first.replay, at: first.clock &+ skew), clockSkew: skew)
+        outcome.alignment.divergence?.completePositions(skew: outcome.stretch?.skew ?? .none)
     }
 
     /// The first difference. One between events that is known to a damaged chunk only can follow from any other one in that
@@ -167,6 +168,21 @@ extension RunPosition {
                 clock: event.clock, icount: event.validity.contains(.icount) ? event.icount : nil,
                 ip: event.validity.contains(.ip) ? event.ip : nil)
         case nil: self.init(clock: clock)
+        }
+    }
+}
+
+extension Divergence {
+    /// Adds the place of the run that lacks an event: it is at the same instruction.
+    fileprivate mutating func completePositions(skew: Skew) {
+        switch verdict {
+        case .missingEvent where difference?.replay == nil:
+            replay.icount = original.icount.map { $0 &+ skew.icount }
+            replay.ip = original.ip
+        case .extraEvent where difference?.original == nil:
+            original.icount = replay.icount.map { $0 &- skew.icount }
+            original.ip = replay.ip
+        default: break
         }
     }
 }

@@ -91,13 +91,19 @@ struct ContextFinder {
             return CommonEvents.events(log, divergence.vcpu, at: own).count
         }
         guard let first = order.firstEvent(difference) else { return difference.stream == .branch ? nil : 0 }
-        let log = first.side == .original ? original : replay
-        let events = CommonEvents.events(log, divergence.vcpu, at: first.event.clock)
+        let logs = first.side == .original ? (original, replay) : (replay, original)
+        let skew = first.side == .original ? divergence.clockSkew : 0 &- divergence.clockSkew
+        let events = CommonEvents.events(logs.0, divergence.vcpu, at: first.event.clock)
         let index = events.firstIndex { $0.stream == first.event.stream && $0.ordinal >= first.event.ordinal }
         guard difference.differenceClass != .state else {
             return events.prefix { ($0.icount, $0.ordinal) < (first.event.icount, first.event.ordinal) }.count
         }
-        return index ?? events.count
+        guard let index, index > 0, first.event.kind.isCause, events[index - 1].kind == .discontinuity else {
+            return index ?? events.count
+        }
+        // The discontinuity belongs to its cause, unless both runs have it.
+        let others = CommonEvents.events(logs.1, divergence.vcpu, at: first.event.clock &+ skew)
+        return others.count >= index && others[index - 1].kind == .discontinuity ? index : index - 1
     }
 
     // MARK: Calls

@@ -223,6 +223,7 @@ struct EventScan {
         // Records that only one side can still have say nothing; the first ones are the difference.
         x = Array(x.prefix(1) + x.dropFirst().prefix { $0.clock < end })
         y = Array(y.prefix(1) + y.dropFirst().prefix { $0.clock < end })
+        (x, y) = (EventMatch.Candidate.withoutExplained(x), EventMatch.Candidate.withoutExplained(y))
         let match = EventMatch(original: x, replay: y)
         let low = min(x.first?.clock ?? .max, y.first?.clock ?? .max)
         var fields: [FieldDifference] = []

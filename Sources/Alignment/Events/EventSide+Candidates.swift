@@ -30,3 +30,19 @@ extension EventSide {
         return (taken, nil)
     }
 }
+
+extension EventMatch.Candidate {
+    /// The records without discontinuities whose cause is a record too: the cause identifies what happened.
+    static func withoutExplained(_ records: [EventMatch.Candidate]) -> [EventMatch.Candidate] {
+        records.indices.filter { index in
+            guard records[index].event.kind == .discontinuity else { return true }
+            let later = records[(index + 1)...].prefix { $0.clock == records[index].clock }
+            return !later.contains { $0.event.kind.isCause }
+        }.map { records[$0] }
+    }
+}
+
+extension EventKind {
+    /// Whether an event says why control was transferred where a discontinuity says only that it was.
+    var isCause: Bool { [.interrupt, .exception, .softwareInterrupt, .syscall].contains(self) }
+}

@@ -13,7 +13,8 @@ public struct QEMUDetails: Codable, Sendable, Equatable {
     /// QEMU's complete command line, for people. It names the monitor by a descriptor (3): leave `-chardev` and `-mon`
     /// out to run it by hand.
     public var arguments: [String]
-    /// `replay.bin` as the run left it; its path is relative to the run's directory.
+    /// `replay.bin` as the recording left it or as the replay read it; its path is relative to the recording's directory.
+    /// nil in a replay of a killed recording.
     public var inputLog: FileIdentity?
     /// The level of QEMU's plugin interface that the plugin found (1 in QEMU 7.2, 4 in 10.0), from the log's header; nil
     /// before the run has ended and for a run without a log.

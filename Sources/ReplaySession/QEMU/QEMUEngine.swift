@@ -207,7 +207,8 @@ public struct QEMUEngine: Engine {
             program: program.path, plugin: plugin, guest: guest, arguments: commandLine(plan).arguments)
         if let log {
             details.pluginAPI = log?.pluginAPI
-            if plan.kind == .recording {
+            // The repaired copy of a killed recording's input log is no change of it.
+            if plan.kind == .recording || plan.inputLog != plan.files.inputLog {
                 details.inputLog = try? FileIdentity(of: plan.inputLog, what: "QEMU's input log")
                 details.inputLog?.path = RunFiles.inputLogName
             }

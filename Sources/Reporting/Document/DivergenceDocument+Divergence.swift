@@ -39,10 +39,19 @@ extension DivergenceDocument {
         public var path: PathItem?
         /// Possible causes of the divergence, the best explanation first.
         public var causes: [CauseItem]
+        /// The instruction that decided the first branch that differs; nil without its code.
+        public var decidedBy: DecisionItem?
         /// The source lines of the function in which the runs part; nil if the sources are not known.
         public var sourceListing: SourceListing?
         /// The calls after the divergence; nil if not asked for.
         public var window: CallWindow?
+
+        enum CodingKeys: String, CodingKey {
+            case original, replay, isExact, fields, endReason, lastCommonBranches, lastCommonEvents, originalNext
+            case replayNext, convergence, branchesSearched, callStack, running, lastInput, lastInputs, path, causes
+            case sourceListing, window
+            case decidedBy = "decided_by"
+        }
     }
 
     /// A place in a run.

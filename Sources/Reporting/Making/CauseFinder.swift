@@ -27,12 +27,19 @@ struct CauseFinder {
         var seen: Set<String> = []
         return names.filter { seen.insert($0).inserted }.compactMap { name in
             let (a, b) = (original.setting(name), replay.setting(name))
+            if name == RunSetting.inputLog, a == nil || b == nil || !isOneRecording { return nil }
             guard a?.identity != b?.identity, !original.settings.isEmpty, !replay.settings.isEmpty else { return nil }
             return DivergenceDocument.CauseItem(
                 kind: .configuration,
                 text: "the \(name) differs: \(a?.value ?? "none") in the original, \(b?.value ?? "none") in the replay",
                 name: name, original: a?.value, replay: b?.value)
         }
+    }
+
+    /// Whether both runs belong to one recording: their input logs are then one file.
+    private var isOneRecording: Bool {
+        let uuid = original.log.header.uuid
+        return uuid.isKnown && uuid == replay.log.header.uuid
     }
 
     private func input(_ divergence: Divergence) -> DivergenceDocument.CauseItem? {

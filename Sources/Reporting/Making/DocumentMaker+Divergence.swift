@@ -23,7 +23,20 @@ extension DocumentMaker {
             lastInput: context.lastInputs.first.map { item($0.original, .original) },
             lastInputs: context.lastInputs.map(item), path: context.path.map(item),
             causes: CauseFinder(alignment: alignment, original: original, replay: replay).causes(divergence),
-            sourceListing: sourceListing(divergence), window: window(divergence))
+            decidedBy: decision(divergence), sourceListing: sourceListing(divergence), window: window(divergence))
+    }
+
+    /// The decision about the branch that differs, if the divergence is one of control flow.
+    private func decision(_ divergence: Divergence) -> DivergenceDocument.DecisionItem? {
+        guard case .controlFlow(.path) = divergence.verdict, let difference = divergence.difference,
+            let code = original.code
+        else { return nil }
+        let clock = difference.clock
+        let first = clock > DecisionMaker.reach ? clock - DecisionMaker.reach : 0
+        var cursor = original.log.branches(vcpu: divergence.vcpu, from: first, to: clock)
+        var last: [Branch] = []
+        while let branch = cursor.next() { last.append(branch) }
+        return DecisionMaker(code: code, names: names(.original)).decision(difference, last)
     }
 
     private func item(

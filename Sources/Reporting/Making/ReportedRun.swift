@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import LogFormat
+import MachineCode
 import Symbolize
 
 /// One of the two runs that a document is about, with everything that describes it.
@@ -15,17 +16,20 @@ public struct ReportedRun {
     public var directory: String?
     /// How the run was set up, if known.
     public var settings: [RunSetting]
+    /// The run's code, if it is at hand.
+    public var code: CodeMap?
 
     /// Describes a run.
     public init(
         _ log: LogFile, symbolizer: Symbolizer? = nil, symbolFiles: [String] = [], directory: String? = nil,
-        settings: [RunSetting] = []
+        settings: [RunSetting] = [], code: CodeMap? = nil
     ) {
         self.log = log
         self.symbolizer = symbolizer
         self.symbolFiles = symbolFiles
         self.directory = directory
         self.settings = settings
+        self.code = code
     }
 
     /// A setting by its name; nil if the run has none.

@@ -4,7 +4,7 @@ import RunDirectory
 
 extension RunSetting {
     /// The settings in a manifest that can change what the guest does: the engine, the files by their contents, and the
-    /// engine's own settings of the guest.
+    /// engine's own input log and its settings of the guest.
     public static func all(in manifest: Manifest) -> [RunSetting] {
         var settings = [RunSetting("engine", "\(manifest.engine.name) \(manifest.engine.version)")]
         for file in manifest.files {
@@ -12,9 +12,15 @@ extension RunSetting {
             settings.append(
                 RunSetting(file.role, "\(file.identity.path) (sha256 \(digest)…)", identity: file.identity.sha256))
         }
+        if let input = manifest.engine.details["inputLog"]?["sha256"]?.string, !input.isEmpty {
+            settings.append(RunSetting(inputLog, "sha256 \(input.prefix(12))…", identity: input))
+        }
         if let guest = manifest.engine.details["guest"] { add(guest, "", to: &settings) }
         return settings
     }
+
+    /// The setting that is the engine's own input log. Only a recording and its replay have it in common.
+    static let inputLog = "input log"
 
     /// Members that name files. Files are compared by their contents.
     private static let fileMembers: Set<String> = ["kernel", "initrd", "image"]

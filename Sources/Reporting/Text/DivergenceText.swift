@@ -34,6 +34,7 @@ struct DivergenceText {
             writePositions(divergence)
             writeRunning(divergence)
             writeFields(divergence)
+            writeDecision(divergence)
             writeCauses(divergence)
             writeZoom()
             writeCommon(divergence)
