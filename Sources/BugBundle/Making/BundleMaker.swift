@@ -126,7 +126,7 @@ public struct BundleMaker {
 
     private func reports(_ document: DivergenceDocument) throws -> [BundleMember] {
         [
-            BundleMember("report.txt", .bytes(Array(document.text(TextStyle(width: 100)).utf8))),
+            BundleMember("report.txt", .bytes(Array(document.withContext(8).text(TextStyle(width: 100)).utf8))),
             BundleMember("report.json", .bytes(Array((try document.json() + "\n").utf8))),
             BundleMember("report.html", .bytes(Array(try HTMLReport(document).text().utf8))),
         ]
@@ -202,6 +202,24 @@ public struct BundleMaker {
                     "a common window of all vCPUs", "each vCPU is cut at the same counts, which are not the same time"))
         }
         return missing
+    }
+}
+
+extension DivergenceDocument {
+    /// The document with at most so many branches and events on each side: a text is read from its beginning to its end.
+    func withContext(_ count: Int) -> DivergenceDocument {
+        var short = self
+        for index in short.vcpus.indices {
+            guard var item = short.vcpus[index].divergence else { continue }
+            item.lastCommonBranches = item.lastCommonBranches.suffix(count)
+            item.lastCommonEvents = item.lastCommonEvents.suffix(count)
+            item.originalNext.branches = Array(item.originalNext.branches.prefix(count))
+            item.originalNext.events = Array(item.originalNext.events.prefix(count))
+            item.replayNext.branches = Array(item.replayNext.branches.prefix(count))
+            item.replayNext.events = Array(item.replayNext.events.prefix(count))
+            short.vcpus[index].divergence = item
+        }
+        return short
     }
 }
 
