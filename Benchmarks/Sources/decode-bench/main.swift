@@ -4,7 +4,8 @@
 //
 // Decodes all branches of a log on one core, all columns and with the body hash checked, beside a plain C loop that decodes
 // only from and to of bodies that are already uncompressed in memory. The two take turns in one run; the best round of each
-// is printed. A third way also follows the open calls and prints their statistics.
+// is printed. Further ways decode single columns, walk as the tools do (a second core decodes ahead), and follow the open
+// calls.
 
 import CDecodePeer
 import CTTLog
@@ -78,6 +79,9 @@ let to = UnsafeMutablePointer<UInt64>.allocate(capacity: 1 << 16)
 var bestC = Double.infinity
 var bestSwift = Double.infinity
 var bestCalls = Double.infinity
+var bestWalk = Double.infinity
+let columns: [(name: String, columns: BranchBatch.Columns)] = [("path", .path), ("label", .label), ("icount", .icount)]
+var bestColumns = columns.map { _ in Double.infinity }
 var statistics = CallStatistics()
 var batch = BranchBatch()
 var check: UInt64 = 0
@@ -96,6 +100,24 @@ for _ in 0..<rounds {
     }
     bestSwift = min(bestSwift, seconds() - start)
 
+    for (number, column) in columns.enumerated() {
+        start = seconds()
+        for vcpu in log.vcpus {
+            for chunk in log.chunks(.branch, vcpu: vcpu) where !chunk.isElided && !chunk.isOpenSlot {
+                try log.decode(chunk, into: &batch, columns: column.columns)
+            }
+        }
+        bestColumns[number] = min(bestColumns[number], seconds() - start)
+    }
+
+    var walkSum: UInt64 = 0
+    start = seconds()
+    for vcpu in log.vcpus {
+        var branches = log.branches(vcpu: vcpu)
+        while branches.nextBatch({ batch, range in walkSum &+= UInt64(range.count) &+ batch.to[range.lowerBound] }) {}
+    }
+    bestWalk = min(bestWalk, seconds() - start)
+
     start = seconds()
     for vcpu in log.vcpus {
         var tracker = CallTracker(handlers: HandlerSet(log, vcpu: vcpu))
@@ -113,6 +135,13 @@ let rate = { (time: Double) in "\(Int(Double(total) / time / 1e6)) M branches/s"
 print("branches            \(total) (check \(String(check, radix: 16)))")
 print("C, from/to only     \(rate(bestC)), from memory, uncompressed, unchecked")
 print("LogFormat           \(rate(bestSwift)), all columns, decompression and body hash included")
+for (number, column) in columns.enumerated() {
+    let share = Int((bestColumns[number] / bestSwift * 100).rounded())
+    print(
+        "  only \(column.name)\(String(repeating: " ", count: 13 - column.name.count))\(rate(bestColumns[number])), \(share) % of the time"
+    )
+}
+print("a walk              \(rate(bestWalk)), the same with a second core that decodes ahead")
 print("CallTree            \(rate(bestCalls)), the decoding included; \(rate(bestCalls - bestSwift)) without")
 print(
     "                    \(statistics.resynchronisations) resynchronisations, "
