@@ -10,7 +10,7 @@ public struct Decision: Hashable, Sendable {
         public var address: UInt64
         /// Mnemonic and operands, in the GNU tools' syntax.
         public var text: String
-        /// The registers of interest that it sets, sorted; `flags` for the arithmetic flags.
+        /// The registers of interest that it sets, by name (``RegisterUse/Register/name``).
         public var sets: [String]
         /// The memory that it reads. Loads end the search: where the memory got its contents is not followed.
         public var loads: [MemoryOperand]
@@ -24,7 +24,7 @@ public struct Decision: Hashable, Sendable {
     public var instruction: Step
     /// The instructions that made its data, the latest first.
     public var steps: [Step]
-    /// Registers whose values are older than the code that was followed, sorted.
+    /// Registers whose values are older than the code that was followed, by name.
     public var registers: [String]
     /// The first instruction that was followed.
     public var since: UInt64
@@ -39,7 +39,8 @@ public struct Decision: Hashable, Sendable {
 ///     let decision = finder.find([0x1000...0x1010, 0x2000...0x2008])
 public final class DecisionFinder {
     private let code: CodeMap
-    private let disassembler: Disassembler
+    private let reader: Disassembler
+    private let writer: Disassembler
 
     /// The number of instructions that are followed.
     private static let reach = 4096
@@ -49,13 +50,41 @@ public final class DecisionFinder {
     /// - Throws: `DisassemblerError` when the installed capstone cannot do x86.
     public init(code: CodeMap) throws(DisassemblerError) {
         self.code = code
-        disassembler = try Disassembler()
+        reader = try Disassembler(syntax: .intel)
+        writer = try Disassembler(syntax: .att)
     }
 
     private struct Executed {
         var instruction: Instruction
-        var effects: DataEffects
+        var loads: [MemoryOperand]
+        /// Whether its result comes from outside.
+        var isInput: Bool
+        /// Registers whose values the results depend on. The stack pointer counts as an address.
+        var reads: Set<RegisterUse.Register> = []
+        /// Registers that are replaced as a whole.
+        var writes: Set<RegisterUse.Register> = []
+        /// Registers that keep a part of their value, or keep it under a condition.
+        var changes: Set<RegisterUse.Register> = []
         var text: String
+
+        init(_ instruction: Instruction, _ effects: InstructionEffects, _ loads: [MemoryOperand], text: String) {
+            self.instruction = instruction
+            self.loads = loads
+            self.text = text
+            isInput = effects.input != nil
+            if !isInput { reads = Set(effects.reads.map(\.register)).subtracting([.rsp]) }
+            // Of the flags, string instructions read the direction.
+            if effects.advances.contains(.rsi) { reads.remove(.flags) }
+            let isConditional = text.hasPrefix("cmov")
+            for write in effects.writes {
+                // 32 bits are the whole register, or all that the code uses.
+                if write.bytes & 0x0f == 0x0f, !isConditional {
+                    writes.insert(write.register)
+                } else {
+                    changes.insert(write.register)
+                }
+            }
+        }
     }
 
     /// Finds what the last instruction of the first stretch decides by.
@@ -91,10 +120,10 @@ public final class DecisionFinder {
         while address <= stretch.upperBound, found.count < DecisionFinder.reach {
             let mode = code.mode(at: address) ?? .bits64
             let decoded = code.withBytes(at: address) { bytes -> Executed? in
-                guard let instruction = disassembler.decode(bytes, at: address, mode: mode),
-                    let effects = disassembler.dataEffects(of: instruction)
+                guard let (instruction, effects) = reader.effects(of: bytes, at: address, mode: mode),
+                    writer.decode(bytes, at: address, mode: mode) != nil
                 else { return nil }
-                return Executed(instruction: instruction, effects: effects, text: disassembler.text)
+                return Executed(instruction, effects, reader.loads(of: instruction), text: writer.text)
             }
             guard let executed = decoded ?? nil else { return nil }
             found.append(executed)
@@ -107,16 +136,20 @@ public final class DecisionFinder {
     /// The state of a search backwards.
     private struct Search {
         private(set) var decision: Decision
-        private var open: Set<String>
+        private var open: Set<RegisterUse.Register>
 
         init(deciding last: Executed) {
-            open = last.effects.reads
+            open = last.reads
             // An indirect branch chooses its memory by the address.
-            for load in last.effects.loads where load.text != "(%rsp)" { open.formUnion(load.registers) }
+            for load in last.loads where load.text != "(%rsp)" { open.formUnion(load.registers) }
             decision = Decision(
                 instruction: Search.step(last, sets: []), steps: [], registers: [], since: last.instruction.address,
                 followed: 1)
-            decision.registers = open.sorted()
+            decision.registers = Search.names(open)
+        }
+
+        private static func names(_ registers: Set<RegisterUse.Register>) -> [String] {
+            registers.sorted { $0.rawValue < $1.rawValue }.map(\.name)
         }
 
         var isDone: Bool {
@@ -126,27 +159,27 @@ public final class DecisionFinder {
 
         static func step(_ executed: Executed, sets: [String]) -> Decision.Step {
             Decision.Step(
-                address: executed.instruction.address, text: executed.text, sets: sets, loads: executed.effects.loads,
-                isInput: executed.effects.isInput, count: 1)
+                address: executed.instruction.address, text: executed.text, sets: sets, loads: executed.loads,
+                isInput: executed.isInput, count: 1)
         }
 
         mutating func follow(_ executed: ArraySlice<Executed>) {
             for one in executed.reversed() where !isDone {
                 decision.followed += 1
                 decision.since = one.instruction.address
-                let set = open.intersection(one.effects.writes.union(one.effects.changes))
+                let set = open.intersection(one.writes.union(one.changes))
                 guard !set.isEmpty else { continue }
-                add(Search.step(one, sets: set.sorted()))
-                open.subtract(one.effects.writes)
-                open.formUnion(one.effects.reads)
+                add(Search.step(one, sets: Search.names(set)))
+                open.subtract(one.writes)
+                open.formUnion(one.reads)
             }
-            decision.registers = open.sorted()
+            decision.registers = Search.names(open)
         }
 
         private mutating func add(_ step: Decision.Step) {
             if let last = decision.steps.last, last.address == step.address {
                 decision.steps[decision.steps.count - 1].count += 1
-                decision.steps[decision.steps.count - 1].sets = Set(last.sets + step.sets).sorted()
+                decision.steps[decision.steps.count - 1].sets += step.sets.filter { !last.sets.contains($0) }
             } else {
                 decision.steps.append(step)
             }

@@ -15,7 +15,8 @@ extension PageModel {
             "hasFields": !divergence.fields.isEmpty,
             "endReason": Figure(divergence.endReason, "\(base)/endReason"),
             "causes": divergence.causes.enumerated().compactMap { Figure($1.text, "\(base)/causes/\($0)/text") },
-            "hasCauses": !divergence.causes.isEmpty, "rows": near(rows, divergence),
+            "hasCauses": !divergence.causes.isEmpty, "decision": divergence.decidedBy.map(decision),
+            "rows": near(rows, divergence),
             "hasStack": !divergence.callStack.frames.isEmpty || !divergence.originalNext.calls.isEmpty
                 || !divergence.replayNext.calls.isEmpty,
             "stack": stack(divergence), "calls": calls(divergence), "inputs": inputs(divergence),

@@ -79,6 +79,9 @@ public struct RegisterUse: Hashable, Sendable {
 }
 
 extension RegisterUse.Register {
+    /// The name of the whole register; `flags` for the arithmetic flags.
+    public var name: String { "\(self)" }
+
     /// The name in upper case, as QEMU's monitor writes it.
     public var upperName: String {
         switch self {

@@ -169,7 +169,8 @@ extension Disassembler {
         return list
     }
 
-    private static func forEachOperand<T>(_ x86: cs_x86, _ body: (cs_x86_op) -> T?) -> [T] {
+    /// What `body` returns for the operands, in order.
+    static func forEachOperand<T>(_ x86: cs_x86, _ body: (cs_x86_op) -> T?) -> [T] {
         withUnsafeBytes(of: x86.operands) { bytes in
             bytes.bindMemory(to: cs_x86_op.self).prefix(Int(x86.op_count)).compactMap(body)
         }
