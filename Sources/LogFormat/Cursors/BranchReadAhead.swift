@@ -10,7 +10,7 @@ import Glibc
 ///     ahead.stop()
 ///
 /// The reader decodes a chunk itself if no other thread has begun with it, so it never waits for a thread that does not
-/// run. The answers are those of ``LogFile/decode(_:into:)``.
+/// run. If one has, the reader decodes a later chunk meanwhile. The answers are those of ``LogFile/decode(_:into:)``.
 package final class BranchReadAhead: @unchecked Sendable {
     /// The state of a batch.
     private struct Slot {
@@ -52,7 +52,7 @@ package final class BranchReadAhead: @unchecked Sendable {
         self.chunks = chunks
         self.columns = columns
         let workers = min(Parallel.threadCount - 1, 3)
-        slotCount = workers + 2
+        slotCount = workers + 3
         batches = .allocate(capacity: slotCount)
         for index in 0..<slotCount { (batches + index).initialize(to: BranchBatch()) }
         slots = .allocate(capacity: slotCount)
@@ -86,7 +86,9 @@ package final class BranchReadAhead: @unchecked Sendable {
             lock.unlock()
             decode(index)
         } else {
-            while slots[place].index != index { lock.wait() }
+            while slots[place].index != index {
+                if canClaim { decodeNext() } else { lock.wait() }
+            }
             lock.unlock()
         }
         if let error = slots[place].error { throw error }
@@ -106,21 +108,30 @@ package final class BranchReadAhead: @unchecked Sendable {
     private func work() {
         lock.lock()
         while !isStopped, claimed < chunks.endIndex {
-            guard claimed < reading + slotCount else {
+            guard canClaim else {
                 lock.wait()
                 continue
             }
-            let index = claimed
-            claimed += 1
             working += 1
-            lock.unlock()
-            decode(index)
-            lock.lock()
+            decodeNext()
             working -= 1
-            slots[index % slotCount].index = index
             lock.signal()
         }
         lock.unlock()
+    }
+
+    /// Whether there is a chunk to decode and a slot for it.
+    private var canClaim: Bool { claimed < min(chunks.endIndex, reading + slotCount) }
+
+    /// Decodes the next chunk. The lock is held, and is released meanwhile.
+    private func decodeNext() {
+        let index = claimed
+        claimed += 1
+        lock.unlock()
+        decode(index)
+        lock.lock()
+        slots[index % slotCount].index = index
+        lock.signal()
     }
 
     private func decode(_ index: Int) {
