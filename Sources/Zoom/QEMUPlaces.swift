@@ -5,7 +5,7 @@ import LogFormat
 /// The places of a run in QEMU's count, from its input log.
 ///
 /// QEMU's instruction count is the log's minus the faults that were restored before it. How many of the exceptions before a
-/// place are such faults, only a join tells; their number bounds it.
+/// place are such faults, only a join shows; their number bounds it.
 public struct QEMUPlaces: Sendable {
     /// Positions of interrupts and exceptions, ascending.
     private let deliveries: [UInt64]

@@ -13,7 +13,7 @@ extension Search {
 
     /// Runs both sides from stop to stop until they differ, then again in smaller steps, then with a window in the step
     /// that is left. Differences that no instruction made came from a device, or from a file of the guest by way of one:
-    /// the search goes on behind them, for the first instruction that reads them.
+    /// the search goes on after them, for the first instruction that reads them.
     func explainBetween(_ first: UInt64, _ last: UInt64) throws {
         var known = initial
         var from = places.stop(at: first)

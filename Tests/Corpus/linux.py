@@ -138,7 +138,7 @@ CASES = [
          changed_disk(b"count 12", b"count 13"), "control-flow", after_disk, "disk"),
     Case("disk byte, read last", "Linux", "the last loop of the shell takes one more turn: count 25 becomes 26",
          changed_disk(b"count 25", b"count 26"), "control-flow", after_disk, "disk"),
-    Case("disk byte, never read", "Linux", "the last byte of the image is behind the guest's last read", changed_end,
+    Case("disk byte, never read", "Linux", "the last byte of the image is after the guest's last read", changed_end,
          "identical"),
     Case("interrupt late by 3", "Linux", "one INTERRUPT is three instructions later", edited(moved(0.5, 3)), "moved-event",
          at_interrupt, "interrupt|discontinuity"),
