@@ -72,7 +72,6 @@ struct IndexBuilder {
         try database.execute(
             "PRAGMA application_id=\(IndexSchema.applicationID); PRAGMA user_version=\(IndexSchema.version)")
         try database.execute("BEGIN")
-        defer { try? database.execute("COMMIT") }
         for statement in schema.statements + schema.indexes(of: .events) + schema.indexes(of: .calls) {
             try database.execute(statement)
         }
@@ -86,5 +85,6 @@ struct IndexBuilder {
             insert.bind(2, value)
             try insert.run()
         }
+        try database.execute("COMMIT")
     }
 }
