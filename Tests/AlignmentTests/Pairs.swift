@@ -21,6 +21,19 @@ struct Pair {
         try assemble(replay, to: self.replay)
     }
 
+    /// Both logs of a synthetic run, and what is expected of their comparison; nil if the run has no such place.
+    static func planted(
+        _ run: SyntheticRun, _ difference: PlantedDifference
+    ) throws -> (pair: Pair, expected: ExpectedAlignment)? {
+        let pair = try Pair()
+        do {
+            let synthetic = SyntheticPair(run: run, difference: difference)
+            return (pair, try synthetic.write(original: pair.original, replay: pair.replay))
+        } catch is SyntheticPair.NoSuchPlace {
+            return nil
+        }
+    }
+
     func compare(_ options: AlignmentOptions = AlignmentOptions()) throws -> AlignmentResult {
         try align(LogFile(path: original), LogFile(path: replay), options: options)
     }

@@ -56,14 +56,7 @@ struct PlantedDifferenceTests {
         for (number, clock) in PlantedDifferenceTests.clocks(of: run).enumerated() {
             let ordinal = [0, 7, 8, 9, 40, 99][number]
             for difference in PlantedDifferenceTests.differences(at: clock, ordinal: UInt64(ordinal)) {
-                let pair = try Pair()
-                let expected: ExpectedAlignment
-                do {
-                    expected = try SyntheticPair(run: run, difference: difference)
-                        .write(original: pair.original, replay: pair.replay)
-                } catch is SyntheticPair.NoSuchPlace {
-                    continue
-                }
+                guard let (pair, expected) = try Pair.planted(run, difference) else { continue }
                 tried += 1
                 // A log without records shows nothing, not even that a run ended.
                 if expected.stream == nil, clock == run.options.clockBase, run.tail == 0 {
