@@ -23,6 +23,13 @@ struct CompareOptions: ParsableArguments {
             valueName: "n"))
     var context: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "The largest number of branches before the divergence from which the call stack is rebuilt. More finds "
+                + "calls that began earlier, and takes longer.",
+            valueName: "branches"))
+    var stackReach = AlignmentOptions().stackReach
+
     @OptionGroup var sources: SourceOptions
 
     @Flag(help: "Decode everything. Use digests only for bodies that cannot be read.")
@@ -64,6 +71,7 @@ struct CompareOptions: ParsableArguments {
         var options = AlignmentOptions()
         options.useDigests = !noDigests
         options.contextCount = context ?? standard
+        options.stackReach = stackReach
         options.requireSameRecording = sameRecording
         options.rules = try benignRules()
         return options

@@ -49,6 +49,17 @@ struct FixtureTests {
         #expect(lines.last?.hasSuffix(Self.path("extra-turn.log")) == true)
     }
 
+    @Test("The call stack is rebuilt from no more branches than the option allows")
+    func stackReach() throws {
+        let command = ["diverge", Self.path("recording.log"), Self.path("extra-turn.log"), "--format", "json"]
+        for (options, pattern) in [
+            ([], #""branchesSeen":"1179549""#), (["--stack-reach", "1000"], #""branchesSeen":"1000""#),
+        ] {
+            let document = try Tool.analyze.run(command + options).output
+            #expect(document.filter { !$0.isWhitespace }.contains(pattern), "\(options)")
+        }
+    }
+
     /// A step of `bts-dump --calls --format jsonl`.
     private struct Step: Decodable {
         var vcpu: Int

@@ -28,6 +28,8 @@ struct StackFinder {
 
     /// The number of branches that are read at first.
     private static let firstReach: UInt64 = 1 << 17
+    /// How many times as many branches the next attempt reads.
+    private static let growth: UInt64 = 16
 
     /// - Parameter reach: the largest number of branches to read backwards.
     init(_ log: LogFile, vcpu: UInt16, reach: UInt64) {
@@ -41,7 +43,7 @@ struct StackFinder {
 
     /// The stack before a clock, and for each list of further branches the frames that are open after them.
     ///
-    /// Reads further back, in steps of eight times as many branches, until the stack is complete or the limit is
+    /// Reads further back, in steps of sixteen times as many branches, until the stack is complete or the limit is
     /// reached: a call that is still open can be any number of branches ago.
     func find(before clock: UInt64, then lists: [[Branch]]) -> (stack: CallStack, later: [[CallFrame]]) {
         let start = start
@@ -50,7 +52,7 @@ struct StackFinder {
             let first = clock > length ? max(start, clock - length) : start
             let found = find(first..<max(first, clock), then: lists, isWhole: first == start)
             if found.stack.isComplete || length >= reach { return found }
-            length = min(length * 8, reach)
+            length = min(length * StackFinder.growth, reach)
         }
     }
 

@@ -140,7 +140,7 @@ public struct AlignmentOptions: Sendable {
     /// The number of inputs to collect before a divergence.
     public var inputCount = 5
     /// The largest number of branches from which a call stack is rebuilt.
-    public var stackReach: UInt64 = 1 << 25
+    public var stackReach: UInt64 = 1 << 24
     /// The differences to ignore.
     public var rules: [BenignRule] = BenignRule.standard
     /// Code in which differences are ignored.
