@@ -7,7 +7,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 BIN := .build/release
 PREFIX ?= /usr/local
 
-.PHONY: help deps build sqlite-extension plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 test-report how-to lint bench bench-symbols fuzz fixtures docs install clean
+.PHONY: help deps build sqlite-extension plugin guests qemu10 demo demo-linux demo-linux-symbols test test-unit test-qemu test-qemu10 test-report how-to lint bench bench-symbols fuzz fixtures docs deb test-deb install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -18,9 +18,12 @@ deps: ## install the Debian packages that are missing (root or sudo)
 build: deps ## the tools, release, Swift runtime linked statically: .build/release
 	$(RELEASE)
 
-sqlite-extension: deps ## the SQLite extension: .build/release/ttlog_sqlite.so
-	$(RELEASE) --product ttlog_sqlite
-	@cp $(BIN)/libttlog_sqlite.so $(BIN)/ttlog_sqlite.so
+# A library needs the other flag for a static runtime, and with it a build folder of its own.
+sqlite-extension: deps ## the SQLite extension, Swift runtime linked statically: .build/release/ttlog_sqlite.so
+	swift build -c release --scratch-path .build-shared --product ttlog_sqlite -Xswiftc -static-stdlib \
+	    -Xlinker --gc-sections -Xlinker --version-script=Sources/TTLogSQLite/exports.map
+	@mkdir -p $(BIN)
+	@cp .build-shared/release/libttlog_sqlite.so $(BIN)/ttlog_sqlite.so
 
 plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
 	@$(MAKE) --no-print-directory -s -C hypervisor/qemu
@@ -101,8 +104,15 @@ fixtures: build plugin guests ## record the logs in Fixtures/ again
 docs: build ## generate man pages and completions from the tools' help
 	@scripts/generate-docs
 
+deb: build plugin sqlite-extension ## the Debian packages: out/deb, checked with lintian
+	@scripts/install-dependencies --packaging
+	@scripts/make-deb
+
+test-deb: deb guests ## the packages in a bare Debian (root, mmdebstrap)
+	@scripts/test-deb
+
 install: build plugin ## install tools, plugin, man pages and completions under DESTDIR/PREFIX
 	@DESTDIR="$(DESTDIR)" scripts/install "$(PREFIX)"
 
 clean: ## remove build folders
-	rm -rf .build .build-tests Benchmarks/.build Examples/.build hypervisor/qemu/build hypervisor/guests/*/build
+	rm -rf .build .build-shared .build-tests Benchmarks/.build Examples/.build hypervisor/qemu/build hypervisor/guests/*/build

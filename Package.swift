@@ -120,7 +120,7 @@ let package = Package(
 
         .target(
             name: "CEditLine", cSettings: warningsAsErrors, linkerSettings: [.linkedLibrary("edit")]),
-        .target(name: "TTLogSQLite", dependencies: ["TraceIndex", "CSQLite"]),
+        .target(name: "TTLogSQLite", dependencies: ["TraceIndex", "CSQLite"], exclude: ["exports.map"]),
 
         // Executables, and what their command lines have in common.
         .target(
