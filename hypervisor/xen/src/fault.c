@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Divergences made on purpose, to test a replay's check: one a session. */
+#include <asm/hvm/hvm.h>
+#include <asm/hvm/support.h>
+#include "private.h"
+
+/* Whether it is the turn of the chosen one. */
+static bool turn(struct ttd_session *s, enum ttd_fault kind, bool of_this_sort)
+{
+    if ( s->fault.kind != kind || !of_this_sort )
+        return false;
+    if ( s->fault.at )
+    {
+        s->fault.at--;
+        return false;
+    }
+    s->fault.kind = TTD_FAULT_NONE;
+    printk(XENLOG_WARNING "ttd: d%d: fault %u on purpose at clock %lu\n",
+           s->domain_id, kind, s->clock);
+
+    return true;
+}
+
+static void flip_memory(struct ttd_session *s)
+{
+    paddr_t gpa = s->fault.detail;
+    uint8_t byte;
+
+    if ( hvm_copy_from_guest_phys(&byte, gpa, 1) != HVMTRANS_okay )
+        return;
+    byte ^= 1;
+    hvm_copy_to_guest_phys(gpa, &byte, 1, s->vcpu);
+}
+
+/* At the end of an exit, whose results are in `after`. */
+void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after)
+{
+    bool at_clock = s->clock == s->fault.at;
+
+    if ( s->fault.late && (after->word[TTD_RFLAGS] & X86_EFLAGS_IF) &&
+         !after->word[TTD_INJECTED] )
+    {
+        after->word[TTD_INJECTED] = s->fault.late;
+        s->fault.late = 0;
+    }
+
+    switch ( s->fault.kind )
+    {
+    case TTD_FAULT_WORD:
+        if ( turn(s, TTD_FAULT_WORD, s->due.kind == s->fault.detail) )
+            after->word[TTD_RAX] ^= 1;
+        break;
+
+    case TTD_FAULT_REGISTER:
+        if ( at_clock )
+        {
+            s->fault.at = 0;
+            if ( turn(s, TTD_FAULT_REGISTER, s->fault.detail <= TTD_R15) )
+                after->word[s->fault.detail] ^= 1;
+        }
+        break;
+
+    case TTD_FAULT_MEMORY:
+        if ( at_clock )
+        {
+            s->fault.at = 0;
+            if ( turn(s, TTD_FAULT_MEMORY, true) )
+                flip_memory(s);
+        }
+        break;
+
+    default:
+        break;
+    }
+}
+
+/* Before the due record is used.  True: it is not to be used. */
+bool ttd_fault_record(struct ttd_session *s)
+{
+    struct ttd_record *due = &s->due;
+    bool interrupt = due->type == TTD_INTERRUPT;
+
+    if ( turn(s, TTD_FAULT_GUEST_WRITE, due->type == TTD_GUEST_WRITE) ||
+         turn(s, TTD_FAULT_SHARED_WRITE, due->type == TTD_SHARED_WRITE &&
+              due->code == s->fault.detail) )
+        due->payload[0] ^= 1;
+    if ( turn(s, TTD_FAULT_VECTOR, interrupt) )
+        due->info ^= 1;
+    if ( turn(s, TTD_FAULT_LATE, interrupt) )
+    {
+        s->fault.late = (due->info & 0xff) | (1ul << 31);
+        return true;
+    }
+
+    return turn(s, TTD_FAULT_LOST, interrupt);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the rest of Xen calls; see asm/hvm/ttd.h. */
+#include <xen/timer.h>
+#include <asm/hvm/hvm.h>
+#include <asm/smp.h>
+#include <irq_vectors.h>
+#include "private.h"
+
+static bool running(const struct ttd_session *s)
+{
+    return s->state == TTD_STATE_RUNNING || s->state == TTD_STATE_BREAK;
+}
+
+bool ttd_exit(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+    struct ttd_session *s = v->arch.hvm.ttd;
+
+    if ( !running(s) )
+        return s->replaying;
+
+    ttd_count(s);
+    s->count.exits++;
+    s->machine->describe(v, regs, &s->event);
+    ttd_read_registers(&s->before, regs);
+
+    s->copied = false;
+    if ( s->verify )
+        ttd_verify_begin(s);
+    if ( s->event.may_write )
+        ttd_copy_areas(s);
+
+    /* QEMU's VMRUN does not load the interrupt shadow that was saved here. */
+    if ( s->event.asynchronous && s->event.shadow )
+        s->shadow_rip = regs->rip;
+    else if ( s->shadow_rip != regs->rip )
+        s->shadow_rip = 0;
+
+    if ( s->event.breakpoint && s->armed )
+    {
+        s->hits++;
+        s->count.debug_exceptions++;
+        s->machine->skip(v);
+        return true;
+    }
+    if ( s->event.asynchronous )
+        return false;
+
+    s->deferred_since = 0;
+    if ( !s->replaying )
+    {
+        ttd_record_exit(s);
+        return false;
+    }
+    if ( !ttd_replay_exit(s, regs) )
+        return false;
+    s->machine->skip(v);
+
+    return true;
+}
+
+/* Whether a break is due at a clock. */
+static bool breaks_at(const struct ttd_session *s, uint64_t clock)
+{
+    return clock && clock != s->broke_at &&
+           (clock == s->break_at ||
+            (s->break_every && !(clock % s->break_every)));
+}
+
+static void take_break(struct ttd_session *s)
+{
+    struct ttd_record record;
+
+    s->broke_at = s->clock;
+    ttd_new_record(s, &record, TTD_BREAK);
+    if ( !ttd_put(s, &record, NULL) )
+        return;
+    s->state = TTD_STATE_BREAK;
+    s->in_break = true;
+    vcpu_pause_nosync(s->vcpu);
+    ttd_notify(s);
+}
+
+bool ttd_before_entry(void)
+{
+    struct ttd_session *s = current->arch.hvm.ttd;
+    struct cpu_user_regs *regs = guest_cpu_user_regs();
+    bool over = false;
+
+    if ( s->state != TTD_STATE_RUNNING )
+        return s->replaying;
+
+    if ( s->replaying )
+        ttd_replay_before_entry(s, regs);
+    else
+    {
+        over = s->domain->is_shutting_down;
+        if ( s->open && (over || breaks_at(s, s->clock + 1)) )
+            ttd_record_result(s, regs);
+    }
+
+    if ( s->state == TTD_STATE_RUNNING && !s->event.asynchronous && !s->open )
+    {
+        if ( over )
+            ttd_end(s, TTD_END_SHUTDOWN);
+        else if ( breaks_at(s, s->clock) )
+            take_break(s);
+    }
+
+    if ( s->state == TTD_STATE_RUNNING && !s->event.asynchronous &&
+         ttd_pipe_low(&s->out) )
+        ttd_hold(s);
+    else if ( s->out.at - s->out.notified >= s->out.size / 4 ||
+              s->in.at - s->in.notified > s->in.size / 4 )
+        ttd_notify(s);
+
+    return s->replaying;
+}
+
+void ttd_entry(struct cpu_user_regs *regs)
+{
+    struct ttd_session *s = current->arch.hvm.ttd;
+    uint64_t injected;
+
+    if ( s->state != TTD_STATE_RUNNING )
+        return;
+
+    ttd_follow_vcpu_info(s);
+    if ( s->replaying )
+        ttd_replay_entry(s);
+    else
+        ttd_record_entry(s, regs);
+
+    /*
+     * QEMU's VMRUN leaves the interrupt that it delivers in
+     * cs->exception_index.  If its main loop runs before the next exit, the
+     * interrupt is delivered again.  A physical interrupt that is pending at
+     * the entry makes the guest exit before the handler's first instruction.
+     */
+    injected = s->machine->get_injection(s->vcpu);
+    if ( (injected & (1ul << 31)) && !((injected >> 8) & 7) &&
+         !(s->options & TTD_OPTION_NO_SELF_IPI) )
+        send_IPI_self(EVENT_CHECK_VECTOR);
+}
+
+/*
+ * A recording lets everybody else act at synchronous exits, whose positions
+ * cost nothing.  A guest that makes none for long gets asynchronous ones.
+ */
+static bool may_wait(struct ttd_session *s)
+{
+    s_time_t now;
+
+    if ( s->replaying || !s->event.asynchronous || s->in_break || s->held )
+        return false;
+
+    now = NOW();
+    if ( !s->deferred_since )
+    {
+        s->deferred_since = now;
+        reprogram_timer(now + s->defer_max);
+    }
+    else if ( now - s->deferred_since >= s->defer_max )
+    {
+        s->deferred_since = 0;
+        s->count.expired++;
+        return false;
+    }
+    s->count.deferrals++;
+
+    return true;
+}
+
+bool ttd_defer_softirqs(void)
+{
+    struct ttd_session *s = current->arch.hvm.ttd;
+
+    if ( likely(!s) || !running(s) )
+        return false;
+    if ( may_wait(s) )
+        return true;
+    ttd_copy_areas(s);
+
+    return false;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recording and replaying an HVM or PVH guest: what the rest of Xen calls.
+ *
+ * Whatever a guest without devices can observe comes through an exit, through
+ * memory that somebody else writes, or through an interrupt.  The hooks below
+ * see all three.  v->arch.hvm.ttd is NULL for vCPUs of guests that are neither
+ * recorded nor replayed: one predictable test a hook.
+ */
+#ifndef __ASM_X86_HVM_TTD_H__
+#define __ASM_X86_HVM_TTD_H__
+
+#include <xen/sched.h>
+#include "ttd_xen.h"
+
+#ifdef CONFIG_HVM
+
+#define ttd_active(v) unlikely((v)->arch.hvm.ttd != NULL)
+
+/*
+ * Start of the exit handler, before the exit is looked at.  True: the handler
+ * must do nothing; the guest's state is put in place before the next entry.
+ */
+bool ttd_exit(struct cpu_user_regs *regs);
+
+/*
+ * Where interrupts are chosen for delivery, before softirqs are looked at;
+ * possibly several times an entry.  True: do not deliver any.
+ */
+bool ttd_before_entry(void);
+
+/* Last before the entry, with interrupts disabled. */
+void ttd_entry(struct cpu_user_regs *regs);
+
+/*
+ * With interrupts disabled, when softirqs are pending before an entry.
+ * True: enter the guest first.
+ */
+bool ttd_defer_softirqs(void);
+
+/* Xen copied to guest memory; buf is NULL for zeros. */
+void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
+                       unsigned int size);
+
+/* The domain's resources are about to go. */
+void ttd_domain_gone(struct domain *d);
+
+int ttd_sysctl(struct ttd_op *op);
+
+#else /* !CONFIG_HVM */
+
+#define ttd_active(v) false
+
+static inline int ttd_sysctl(struct ttd_op *op)
+{
+    return -EOPNOTSUPP;
+}
+
+#endif /* CONFIG_HVM */
+
+#endif /* __ASM_X86_HVM_TTD_H__ */

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Recording.
+ *
+ * A synchronous exit stays open until the guest is entered again: only then
+ * are its results final.  What its handler writes to guest memory is kept
+ * aside, since the EXIT record goes first.
+ */
+#include <asm/hvm/hvm.h>
+#include "private.h"
+
+#define EVENT_VALID  (1ul << 31)
+#define EVENT_TYPE(event) (((event) >> 8) & 7)
+
+void ttd_record_exit(struct ttd_session *s)
+{
+    s->open = true;
+    s->nr_early = 0;
+}
+
+/* What the guest gave to the exit or got from it, for readers of the log. */
+static uint64_t value_of(const struct ttd_session *s,
+                         const struct ttd_registers *after)
+{
+    const struct ttd_event *event = &s->event;
+    unsigned int bytes = (event->info >> 16) & 0xff;
+    uint64_t mask = bytes >= 4 ? 0xffffffff : (1ul << (bytes * 8)) - 1;
+
+    switch ( event->kind )
+    {
+    case TTD_KIND_RDTSC:
+    case TTD_KIND_RDMSR:
+        return (after->word[TTD_RDX] << 32) | (uint32_t)after->word[TTD_RAX];
+
+    case TTD_KIND_WRMSR:
+        return (s->before.word[TTD_RDX] << 32) |
+               (uint32_t)s->before.word[TTD_RAX];
+
+    case TTD_KIND_PORT_READ:
+        return (event->info >> 24) & 1 ? 0 : after->word[TTD_RAX] & mask;
+
+    case TTD_KIND_PORT_WRITE:
+        return (event->info >> 24) & 1 ? 0 : s->before.word[TTD_RAX] & mask;
+
+    case TTD_KIND_HYPERCALL:
+        return after->word[TTD_RAX];
+    }
+
+    return 0;
+}
+
+/* Ends the open exit: its record, and the writes of its handler. */
+void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs)
+{
+    uint64_t injected = s->machine->get_injection(s->vcpu);
+    struct ttd_registers after;
+    uint64_t changed[TTD_WORDS];
+    struct ttd_record record;
+    unsigned int i, nr = 0;
+
+    ttd_read_registers(&after, regs);
+    if ( (injected & EVENT_VALID) &&
+         EVENT_TYPE(injected) != X86_EVENTTYPE_EXT_INTR )
+        after.word[TTD_INJECTED] = injected;
+
+    record = (struct ttd_record){
+        .type = TTD_EXIT,
+        .kind = s->event.kind,
+        .clock = s->clock,
+        .rip = s->before.word[TTD_RIP],
+        .instructions = s->instructions,
+        .info = s->event.info,
+        .value = value_of(s, &after),
+        .hash = ttd_hash(&s->before, &s->event),
+        .code = s->event.code,
+    };
+    for ( i = 0; i < TTD_WORDS; i++ )
+    {
+        if ( after.word[i] == s->before.word[i] )
+            continue;
+        record.mask |= 1u << i;
+        changed[nr++] = i == TTD_RIP ? after.word[i] - record.rip
+                                     : after.word[i];
+    }
+    record.length = nr * sizeof(changed[0]);
+    ttd_put(s, &record, changed);
+
+    s->open = false;
+    s->clock++;
+    s->instructions = 0;
+    s->rip = after.word[TTD_RIP];
+    s->hash = ttd_hash(&after, NULL);
+
+    for ( i = 0; i < s->nr_early; i++ )
+    {
+        ttd_new_record(s, &record, TTD_GUEST_WRITE);
+        record.info = s->early[i].gpa;
+        record.length = s->early[i].size;
+        ttd_put(s, &record, s->early[i].bytes);
+        s->count.guest_writes++;
+    }
+    s->nr_early = 0;
+}
+
+void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
+                       unsigned int size)
+{
+    struct ttd_session *s = v->arch.hvm.ttd;
+
+    if ( v != current || s->replaying || !s->open )
+        return;
+
+    while ( size )
+    {
+        unsigned int part = min_t(unsigned int, size,
+                                  sizeof(s->early[0].bytes));
+
+        if ( s->nr_early == TTD_EARLY_WRITES )
+        {
+            printk(XENLOG_ERR "ttd: d%d: exit %#x writes too much of the guest's memory\n",
+                   s->domain_id, s->event.code);
+            ttd_end(s, TTD_END_UNSUPPORTED);
+            return;
+        }
+        s->early[s->nr_early].gpa = gpa;
+        s->early[s->nr_early].size = part;
+        if ( buf )
+        {
+            memcpy(s->early[s->nr_early].bytes, buf, part);
+            buf += part;
+        }
+        else
+            memset(s->early[s->nr_early].bytes, 0, part);
+        s->nr_early++;
+        gpa += part;
+        size -= part;
+    }
+}
+
+/* One stretch of an area whose words differ, without its equal ends. */
+static void put_stretch(struct ttd_session *s, enum ttd_area which,
+                        unsigned int from, unsigned int to)
+{
+    struct ttd_tracked *area = &s->area[which];
+    const uint8_t *now = area->mapping;
+    struct ttd_record record;
+
+    while ( now[from] == area->copy[from] )
+        from++;
+    while ( now[to - 1] == area->copy[to - 1] )
+        to--;
+
+    ttd_new_record(s, &record, TTD_SHARED_WRITE);
+    record.code = which;
+    record.info = from;
+    record.length = to - from;
+    if ( s->event.asynchronous )
+    {
+        record.flags |= TTD_AT_ASYNC;
+        s->count.asynchronous++;
+    }
+    ttd_put(s, &record, now + from);
+    s->count.shared_writes++;
+}
+
+static void record_area(struct ttd_session *s, enum ttd_area which)
+{
+    struct ttd_tracked *area = &s->area[which];
+    const uint64_t *now = area->mapping, *then = (void *)area->copy;
+    unsigned int words = area->size / sizeof(*now);
+    unsigned int i, from;
+
+    for ( i = 0; i < words; i++ )
+    {
+        if ( likely(now[i] == then[i]) )
+            continue;
+        for ( from = i++; i < words && now[i] != then[i] &&
+              (i - from + 1) * sizeof(*now) <= TTD_PAYLOAD_MAX; i++ )
+            ;
+        put_stretch(s, which, from * sizeof(*now), i * sizeof(*now));
+        i--;
+    }
+}
+
+void ttd_record_areas(struct ttd_session *s)
+{
+    unsigned int i;
+
+    for ( i = 0; i < TTD_AREAS; i++ )
+        if ( s->area[i].mapping )
+            record_area(s, i);
+}
+
+void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
+{
+    uint64_t injected = s->machine->get_injection(s->vcpu);
+    struct ttd_record record;
+
+    if ( s->open )
+        ttd_record_result(s, regs);
+    else if ( s->event.asynchronous )
+    {
+        s->rip = s->before.word[TTD_RIP];
+        s->hash = ttd_hash(&s->before, NULL);
+    }
+
+    if ( s->copied )
+        ttd_record_areas(s);
+    else if ( s->verify )
+        ttd_verify_end(s);
+
+    if ( (injected & EVENT_VALID) &&
+         EVENT_TYPE(injected) == X86_EVENTTYPE_EXT_INTR )
+    {
+        ttd_new_record(s, &record, TTD_INTERRUPT);
+        record.info = injected & 0xff;
+        if ( s->event.asynchronous )
+        {
+            bool window = s->window && !s->shadow_rip;
+
+            record.flags |= window ? TTD_AT_WINDOW : TTD_AT_ASYNC;
+            if ( !window )
+                s->count.asynchronous++;
+        }
+        ttd_put(s, &record, NULL);
+        s->count.interrupts++;
+    }
+
+    s->window = s->machine->window_is_open(s->vcpu);
+}
