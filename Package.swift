@@ -152,6 +152,8 @@ let package = Package(
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["Formatting", "LogFormat"], path: "Tests/Support"),
         .executableTarget(name: "make-pair", dependencies: ["LogFormat", "TestSupport"], path: "Benchmarks/make-pair"),
+        .executableTarget(
+            name: "make-pairs", dependencies: ["TestSupport"], path: "Benchmarks/make-pairs"),
         .executableTarget(name: "make-log", dependencies: ["TestSupport"], path: "Benchmarks/index/make-log"),
         .executableTarget(
             name: "ttlog-torture", dependencies: ["CTTLog"], path: "Tests/Torture",
@@ -177,7 +179,7 @@ let package = Package(
         .testTarget(
             name: "BugBundleTests",
             dependencies: [
-                "BugBundle", "CZstd", "Alignment", "LogFormat", "Reporting", "RunDirectory", "TestSupport",
+                "BugBundle", "CZstd", "Alignment", "LogFormat", "Reporting", "RunDirectory", "TestSupport", "Zoom",
             ]),
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(

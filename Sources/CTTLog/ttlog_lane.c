@@ -25,6 +25,12 @@ void ttlog_lane_close_slot(ttlog_lane *lane, uint32_t tail_flags) {
 
 int ttlog_lane_roll(ttlog_lane *lane) {
     struct ttlog_track *track = ttlog_track_of(lane->writer, TTLOG_STREAM_BRANCH, lane->vcpu);
+    if (lane->clock == UINT64_MAX) {
+        lane->clock--; /* the caller counts the branch: the clock stays where it is */
+        if (track->record_max != 0)
+            ttlog_track_count_lost(track, 1);
+        return -1;
+    }
     if (track->record_max == 0)
         return -1;
     if (lane->branches_off) {
@@ -42,6 +48,8 @@ int ttlog_lane_roll(ttlog_lane *lane) {
     uint64_t room = cell_size - (lane->clock & (cell_size - 1));
     if (room > track->record_max)
         room = track->record_max;
+    if (room > UINT64_MAX - lane->clock)
+        room = UINT64_MAX - lane->clock;
     lane->next = slot->units;
     lane->end = lane->next + room;
     lane->commit = &slot->header->commit;
@@ -53,7 +61,8 @@ void ttlog_branches(ttlog_lane *lane, const struct ttlog_raw_branch *records, si
     while (count > 0) {
         if (lane->next == lane->end && ttlog_lane_roll(lane) != 0) {
             struct ttlog_track *track = ttlog_track_of(lane->writer, TTLOG_STREAM_BRANCH, lane->vcpu);
-            lane->clock += count;
+            uint64_t left = UINT64_MAX - lane->clock;
+            lane->clock += count < left ? count : left;
             if (track->ended)
                 ttlog_track_count_lost(track, count - 1); /* the roll has counted one */
             return;

@@ -125,6 +125,9 @@ public struct ZoomResult: Sendable {
     /// What the sides' runs had to say about their files.
     public var warnings: [String] = []
 
+    /// Whether a difference of the two sides was found.
+    public var showsDifference: Bool { !chain.isEmpty }
+
     /// An empty result.
     public init() {}
 }

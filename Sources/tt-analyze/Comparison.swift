@@ -19,7 +19,7 @@ struct Comparison {
     private let symbols: SymbolOptions
     private let paths: (original: String, replay: String)
     /// What the document has in addition.
-    let content: DocumentContent
+    private(set) var content: DocumentContent
 
     /// Opens two logs, compares them and reads the symbols that the result needs.
     ///
@@ -54,14 +54,21 @@ struct Comparison {
         (self.alignment, self.original, self.replay) = (alignment, described.original, described.replay)
     }
 
+    /// Runs both sides again, if that is asked for and the runs can be compared.
+    mutating func runAgain(_ options: ZoomOptions) throws {
+        guard options.zoom, alignment.verdict.kind != .notComparable else { return }
+        content.zoom = try options.explain(alignment, original.log, paths)
+    }
+
+    /// The exit status of a tool that reports the result: 0 same, 1 different, 2 not comparable.
+    var exitStatus: Int32 {
+        let status = alignment.verdict.exitStatus
+        return status == 0 && content.zoom?.showsDifference == true ? 1 : status
+    }
+
     /// The document of the result, with the command lines of its next steps.
-    ///
-    /// - Parameter zoom: whether and how both sides run again; nil for not.
-    func document(_ zoom: ZoomOptions? = nil) throws -> DivergenceDocument {
+    func document() -> DivergenceDocument {
         var document = DivergenceDocument(alignment, original: original, replay: replay, content: content)
-        if let zoom, zoom.zoom, document.verdict != .notComparable {
-            document.add(try zoom.explain(alignment, original.log, paths), original: original)
-        }
         let commands = DivergeCommands(document: document, symbols: symbols)
         document.spellCommands(commands.spell)
         return document

@@ -98,8 +98,9 @@ struct Diverge: ParsableCommand {
             return
         }
         guard against.isEmpty else { return try compareFamily() }
-        let comparison = try Comparison(logs[0], logs[1], options, needsNames: zoom.zoom)
-        let document = try comparison.document(zoom)
+        var comparison = try Comparison(logs[0], logs[1], options, needsNames: zoom.zoom)
+        try comparison.runAgain(zoom)
+        let document = comparison.document()
         switch format {
         case .text: Terminal.write(document.text(TextStyle(width: Terminal.width, isColored: color.isOn)))
         case .json: Output.standard.line(try document.json())

@@ -21,6 +21,8 @@ struct Open: ParsableCommand {
             bundle's logs and symbols: the words original and replay name its runs. Without them, diverge, report and \
             sql take both runs, other subcommands the original.
 
+            The cache keeps the bundles that were opened last, 4 GiB in all.
+
             EXAMPLES
               tt-analyze open bug.ttbug
               tt-analyze open bug.ttbug diverge
@@ -61,10 +63,13 @@ struct Open: ParsableCommand {
         if verify { return try verify(opened) }
         if command.isEmpty { return try list(opened) }
         let line = try BundleCommand(opened, command)
-        if line.isOtherTool { throw OtherTool.run(line.words) }
+        if line.isOtherTool {
+            opened.staysInNextProgram()
+            throw OtherTool.run(line.words)
+        }
         if let note = line.note { Diagnostics.note(note) }
         var parsed = try TTAnalyze.parseAsRoot(line.words)
-        try parsed.run()
+        try withExtendedLifetime(opened) { try parsed.run() }
     }
 
     private func verify(_ opened: OpenedBundle) throws {
@@ -73,8 +78,13 @@ struct Open: ParsableCommand {
             Output.standard.line(
                 "\(mismatch.what): the report has \(mismatch.reported), the slices show \(mismatch.found)".onOneLine)
         }
-        guard mismatches.isEmpty else { throw ExitCode(1) }
-        Output.standard.line("the slices show what the report says: \(opened.manifest.summary)".onOneLine)
+        if mismatches.isEmpty {
+            Output.standard.line("the slices show what the report says: \(opened.manifest.summary)".onOneLine)
+        }
+        if opened.manifest.zoom != nil {
+            Output.standard.line("not verified: the zoom; it needs guests that run, not slices of logs")
+        }
+        if !mismatches.isEmpty { throw ExitCode(1) }
     }
 
     private func list(_ opened: OpenedBundle) throws {
@@ -92,6 +102,7 @@ private struct BundleText {
     init(_ opened: OpenedBundle) {
         let manifest = opened.manifest
         lines.append("verdict: \(manifest.verdict): \(manifest.summary)")
+        if let zoom = manifest.zoom { lines.append("zoom: \(zoom) (whole in the reports)") }
         lines.append("written by: \(manifest.tool)\(manifest.isRedacted ? ", without the contents of events" : "")")
         for side in [Side.original, .replay] {
             let run = opened.run(side)

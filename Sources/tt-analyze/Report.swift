@@ -18,6 +18,8 @@ struct Report: ParsableCommand {
             The logs hold what the guest read: keys, passwords and personal data can be in a bundle. --redact leaves \
             out the contents of events and the console.
 
+            With --zoom the report in a bundle has what running both sides again has shown, too.
+
             EXAMPLES
               tt-analyze report run run/replays/1 -o bug.html
               tt-analyze report --symbols vmlinux --context 20 run run/replays/1 -o bug.txt
@@ -54,18 +56,20 @@ struct Report: ParsableCommand {
             let ends = ReportFormat.allCases.map { ".\($0.fileExtension)" }.joined(separator: ", ")
             throw ValidationError("--output takes a name that ends in one of \(ends), or --format.")
         }
-        guard !zoom.zoom || (format ?? ReportFormat(fileName: output)) != .bundle else {
-            throw ValidationError("A bundle has no zoom: --zoom is for the other formats.")
+        guard !zoom.zoom || !bundle.redact else {
+            throw ValidationError(
+                "--zoom and --redact exclude each other: a zoom shows the guest's registers and memory.")
         }
     }
 
     func run() throws {
         guard let format = format ?? ReportFormat(fileName: output) else { return }
-        let comparison = try Comparison(
+        var comparison = try Comparison(
             original, replay, options, needsNames: zoom.zoom, isForFile: format != .text)
         try OutputFile.refuse(output, overInputs: comparison.inputs)
+        try comparison.runAgain(zoom)
         if format == .bundle { return try writeBundle(comparison) }
-        let document = try comparison.document(zoom)
+        let document = comparison.document()
         switch format {
         case .bundle: break
         case .text: try OutputFile.write(document.text(), to: output)
@@ -83,8 +87,7 @@ struct Report: ParsableCommand {
         comparison.finish()
         for warning in manifest.warnings { Diagnostics.warning(warning) }
         Diagnostics.note("\(output.onOneLine): \(size) bytes; \(comparison.alignment.verdict.title)")
-        let status = comparison.alignment.verdict.exitStatus
-        if status != 0 { throw ExitCode(status) }
+        if comparison.exitStatus != 0 { throw ExitCode(comparison.exitStatus) }
     }
 }
 

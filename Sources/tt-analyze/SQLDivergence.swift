@@ -3,6 +3,7 @@
 import Alignment
 import Formatting
 import LogFormat
+import Reporting
 import TraceIndex
 
 /// The comparison of two runs as rows for queries.
@@ -32,16 +33,8 @@ enum SQLDivergence {
     }
 
     private static func details(_ difference: FirstDifference) -> String {
-        difference.fields.map { "\($0.name) \(text($0.original)) != \(text($0.replay))" }.joined(separator: ", ")
-    }
-
-    private static func text(_ value: FieldDifference.Value) -> String {
-        switch value {
-        case .address(let word), .word(let word): RowText.hex(word)
-        case .number(let number): String(number)
-        case .name(let name): name
-        case .bytes(let bytes): bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        case .absent: "absent"
-        }
+        difference.fields.map { field in
+            "\(field.name) \(field.original.text ?? "absent") != \(field.replay.text ?? "absent")"
+        }.joined(separator: ", ")
     }
 }

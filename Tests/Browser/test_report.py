@@ -6,6 +6,7 @@ Environment: TT_BIN, the directory with tt-analyze; TT_AXE, axe.min.js. scripts/
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -31,6 +32,19 @@ def report(directory, name, logs, *options):
         made.append(path)
     with open(made[1]) as file:
         return made[0], json.load(file)
+
+
+def bundle(directory, name, logs, *options):
+    """Writes a bundle and unpacks it; returns the page's path and the document in it."""
+    path, target = os.path.join(directory, name + ".ttbug"), os.path.join(directory, name)
+    command = [os.path.join(os.environ["TT_BIN"], "tt-analyze"), "report", *logs, *options, "-o", path]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode not in (0, 1):
+        raise RuntimeError(result.stderr)
+    os.mkdir(target)
+    subprocess.run(["tar", "--zstd", "-xf", path, "-C", target], check=True)
+    with open(os.path.join(target, "report.json")) as file:
+        return os.path.join(target, "report.html"), json.load(file)
 
 
 def resolve(document, pointer):
@@ -70,6 +84,22 @@ class Reports(unittest.TestCase):
         cls.same = report(directory, "same", [logs[0], os.path.join(TINY, "faithful.log")])
         cls.long = report(directory, "long", logs, *symbols, "--context", "20000")
         cls.hostile = cls.make_hostile(directory, logs)
+        cls.make_bundles(directory, logs, symbols)
+
+    @classmethod
+    def make_bundles(cls, directory, logs, symbols):
+        """Runs with consoles, as a page of its own, as a bundle, and as one without contents."""
+        runs = []
+        for number, log in enumerate(logs):
+            run = os.path.join(directory, "run%d" % number)
+            os.mkdir(run)
+            shutil.copy(log, os.path.join(run, "ttd.log"))
+            with open(os.path.join(run, "serial.log"), "w") as file:
+                file.write("a secret\nthe end %d\n" % number)
+            runs.append(run)
+        cls.alone = report(directory, "alone", runs, *symbols)
+        cls.bundle = bundle(directory, "bundle", runs, *symbols)
+        cls.redacted = bundle(directory, "redacted", runs, *symbols, "--redact")
 
     @classmethod
     def make_hostile(cls, directory, logs):
@@ -113,6 +143,23 @@ class Reports(unittest.TestCase):
             self.page.open(path)
             self.check_figures(document, least)
             self.check_problems()
+
+    def test_the_page_in_a_bundle_is_the_whole_page(self):
+        def parts(path):
+            self.page.open(path)
+            return self.page.run("Array.from(document.querySelectorAll('section')).map(e => e.id)")
+        whole = parts(self.alone[0])
+        self.assertLessEqual({"overview", "streams", "stack", "after", "console"}, set(whole))
+        self.assertEqual(parts(self.bundle[0]), whole)
+        figures = self.check_figures(self.bundle[1], 300)
+        self.page.open(self.alone[0])
+        self.assertEqual(self.check_figures(self.alone[1], 300), figures)
+        # Without contents there is no console.
+        self.assertEqual(parts(self.redacted[0]), [part for part in whole if part != "console"])
+        self.check_figures(self.redacted[1], 300)
+        with open(self.redacted[0]) as file:
+            self.assertNotIn("a secret", file.read())
+        self.check_problems()
 
     def test_every_number_in_the_page_is_a_figure(self):
         path, document = self.different

@@ -9,6 +9,7 @@ import TestSupport
 import Testing
 
 @testable import BugBundle
+@testable import Zoom
 
 /// Bundles of small logs.
 @Suite("Bundles")
@@ -41,11 +42,14 @@ struct BundleTests {
             alignment = try align(runs[0].log, runs[1].log)
         }
 
-        func write(_ name: String, _ change: (inout BundleMaker.Options) -> Void = { _ in }) throws -> String {
+        func write(
+            _ name: String, zoom: ZoomResult? = nil, _ change: (inout BundleMaker.Options) -> Void = { _ in }
+        ) throws -> String {
             var options = BundleMaker.Options()
             change(&options)
-            try BundleMaker(alignment, original: runs[0], replay: runs[1], options: options).write(
-                to: scratch.file(name))
+            var maker = BundleMaker(alignment, original: runs[0], replay: runs[1], options: options)
+            maker.content.zoom = zoom
+            try maker.write(to: scratch.file(name))
             return scratch.file(name)
         }
 
@@ -119,6 +123,70 @@ struct BundleTests {
         }
     }
 
+    // MARK: - The page, the zoom
+
+    /// The page in a bundle is the one that a report in a file of its own has, but for paths.
+    @Test func thePageIsTheWholeReport() throws {
+        let compared = try Compared()
+        let bundle = try compared.open(try compared.write("bug.ttbug"))
+        var document = DivergenceDocument(
+            compared.alignment, original: compared.runs[0], replay: compared.runs[1],
+            content: DocumentContent(hasDetails: true))
+        #expect(document.strip != nil && document.vcpus[0].divergence?.window != nil)
+        (document.original.path, document.replay.path) = ("original", "replay")
+        for index in document.commands.indices {
+            document.commands[index].path = document.commands[index].side.rawValue
+        }
+        #expect(try bundle.document() == document)
+        let page = String(decoding: try Files.contents("\(bundle.directory)/report.html"), as: UTF8.self)
+        #expect(try page == HTMLReport(document).text())
+    }
+
+    /// A zoom that read a different value.
+    static let zoom = {
+        var zoom = ZoomResult()
+        zoom.outcome = .explained
+        zoom.origin = .input
+        zoom.originText = "a port gave another value"
+        zoom.steps = [ZoomResult.Step(text: "both sides ran", seconds: 1.25)]
+        zoom.chain = [
+            ZoomResult.Link(
+                role: .input, index: 3, icount: 7, ip: 0x9004, instruction: "in (%dx), %al", register: "rax",
+                memory: nil, original: 0x5ec7e7, replay: 0x5ec7e8)
+        ]
+        return zoom
+    }()
+
+    @Test func aZoomIsInTheReports() throws {
+        let compared = try Compared()
+        let path = try compared.write("bug.ttbug", zoom: BundleTests.zoom)
+        let bundle = try compared.open(path)
+        #expect(bundle.manifest.zoom == "a port gave another value")
+        let zoom = try #require(try bundle.document().zoom)
+        #expect(zoom.chain.first?.replay?.description == "0x5ec7e8")
+        // The time that it took is another one each time.
+        #expect(zoom.seconds == nil && zoom.steps.count == 1 && zoom.steps[0].seconds == nil)
+        var slower = BundleTests.zoom
+        slower.steps[0].seconds = 2.5
+        #expect(
+            try Files.contents(path) == Files.contents(try compared.write("again.ttbug", zoom: slower)))
+        for name in ["report.txt", "report.html"] {
+            let text = String(decoding: try Files.contents("\(bundle.directory)/\(name)"), as: UTF8.self)
+            #expect(text.contains("a port gave another value") && text.contains("0x5ec7e8"), "\(name)")
+        }
+        #expect(try bundle.verify() == [])
+    }
+
+    /// A zoom shows what the guest read.
+    @Test func aZoomIsLeftOutWithTheContents() throws {
+        let compared = try Compared()
+        let path = try compared.write("bug.ttbug", zoom: BundleTests.zoom) { $0.isRedacted = true }
+        let bundle = try compared.open(path)
+        #expect(bundle.manifest.zoom == nil)
+        #expect(try bundle.document().zoom == nil)
+        #expect(bundle.manifest.missing.contains { $0.what.contains("running both sides again") })
+    }
+
     @Test func aChangedReportIsFound() throws {
         let compared = try Compared()
         let bundle = try compared.open(try compared.write("bug.ttbug"))
@@ -184,7 +252,7 @@ struct BundleTests {
             files: [
                 GuestFile(role: "kernel", identity: FileIdentity(path: "/home/alice/k/vmlinux", size: 1, sha256: "00"))
             ])
-        manifest = manifest.neutral(without: ["/srv/run", "/home/alice"])
+        manifest = manifest.neutral(without: HostPaths(manifest, and: ["/srv/run", "/home/alice"]))
         #expect(manifest.files[0].identity.path == "vmlinux")
         #expect(manifest.engine.details["argv"]?.array?.last?.string == "vmlinux,x=snap")
     }

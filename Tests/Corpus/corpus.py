@@ -41,18 +41,19 @@ def selected(options):
 
 
 def run_case(case, runs):
-    """The case's place, the tool's answer and the score. Recordings are shared by the cases of a guest."""
+    """The case's class and place, the tool's answer and the score. Recordings are shared by the cases of a guest."""
     made = case.make(runs)
+    expected = case.verdict(made, runs) if callable(case.verdict) else case.verdict
     place = case.place(made) if callable(case.place) else case.place
     answer = Answer(runs.diverge(made, case.options))
-    return place, answer, score(case, place, answer, made, runs)
+    return expected, place, answer, score(case, expected, place, answer, made, runs)
 
 
-def row(case, place, answer, points):
+def row(case, verdict, place, answer, points):
     def cell(value):
         return {True: "yes", False: "**no**", None: "–"}[value]
 
-    expected = case.verdict + (" \\*" if case.corrected else "")
+    expected = verdict + (" \\*" if case.corrected else "")
     return "| " + " | ".join([
         case.name, case.guest, expected, str(place), answer.text.replace("|", "\\|"), cell(points["class"]),
         cell(points["place"]), cell(points["cause"]), points["by"]]) + " |"
@@ -71,7 +72,8 @@ def main():
     cases = list(selected(options))
     if options.list:
         for group, case in cases:
-            print(f"{group}: {case.name} ({case.guest}): {case.verdict}\n    {case.why}")
+            verdict = case.verdict.__doc__ if callable(case.verdict) else case.verdict
+            print(f"{group}: {case.name} ({case.guest}): {verdict}\n    {case.why}")
             if case.corrected:
                 print(f"    corrected: {case.corrected}")
         return 0
@@ -86,19 +88,19 @@ def main():
             runs = Runs(os.path.join(work, group))
             began = time.monotonic()
             try:
-                place, answer, points = run_case(case, runs)
+                expected, place, answer, points = run_case(case, runs)
             except Missing as reason:
                 print(f"| {case.name} | {case.guest} | not run: {reason} |" + " |" * 6, flush=True)
                 totals["class"].append(False)
                 continue
             finally:
                 runs.finish(options.keep)
-            print(row(case, place, answer, points), flush=True)
+            print(row(case, expected, place, answer, points), flush=True)
             for name, values in totals.items():
                 if points[name] is not None:
                     values.append(points[name])
             if results:
-                record = {"case": case.name, "group": group, "expected": case.verdict, "place": str(place),
+                record = {"case": case.name, "group": group, "expected": expected, "place": str(place),
                           "answer": answer.text, "points": points, "seconds": round(time.monotonic() - began, 1)}
                 results.write(json.dumps(record) + "\n")
                 results.flush()

@@ -9,11 +9,16 @@ from runs import LINUX, Missing, Runs
 from scoring import Case, Place
 
 
-def with_disk(version="7.2"):
+RDRAND = "qemu64,+rdrand"
+
+
+def with_disk(version="7.2", cpu=None):
     def make(runs):
         with open(f"{LINUX}/cmdline", encoding="ascii") as file:
             line = file.read().strip()
-        return runs.recording(f"linux-{version}", [
+        processor = ["--cpu", cpu] if cpu else []
+        name = f"linux-{version}" + (f"-{cpu}" if cpu else "")
+        return runs.recording(name, processor + [
             "--kernel", f"{LINUX}/vmlinuz", "--initrd", f"{LINUX}/initramfs.cpio", "--append", line, "--memory", "256M",
             "--disk", f"{LINUX}/disk.img", "--", "-rtc", "base=2024-05-05T10:00:00,clock=vm"], version)
     return make
@@ -47,8 +52,11 @@ def changed_end(runs):
     return replayed("--disk", path)(runs)
 
 
-def edited(change, version="7.2"):
-    return lambda runs: runs.edited(with_disk(version)(runs), change(runs, with_disk(version)(runs)), hang=5)
+def edited(change, version="7.2", cpu=None):
+    def make(runs):
+        run = with_disk(version, cpu)(runs)
+        return runs.edited(run, change(runs, run), hang=5)
+    return make
 
 
 def entry_of(inputs, rows, number):
@@ -80,13 +88,14 @@ def at_interrupt(pair):
     return Place(icount=pair.notes["row"]["icount"], moved=by)
 
 
-def random_bytes(runs, run):
+def random_byte(runs, run):
+    """One bit of the first value that `rdrand` gives is another one."""
     def edit(inputs):
         indexes = inputs.all("random")
         if not indexes:
             raise Missing("replay.bin has no random bytes")
         code, payload = inputs.entries[indexes[0]]
-        inputs.entries[indexes[0]] = [code, payload[:8] + bytes(byte ^ 0x55 for byte in payload[8:])]
+        inputs.entries[indexes[0]] = [code, payload[:8] + bytes([payload[8] ^ 1]) + payload[9:]]
     return edit
 
 
@@ -144,8 +153,8 @@ CASES = [
          at_interrupt, "interrupt|discontinuity"),
     Case("interrupt dropped", "Linux", "the interrupt stays pending until the next INTERRUPT", edited(moved(0.6, None)),
          "missing-event", at_interrupt, "interrupt|discontinuity"),
-    Case("random bytes", "Linux", "the kernel mixes the boot loader's seed into its pool, and no branch depends on it before "
-         "an address is randomised", edited(random_bytes), "control-flow", first_branch(), "input log"),
+    Case("random byte", "Linux, rdrand", "the kernel mixes the value into its random numbers, and these decide where objects "
+         "and stacks are", edited(random_byte, cpu=RDRAND), "control-flow", first_branch(), "input log"),
     Case("replay.bin cut", "Linux", "the replay ends where its inputs end", edited(cut_input(0.7)), "replay-ended-early",
          at_cut, "input log"),
     Case("device", "Linux", "the firmware finds another device", replayed("--", "-device", "pci-testdev"), "control-flow",

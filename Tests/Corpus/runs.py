@@ -16,6 +16,7 @@ BIN = os.environ.get("TT_BIN", os.path.join(ROOT, ".build/release"))
 PLUGIN = os.environ.get("TTD_PLUGIN", os.path.join(ROOT, "hypervisor/qemu/build/libttd.so"))
 TINY = os.path.join(ROOT, "hypervisor/guests/tiny/build")
 LINUX = os.path.join(ROOT, "hypervisor/guests/linux/build")
+BRANCHES_AT_ONCE = 1 << 24
 EXIT_DEVICE = ["--device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 
 
@@ -158,13 +159,23 @@ class Runs:
     def first_branch(self, pair):
         """The clock of the first branch that differs, found by `cmp`; None if none differs before a log's end."""
         paths = [self.path(side + ".bts") for side in ("original", "replay")]
-        for side, path in zip(("original", "replay"), paths):
-            tool("bts-dump", "--extract", path, "--force", pair.log(side), statuses=(0, 1, 2))
-        out = command(["cmp", *paths], statuses=(0, 1)).stdout
+        start, size = 0, BRANCHES_AT_ONCE * 24
+        while size == BRANCHES_AT_ONCE * 24:
+            for side, path in zip(("original", "replay"), paths):
+                remove(path)
+                tool("bts-dump", "--range", f"{start}:{start + BRANCHES_AT_ONCE}", "--extract", path, "--force",
+                     pair.log(side), statuses=(0, 1, 2))
+            out = command(["cmp", *paths], statuses=(0, 1, 2)).stdout
+            size = min(os.path.getsize(path) if os.path.exists(path) else 0 for path in paths)
+            found = re.search(r"differ: (?:byte|char) (\d+)", out)
+            if found:
+                size, start = 0, start + (int(found[1]) - 1) // 24
+            else:
+                start += size // 24
         for path in paths:
-            os.unlink(path)
-        found = re.search(r"differ: (?:byte|char) (\d+)", out)
-        return (int(found[1]) - 1) // 24 if found else None
+            remove(path)
+        pair.notes["branches before a log's end"] = start
+        return start if found else None
 
     @staticmethod
     def symbol_line(source, text):

@@ -49,7 +49,7 @@ class Case:
     guest: str
     why: str                 # how the expectation follows from the way in which the case is made
     make: object             # Runs -> Pair
-    verdict: str
+    verdict: object          # the class, or (Pair, Runs) -> class
     place: object = field(default_factory=Place)   # a Place, or Pair -> Place
     cause: str = None        # pattern of a cause that the report must name; None: no cause can be named
     corrected: str = None    # why the first expectation was wrong
@@ -104,12 +104,12 @@ def place_agrees(place, answer, made, runs):
     return all(checks)
 
 
-def score(case, place, answer, made, runs):
+def score(case, expected, place, answer, made, runs):
     cause, named_by = None, "–"
     if case.cause is not None:
         named = [item for item in answer.causes if re.search(case.cause, item["text"])]
         cause = bool(named)
         named_by = named[0]["kind"] if named else ", ".join(item["kind"] for item in answer.causes) or "nothing"
-    is_class = answer.verdict == case.verdict
+    is_class = answer.verdict == expected
     return {"class": is_class, "place": is_class and place_agrees(place, answer, made, runs), "cause": cause,
             "by": named_by}

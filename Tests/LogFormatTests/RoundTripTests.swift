@@ -54,6 +54,36 @@ struct RoundTripTests {
         for chunk in log.chunks { #expect(try log.checkDigests(chunk)) }
     }
 
+    /// The clock after a branch is the next one's: no branch has the highest clock, one by one or many at once.
+    @Test("branches up to the last clock", arguments: [false, true])
+    func lastClock(areMany: Bool) throws {
+        let scratch = Scratch()
+        var options = LogWriter.Options()
+        options.clockBase = .max - 3
+        let writer = try LogWriter(path: scratch.file("log"), options: options)
+        let branches = (0..<6).map { RawBranch(from: 0x1000 + $0, to: 0x2000, icount: $0, label: BranchLabel(.jcc)) }
+        if areMany {
+            branches.withUnsafeBufferPointer { writer.branches($0) }
+        } else {
+            for branch in branches {
+                writer.branch(
+                    from: branch.from, to: branch.to, icount: branch.icountLabel >> 8, label: BranchLabel(.jcc))
+            }
+        }
+        #expect(writer.clock() == .max && writer.lostRecords == 3)
+        #expect(writer.event(Event(stream: .event, kind: .interrupt, clock: .max)))
+        try writer.close()
+
+        let log = try LogFile(path: scratch.file("log"))
+        var cursor = log.branches()
+        var clocks: [UInt64] = []
+        while let branch = cursor.next() { clocks.append(branch.clock) }
+        #expect(clocks == [0, 1, 2].map { options.clockBase + $0 })
+        #expect(log.lostRecords == 3)
+        var events = log.events([.event])
+        #expect(events.next()?.clock == .max)
+    }
+
     @Test("events of every kind, with and without each field")
     func events() throws {
         let scratch = Scratch()

@@ -23,6 +23,8 @@ public struct BundleManifest: Codable, Hashable, Sendable {
     public var verdict = ""
     /// The verdict and its place in one sentence, made from the complete logs.
     public var summary = ""
+    /// What running both sides again has shown, in one sentence; nil if they were not run again.
+    public var zoom: String?
     /// Whether the contents of events and the console were left out.
     public var isRedacted = false
     /// The recording's part of the bundle.

@@ -41,7 +41,8 @@ public struct BundleMaker {
     let options: Options
     /// Completes a document: command lines of its next steps.
     public var completeDocument: (inout DivergenceDocument) -> Void = { _ in }
-    /// What the report has in addition. Source files are looked for in its tree first.
+    /// What the report has in addition. Source files are looked for in its tree first. A bundle without the contents of
+    /// events has no zoom.
     public var content = DocumentContent(hasDetails: true)
 
     /// Prepares a bundle.
@@ -76,6 +77,7 @@ public struct BundleMaker {
         manifest.tool = options.tool
         manifest.verdict = alignment.verdict.kind.rawValue
         manifest.summary = options.isRedacted ? alignment.verdict.title : document.summary
+        manifest.zoom = document.zoom.map { $0.originText ?? $0.reason ?? $0.outcome.rawValue }
         manifest.isRedacted = options.isRedacted
         (manifest.original, manifest.replay) = (sides[0].run, sides[1].run)
         manifest.original.symbols = pieces.placements.original
@@ -99,37 +101,6 @@ public struct BundleMaker {
         let clock = position ?? run.log.comparableEnd(vcpu: 0)?.clock ?? run.log.lastClock
         let (end, overflow) = clock.addingReportingOverflow(max(1, options.radius))
         return clock - min(clock, options.radius)..<(overflow ? .max : end)
-    }
-
-    /// The report, with the paths that the receiver has. Without contents it is made of the slices, which have none.
-    private func document(_ sides: [BundleSide]) throws -> DivergenceDocument {
-        let runs = sides.map(\.described)
-        var result = alignment
-        if options.isRedacted {
-            var alignmentOptions = AlignmentOptions()
-            alignmentOptions.contextCount = options.contextCount
-            result = try align(runs[0].log, runs[1].log, options: alignmentOptions)
-        }
-        var document = DivergenceDocument(result, original: runs[0], replay: runs[1], content: content)
-        (document.original.path, document.replay.path) = ("original", "replay")
-        if !options.includesRecording { document.commands.removeAll { $0.action != .listBranches } }
-        for index in document.commands.indices {
-            document.commands[index].path = document.commands[index].side.rawValue
-        }
-        for index in document.vcpus.indices {
-            guard let file = document.vcpus[index].divergence?.sourceListing?.file else { continue }
-            document.vcpus[index].divergence?.sourceListing?.path = file
-        }
-        completeDocument(&document)
-        return document
-    }
-
-    private func reports(_ document: DivergenceDocument) throws -> [BundleMember] {
-        [
-            BundleMember("report.txt", .bytes(Array(document.withContext(8).text(TextStyle(width: 100)).utf8))),
-            BundleMember("report.json", .bytes(Array((try document.json() + "\n").utf8))),
-            BundleMember("report.html", .bytes(Array(try HTMLReport(document).text().utf8))),
-        ]
     }
 
     private func symbolPieces(_ sides: [BundleSide], _ document: DivergenceDocument) throws -> SymbolPieces {
@@ -196,30 +167,15 @@ public struct BundleMaker {
         if options.isRedacted {
             missing.append(BundleManifest.Missing("contents of events, register words, console", "left out on request"))
         }
+        if options.isRedacted, content.zoom != nil {
+            missing.append(BundleManifest.Missing("what running both sides again has shown", "left out on request"))
+        }
         if sides.contains(where: { $0.slice.vcpus.count > 1 }) {
             missing.append(
                 BundleManifest.Missing(
                     "a common window of all vCPUs", "each vCPU is cut at the same counts, which are not the same time"))
         }
         return missing
-    }
-}
-
-extension DivergenceDocument {
-    /// The document with at most so many branches and events on each side: a text is read from its beginning to its end.
-    func withContext(_ count: Int) -> DivergenceDocument {
-        var short = self
-        for index in short.vcpus.indices {
-            guard var item = short.vcpus[index].divergence else { continue }
-            item.lastCommonBranches = item.lastCommonBranches.suffix(count)
-            item.lastCommonEvents = item.lastCommonEvents.suffix(count)
-            item.originalNext.branches = Array(item.originalNext.branches.prefix(count))
-            item.originalNext.events = Array(item.originalNext.events.prefix(count))
-            item.replayNext.branches = Array(item.replayNext.branches.prefix(count))
-            item.replayNext.events = Array(item.replayNext.events.prefix(count))
-            short.vcpus[index].divergence = item
-        }
-        return short
     }
 }
 

@@ -23,6 +23,8 @@ struct BundleSide {
     private(set) var members: [BundleMember]
     /// Whether the run has a manifest.
     private(set) var hasManifest = false
+    /// The directories of this machine that the run's files are in.
+    private(set) var paths = HostPaths()
 
     /// Bytes of the console that are kept, its last ones.
     static let consoleLimit = 1 << 20
@@ -59,7 +61,8 @@ struct BundleSide {
         else { return }
         let home = getenv("HOME").map { [String(cString: $0)] } ?? []
         let absolute = (try? Files.absolute(directory, what: "run directory")).map { [$0] } ?? []
-        let neutral = manifest.neutral(without: home + absolute + [directory])
+        paths = HostPaths(manifest, and: home + absolute + [directory])
+        let neutral = manifest.neutral(without: paths)
         let path = "\(name)/\(Manifest.fileName)"
         members.append(BundleMember(path, .bytes(try neutral.json(path: path))))
         hasManifest = true

@@ -66,21 +66,34 @@ extension DivergenceDocument {
                 places += [branch.source, branch.toSource]
             }
             places += (item.callStack.frames + item.originalNext.calls + item.replayNext.calls).map(\.source)
+            places += item.decidingSteps.map(\.source)
         }
+        places += zoom?.chain.map(\.source) ?? []
         // `file.c:12`; the file's name may have colons.
         let files = places.compactMap { place in
             place.flatMap { text in text.lastIndex(of: ":").map { String(text[..<$0]) } }
         }
-        return Set(files).sorted()
+        let listed = vcpus.compactMap(\.divergence?.sourceListing?.file)
+        return Set(files + listed).sorted()
     }
 
     /// The addresses of code that the document names.
     var codeAddresses: [UInt64] {
-        vcpus.compactMap(\.divergence).flatMap { item in
-            let stack = item.callStack.frames + item.originalNext.calls + item.replayNext.calls
-            let inputs =
-                item.lastInputs.flatMap { [$0.original.ip, $0.replay?.ip] } + [item.original.ip, item.replay.ip]
-            return stack.flatMap { [$0.callSite.rawValue, $0.target.rawValue] } + inputs.compactMap { $0?.rawValue }
-        }
+        let chain = zoom?.chain.map(\.ip.rawValue) ?? []
+        return chain
+            + vcpus.compactMap(\.divergence).flatMap { item in
+                let stack = item.callStack.frames + item.originalNext.calls + item.replayNext.calls
+                let inputs =
+                    item.lastInputs.flatMap { [$0.original.ip, $0.replay?.ip] } + [item.original.ip, item.replay.ip]
+                return stack.flatMap { [$0.callSite.rawValue, $0.target.rawValue] } + inputs.compactMap { $0?.rawValue }
+                    + item.decidingSteps.map(\.address.rawValue)
+            }
+    }
+}
+
+extension DivergenceDocument.DivergenceItem {
+    /// The deciding instruction, and those from which its data came.
+    fileprivate var decidingSteps: [DivergenceDocument.DecisionStep] {
+        decidedBy.map { [$0.instruction] + $0.steps } ?? []
     }
 }

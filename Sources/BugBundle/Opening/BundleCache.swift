@@ -10,11 +10,15 @@ import RunDirectory
 ///
 /// A bundle is unpacked into a new private directory, which gets its name when all members are complete and checked.
 /// Nothing outside of it is written. When it is opened again its members are checked again, if they are not too large.
+/// When the directories take more than `sizeLimit` bytes, those that were opened longest ago are removed, except those
+/// in use.
 public struct BundleCache: Hashable, Sendable {
     /// The directory that holds the unpacked bundles.
     public var directory: String
     /// What a bundle may have.
     public var limits = BundleLimits()
+    /// Bytes on the disk that all unpacked bundles may take. The one that is opened stays, whatever its size.
+    public var sizeLimit: UInt64 = 4 << 30
 
     /// Members of more bytes in all are not checked when a bundle is opened again.
     private static let checkLimit: UInt64 = 1 << 28
@@ -37,9 +41,13 @@ public struct BundleCache: Hashable, Sendable {
         let target = "\(directory)/\(digest)"
         let reader = try BundleReader(path: path, limits: limits)
         let manifest = reader.manifest
-        if isUnpacked(target, manifest) { return OpenedBundle(path: path, directory: target, manifest: manifest) }
+        func opened() -> OpenedBundle? {
+            guard let hold = DirectoryHold(target), isUnpacked(target, manifest) else { return nil }
+            return OpenedBundle(path: path, directory: target, manifest: manifest, hold: hold)
+        }
+        if let opened = opened() { return opened }
         try makePrivate(directory)
-        let temporary = "\(directory)/.new-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        let temporary = "\(directory)/\(BundleCache.temporaryPrefix)\(getpid())-\(UInt64.random(in: 0 ... .max))"
         guard mkdir(temporary, 0o700) == 0 else {
             throw BundleError(file: temporary, kind: .system(doing: "create it", code: errno))
         }
@@ -51,13 +59,16 @@ public struct BundleCache: Hashable, Sendable {
         }
         try unpacker.place.replace(BundleManifest.memberName, with: try manifest.json())
         if rename(temporary, target) != 0 {
-            // Damaged, or another process was quicker.
-            if !isUnpacked(target, manifest) { FileTree.remove(target) }
-            if rename(temporary, target) != 0, !isUnpacked(target, manifest) {
-                throw BundleError(file: target, kind: .system(doing: "give the unpacked bundle its name", code: errno))
-            }
+            // Another process was quicker, or what is there is damaged.
+            if let opened = opened() { return opened }
+            FileTree.remove(target)
+            _ = rename(temporary, target)
         }
-        return OpenedBundle(path: path, directory: target, manifest: manifest)
+        guard let opened = opened() else {
+            throw BundleError(file: target, kind: .system(doing: "give the unpacked bundle its name", code: EAGAIN))
+        }
+        makeRoom(keeping: digest)
+        return opened
     }
 
     /// Makes the cache directory, with those above it; refuses one of another user.

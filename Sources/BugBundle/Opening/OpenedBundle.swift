@@ -14,6 +14,11 @@ public struct OpenedBundle: Sendable {
     public let directory: String
     /// What the bundle is.
     public let manifest: BundleManifest
+    /// Keeps the directory from being removed from the cache while this value lives.
+    let hold: DirectoryHold
+
+    /// Keeps the directory for the program that takes the place of this one, too.
+    public func staysInNextProgram() { hold.staysInNextProgram() }
 
     /// A run of the bundle.
     public func run(_ side: Side) -> BundleManifest.Run { side == .original ? manifest.original : manifest.replay }
@@ -74,7 +79,7 @@ public struct OpenedBundle: Sendable {
     }
 
     /// Compares the report in the bundle with one that is made anew: verdict, place, fields, the branches around it, with
-    /// their symbols and source lines.
+    /// their symbols and source lines. A zoom is passed over: slices do not show it.
     ///
     /// - Returns: What differs; empty if nothing does.
     public func verify() throws -> [Mismatch] {

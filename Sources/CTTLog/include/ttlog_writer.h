@@ -101,7 +101,8 @@ ttlog_lane *ttlog_writer_lane(ttlog_writer *writer, uint16_t vcpu);
 /* Seals the lane's full slot and opens the next one. Returns 0 if there is room for a record. */
 int ttlog_lane_roll(ttlog_lane *lane);
 
-/* Writes the branch with clock lane->clock and advances the clock. In mode events it only advances the clock. */
+/* Writes the branch with clock lane->clock and advances the clock. In mode events it only advances the clock. At clock
+ * 2^64 - 1 the branch is lost and the clock stays: the clock after it would be 0. */
 static inline void ttlog_branch(ttlog_lane *lane, uint64_t from, uint64_t to, uint64_t icount, uint8_t label) {
     if (__builtin_expect(lane->next == lane->end, 0) && ttlog_lane_roll(lane) != 0) {
         lane->clock++;

@@ -107,7 +107,8 @@ extension LogWriter {
     /// The clock of the vCPU's next branch; 0 for a vCPU that the log does not have.
     public func clock(vcpu: UInt16 = 0) -> UInt64 { lane(vcpu)?.pointee.clock ?? 0 }
 
-    /// Writes the branch at the vCPU's clock and advances the clock. In mode events it only advances the clock.
+    /// Writes the branch at the vCPU's clock and advances the clock. In mode events it only advances the clock. A branch at
+    /// clock 2^64 - 1 is lost, and the clock stays: the one after it would be 0.
     public func branch(vcpu: UInt16 = 0, from: UInt64, to: UInt64, icount: UInt64 = 0, label: BranchLabel) {
         guard let lane = lane(vcpu) else { return }
         ttlog_branch(lane, from, to, icount, label.rawValue)
@@ -152,6 +153,17 @@ extension LogWriter {
                 return result == 0
             }
         }
+    }
+
+    /// Writes that the vCPU's next record does not follow the last one. The caller begins the next epoch.
+    ///
+    /// - Parameter ip: the vCPU's last known place; nil if there is none.
+    @discardableResult
+    func gap(vcpu: UInt16, clock: UInt64, ip: UInt64? = nil) -> Bool {
+        event(
+            Event(
+                stream: .event, vcpu: vcpu, kind: .traceGap, validity: ip == nil ? [] : .ip,
+                info: TTLOG_GAP_UNKNOWN.rawValue, clock: clock, ip: ip ?? 0))
     }
 
     /// Writes a meta record with text: an annotation, a comparable end, a run end. Returns false when it was dropped.

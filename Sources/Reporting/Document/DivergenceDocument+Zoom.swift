@@ -28,8 +28,8 @@ extension DivergenceDocument {
         public var startItems: [StateItem]
         /// What was done, and what it cost.
         public var steps: [StepItem]
-        /// Host seconds of all steps.
-        public var seconds: Double
+        /// Host seconds of all steps; nil if they were left out.
+        public var seconds: Double?
         /// What the runs' files made known.
         public var warnings: [String]
     }
@@ -90,13 +90,13 @@ extension DivergenceDocument {
     public struct StepItem: Codable, Hashable, Sendable {
         /// What was done.
         public var text: String
-        /// Host seconds.
-        public var seconds: Double
+        /// Host seconds; nil if they were left out.
+        public var seconds: Double?
     }
 
     /// Adds what running both sides again has shown. If the logs show no difference and this does, the exit status
     /// becomes 1.
-    public mutating func add(_ result: ZoomResult, original: ReportedRun) {
+    mutating func add(_ result: ZoomResult, original: ReportedRun) {
         let names = Names(symbolizer: original.symbolizer)
         zoom = ZoomItem(
             outcome: result.outcome, reason: result.reason, origin: result.origin, originText: result.originText,
@@ -112,7 +112,7 @@ extension DivergenceDocument {
             },
             steps: result.steps.map { StepItem(text: $0.text, seconds: $0.seconds) },
             seconds: result.seconds, warnings: result.warnings)
-        if exitStatus == 0, !result.chain.isEmpty { exitStatus = 1 }
+        if exitStatus == 0, result.showsDifference { exitStatus = 1 }
     }
 
     private static func item(_ link: ZoomResult.Link, _ names: Names) -> LinkItem {

@@ -215,8 +215,9 @@ extension FieldDifference.Value {
         if case .address(let value) = self { value } else { nil }
     }
 
-    /// The value as text; addresses and words are hexadecimal, counters decimal. nil if the record lacks the field.
-    var text: String? {
+    /// The value as text: addresses and words are hexadecimal, counters decimal, of bytes the first 32; nil if the record
+    /// lacks the field.
+    public var text: String? {
         switch self {
         case .address(let value), .word(let value): RowText.hex(value)
         case .number(let value): "\(value)"

@@ -3,6 +3,7 @@
 import Alignment
 import Formatting
 import LogFormat
+import Zoom
 
 extension DivergenceDocument {
     /// Makes the document of an alignment.
@@ -27,11 +28,14 @@ public struct DocumentContent {
     public var hasDetails: Bool
     /// The source files; nil for a document without source lines.
     public var sources: SourceTree?
+    /// What running both sides again has shown; nil if they were not run again.
+    public var zoom: ZoomResult?
 
     /// Nothing in addition.
-    public init(hasDetails: Bool = false, sources: SourceTree? = nil) {
+    public init(hasDetails: Bool = false, sources: SourceTree? = nil, zoom: ZoomResult? = nil) {
         self.hasDetails = hasDetails
         self.sources = sources
+        self.zoom = zoom
     }
 }
 
@@ -53,6 +57,7 @@ struct DocumentMaker {
 
     var document: DivergenceDocument {
         var document = comparison
+        if let zoom = content.zoom { document.add(zoom, original: original) }
         if content.hasDetails { addDetails(to: &document) }
         return document
     }

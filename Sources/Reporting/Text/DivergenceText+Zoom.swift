@@ -22,11 +22,10 @@ extension DivergenceText {
                 "every instruction from \(RowText.grouped(from.rawValue)) to \(RowText.grouped(to.rawValue)) was logged "
                     + "on both sides, \(RowText.grouped(zoom.commonInstructions.rawValue)) of them in common")
         }
-        page.prose("it took \(DivergenceText.seconds(zoom.seconds)) s in all")
+        if let seconds = zoom.seconds { page.prose("it took \(DivergenceText.seconds(seconds)) s in all") }
         for step in zoom.steps {
-            page.line(
-                page.styled(
-                    "    \(DivergenceText.seconds(step.seconds).leftPadded(to: 7)) s  \(step.text.onOneLine)", .dim))
+            let seconds = step.seconds.map { "\(DivergenceText.seconds($0).leftPadded(to: 7)) s  " } ?? ""
+            page.line(page.styled("    \(seconds)\(step.text.onOneLine)", .dim))
         }
     }
 

@@ -47,10 +47,8 @@ struct PerfFlags: Hashable {
     mutating func take(_ start: UnsafePointer<UInt8>, _ count: Int) -> Int {
         guard count > 0 else { return 0 }
         if start[0] == 0x28 { return PerfFlags.parenthesis(start, count) }
-        for (text, meaning) in PerfFlags.words where text.utf8CodeUnitCount <= count {
-            let length = text.utf8CodeUnitCount
-            guard start[0] == text.utf8Start[0], isEqual(start, text.utf8Start, length) else { continue }
-            var end = length
+        for (text, meaning) in PerfFlags.words where start.begins(with: text, count) {
+            var end = text.utf8CodeUnitCount
             if end < count, start[end] == 0x2f {
                 while end < count, start[end] != 0x20 { end += 1 }
             }
@@ -74,11 +72,6 @@ struct PerfFlags: Hashable {
         }
         return end < count && start[end] == 0x29 ? end + 1 : 0
     }
-
-    private func isEqual(_ one: UnsafePointer<UInt8>, _ other: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-        for index in 0..<count where one[index] != other[index] { return false }
-        return true
-    }
 }
 
 extension BranchLabel {
@@ -91,13 +84,7 @@ extension BranchLabel {
             ("SYSRET", BranchLabel(.sysret)), ("COND_CALL", BranchLabel(.call, hasStaticTarget: true)),
             ("COND_RET", BranchLabel(.ret)), ("ERET", BranchLabel(.iret)), ("IRQ", BranchLabel(.none)),
         ]
-        for (name, label) in types where name.utf8CodeUnitCount == text.count {
-            let bytes = UnsafeRawBufferPointer(start: name.utf8Start, count: text.count)
-            if bytes.elementsEqual(text) {
-                self = label
-                return
-            }
-        }
-        return nil
+        guard let label = types.first(where: { text.isEqual(to: $0.0) })?.1 else { return nil }
+        self = label
     }
 }

@@ -56,14 +56,14 @@ struct PerfHead {
         }
         if byte == 0x5b { takeProcessor(start, first, end) }
         if byte == 0x3d, end &- first == 2, start[first &+ 1] == 0x3e { return true }
-        if byte == 0x50, PerfHead.begins(start + first, end &- first, "PERF_RECORD_") {
+        if byte == 0x50, (start + first).begins(with: "PERF_RECORD_", end &- first) {
             isRecord = true
-            isLost = PerfHead.begins(start + first, end &- first, "PERF_RECORD_LOST")
+            isLost = (start + first).begins(with: "PERF_RECORD_LOST", end &- first)
             return true
         }
         guard last == 0x3a else { return false }
         hasColon = true
-        isBranches = PerfHead.begins(start + first, end &- first, "branches")
+        isBranches = (start + first).begins(with: "branches", end &- first)
         // A program's name may end with a colon; the event comes after the time, or is `branches`.
         guard isBranches || hasTime else { return false }
         isEvent = true
@@ -119,19 +119,13 @@ struct PerfHead {
         self.end = end
     }
 
-    private static func begins(_ start: UnsafePointer<UInt8>, _ count: Int, _ text: StaticString) -> Bool {
-        guard count >= text.utf8CodeUnitCount else { return false }
-        for index in 0..<text.utf8CodeUnitCount where start[index] != text.utf8Start[index] { return false }
-        return true
-    }
-
     // MARK: - Errors of the decoder
 
     /// Whether the line is `instruction trace error type … cpu … pid … tid … ip … code …: text`.
     static func isTraceError(_ start: UnsafePointer<UInt8>, _ count: Int) -> Bool {
         var first = 0
         while first < count, start[first] == 0x20 { first += 1 }
-        return begins(start + first, count - first, "instruction trace error")
+        return (start + first).begins(with: "instruction trace error", count - first)
     }
 
     /// The thread of such a line as a key; 0 if it is not stated: then all threads have the gap.
@@ -139,7 +133,7 @@ struct PerfHead {
         func number(after word: StaticString) -> UInt64? {
             var index = 0
             while index < count {
-                if begins(start + index, count - index, word) {
+                if (start + index).begins(with: word, count - index) {
                     let place = index + word.utf8CodeUnitCount
                     return TextNumber.decimal(start + place, count - place)?.value
                 }

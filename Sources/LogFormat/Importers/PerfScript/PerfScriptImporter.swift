@@ -170,10 +170,7 @@ private struct PerfOutput: ~Copyable {
         guard lanes.list[lane].branches > 0, !lanes.list[lane].hasGap else { return }
         lanes.list[lane].hasGap = true
         let vcpu = UInt16(truncatingIfNeeded: lane)
-        writer.event(
-            Event(
-                stream: .event, vcpu: vcpu, kind: .traceGap, validity: ip == nil ? [] : .ip,
-                info: TTLOG_GAP_UNKNOWN.rawValue, clock: writer.clock(vcpu: vcpu), ip: ip ?? 0))
+        writer.gap(vcpu: vcpu, clock: writer.clock(vcpu: vcpu), ip: ip)
     }
 
     /// Writes what is known of the threads.

@@ -94,9 +94,7 @@ struct XenTraceImporter: Importer {
 
     private func markGap(_ lane: Int, _ clock: UInt64, _ writer: LogWriter) {
         let vcpu = UInt16(lane)
-        writer.event(
-            Event(
-                stream: .event, vcpu: vcpu, kind: .traceGap, info: TTLOG_GAP_UNKNOWN.rawValue, clock: clock))
+        writer.gap(vcpu: vcpu, clock: clock)
         writer.beginEpoch(vcpu: vcpu, clock: clock)
     }
 
