@@ -4,10 +4,9 @@
 
 usage: Benchmarks/compare-pairs.py TT_ANALYZE DIRECTORY [LOOP]      (DIRECTORY: made by make-pairs)
 
-Compares a tenth of the pairs and all of them, with the time and the largest resident size of each; LOOP of them (300) one
-after the other by single `diverge`s, as a shell loop does, in the same run; and all of them with an interruption every few
-hundred milliseconds (SIGINT, SIGTERM and SIGKILL in turns), whose output must be the same bytes. Each answer is compared
-with what was planted.
+Compares a tenth of the pairs and all of them, with the time and the largest resident size of each; LOOP of them (300) by
+single `diverge`s, in a loop of the shell and by xargs, in the same run; and all of them with interruptions (SIGINT, SIGTERM
+and SIGKILL in turns), whose output must be the same bytes. Each answer is compared with what was planted.
 """
 import json
 import os
@@ -81,14 +80,18 @@ def main():
     # The output is complete: this only reads it.
     seconds, size, _ = measured([tool, "diverge", "--pairs", outputs[1][0], "-o", outputs[1][1]])
     rows.append(("the same again: all lines are there", seconds, len(pairs) / seconds, size))
-    began, largest = time.monotonic(), 0
-    for original, replay in pairs[:loop]:
-        _, size, status = measured([tool, "diverge", original, replay])
-        largest = max(largest, size)
-        if status not in (0, 1):
-            sys.exit(f"compare-pairs: {original}: exit status {status}")
-    seconds = time.monotonic() - began
-    rows.append((f"a loop of {loop} single `diverge`s", seconds, loop / seconds, largest))
+    some = f"{directory}/list-{loop}-for-the-shell"
+    with open(some, "w", encoding="ascii") as file:
+        file.writelines(f"{original} {replay}\n" for original, replay in pairs[:loop])
+    one_by_one = f'while read -r a b; do "$0" diverge "$a" "$b"; [ $? -le 1 ] || exit 2; done <{some}; exit 0'
+    processors = os.cpu_count()
+    for what, command in (
+            ("a loop of the shell", ["sh", "-c", one_by_one, tool]),
+            (f"`xargs -P {processors}`", ["xargs", "-a", some, "-P", str(processors), "-L", "1", tool, "diverge"])):
+        seconds, size, status = measured(command)
+        if status not in (0, 123):  # xargs: some command's status was not 0
+            sys.exit(f"compare-pairs: {what}: exit status {status}")
+        rows.append((f"{what}: {loop} single `diverge`s", seconds, loop / seconds, size))
 
     listed, whole, seconds = outputs[1]
     output = f"{directory}/resumed.jsonl"

@@ -6,6 +6,7 @@ import LogFormat
 import Reporting
 import RunDirectory
 import Symbolize
+import Synchronization
 import ToolSupport
 
 /// Compares many pairs of runs, several at a time, and writes one line for each pair in the list's order.
@@ -64,12 +65,21 @@ struct Fleet {
 
     // MARK: Comparing
 
+    /// The next pair of a batch that no thread has taken.
+    private final class Work: Sendable {
+        let next: Atomic<Int>
+
+        init(_ first: Int) { next = Atomic(first) }
+    }
+
+    /// Compares a batch. A thread that is done takes the next pair: pairs can differ much in size.
     private func compare(_ batch: Range<Int>, _ alignmentOptions: AlignmentOptions) -> [FleetLine] {
-        let threads = min(Parallel.threadCount, batch.count)
         let results = Parallel.Results<FleetLine>(batch.count)
-        let pairs = list.pairs
-        Parallel.run(threads) { thread in
-            for index in stride(from: batch.lowerBound + thread, to: batch.upperBound, by: threads) {
+        let (pairs, work) = (list.pairs, Work(batch.lowerBound))
+        Parallel.run(min(Parallel.threadCount, batch.count)) { _ in
+            while true {
+                let index = work.next.add(1, ordering: .relaxed).oldValue
+                guard index < batch.upperBound else { return }
                 results.put(Fleet.line(index, pairs[index], alignmentOptions), at: index - batch.lowerBound)
             }
         }

@@ -67,8 +67,8 @@ CASES = [
          by_first_branch, at_first_branch, "disk",
          corrected="control-flow was expected. The first difference is a write of journald into the hash table of its "
          "journal, at an address that comes from the hash of the text. In one recording only the original has a page "
-         "fault there: the event is missing. In another one only the replay has it: QEMU stops before it, as its input log "
-         "has no exception there. The hash's key differs between recordings, so no class can be known before."),
+         "fault there: the event is missing. In another one only the replay has it: QEMU stops at it, as its input log has "
+         "no exception there. The hash's key differs between recordings, so the class cannot be known before."),
     Case("disk byte, never read", "Debian", "no program reads the changelog of a package",
          changed_disk(b"This package was debianized by", b"THIS package was debianized by", True), "identical"),
     Case("memory", "Debian", "the firmware reads it", replayed("--memory", "768M"), "control-flow", FIRST,
