@@ -247,13 +247,20 @@ struct BundleTests {
             engine: EngineRecord(
                 name: "qemu", version: "7.2",
                 details: .object([
-                    "argv": .array([.string("-kernel"), .string("/home/alice/k/vmlinux,x=/srv/run/snap")])
+                    "argv": .array([
+                        .string("-kernel"), .string("/home/alice/k/vmlinux,x=/srv/run/snap"),
+                        .string("/opt/lib/ttd.so,mode=branches"),
+                    ]),
+                    "program": .string("/opt/bin/qemu"),
+                    "plugin": .object(["file": .object(["path": .string("/opt/lib/ttd.so")])]),
                 ])),
             files: [
                 GuestFile(role: "kernel", identity: FileIdentity(path: "/home/alice/k/vmlinux", size: 1, sha256: "00"))
             ])
         manifest = manifest.neutral(without: HostPaths(manifest, and: ["/srv/run", "/home/alice"]))
         #expect(manifest.files[0].identity.path == "vmlinux")
-        #expect(manifest.engine.details["argv"]?.array?.last?.string == "vmlinux,x=snap")
+        let details = manifest.engine.details
+        #expect(details["argv"]?.array?.compactMap(\.string) == ["-kernel", "vmlinux,x=snap", "ttd.so,mode=branches"])
+        #expect(details["program"]?.string == "qemu" && details["plugin"]?["file"]?["path"]?.string == "ttd.so")
     }
 }

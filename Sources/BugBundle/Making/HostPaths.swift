@@ -2,7 +2,8 @@
 
 import RunDirectory
 
-/// The directories of the machine that made a run: those of the run's files, and others that the caller knows.
+/// The directories of the machine that made a run: those of the run's files and of the engine's, and others that the
+/// caller knows.
 struct HostPaths {
     private let prefixes: [String]
 
@@ -14,11 +15,24 @@ struct HostPaths {
     ///   - directories: further directories.
     init(_ manifest: Manifest, and directories: [String]) {
         var known = Set(directories)
-        for path in manifest.files.map(\.identity.path) {
+        for path in manifest.files.map(\.identity.path) + HostPaths.paths(in: manifest.engine.details) {
             if let slash = path.lastIndex(of: "/"), slash != path.startIndex { known.insert(String(path[..<slash])) }
         }
         prefixes = known.filter { $0.utf8.count > 1 }.map { $0 + "/" }.sorted {
             ($1.utf8.count, $0) < ($0.utf8.count, $1)
+        }
+    }
+
+    /// The members `path` and `program` of the engine's settings that are absolute.
+    private static func paths(in value: JSONValue) -> [String] {
+        switch value {
+        case .array(let values): return values.flatMap(paths)
+        case .object(let members):
+            return members.flatMap { name, value in
+                guard name == "path" || name == "program", let path = value.string else { return paths(in: value) }
+                return path.hasPrefix("/") ? [path] : []
+            }
+        default: return []
         }
     }
 

@@ -111,7 +111,7 @@ extension DivergenceDocument {
                     replay: $0.replay)
             },
             steps: result.steps.map { StepItem(text: $0.text, seconds: $0.seconds) },
-            seconds: result.seconds, warnings: result.warnings)
+            seconds: result.seconds, warnings: result.warnings.withoutRepetitions)
         if exitStatus == 0, result.showsDifference { exitStatus = 1 }
     }
 
@@ -124,5 +124,13 @@ extension DivergenceDocument {
             addressSymbol: link.memory.flatMap { names.symbol($0.virtual) },
             physical: link.memory.map { HexWord($0.physical) }, size: link.memory?.size,
             original: link.original.map(HexWord.init(_:)), replay: link.replay.map(HexWord.init(_:)))
+    }
+}
+
+extension [String] {
+    /// Each text once, in order: both sides can have the same warning.
+    fileprivate var withoutRepetitions: [String] {
+        var seen: Set<String> = []
+        return filter { seen.insert($0).inserted }
     }
 }
