@@ -30,6 +30,7 @@ let package = Package(
         .executable(name: "bts-dump", targets: ["bts-dump"]),
         .executable(name: "tt-record", targets: ["tt-record"]),
         .executable(name: "tt-replay", targets: ["tt-replay"]),
+        .executable(name: "tt-gdb", targets: ["tt-gdb"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -129,6 +130,13 @@ let package = Package(
                 "Formatting", "LogFormat", "Symbolize", "MachineCode", "BranchAnalysis", "LogViews", "RunDirectory",
                 argumentParser,
             ]),
+        // What tt-replay and tt-gdb share: a run that is gone through.
+        .target(
+            name: "TravelSupport",
+            dependencies: [
+                "ToolSupport", "ReplaySession", "RunDirectory", "LogFormat", "CallTree", "Alignment", "Symbolize",
+                "Formatting", argumentParser,
+            ]),
         .executableTarget(
             name: "tt-analyze",
             dependencies: [
@@ -147,7 +155,13 @@ let package = Package(
             dependencies: ["ToolSupport", "ReplaySession", "RunDirectory", "Formatting", argumentParser]),
         .executableTarget(
             name: "tt-replay",
-            dependencies: ["ToolSupport", "ReplaySession", "RunDirectory", "Formatting", argumentParser]),
+            dependencies: [
+                "ToolSupport", "TravelSupport", "ReplaySession", "RunDirectory", "Formatting", argumentParser,
+            ]),
+        .executableTarget(
+            name: "tt-gdb",
+            dependencies: ["ToolSupport", "TravelSupport", "ReplaySession", "RunDirectory", argumentParser],
+            resources: [.embedInCode("ttgdb.py")]),
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["Formatting", "LogFormat"], path: "Tests/Support"),

@@ -30,6 +30,8 @@ struct TTReplay: ParsableCommand {
               tt-replay /tmp/run1 --name more-memory --memory 96M --force
               tt-replay /tmp/run1 --name patched --kernel patched.elf --force
               tt-replay /tmp/run1 -- -S -gdb tcp::1234
+              tt-replay /tmp/run1 --until do_page_fault:3 --symbols vmlinux
+              tt-replay /tmp/run1 --at console:12 --symbols vmlinux --print jiffies_64 --core guest.core
               tt-analyze diverge /tmp/run1 /tmp/run1/replays/patched --symbols patched.elf
 
             EXIT STATUS
@@ -49,11 +51,22 @@ struct TTReplay: ParsableCommand {
             valueName: "qemu-args"))
     var extraArguments: [String] = []
 
+    @OptionGroup(title: "Stop at a place") var stop: StopOptions
     @OptionGroup(title: "Changes (need --force)") var changes: ChangeOptions
     @OptionGroup(title: "Log") var logging: LogOptions
     @OptionGroup(title: "Run") var session: SessionOptions
 
+    func validate() throws {
+        guard stop.place != nil else { return }
+        if session.name != nil || session.output != nil || session.force || session.overwrite || session.timeout != nil
+            || !extraArguments.isEmpty
+        {
+            throw ValidationError("--until and --at write no replay: leave out its options.")
+        }
+    }
+
     func run() throws {
+        if stop.place != nil { return try stop.run(directory, session) }
         var options = QEMUEngine.ReplayOptions()
         options.program = session.qemu
         options.trustsManifest = session.trust

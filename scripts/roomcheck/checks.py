@@ -13,7 +13,7 @@ SYSTEM_MODULES = {
     "Swift", "Glibc", "Foundation", "FoundationEssentials", "Synchronization", "Testing", "XCTest", "PackageDescription",
     "Dispatch",
 }
-MAY_PRINT = {"ToolSupport"}
+MAY_PRINT = {"ToolSupport", "TravelSupport"}
 PRINTS = re.compile(
     r"\b(?:print|debugPrint|puts|fputs|fputc|printf|fprintf|perror|vfprintf|exit|_exit|_Exit|abort)\s*\("
     r"|\b(?:stdout|stderr)\b|\bstandardOutput\b|\bstandardError\b|\bOutput\.standard\b|\bDiagnostics\.\w+"

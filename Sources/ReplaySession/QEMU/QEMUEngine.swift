@@ -169,17 +169,19 @@ public struct QEMUEngine: Engine {
 
     /// Starts QEMU's process with its monitor and the lock of the run's directory.
     ///
-    /// - Parameter temporaryDirectory: the directory for what the guest writes to its disks; nil for QEMU's choice.
+    /// - Parameters:
+    ///   - temporaryDirectory: the directory for what the guest writes to its disks; nil for QEMU's choice.
+    ///   - diesWithTool: whether QEMU is killed when this process dies.
     func spawn(
         _ command: QEMUCommandLine, _ plan: RunPlan, inheriting: [(descriptor: Int32, number: Int32)] = [],
-        temporaryDirectory: String? = nil
+        temporaryDirectory: String? = nil, diesWithTool: Bool = false
     ) throws(RunError) -> (child: ChildProcess, monitor: QMPClient) {
         let (monitor, far) = try QMPClient.pair()
         defer { close(far) }
         let own = [(far, QEMUCommandLine.monitorDescriptor), (plan.lock.descriptor, QEMUEngine.lockDescriptor)]
         let child = try ChildProcess(
             path: command.program, arguments: command.arguments, inheriting: own + inheriting,
-            output: plan.files.engineLog, temporaryDirectory: temporaryDirectory)
+            output: plan.files.engineLog, temporaryDirectory: temporaryDirectory, diesWithTool: diesWithTool)
         return (child, monitor)
     }
 

@@ -53,6 +53,19 @@ public final class GuestMemory {
         return value
     }
 
+    /// The bytes at a physical address; nil outside of the memory.
+    package func bytes(at address: Int, count: Int) -> [UInt8]? {
+        guard count >= 0, size >= count, (0...size - count).contains(address) else { return nil }
+        return Array(UnsafeRawBufferPointer(start: base + address, count: count))
+    }
+
+    /// The first page from an offset on that the guest may have touched; nil if there is none.
+    package func nextData(from offset: Int) -> Int? {
+        guard offset < size else { return nil }
+        let found = data(after: offset)
+        return found < size ? found / GuestMemory.page * GuestMemory.page : nil
+    }
+
     /// Words of two memories that differ.
     public struct Differences: Sendable, Equatable {
         /// Physical addresses of 8-byte words, ascending; the first ones only if there are many.

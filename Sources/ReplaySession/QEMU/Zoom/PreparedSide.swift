@@ -18,6 +18,10 @@ struct PreparedSide {
 
     private static let memoryName = "memory"
     private static let windowName = "window"
+    private static let debuggerName = "debugger"
+
+    /// The socket of QEMU's gdbstub.
+    var debuggerSocket: String { "\(directory.path)/\(PreparedSide.debuggerName)" }
 
     init(_ run: RepeatableRun, _ options: ReplaySide.Options) throws(RunError) {
         recording = try StateDirectory.open(run.recording, isShared: true)
@@ -55,6 +59,9 @@ struct PreparedSide {
             "\(try PluginConfiguration.findWindow()),window=\(own.directory)/\(PreparedSide.windowName)"
                 + ",ram=\(own.directory)/\(PreparedSide.memoryName)",
         ]
+        if options.hasDebugger {
+            engine.watchers += ["-gdb", "unix:\(own.directory)/\(PreparedSide.debuggerName),server=on,wait=off"]
+        }
         var plan = RunPlan(
             kind: .replay, uuid: recorded.recordingUUID, source: recording.recording, files: own,
             inputLog: recording.inputLog, recording: run.manifest, lock: lock)
@@ -98,7 +105,8 @@ struct PreparedSide {
 
     /// Starts QEMU, paused.
     func start() throws(RunError) -> (running: (child: ChildProcess, monitor: QMPClient), guest: QEMUGuest) {
-        let running = try engine.spawn(engine.commandLine(plan), plan, temporaryDirectory: directory.path)
+        let running = try engine.spawn(
+            engine.commandLine(plan), plan, temporaryDirectory: directory.path, diesWithTool: true)
         let guest = QEMUGuest(
             child: running.child, monitor: running.monitor, inputLog: plan.inputLog,
             outputs: [PreparedSide.memoryName, PreparedSide.windowName].map { "\(directory.path)/\($0)" },

@@ -39,6 +39,8 @@ public final class ReplaySide {
         public var windowInstructions = 1 << 20
         /// Seconds without progress after which a side counts as hung.
         public var patience: Double = 3
+        /// Whether QEMU's gdbstub listens (``ReplaySide/debuggerSocket``).
+        public var hasDebugger = false
 
         /// The default options.
         public init() {}
@@ -55,14 +57,16 @@ public final class ReplaySide {
     /// The log of the open window.
     public private(set) var window: WindowLog
     /// The place at which the guest is stopped.
-    public private(set) var icount: UInt64 = 0
+    public internal(set) var icount: UInt64 = 0
+    /// The Unix socket of QEMU's gdbstub (``Options/hasDebugger``), in a directory that only this user can enter.
+    public var debuggerSocket: String { prepared.debuggerSocket }
 
     private let options: Options
     private let prepared: PreparedSide
     private var running: (child: ChildProcess, monitor: QMPClient)
     private var guest: QEMUGuest
     private var target: UInt64 = 0
-    private var hasEnded = false
+    private(set) var hasEnded = false
     private var hang: HangDetector
     private var nextLook: Double = 0
 
@@ -259,7 +263,7 @@ public final class ReplaySide {
     // MARK: The monitor
 
     @discardableResult
-    private func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(RunError) -> JSONValue {
+    func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(RunError) -> JSONValue {
         do throws(QMPError) {
             return try running.monitor.execute(command, arguments: arguments, timeout: 60)
         } catch {
@@ -267,7 +271,7 @@ public final class ReplaySide {
         }
     }
 
-    private func monitor(_ line: String) throws(RunError) -> String {
+    func monitor(_ line: String) throws(RunError) -> String {
         try ask("human-monitor-command", ["command-line": .string(line)]).string ?? ""
     }
 }

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import RunDirectory
+
+/// A gdb server in front of QEMU's gdbstub: it passes packets on, and answers those itself that go back in time.
+///
+///     let server = try DebuggerServer(session, socket: "/run/user/0/tt/gdb")
+///     try server.serve()          // gdb: target extended-remote /run/user/0/tt/gdb
+///
+/// `bs` and `bc` (reverse step and reverse continue) are a search in the log and one run to a place. `qRcmd` (gdb's `monitor`)
+/// with a text that begins with `tt` goes to ``commands``. Requests that write registers or memory are refused: the run would no
+/// longer be the recorded one. After a command has moved the guest, the next step or continue reports the new place and does not
+/// move it: so gdb learns of it.
+public final class DebuggerServer {
+    /// An answer of a command.
+    public struct Answer: Sendable {
+        /// Text for the user.
+        public var text: String
+        /// Whether the guest is at another place now.
+        public var hasMoved: Bool
+
+        /// Makes an answer.
+        public init(_ text: String, hasMoved: Bool = false) {
+            self.text = text
+            self.hasMoved = hasMoved
+        }
+    }
+
+    /// The socket's path.
+    public let socket: String
+    let session: TravelSession
+    /// Answers `monitor tt …`, without the first word. What it throws is text for the user.
+    public var commands: (String) throws -> Answer
+    /// Called about ten times a second. What it throws ends the server.
+    public var onWait: () throws -> Void = {}
+
+    private let listener: Int32
+    var debugger: PacketStream?
+    var state = DebuggerState()
+    private var request: [UInt8] = []
+    private var hasMoved = false
+
+    /// Listens on a new Unix socket.
+    public init(_ session: TravelSession, socket path: String) throws(RunError) {
+        self.session = session
+        socket = path
+        commands = { _ in Answer("no commands") }
+        let descriptor = Glibc.socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .system(doing: "create a socket for", path: path, code: errno) }
+        let mask = umask(0o077)
+        let code = UnixAddress.with(path) { bind(descriptor, $0, $1) == 0 && listen(descriptor, 1) == 0 ? 0 : errno }
+        umask(mask)
+        guard code == 0 else {
+            close(descriptor)
+            throw .system(doing: "listen on", path: path, code: code)
+        }
+        listener = descriptor
+    }
+
+    deinit {
+        close(listener)
+        unlink(socket)
+    }
+
+    /// How a debugger's connection ended.
+    public enum End: Sendable {
+        /// It detached, or its connection was closed.
+        case detached
+        /// It killed the guest.
+        case killed
+    }
+
+    /// Serves one debugger, from its connection to its end.
+    @discardableResult
+    public func serve() throws -> End {
+        while true {
+            var poller = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+            try onWait()
+            guard poll(&poller, 1, 100) > 0 else { continue }
+            let descriptor = accept(listener, nil, nil)
+            guard descriptor >= 0 else { continue }
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+            return try serve(PacketStream(descriptor: descriptor))
+        }
+    }
+
+    /// Serves a debugger that is connected.
+    func serve(_ stream: PacketStream) throws -> End {
+        debugger = stream
+        session.onRestart = { [unowned self] in try restore() }
+        session.onWait = { [unowned self] _ in try checkForInterrupt() }
+        defer {
+            debugger = nil
+            session.onRestart = {}
+            session.onWait = { _ in }
+            try? removeBreakpoints()
+            state = DebuggerState()
+        }
+        var end = End.detached
+        while true {
+            try onWait()
+            do throws(RunError) {
+                guard case .packet(let packet) = try stream.next(timeout: 0.1) else { continue }
+                request = packet
+            } catch {
+                return end
+            }
+            if request.first == UInt8(ascii: "k") || request.starts(with: Array("vKill".utf8)) { end = .killed }
+            // A packet `k` has no answer.
+            if request.first == UInt8(ascii: "k") { continue }
+            let answer = try answer(request)
+            do throws(RunError) { try stream.send(answer) } catch { return end }
+        }
+    }
+
+    // MARK: Packets
+
+    /// The answer to a packet. Errors of going to a place are text on gdb's console.
+    private func answer(_ packet: [UInt8]) throws -> [UInt8] {
+        let text = String(decoding: packet, as: UTF8.self)
+        switch packet.first {
+        case UInt8(ascii: "c"), UInt8(ascii: "C"): return try move { try continueForward() }
+        case UInt8(ascii: "s"), UInt8(ascii: "S"): return try move { try stepForward() }
+        case UInt8(ascii: "Z"), UInt8(ascii: "z"): return try changeBreakpoint(packet, text)
+        case UInt8(ascii: "M"), UInt8(ascii: "G"), UInt8(ascii: "P"): return Array("E01".utf8)
+        case UInt8(ascii: "X"): return []
+        case UInt8(ascii: "?"): return try stopReply()
+        case UInt8(ascii: "!"), UInt8(ascii: "D"): return Array("OK".utf8)
+        default: break
+        }
+        if text == "bs" { return try move { try stepBack() } }
+        if text == "bc" { return try move { try continueBack() } }
+        if text.hasPrefix("vCont;") {
+            return try move { try text.dropFirst(6).first?.lowercased() == "s" ? stepForward() : continueForward() }
+        }
+        if text.hasPrefix("qRcmd,") { return try monitor(text.dropFirst(6)) }
+        if text.hasPrefix("vKill") { return Array("OK".utf8) }
+        if text.hasPrefix("qSupported") { return try supported(packet) }
+        if text.hasPrefix("QStartNoAckMode") { return [] }
+        if text.hasPrefix("qXfer:features:read:target.xml:0,") { state.prelude["features"] = packet }
+        return try session.client.request(packet)
+    }
+
+    private func supported(_ packet: [UInt8]) throws -> [UInt8] {
+        state.prelude["supported"] = packet
+        let answer = String(decoding: try session.client.request(packet), as: UTF8.self)
+        var list = answer.split(separator: ";").map(String.init).filter { !$0.hasPrefix("QStartNoAckMode") }
+        for feature in ["ReverseStep+", "ReverseContinue+"] where !list.contains(feature) { list.append(feature) }
+        return Array(list.joined(separator: ";").utf8)
+    }
+
+    /// A stop reply that names the thread as QEMU does.
+    private func stopReply(_ reason: String = "") throws -> [UInt8] {
+        let thread = try session.client.request("qC").dropFirst(2)
+        return Array("T05\(reason)thread:\(thread);".utf8)
+    }
+
+    // MARK: Moving
+
+    /// Moves the guest. A move that fails is reported on gdb's console, and the guest stays where it got to.
+    private func move(_ body: () throws -> [UInt8]) throws -> [UInt8] {
+        if hasMoved {
+            hasMoved = false
+            return try stopReply()
+        }
+        do {
+            return try body()
+        } catch is Interruption {
+            return try stopReply()
+        } catch let error as PlaceError {
+            try debugger?.send(Array("O".utf8) + DebuggerServer.hexadecimal("tt-gdb: \(error)\n"))
+            try session.look()
+            return try stopReply()
+        }
+    }
+
+    private func stepForward() throws -> [UInt8] {
+        guard session.current.icount < session.end else { return try stopReply("replaylog:end;") }
+        try session.client.drain()
+        try session.client.step()
+        try session.look()
+        return try session.client.lastStop ?? stopReply()
+    }
+
+    private func continueForward() throws -> [UInt8] {
+        let end = session.end
+        guard session.current.icount < end else { return try stopReply("replaylog:end;") }
+        try session.side.setBreak(at: end)
+        try session.client.resume(Array("c".utf8))
+        var reply = try session.client.stop(within: 0.01)
+        while reply == nil {
+            try onWait()
+            if try isInterrupted() { try session.client.stream.sendInterrupt() }
+            reply = try session.client.stop(within: 0.01)
+        }
+        if let reply, reply.first == UInt8(ascii: "W") || reply.first == UInt8(ascii: "X") { return reply }
+        try? session.side.removeBreak()
+        try session.look()
+        if session.current.icount >= end { return try stopReply("replaylog:end;") }
+        return try reply ?? stopReply()
+    }
+
+    private func stepBack() throws -> [UInt8] {
+        try withoutBreakpoints { try session.stepBack() ? stopReply() : stopReply("replaylog:begin;") }
+    }
+
+    private func continueBack() throws -> [UInt8] {
+        let addresses = Set(state.breakpoints.filter(\.isCode).map(\.address))
+        if state.breakpoints.contains(where: { !$0.isCode }) {
+            throw PlaceError("watchpoints stop the guest forwards only")
+        }
+        return try withoutBreakpoints {
+            try session.runBack(to: addresses) ? stopReply() : stopReply("replaylog:begin;")
+        }
+    }
+
+    /// gdb's Ctrl-C while the guest runs to a place.
+    private struct Interruption: Error {}
+
+    /// Whether gdb has sent a Ctrl-C. While the guest runs, it sends nothing else.
+    private func isInterrupted() throws -> Bool {
+        guard let debugger else { return false }
+        return try debugger.next(timeout: 0) == .interrupt
+    }
+
+    private func checkForInterrupt() throws {
+        try onWait()
+        guard try isInterrupted() else { return }
+        try session.pause()
+        throw Interruption()
+    }
+
+    // MARK: Commands
+
+    /// Commands of QEMU's monitor that move the guest or end it: the debugger would not learn of it.
+    private static let refused: Set<String> = [
+        "replay_seek", "replay_break", "replay_delete_break", "loadvm", "savevm", "delvm", "cont", "c", "stop", "s",
+        "quit", "q",
+        "system_reset", "system_powerdown", "gdbserver", "migrate", "migrate_incoming",
+    ]
+
+    private func monitor(_ digits: Substring) throws -> [UInt8] {
+        let bytes = stride(from: 0, to: digits.utf8.count - 1, by: 2).compactMap { index in
+            UInt8(digits.dropFirst(index).prefix(2), radix: 16)
+        }
+        let line = String(decoding: bytes, as: UTF8.self)
+        let words = line.split(separator: " ", maxSplits: 1)
+        let text: String
+        if words.first == "tt" {
+            text = try command(words.count > 1 ? String(words[1]) : "")
+        } else if let word = words.first, DebuggerServer.refused.contains(String(word)) {
+            text =
+                "\(word) is not passed to QEMU: the debugger would not learn that the guest moves; see monitor tt help\n"
+        } else {
+            text = try session.side.monitor(line)
+        }
+        return text.isEmpty ? Array("OK".utf8) : DebuggerServer.hexadecimal(text)
+    }
+
+    private func command(_ line: String) throws -> String {
+        let before = session.current
+        do {
+            let answer = try withoutBreakpoints { try commands(line) }
+            if answer.hasMoved { hasMoved = true }
+            return answer.text.hasSuffix("\n") ? answer.text : answer.text + "\n"
+        } catch is Interruption {
+            hasMoved = true
+            return "interrupted\n"
+        } catch let error as RunError {
+            throw error
+        } catch {
+            try session.look()
+            guard session.current != before else { return "error: \(error)\n" }
+            hasMoved = true
+            return "error: \(error)\nthe guest has moved: stepi shows where it is\n"
+        }
+    }
+
+    static func hexadecimal(_ text: String) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return text.utf8.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+    }
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Formatting
+import LogFormat
+
+/// The commands of a debugger's console that know the log: where, goto, back, events, branches.
+public struct TravelCommands {
+    let session: TravelSession
+    let resolver: PlaceResolver
+    /// The name of an address, such as `step+0x12`; nil if it has none.
+    public var name: (UInt64) -> String? = { _ in nil }
+    /// Further commands, by their first word; the argument is the rest.
+    public var others: [(word: String, help: String, run: (String) throws -> String)] = []
+
+    /// Makes the commands of a session.
+    public init(_ session: TravelSession, _ resolver: PlaceResolver) {
+        self.session = session
+        self.resolver = resolver
+    }
+
+    /// Rows that are shown where no number is given.
+    private static let rows: UInt64 = 10
+
+    /// Runs a command.
+    public func run(_ line: String) throws -> DebuggerServer.Answer {
+        let words = line.split(separator: " ", maxSplits: 1).map(String.init)
+        let argument = words.count > 1 ? words[1] : ""
+        switch words.first ?? "help" {
+        case "where": return .init(text(of: try session.position()))
+        case "goto": return try go(argument)
+        case "back": return try back(try number(argument) ?? 1)
+        case "events": return .init(try events(try number(argument) ?? TravelCommands.rows))
+        case "branches": return .init(try branches(try number(argument) ?? TravelCommands.rows))
+        case "divergence": return try go("divergence")
+        case "help": return .init(help)
+        case let word:
+            guard let other = others.first(where: { $0.word == word }) else {
+                return .init("no command \(word)\n\(help)")
+            }
+            return .init(try other.run(argument))
+        }
+    }
+
+    private var help: String {
+        """
+        tt where           the position: brctr, icount, rip, rcx
+        tt goto PLACE      go to N, @ICOUNT, event:N, SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end-K
+        tt back [N]        go back by N transitions (1)
+        tt events [N]      the last N events before here
+        tt branches [N]    the last N branches before here
+        tt divergence      go to the divergence from the other run
+
+        """
+            + others.map { "\($0.word.hasPrefix("tt") ? "" : "tt ")\($0.word)".padded(to: 19) + $0.help + "\n" }
+            .joined()
+    }
+
+    private func number(_ text: String) throws -> UInt64? {
+        if text.isEmpty { return nil }
+        guard case .transitions(let number) = Place(text) else { throw PlaceError("\(text) is no number") }
+        return number
+    }
+
+    private func go(_ text: String) throws -> DebuggerServer.Answer {
+        guard let place = Place(text) else { throw PlaceError("\(text) is no place; tt help lists places") }
+        try session.go(to: try resolver.destination(of: place))
+        return .init(self.text(of: try session.position()), hasMoved: true)
+    }
+
+    private func back(_ count: UInt64) throws -> DebuggerServer.Answer {
+        guard let brctr = try session.position().brctr else { throw PlaceError("the log has no branches") }
+        return try go("\(brctr >= count ? brctr - count : 0)")
+    }
+
+    /// One line for a position.
+    public func text(of position: LogPosition) -> String {
+        var text = "brctr \(position.brctr.map(String.init) ?? "?"), icount \(position.icount)"
+        if let ip = position.ip { text += ", rip \(place(ip))" }
+        if let rcx = position.rcx { text += ", rcx 0x\(String(rcx, radix: 16))" }
+        return text
+    }
+
+    private func place(_ address: UInt64) -> String {
+        let digits = "0x\(String(address, radix: 16))"
+        return name(address).map { "\(digits) <\($0)>" } ?? digits
+    }
+
+    private func branches(_ count: UInt64) throws -> String {
+        guard let end = try session.position().brctr else { throw PlaceError("the log has no branches") }
+        var cursor = session.places.log.branches(from: end > count ? end - count : 0, to: end)
+        var lines: [String] = []
+        while let branch = cursor.next() {
+            lines.append("\(branch.clock): \(place(branch.from)) -> \(place(branch.to))  \(branch.label.name)")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func events(_ count: UInt64) throws -> String {
+        let here = try session.position()
+        var cursor = session.places.log.events(to: here.brctr.map { $0 &+ 1 } ?? .max)
+        var lines: [String] = []
+        while let event = cursor.next() {
+            guard event.icount < here.icount else { continue }
+            lines.append(
+                "event:\(event.ordinal)  \(event.clock): icount \(event.icount)  \(event.kind.name)  \(place(event.ip))"
+            )
+            if lines.count > Int(clamping: count) { lines.removeFirst() }
+        }
+        return lines.isEmpty ? "no events before here" : lines.joined(separator: "\n")
+    }
+}
+
+extension String {
+    fileprivate func padded(to width: Int) -> String {
+        self + String(repeating: " ", count: max(1, width - count))
+    }
+}

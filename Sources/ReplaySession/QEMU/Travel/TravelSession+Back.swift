@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import RunDirectory
+
+/// The checkpoints of one QEMU process.
+struct Checkpoints {
+    /// Whether QEMU can go back to one.
+    var isPossible = false
+    /// Counts of QEMU at which one was kept, ascending.
+    var counts: [UInt64] = []
+    /// Instructions between two of them: about two seconds of the run.
+    var interval: UInt64 = 200_000_000
+
+    /// One needs some 80 MB of memory with a Linux guest.
+    static let most = 12
+
+    static func name(_ icount: UInt64) -> String { "tt\(icount)" }
+
+    /// The last one up to a count.
+    func last(upTo icount: UInt64) -> UInt64? { counts.last { $0 <= icount } }
+
+    /// The one whose neighbours are nearest to each other: it is missed least. The first is never dropped.
+    func leastUseful() -> UInt64? {
+        guard counts.count > 2 else { return nil }
+        func gap(_ index: Int) -> UInt64 { counts[index + 1] - counts[index - 1] }
+        return (1..<counts.count - 1).min { gap($0) < gap($1) }.map { counts[$0] }
+    }
+}
+
+extension TravelSession {
+    /// Seconds of the run between two checkpoints.
+    private static let secondsBetween = 2.0
+
+    /// Goes to a count before the present one, or to a checkpoint before it.
+    func goBack(to icount: UInt64) throws {
+        if let count = checkpoints.last(upTo: icount) {
+            try side.restoreState(Checkpoints.name(count), icount: count)
+            current = EnginePlace(icount: count)
+            return
+        }
+        try side.restart()
+        checkpoints.counts = []
+        current = EnginePlace(icount: 0)
+        client = try DebuggerClient(path: side.debuggerSocket)
+        try onRestart()
+    }
+
+    /// Keeps a checkpoint if the way from the last one takes long enough.
+    func keepCheckpoint(_ start: (icount: UInt64, time: Double), isLast: Bool) throws {
+        guard checkpoints.isPossible else { return }
+        let (count, seconds) = (current.icount, Clock.now() - start.time)
+        if seconds > 0.2 {
+            let rate = Double(count - start.icount) / seconds
+            checkpoints.interval = UInt64(min(max(rate * TravelSession.secondsBetween, 1e6), 1e12))
+        }
+        guard !isLast || count - (checkpoints.last(upTo: count) ?? 0) > checkpoints.interval / 8 else { return }
+        try keepCheckpoint()
+    }
+
+    /// Keeps a checkpoint here.
+    func keepCheckpoint() throws {
+        guard checkpoints.isPossible, !checkpoints.counts.contains(current.icount) else { return }
+        if checkpoints.counts.count >= Checkpoints.most, let least = checkpoints.leastUseful() {
+            try side.dropState(Checkpoints.name(least))
+            checkpoints.counts.removeAll { $0 == least }
+        }
+        try side.keepState(Checkpoints.name(current.icount))
+        checkpoints.counts.append(current.icount)
+        checkpoints.counts.sort()
+    }
+
+    /// Keeps checkpoints from here on, so that going back is quick, where QEMU can.
+    public func keepCheckpoints() throws {
+        checkpoints.isPossible = side.canGoBack
+        try keepCheckpoint()
+    }
+
+    /// Goes back by one instruction or delivery. Returns false at the beginning of the run.
+    public func stepBack() throws -> Bool {
+        guard current > EnginePlace(icount: 0) else { return false }
+        let origin = current
+        if origin.deliveries > 0 {
+            try go(to: EnginePlace(icount: origin.icount, deliveries: origin.deliveries - 1))
+            // The step out of a halt has no state between.
+            if current < origin || origin.icount == 0 { return true }
+        }
+        let before = origin.icount - 1
+        try go(to: EnginePlace(icount: before, deliveries: places.deliveries(at: before).count))
+        return true
+    }
+
+    /// Goes back to the last position at which the instruction at one of some linear addresses begins.
+    ///
+    /// The log shows the stretch of instructions that contains it; QEMU runs to the stretch and stops at the address.
+    /// Returns false, at the beginning of the run, if there is none.
+    public func runBack(to addresses: Set<UInt64>) throws -> Bool {
+        let origin = current
+        let here = try position()
+        guard var before = here.brctr, var ip = here.ip else {
+            throw PlaceError("the log has no branches: what ran before is not known")
+        }
+        // An earlier iteration of a repeated instruction.
+        if addresses.contains(ip), origin.icount > 0, try isRepeated(at: ip) {
+            _ = try stepBack()
+            if try linearIP() == ip { return true }
+            try go(to: origin)
+        }
+        while let stretch = try places.lastStretch(with: Array(addresses), before: before, ip: ip) {
+            let start = try places.destination(brctr: stretch.brctr)
+            let next =
+                stretch.brctr < places.end.brctr ? try places.destination(brctr: stretch.brctr + 1).engine : origin
+            let bound = min(origin, next)
+            for address in stretch.addresses {
+                try go(to: start)
+                if try runForward(to: address, before: bound) {
+                    try goToLastIteration(at: address, before: bound)
+                    return true
+                }
+            }
+            (before, ip) = (stretch.brctr, start.position.ip ?? 0)
+        }
+        try go(to: EnginePlace(icount: 0))
+        return false
+    }
+
+    /// Runs to the next execution of an address before a place. Returns false if there is none.
+    private func runForward(to address: UInt64, before bound: EnginePlace) throws -> Bool {
+        if try linearIP() == address { return current < bound }
+        guard current.icount < bound.icount else { return false }
+        let breakpoint = "0,\(String(address, radix: 16)),1"
+        try client.request("Z" + breakpoint)
+        try side.setBreak(at: bound.icount)
+        try client.resume(Array("c".utf8))
+        while try client.stop(within: 0.2) == nil { try onWait(side.icount) }
+        try client.request("z" + breakpoint)
+        try? side.removeBreak()
+        try look()
+        return try current < bound && linearIP() == address
+    }
+
+    /// From the first iteration of a repeated instruction to its last one before a place.
+    private func goToLastIteration(at address: UInt64, before bound: EnginePlace) throws {
+        guard try isRepeated(at: address), let left = try registers()["RCX"], left > 0 else { return }
+        let first = current
+        let last = min(first.icount &+ left, bound.icount > 0 ? bound.icount - 1 : 0)
+        guard last > first.icount else { return }
+        try go(to: EnginePlace(icount: last))
+        if try linearIP() == address { return }
+        // A comparison ended it early.
+        try go(to: first)
+        var best = first
+        while current < bound, try linearIP() == address {
+            best = current
+            try go(to: EnginePlace(icount: current.icount + 1))
+        }
+        try go(to: best)
+    }
+
+    /// Whether a string instruction with a repeat prefix is at an address.
+    private func isRepeated(at address: UInt64) throws -> Bool {
+        let answer = try client.request("m\(String(address, radix: 16)),4")
+        let bytes = stride(from: 0, to: answer.count - 1, by: 2).compactMap { index in
+            UInt8(answer.dropFirst(index).prefix(2), radix: 16)
+        }
+        let prefixes: Set<UInt8> = [0xf2, 0xf3, 0x66, 0x67, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65]
+        guard bytes.contains(where: { $0 == 0xf2 || $0 == 0xf3 }) else { return false }
+        let code = bytes.drop { prefixes.contains($0) || (0x40...0x4f).contains($0) }.first ?? 0
+        return (0xa4...0xa7).contains(code) || (0xaa...0xaf).contains(code) || (0x6c...0x6f).contains(code)
+    }
+}

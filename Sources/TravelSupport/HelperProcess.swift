@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import RunDirectory
+
+/// A program that a tool runs beside it: gdb. It is ended with this object.
+public final class HelperProcess {
+    /// Thrown where a program's end ends a wait.
+    public struct Ended: Error {
+        /// Makes the error.
+        public init() {}
+    }
+
+    private let pid: pid_t
+    private var status: Int32?
+
+    /// Starts a program of PATH.
+    ///
+    /// - Parameter output: a file for its output, and no input; nil for the tool's own terminal.
+    public init(_ program: String, _ arguments: [String], output: String?) throws(RunError) {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        if let output {
+            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+            posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+            posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+        }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        var all = sigset_t()
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
+        words.append(nil)
+        defer { for word in words { free(word) } }
+        var child: pid_t = 0
+        let code = posix_spawnp(&child, program, &actions, &attributes, words, environ)
+        guard code != ENOENT else {
+            throw .missing(
+                what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(program))"))
+        }
+        guard code == 0 else { throw .system(doing: "start", path: program, code: code) }
+        pid = child
+    }
+
+    deinit {
+        if !hasEnded { kill(pid, SIGKILL) }
+        wait()
+    }
+
+    /// Whether it has ended.
+    public var hasEnded: Bool {
+        if status != nil { return true }
+        var value: Int32 = 0
+        guard waitpid(pid, &value, WNOHANG) == pid else { return false }
+        status = value
+        return true
+    }
+
+    /// Waits for its end. Returns its exit status; 128 and the signal's number after a signal.
+    @discardableResult
+    public func wait() -> Int32 {
+        while !hasEnded { usleep(5000) }
+        let value = status ?? 0
+        return value & 0x7f == 0 ? (value >> 8) & 0xff : 128 + value & 0x7f
+    }
+}

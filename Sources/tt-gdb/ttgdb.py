@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""gdb's commands `tt …` for a run that tt-gdb serves. The server answers them (`monitor tt …`)."""
+import gdb
+
+
+class TimeTravel(gdb.Command):
+    """Go through a recorded run: tt where, goto, back, events, branches, calls, divergence. `tt help` lists them."""
+
+    MOVES = ("goto", "back", "divergence")
+    WORDS = ("where", "goto", "back", "events", "branches", "calls", "divergence", "help")
+
+    def __init__(self):
+        super().__init__("tt", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        text = gdb.execute("monitor tt " + argument, False, True)
+        gdb.write(text)
+        words = argument.split()
+        # The server reports the new place as the stop after this step, which moves nothing.
+        if words and words[0] in self.MOVES and not text.startswith("error:"):
+            gdb.execute("stepi", from_tty)
+
+    def complete(self, text, word):
+        return [name for name in self.WORDS if name.startswith(text)]
+
+
+TimeTravel()

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import LogFormat
+import RunDirectory
+import TestSupport
+import Testing
+
+@testable import ReplaySession
+
+/// tt-replay's stops and tt-gdb on the small guest, with both versions of QEMU.
+extension EndToEndTests {
+    @Suite(.serialized, .timeLimit(.minutes(4)))
+    struct TimeTravelToolTests {
+        typealias Version = TravelTests.Version
+
+        /// A position as `tt where` and tt-replay print it.
+        struct Where: Equatable {
+            var brctr: UInt64
+            var icount: UInt64
+            var rip: UInt64
+
+            init?(_ line: Substring) {
+                func number(_ key: String, _ radix: Int) -> UInt64? {
+                    guard let range = line.firstRange(of: key) else { return nil }
+                    return UInt64(line[range.upperBound...].prefix { $0.isHexDigit }, radix: radix)
+                }
+                guard let brctr = number("brctr ", 10), let icount = number("icount ", 10),
+                    let rip = number("rip 0x", 16)
+                else { return nil }
+                (self.brctr, self.icount, self.rip) = (brctr, icount, rip)
+            }
+        }
+
+        /// Runs gdb's commands at a place; returns the answers of `tt where`.
+        private func gdb(_ directory: String, at place: String, _ lines: [String], _ scratch: TemporaryDirectory) throws
+            -> (places: [Where], result: ToolResult)
+        {
+            let script = scratch.file("script.gdb")
+            try Files.replace(script, with: Array((["set pagination off"] + lines).joined(separator: "\n").utf8))
+            let result = try run(
+                Products.tool("tt-gdb"), [directory, place, "--quiet", "--", "-nx", "-batch", "-x", script])
+            #expect(result.status == 0, "\(result)")
+            #expect(!result.err.contains("Cannot") && !result.err.contains("error"), "\(result.err)")
+            return (result.out.split(separator: "\n").filter { $0.hasPrefix("brctr ") }.compactMap(Where.init), result)
+        }
+
+        /// Rows that lead to a function of the small guest.
+        private func entries(_ directory: String, _ function: String) throws -> (rows: [Branch], address: UInt64) {
+            let symbols = try run("/usr/bin/nm", [Products.guest("tiny")])
+            let line = symbols.out.split(separator: "\n").first { $0.hasSuffix(" \(function)") }
+            let address = try #require(line.flatMap { UInt64($0.prefix { $0 != " " }, radix: 16) })
+            var cursor = try LogFile(path: directory).branches()
+            var rows: [Branch] = []
+            while let branch = cursor.next() { if branch.to == address { rows.append(branch) } }
+            return (rows, address)
+        }
+
+        @Test(arguments: Version.allCases) func gdbGoesBackToWhereTheLogSays(version: Version) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, version)
+            let (rows, address) = try entries(directory, "sort_numbers")
+            try #require(rows.count > 5)
+            let (places, result) = try gdb(
+                directory, at: "sort_numbers:4",
+                [
+                    "tt where", "break sort_numbers", "continue", "tt where", "reverse-continue", "tt where",
+                    "reverse-continue", "tt where", "stepi", "tt where", "reverse-stepi", "tt where",
+                    "reverse-stepi", "tt where", "stepi", "tt where", "reverse-finish", "tt where",
+                    "tt goto sort_numbers:2", "tt where", "tt back 1", "tt where", "delete",
+                    "tt goto kernel_main", "step", "tt where", "reverse-step", "tt where",
+                    "next", "next", "tt where", "next", "tt where", "reverse-next", "tt where",
+                    "reverse-continue", "tt where",
+                ], scratch)
+            // `tt goto` and `tt back` print the position too.
+            try #require(places.count == 20, "\(result.out)\(result.err)")
+            func at(_ nth: Int) -> UInt64 { rows[nth - 1].icount }
+            #expect(places[0].icount == at(4) && places[0].brctr == rows[3].clock + 1 && places[0].rip == address)
+            #expect(places[1].icount == at(5) && places[2].icount == at(4) && places[3].icount == at(3))
+            #expect(places[3].brctr == rows[2].clock + 1)
+            #expect(places[4].icount == at(3) + 1 && places[5] == places[3])
+            #expect(places[6].icount == at(3) - 1 && places[6].rip == rows[2].from && places[7] == places[3])
+            // The call that the function was called by.
+            #expect(places[8].icount == at(3) - 1 && places[8].rip == rows[2].from)
+            #expect(places[9].icount == at(2) && places[9].rip == address && places[10] == places[9])
+            #expect(places[11].brctr == places[10].brctr - 1 && places[12] == places[11])
+            // Into a function and back; over calls and back.
+            let begin = places[13]
+            #expect(places[14].icount > begin.icount && places[15] == begin, "\(result.out)")
+            #expect(places[17].icount > places[16].icount && places[18] == places[16], "\(result.out)")
+            #expect(places[19].brctr == 0 && places[19].icount == 0)
+            #expect(result.out.contains("No more reverse-execution history"))
+        }
+
+        /// What would change the run is refused, gdb stays connected, and unknown places are errors of the command.
+        @Test func aRunIsNotChanged() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, .old)
+            let (places, result) = try gdb(
+                directory, at: "kernel_main",
+                [
+                    "tt where", "python", "for line in ('set var $rax = 3', 'set var *(int *)$rsp = 1'):",
+                    "    try:", "        gdb.execute(line)", "        print('changed')",
+                    "    except gdb.error as e:", "        print('refused')", "end",
+                    "tt goto no_such_function", "tt goto 99999999999", "monitor cont", "monitor quit", "tt where",
+                ], scratch)
+            #expect(places.count == 2 && places[0] == places[1], "\(result)")
+            #expect(result.out.split(separator: "\n").count { $0 == "refused" } == 2, "\(result)")
+            #expect(result.out.contains("error: no function no_such_function"), "\(result)")
+            #expect(result.out.contains("after the end of the log"), "\(result)")
+            #expect(!result.out.contains("changed"))
+        }
+
+        /// Variables and registers at a place; a core that gdb opens.
+        @Test(arguments: Version.allCases) func valuesAndACoreOfAPlace(version: Version) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, version)
+            let core = scratch.file("core")
+            let result = try run(
+                Products.tool("tt-replay"),
+                [
+                    directory, "--at", "sort_numbers:3", "--print", "$rip", "--print", "seed", "--print", "no_such",
+                    "--core", core, "--format", "json",
+                ])
+            #expect(result.status == 2, "\(result)")
+            let (rows, address) = try entries(directory, "sort_numbers")
+            #expect(result.out.contains("\"icount\" : \"\(rows[2].icount)\""), "\(result)")
+            #expect(result.out.contains("\"value\" : \"2\""), "\(result)")
+            #expect(result.out.contains("No symbol \\\"no_such\\\""), "\(result)")
+            let opened = try run(
+                "/usr/bin/gdb", ["-nx", "-batch", "-ex", "print/x $rip", Products.guest("tiny"), core])
+            #expect(opened.out.contains("$1 = 0x\(String(address, radix: 16))"), "\(opened)")
+            // An existing file is not overwritten.
+            let again = try run(Products.tool("tt-replay"), [directory, "--at", "0", "--core", core])
+            #expect(again.status == 2 && again.err.contains("File exists"), "\(again)")
+        }
+
+        /// A stopped replay waits, and leaves no QEMU however it ends.
+        @Test(arguments: [SIGINT, SIGTERM, SIGKILL]) func nothingIsLeft(signal: Int32) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, .old)
+            for delay: UInt32 in [20, 400] {
+                let tool = try RunningTool(
+                    Products.tool("tt-replay"), [directory, "--until", "console:2"])
+                usleep(delay * 1000)
+                tool.signal(signal)
+                _ = try tool.wait(seconds: 20)
+                try wait(until: { try qemus(of: directory).isEmpty }, "QEMU has ended")
+            }
+            #expect(try replay(directory).status == 0)
+        }
+
+        /// Processes that name a run's input log in their arguments.
+        private func qemus(of directory: String) throws -> [pid_t] {
+            try Files.list("/proc").compactMap { pid_t($0) }.filter { pid in
+                guard pid != getpid(), let line = try? Files.contents("/proc/\(pid)/cmdline") else { return false }
+                let words = String(decoding: line, as: UTF8.self)
+                return words.contains("rr=replay") && words.contains("\(directory)/replay.bin")
+            }
+        }
+    }
+}
