@@ -67,13 +67,13 @@ extension EndToEndTests {
                     "tt where", "break sort_numbers", "continue", "tt where", "reverse-continue", "tt where",
                     "reverse-continue", "tt where", "stepi", "tt where", "reverse-stepi", "tt where",
                     "reverse-stepi", "tt where", "stepi", "tt where", "reverse-finish", "tt where",
-                    "tt goto sort_numbers:2", "tt where", "tt back 1", "tt where", "delete",
-                    "tt goto kernel_main", "step", "tt where", "reverse-step", "tt where",
+                    "tt back 1", "tt where", "delete", "tt goto sort_numbers:2", "tt where",
+                    "step", "step", "tt where", "step", "tt where", "reverse-step", "tt where", "tt goto kernel_main",
                     "next", "next", "tt where", "next", "tt where", "reverse-next", "tt where",
                     "reverse-continue", "tt where",
                 ], scratch)
             // `tt goto` and `tt back` print the position too.
-            try #require(places.count == 20, "\(result.out)\(result.err)")
+            try #require(places.count == 21, "\(result.out)\(result.err)")
             func at(_ nth: Int) -> UInt64 { rows[nth - 1].icount }
             #expect(places[0].icount == at(4) && places[0].brctr == rows[3].clock + 1 && places[0].rip == address)
             #expect(places[1].icount == at(5) && places[2].icount == at(4) && places[3].icount == at(3))
@@ -82,13 +82,12 @@ extension EndToEndTests {
             #expect(places[6].icount == at(3) - 1 && places[6].rip == rows[2].from && places[7] == places[3])
             // The call that the function was called by.
             #expect(places[8].icount == at(3) - 1 && places[8].rip == rows[2].from)
-            #expect(places[9].icount == at(2) && places[9].rip == address && places[10] == places[9])
-            #expect(places[11].brctr == places[10].brctr - 1 && places[12] == places[11])
-            // Into a function and back; over calls and back.
-            let begin = places[13]
-            #expect(places[14].icount > begin.icount && places[15] == begin, "\(result.out)")
-            #expect(places[17].icount > places[16].icount && places[18] == places[16], "\(result.out)")
-            #expect(places[19].brctr == 0 && places[19].icount == 0)
+            #expect(places[9].brctr == places[8].brctr - 1 && places[10] == places[9])
+            #expect(places[11].icount == at(2) && places[11].rip == address && places[12] == places[11])
+            // To the line before and back; over a call and back.
+            #expect(places[14].icount > places[13].icount && places[15] == places[13], "\(result.out)")
+            #expect(places[18].icount > places[17].icount && places[19] == places[17], "\(result.out)")
+            #expect(places[20].brctr == 0 && places[20].icount == 0)
             #expect(result.out.contains("No more reverse-execution history"))
         }
 
