@@ -46,7 +46,7 @@ enum EventFields {
                 switch field.source {
                 case .info: if comparesInfo { $0.add(field, a, b) }
                 case .address: if comparesAddress { $0.add(field, a, b) }
-                case .flagged: if isIn(field, a, b) { $0.add(field, a, b) }
+                case .flagged: if kind != .state || isIn(field, a, b) { $0.add(field, a, b) }
                 case .value, .values, .text, .key, .textAfterKey, .bytes: if comparesValues { $0.add(field, a, b) }
                 }
             }
