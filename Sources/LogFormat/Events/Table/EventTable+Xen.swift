@@ -18,7 +18,7 @@ extension EventTable {
                     "the exception that the guest got as a result, as AMD's processors encode it"),
                 .flagged(
                     "operand", bit: 19, .titled("operand"),
-                    "port | bytes << 16, MSR, leaf | subleaf << 32, hypercall or physical address, by `reason`"),
+                    "by `reason`: port and size, MSR, leaf and (high half) subleaf, hypercall, physical address"),
                 .flagged("written", bit: 20, .titled("written"), "the value that the guest wrote to a port or an MSR"),
                 .flagged("code", bit: 21, .titled("code"), "the processor's exit code, for other reasons"),
             ])
