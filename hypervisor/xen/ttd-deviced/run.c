@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,6 +77,14 @@ static void write_attributes(const struct ttd_options *options, const struct ttd
     }
 }
 
+/* The recording's UUID: a replay repeats that of its recording. */
+static void choose_uuid(const struct ttd_options *options, const struct ttd_log *from, uint8_t *uuid) {
+    static const uint8_t none[16];
+    memcpy(uuid, from != NULL ? ttd_log_header(from)->recording_uuid : options->uuid, sizeof(none));
+    if (from == NULL && memcmp(uuid, none, sizeof(none)) == 0 && getrandom(uuid, sizeof(none), 0) != sizeof(none))
+        memset(uuid, 0, sizeof(none));
+}
+
 static int open_log(const struct ttd_options *options, const struct ttd_start *start, const struct ttd_log *from,
                     struct ttd_recorder *recorder, ttlog_error *error) {
     char name[64];
@@ -87,8 +96,7 @@ static int open_log(const struct ttd_options *options, const struct ttd_start *s
         .has_page_digests = start->break_every != 0,
         .recorder_name = name,
     };
-    memcpy(settings.recording_uuid, from != NULL ? ttd_log_header(from)->recording_uuid : options->uuid,
-           sizeof(settings.recording_uuid));
+    choose_uuid(options, from, settings.recording_uuid);
     return ttd_recorder_open(recorder, &settings, error);
 }
 
@@ -105,6 +113,7 @@ static int run_session(const struct ttd_options *options, struct ttd_start *star
     if (open_log(options, start, session->feeder != NULL ? session->feeder->log : NULL, &session->recorder, error) != 0)
         return -1;
     write_attributes(options, start, session->recorder.writer);
+    session->digests_memory = start->break_every != 0;
     if (session->feeder != NULL && ttd_feeder_fill(session->feeder, &session->in, error) < 0)
         return -1;
     on_started();

@@ -116,6 +116,13 @@ static void note_end(struct ttd_session *session) {
     }
 }
 
+/* The guest's memory at the end, if memory is digested at all. */
+static int digest_end(struct ttd_session *session, ttlog_error *error) {
+    const struct ttd_recorder *recorder = &session->recorder;
+    int is_whole = !recorder->has_diverged && (recorder->end == TTD_END_SHUTDOWN || recorder->end == TTD_END_COMPLETE);
+    return session->digests_memory && is_whole ? digest_memory(session, recorder->end_clock, error) : 0;
+}
+
 /* Whether the loop goes on after it found nothing to do. */
 static int should_wait(struct ttd_session *session, const volatile sig_atomic_t *stop, int *waits_left) {
     struct ttd_machine *machine = session->machine;
@@ -150,7 +157,7 @@ int ttd_session_run(struct ttd_session *session, const volatile sig_atomic_t *st
         }
         if (session->recorder.has_ended) {
             note_end(session);
-            return 0;
+            return digest_end(session, error);
         }
         if (fed == 0 && taken == 0 && !should_wait(session, stop, &waits_left))
             return 0;

@@ -17,6 +17,7 @@ struct ttd_session {
     struct ttd_feeder *feeder; /* NULL in a recording */
     struct ttd_view out, in;
     uint64_t break_at;         /* the guest stays paused there; 0: never */
+    int digests_memory;        /* at breaks and at the end */
     int is_stopping;
     int is_gone;               /* the domain died */
     int is_paused;             /* at break_at, until SIGTERM */

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ttd-deviced without Xen: its rings are files, and the tests play the hypervisor.
+
+Usage: test_daemon.py [NAME ...]   DEVICED and TT_ANALYZE name the programs.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+
+import guest  # noqa: E402
+from rings import BREAK, DIVERGED, END, EXIT, RECORD, Ring, record  # noqa: E402
+
+DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
+TT_ANALYZE = os.environ.get("TT_ANALYZE", os.path.join(ROOT, ".build/release/tt-analyze"))
+STOPPED, SHUTDOWN, COMPLETE = 0, 1, 2
+
+
+class DaemonTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ttd-test-")
+        self.processes = []
+
+    def tearDown(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        shutil.rmtree(self.folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self, *arguments):
+        command = [DEVICED, "--lock", self.path("lock"), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        return process
+
+    def start_recording(self, log="ttd.log", pages=4, *options):
+        out = Ring(self.path("out"), pages)
+        rings = f"{out.path},{self.path('none')}"
+        daemon = self.start("-f", self.path(log), "--record", "7", "--rings", rings, *options)
+        self.assertEqual(daemon.stdout.readline(), "started\n", daemon.poll())
+        return daemon, out
+
+    def start_replay(self, source="ttd.log", log="replay.log", pages=4, *options):
+        out, into = Ring(self.path("out2"), pages), Ring(self.path("in2"), pages)
+        daemon = self.start(
+            "-f", self.path(log), "--replay", "8", "--from", self.path(source), "--rings", f"{out.path},{into.path}",
+            *options)
+        self.assertEqual(daemon.stdout.readline(), "started\n", daemon.poll())
+        return daemon, out, into
+
+    def finish(self, daemon, status):
+        output, errors = daemon.communicate(timeout=60)
+        self.assertEqual(daemon.returncode, status, output + errors)
+        return output + errors
+
+    def record_guest(self, count, log="ttd.log", seed=1, end=SHUTDOWN, options=()):
+        records = list(guest.run(count, seed))
+        daemon, out = self.start_recording(log, 4, *options)
+        for fields in records:
+            out.put(fields)
+        out.put(record(END, clock=count, info=end))
+        self.finish(daemon, 0)
+        return records
+
+    def analyze(self, *arguments):
+        done = subprocess.run([TT_ANALYZE, *arguments], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    def events(self, log):
+        done = subprocess.run([TT_ANALYZE, "events", "--format", "jsonl", self.path(log)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text = done.stdout
+        return [json.loads(line) for line in text.splitlines()[1:]]
+
+
+class RecordingTests(DaemonTest):
+    def test_log_holds_the_records(self):
+        records = self.record_guest(3000)
+        status, text = self.analyze("verify", self.path("ttd.log"))
+        self.assertEqual(status, 0, text)
+        events = [event for event in self.events("ttd.log") if event.get("stream", "event") != "meta"]
+        exits = [fields for fields in records if fields["type"] == EXIT]
+        found = [event for event in events if event["kind"] == "exit"]
+        self.assertEqual(len(found), len(exits))
+        self.assertEqual([int(event["brctr"]) for event in found], [fields["clock"] for fields in exits])
+        self.assertEqual([int(event["ip"], 16) for event in found], [fields["rip"] for fields in exits])
+
+    def test_size_of_an_exit(self):
+        count = 60000
+        self.record_guest(count)
+        size = os.path.getsize(self.path("ttd.log"))
+        print(f"{size / count:.1f} bytes an exit", file=sys.stderr)
+        self.assertLess(size / count, 13)
+
+    def test_memory_is_given_back_after_the_commit_only(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(20000):
+            out.put(fields)
+        daemon.kill()
+        daemon.communicate()
+        taken = self.count_records(out.word(8).value)
+        before = len(self.events("ttd.log"))
+        self.assertGreaterEqual(before, taken)
+        self.assertGreater(taken, 0)
+
+    def count_records(self, consumed):
+        """The number of the guest's records in the first `consumed` bytes of the ring."""
+        position = count = 0
+        size = 4 * 4096
+        for fields in guest.run(20000):
+            length = (RECORD.size + len(fields["payload"]) + 7) // 8 * 8
+            if size - position % size < length:
+                position += size - position % size
+            position += length
+            if position > consumed:
+                return count
+            count += 1
+        return count
+
+    def test_sigterm_closes_the_log(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(500):
+            out.put(fields)
+        daemon.send_signal(signal.SIGTERM)
+        while not os.path.exists(out.path + ".stop"):
+            time.sleep(0.01)
+        out.put(record(END, clock=500, info=STOPPED))
+        self.assertIn("the operator ended it", self.finish(daemon, 0))
+        self.assertEqual(self.analyze("verify", self.path("ttd.log"))[0], 0)
+        self.assertFalse(os.path.exists(self.path("ttd.log.open")))
+
+    def test_a_domain_that_dies(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(500):
+            out.put(fields)
+        os.unlink(out.path)
+        self.assertIn("the domain is gone", self.finish(daemon, 0))
+        self.assertEqual(len([event for event in self.events("ttd.log") if event["kind"] == "exit"]), 500)
+
+    def test_memory_is_digested_at_breaks(self):
+        daemon, out = self.start_recording("ttd.log", 4, "--digests", "100")
+        for fields in guest.run(250):
+            if fields["type"] == EXIT and fields["clock"] and fields["clock"] % 100 == 0:
+                out.put(record(BREAK, clock=fields["clock"]))
+            out.put(fields)
+        out.put(record(END, clock=250, info=SHUTDOWN))
+        self.assertIn("3 digests of memory", self.finish(daemon, 0))
+        digests = [event for event in self.events("ttd.log") if event["kind"] == "page-digests"]
+        self.assertEqual([int(event["brctr"]) for event in digests], [100, 100, 200, 200, 250, 250])
+
+    def test_a_damaged_ring_ends_the_recording(self):
+        for damage in (b"\x04" + bytes(7), b"\x09" + bytes(7), b"\xf8\xff\xff\x7f\x01" + bytes(3), b"\x08\0\0\0\x01" + bytes(3)):
+            daemon, out = self.start_recording("log")
+            out.raw(damage)
+            self.assertIn("damaged ring", self.finish(daemon, 2))
+            self.assertEqual(self.analyze("verify", self.path("log"))[0], 0)
+            os.unlink(self.path("log"))
+
+
+class ReplayTests(DaemonTest):
+    def replay(self, change=lambda number, fields: fields, source="ttd.log", options=()):
+        """Plays the hypervisor: repeats what it gets. Returns the daemon, the records fed, and its out ring."""
+        daemon, out, into = self.start_replay(source, "replay.log", 2, *options)
+        fed = []
+        while (fields := into.take()) is not None and fields["type"] != END:
+            fed.append(fields)
+            fields = change(len(fed) - 1, fields)
+            if fields is None:
+                return daemon, fed, out
+            out.put(fields)
+        out.put(record(END, clock=fields["clock"], info=COMPLETE))
+        return daemon, fed, out
+
+    def test_a_replay_gets_the_recording(self):
+        records = self.record_guest(20000)
+        daemon, fed, _ = self.replay()
+        self.assertIn("reached its recording's end", self.finish(daemon, 0))
+        self.assertEqual(fed, [guest.as_fed(fields) for fields in records])
+        status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
+        self.assertEqual(status, 0, text)
+        self.assertIn("identical", text)
+
+    def test_a_divergence_is_named(self):
+        self.record_guest(5000)
+        place = 3456
+
+        def change(number, fields):
+            if fields["type"] != EXIT or fields["clock"] != place:
+                return fields
+            return None
+
+        daemon, fed, out = self.replay(change)
+        due = fed[-1]
+        out.put(record(DIVERGED, clock=place, rip=due["rip"], kind=due["kind"], info=due["info"], hash=due["hash"] ^ 1, mask=1))
+        self.assertIn("replay diverged", self.finish(daemon, 1))
+        status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
+        self.assertEqual(status, 1, text)
+        self.assertIn(str(place), text)
+
+    def test_a_killed_recording_is_replayed(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(9000):
+            out.put(fields)
+        daemon.kill()
+        daemon.communicate()
+        daemon, fed, _ = self.replay()
+        self.finish(daemon, 0)
+        self.assertGreater(len(fed), 8000)
+
+    def test_recordings_of_other_guests_are_refused(self):
+        self.record_guest(10, options=("--attribute", "guest.kernel.sha256=aa"))
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        arguments = ["-f", self.path("r.log"), "--replay", "8", "--from", self.path("ttd.log"), "--rings", rings]
+        text = self.finish(self.start(*arguments, "--attribute", "guest.kernel.sha256=bb"), 2)
+        self.assertIn("a log of another guest: its guest.kernel.sha256 is aa", text)
+        self.assertFalse(os.path.exists(self.path("r.log")))
+
+    def test_files_that_are_no_logs_are_refused(self):
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        for name, contents in (("empty", b""), ("text", b"x" * 10000), ("short", b"\x89TTD\r\n\x1a\n" + bytes(4000))):
+            with open(self.path(name), "wb") as file:
+                file.write(contents)
+            text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--from", self.path(name), "--rings", rings), 2)
+            self.assertIn(f"{self.path(name)}: ", text)
+        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--from", self.path("missing"), "--rings", rings), 2)
+        self.assertIn("No such file", text)
+        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--from", self.folder, "--rings", rings), 2)
+        self.assertIn("not a regular file", text)
+
+    def test_damaged_logs_are_refused(self):
+        """No byte of a log makes the daemon crash or feed a record that is not in the recording."""
+        records = [guest.as_fed(fields) for fields in self.record_guest(400)]
+        with open(self.path("ttd.log"), "rb") as file:
+            whole = file.read()
+        numbers = random.Random(5)
+        refused = 0
+        for number in range(60):
+            damaged = bytearray(whole)
+            place = numbers.randrange(4096, len(whole)) if number % 4 else numbers.randrange(200)
+            damaged[place] ^= 1 << numbers.randrange(8)
+            if number % 7 == 0:
+                del damaged[place:]
+            with open(self.path("damaged"), "wb") as file:
+                file.write(damaged)
+            out, into = Ring(self.path("o"), 64), Ring(self.path("i"), 64)
+            daemon = self.start(
+                "-f", self.path("r.log"), "--replay", "8", "--from", self.path("damaged"), "--rings", f"{out.path},{into.path}")
+            if daemon.stdout.readline() == "started\n":
+                os.unlink(out.path)
+                self.finish(daemon, 0)
+                fed = []
+                while (fields := into.take()) is not None:
+                    fed.append(fields)
+                self.assertEqual(fed[:-1], records)
+            else:
+                text = self.finish(daemon, 2)
+                self.assertIn(self.path("damaged"), text)
+                refused += 1
+        self.assertGreater(refused, 40)
+
+    def test_the_recording_is_not_overwritten(self):
+        self.record_guest(10)
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        text = self.finish(self.start("-f", self.path("ttd.log"), "--replay", "8", "--from", self.path("ttd.log"), "--rings", rings), 2)
+        self.assertIn("the recording itself", text)
+
+
+class DaemonTests(DaemonTest):
+    def test_one_daemon_at_a_time(self):
+        daemon, _ = self.start_recording()
+        text = self.finish(self.start("-f", self.path("other.log"), "--record", "9"), 2)
+        self.assertIn(f"another ttd-deviced is running (process {daemon.pid}", text)
+
+    def test_requests_at_a_socket(self):
+        out = Ring(self.path("out"), 4)
+        socket = self.path("socket")
+        self.start("-f", self.path("default.log"), "--socket", socket, "--rings", f"{out.path},{self.path('none')}")
+        while not os.path.exists(socket):
+            time.sleep(0.01)
+
+        def ask(request):
+            done = subprocess.run([DEVICED, "--socket", socket, "--ask", request], capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stdout + done.stderr
+
+        self.assertEqual(ask("status"), (0, "ok idle\n"))
+        self.assertEqual(ask(f"record 7 {self.path('ttd.log')}"), (0, "ok started\n"))
+        self.assertIn("stop it first", ask("record 8")[1])
+        for fields in guest.run(100):
+            out.put(fields)
+        out.put(record(END, clock=100, info=SHUTDOWN))
+        while ask("status")[1] != "ok idle\n":
+            time.sleep(0.05)
+        self.assertEqual(self.analyze("verify", self.path("ttd.log"))[0], 0)
+        self.assertEqual(ask("stop")[0], 2)
+        self.assertEqual(ask("dance")[0], 2)
+
+    def test_command_lines_that_are_refused(self):
+        for arguments, text in (
+            (["--record", "1", "--replay", "2"], "exclude each other"),
+            (["--replay", "2"], "needs --from"),
+            (["--digests", "-1"], "--digests"),
+            (["--uuid", "xyz"], "--uuid"),
+            (["--attribute", "nokey"], "KEY=VALUE"),
+            (["word"], "not an option"),
+        ):
+            self.assertIn(text, self.finish(self.start(*arguments), 2))
+
+
+if __name__ == "__main__":
+    unittest.main()
