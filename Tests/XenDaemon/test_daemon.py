@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """ttd-deviced without Xen: its rings are files, and the tests play the hypervisor.
 
-Usage: test_daemon.py [NAME ...]   DEVICED and TT_ANALYZE name the programs.
+Usage: test_daemon.py [NAME ...]   DEVICED names the daemon, BIN the directory of the tools.
 """
 
 import json
@@ -23,7 +23,7 @@ import guest  # noqa: E402
 from rings import BREAK, DIVERGED, END, EXIT, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
-TT_ANALYZE = os.environ.get("TT_ANALYZE", os.path.join(ROOT, ".build/release/tt-analyze"))
+BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
 STOPPED, SHUTDOWN, COMPLETE = 0, 1, 2
 
 
@@ -78,11 +78,11 @@ class DaemonTest(unittest.TestCase):
         return records
 
     def analyze(self, *arguments):
-        done = subprocess.run([TT_ANALYZE, *arguments], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([f"{BIN}/tt-analyze", *arguments], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
     def events(self, log):
-        done = subprocess.run([TT_ANALYZE, "events", "--format", "jsonl", self.path(log)], capture_output=True, text=True)
+        done = subprocess.run([f"{BIN}/tt-analyze", "events", "--format", "jsonl", self.path(log)], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         text = done.stdout
         return [json.loads(line) for line in text.splitlines()[1:]]
@@ -319,6 +319,141 @@ class DaemonTests(DaemonTest):
             (["word"], "not an option"),
         ):
             self.assertIn(text, self.finish(self.start(*arguments), 2))
+
+
+class ToolTests(DaemonTest):
+    """tt-record and tt-replay with an xl that only notes what it is asked for."""
+
+    CONFIGURATION = """# a guest
+name = "guest"
+type = "pvh"
+kernel = "{folder}/kernel"
+ramdisk = '{folder}/ramdisk'
+memory = 96
+vcpus = 1
+extra = "console=hvc0"
+tsc_mode = "always_emulate"
+cpuid = "host,rdrand=0,rdseed=0"
+ttd_flag = 1
+"""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("kernel", "ramdisk"):
+            self.write(name, name * 100)
+        self.write("guest.cfg", self.CONFIGURATION.format(folder=self.folder))
+        self.write("bin/xl", f"""#!/bin/sh
+echo "$@" >>{self.folder}/xl.calls
+""", 0o755)
+        self.write("bin/ttd-deviced", f"""#!/bin/sh
+exec {DEVICED} "$@" --lock {self.folder}/lock --rings {self.folder}/out,{self.folder}/in
+""", 0o755)
+        self.environment = {
+            **os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "TTD_DEVICED": f"{self.folder}/bin/ttd-deviced"}
+
+    def write(self, name, text, mode=0o644):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    def calls(self):
+        with open(self.path("xl.calls")) as file:
+            return file.read().splitlines()
+
+    def tool(self, *arguments):
+        process = subprocess.Popen(
+            [f"{BIN}/{arguments[0]}", *arguments[1:]], env=self.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        return process
+
+    def wait_for_call(self, word, process):
+        while not (os.path.exists(self.path("xl.calls")) and any(call.startswith(word) for call in self.calls())):
+            self.assertIsNone(process.poll(), process.poll() is None or process.communicate())
+            time.sleep(0.01)
+
+    def record_run(self, *options):
+        out = Ring(self.path("out"), 4)
+        tool = self.tool("tt-record", "--engine", "xen", "--config", self.path("guest.cfg"), *options, self.path("run"))
+        self.wait_for_call("unpause", tool)
+        records = list(guest.run(2000))
+        for fields in records:
+            out.put(fields)
+        out.put(record(END, clock=2000, info=SHUTDOWN))
+        return tool, records
+
+    def replay_run(self, change=lambda fields: fields, *options):
+        os.unlink(self.path("xl.calls"))
+        out, into = Ring(self.path("out"), 4), Ring(self.path("in"), 4)
+        tool = self.tool("tt-replay", *options, self.path("run"))
+        self.wait_for_call("unpause", tool)
+        while (fields := into.take()) is not None and fields["type"] != END:
+            out.put(change(fields))
+            if fields is None or change(fields)["type"] == DIVERGED:
+                return tool
+        out.put(record(END, clock=2000, info=COMPLETE))
+        return tool
+
+    def test_a_run_is_recorded_and_replayed(self):
+        tool, _ = self.record_run()
+        text = self.finish(tool, 0)
+        self.assertIn("the guest shut down", text)
+        self.assertIn("2000 exits", text)
+        self.assertEqual(
+            [call.split()[0] for call in self.calls()], ["create", "unpause", "destroy"], self.calls())
+        self.assertIn("-p", self.calls()[0].split())
+        text = self.finish(self.replay_run(), 0)
+        self.assertIn("the replay reached its recording's end", text)
+        status, text = self.analyze("diverge", self.path("run"), self.path("run/replays/1"))
+        self.assertEqual(status, 0, text)
+        with open(self.path("run/manifest.json")) as file:
+            manifest = json.load(file)
+        self.assertEqual(manifest["engine"]["name"], "xen")
+        self.assertEqual({file["role"] for file in manifest["files"]}, {"configuration", "kernel", "initrd"})
+
+    def test_a_divergence_is_status_1(self):
+        self.finish(self.record_run()[0], 0)
+
+        def change(fields):
+            if fields["type"] == EXIT and fields["clock"] == 1000:
+                return record(DIVERGED, clock=1000, rip=fields["rip"], kind=fields["kind"], info=fields["info"], hash=1, mask=1)
+            return fields
+
+        text = self.finish(self.replay_run(change), 1)
+        self.assertIn("replay diverged", text)
+        status, text = self.analyze("diverge", self.path("run"), self.path("run/replays/1"))
+        self.assertEqual(status, 1, text)
+        self.assertIn("1000", text)
+
+    def test_another_guest_is_refused(self):
+        self.finish(self.record_run()[0], 0)
+        self.write("ramdisk", "another")
+        text = self.finish(self.tool("tt-replay", self.path("run")), 2)
+        self.assertIn("initrd", text)
+
+    def test_guests_that_cannot_be_recorded_are_refused(self):
+        for old, new, word in (
+            ('type = "pvh"', 'type = "pv"', "PVH"), ("vcpus = 1", "vcpus = 2", "one vCPU"),
+            ("always_emulate", "native", "time stamp counter"), (",rdrand=0", "", "random numbers"),
+            ("ttd_flag = 1", "ttd_flag = 0", "no recording"), ("memory = 96", "vif = [ 'bridge=x' ]", "vif"),
+            ("memory = 96", "memory", "line 6"), ("ttd_flag = 1", "tt_replay_flag = 1", "asks for a replay"),
+        ):
+            self.write("guest.cfg", self.CONFIGURATION.format(folder=self.folder).replace(old, new))
+            text = self.finish(
+                self.tool("tt-record", "--engine", "xen", "--config", self.path("guest.cfg"), self.path("run")), 2)
+            self.assertIn(word, text)
+            self.assertFalse(os.path.exists(self.path("xl.calls")))
+
+    def test_a_stranger_s_configuration_runs_no_program(self):
+        self.finish(self.record_run()[0], 0)
+        text = self.CONFIGURATION.format(folder=self.folder) + 'device_model_override = "/bin/evil"\n'
+        self.write("guest.cfg", text)
+        shutil.rmtree(self.path("run"))
+        self.finish(self.record_run()[0], 0)
+        text = self.finish(self.tool("tt-replay", self.path("run")), 2)
+        self.assertIn("device_model_override", text)
 
 
 if __name__ == "__main__":

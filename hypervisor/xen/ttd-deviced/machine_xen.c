@@ -83,7 +83,7 @@ static int start_error(struct xen *xen, ttlog_error *error) {
     switch (errno) {
     case ENOSYS:
     case EOPNOTSUPP:
-        return ttd_fail(error, errno, "this Xen cannot record: it is not the patched one (hypervisor/xen/README.md)");
+        return ttd_fail(error, errno, "this Xen cannot record: it is not the patched one (docs/recording.md)");
     case EINVAL:
         return ttd_fail(error, errno, "domain %u cannot be recorded: Xen has another version of the interface, or the "
                         "guest is no PVH guest with one vCPU and tsc_mode=\"always_emulate\"", xen->domain);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * ttd-deviced - records and replays domains of Xen (README.md).
+ * ttd-deviced - records and replays domains of Xen.
  */
 #define _GNU_SOURCE
 #include <signal.h>
