@@ -86,9 +86,15 @@ private struct Differences {
         let (p, q) = (x.words ?? [], y.words ?? [])
         for index in 0..<max(p.count, q.count, words.count) {
             add(
-                p.count <= 1 && q.count <= 1 ? field.name : "\(field.name)[\(index)]",
+                p.count <= 1 && q.count <= 1 ? field.name : name(field, index, a),
                 index < p.count ? .word(p[index]) : .absent, index < q.count ? .word(q[index]) : .absent)
         }
+    }
+
+    /// The name of one of several words: a page of memory, or a number.
+    private func name(_ field: EventField, _ index: Int, _ event: Event) -> String {
+        guard event.kind == .pageDigests, let first = event.address else { return "\(field.name)[\(index)]" }
+        return "page 0x\(String(first &+ UInt64(index), radix: 16))"
     }
 
     /// Runs a step, and returns whether it found a difference.

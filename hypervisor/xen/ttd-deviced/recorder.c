@@ -211,7 +211,6 @@ int ttd_recorder_write_pages(struct ttd_recorder *recorder, uint64_t clock, cons
         if (write_event(recorder, &event, error) != 0)
             return -1;
     }
-    recorder->page_digests++;
     return 0;
 }
 

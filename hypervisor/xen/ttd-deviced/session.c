@@ -26,6 +26,7 @@ static int digest_memory(struct ttd_session *session, uint64_t clock, ttlog_erro
             ttd_recorder_write_pages(&session->recorder, clock, pages, (size_t)count, error) != 0)
             return -1;
     }
+    session->recorder.page_digests++;
     return 0;
 }
 
