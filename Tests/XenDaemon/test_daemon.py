@@ -58,7 +58,7 @@ class DaemonTest(unittest.TestCase):
     def start_replay(self, source="ttd.log", log="replay.log", pages=4, *options):
         out, into = Ring(self.path("out2"), pages), Ring(self.path("in2"), pages)
         daemon = self.start(
-            "-f", self.path(log), "--replay", "8", "--from", self.path(source), "--rings", f"{out.path},{into.path}",
+            "-f", self.path(log), "--replay", "8", "--recording", self.path(source), "--rings", f"{out.path},{into.path}",
             *options)
         self.assertEqual(daemon.stdout.readline(), "started\n", daemon.poll())
         return daemon, out, into
@@ -225,7 +225,7 @@ class ReplayTests(DaemonTest):
     def test_recordings_of_other_guests_are_refused(self):
         self.record_guest(10, options=("--attribute", "guest.kernel.sha256=aa"))
         rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
-        arguments = ["-f", self.path("r.log"), "--replay", "8", "--from", self.path("ttd.log"), "--rings", rings]
+        arguments = ["-f", self.path("r.log"), "--replay", "8", "--recording", self.path("ttd.log"), "--rings", rings]
         text = self.finish(self.start(*arguments, "--attribute", "guest.kernel.sha256=bb"), 2)
         self.assertIn("a log of another guest: its guest.kernel.sha256 is aa", text)
         self.assertFalse(os.path.exists(self.path("r.log")))
@@ -235,11 +235,11 @@ class ReplayTests(DaemonTest):
         for name, contents in (("empty", b""), ("text", b"x" * 10000), ("short", b"\x89TTD\r\n\x1a\n" + bytes(4000))):
             with open(self.path(name), "wb") as file:
                 file.write(contents)
-            text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--from", self.path(name), "--rings", rings), 2)
+            text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.path(name), "--rings", rings), 2)
             self.assertIn(f"{self.path(name)}: ", text)
-        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--from", self.path("missing"), "--rings", rings), 2)
+        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.path("missing"), "--rings", rings), 2)
         self.assertIn("No such file", text)
-        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--from", self.folder, "--rings", rings), 2)
+        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.folder, "--rings", rings), 2)
         self.assertIn("not a regular file", text)
 
     def test_damaged_logs_are_refused(self):
@@ -259,7 +259,7 @@ class ReplayTests(DaemonTest):
                 file.write(damaged)
             out, into = Ring(self.path("o"), 64), Ring(self.path("i"), 64)
             daemon = self.start(
-                "-f", self.path("r.log"), "--replay", "8", "--from", self.path("damaged"), "--rings", f"{out.path},{into.path}")
+                "-f", self.path("r.log"), "--replay", "8", "--recording", self.path("damaged"), "--rings", f"{out.path},{into.path}")
             if daemon.stdout.readline() == "started\n":
                 os.unlink(out.path)
                 self.finish(daemon, 0)
@@ -276,7 +276,7 @@ class ReplayTests(DaemonTest):
     def test_the_recording_is_not_overwritten(self):
         self.record_guest(10)
         rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
-        text = self.finish(self.start("-f", self.path("ttd.log"), "--replay", "8", "--from", self.path("ttd.log"), "--rings", rings), 2)
+        text = self.finish(self.start("-f", self.path("ttd.log"), "--replay", "8", "--recording", self.path("ttd.log"), "--rings", rings), 2)
         self.assertIn("the recording itself", text)
 
 
@@ -312,7 +312,7 @@ class DaemonTests(DaemonTest):
     def test_command_lines_that_are_refused(self):
         for arguments, text in (
             (["--record", "1", "--replay", "2"], "exclude each other"),
-            (["--replay", "2"], "needs --from"),
+            (["--replay", "2"], "needs --recording"),
             (["--digests", "-1"], "--digests"),
             (["--uuid", "xyz"], "--uuid"),
             (["--attribute", "nokey"], "KEY=VALUE"),

@@ -112,7 +112,7 @@ public struct XenEngine: Engine {
         case .recording:
             list += ["--record", configuration.name, "--uuid", plan.uuid]
             if configuration.digests > 0 { list += ["--digests", "\(configuration.digests)"] }
-        case .replay: list += ["--replay", configuration.name, "--from", plan.source.log]
+        case .replay: list += ["--replay", configuration.name, "--recording", plan.source.log]
         }
         return list + daemonOptions
     }

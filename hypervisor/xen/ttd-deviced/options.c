@@ -12,7 +12,7 @@
 
 static const char help[] =
     "Usage: ttd-deviced [-f LOG] --record DOMAIN [OPTION ...]\n"
-    "       ttd-deviced [-f LOG] --replay DOMAIN --from LOG [OPTION ...]\n"
+    "       ttd-deviced [-f LOG] --replay DOMAIN --recording LOG [OPTION ...]\n"
     "       ttd-deviced [-f LOG]\n"
     "       ttd-deviced --ask 'record DOMAIN [LOG] | replay DOMAIN FROM LOG | status | stop'\n"
     "\n"
@@ -22,7 +22,7 @@ static const char help[] =
     "  -f, --log LOG         the log to write (/var/log/ttd.log)\n"
     "      --record DOMAIN   record this domain: its number or name. Create it paused (xl create -p), unpause it then\n"
     "      --replay DOMAIN   replay this domain, made and paused as the recorded one was\n"
-    "      --from LOG        the recording's log\n"
+    "      --recording LOG   the recording's log\n"
     "      --until CLOCK     leave a replay paused at this exit, until SIGTERM\n"
     "      --digests N       digest the guest's memory by page every N exits\n"
     "      --pages N         pages of each ring (the hypervisor's default)\n"
@@ -44,7 +44,7 @@ static const char help[] =
     "Exit status: 0 recorded, or replayed to the end of the recording; 1 the replay diverged; 2 trouble.\n";
 
 enum {
-    OPT_RECORD = 256, OPT_REPLAY, OPT_FROM, OPT_UNTIL, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
+    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_UNTIL, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
     OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_ASK, OPT_VERSION,
 };
 
@@ -52,7 +52,7 @@ static const struct option table[] = {
     {"log", required_argument, NULL, 'f'},
     {"record", required_argument, NULL, OPT_RECORD},
     {"replay", required_argument, NULL, OPT_REPLAY},
-    {"from", required_argument, NULL, OPT_FROM},
+    {"recording", required_argument, NULL, OPT_RECORDING},
     {"until", required_argument, NULL, OPT_UNTIL},
     {"digests", required_argument, NULL, OPT_DIGESTS},
     {"pages", required_argument, NULL, OPT_PAGES},
@@ -126,7 +126,7 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case 'f': options->log = optarg; return 0;
     case OPT_RECORD: options->record = optarg; return 0;
     case OPT_REPLAY: options->replay = optarg; return 0;
-    case OPT_FROM: options->from = optarg; return 0;
+    case OPT_RECORDING: options->from = optarg; return 0;
     case OPT_UNTIL: return take_number("--until", UINT64_MAX, &options->until, error);
     case OPT_DIGESTS: return take_number("--digests", UINT64_MAX, &start->break_every, error);
     case OPT_PAGES: return take_small("--pages", &start->pages, 1u << 16, error);
@@ -151,7 +151,7 @@ static int check(const struct ttd_options *options, ttlog_error *error) {
     if (options->record != NULL && options->replay != NULL)
         return ttd_fail(error, EINVAL, "--record and --replay exclude each other");
     if ((options->replay != NULL) != (options->from != NULL))
-        return ttd_fail(error, EINVAL, "--replay DOMAIN needs --from LOG, the log of the recording, and only it has one");
+        return ttd_fail(error, EINVAL, "--replay DOMAIN needs --recording LOG, the log of the recording, and only it has one");
     if (options->until != 0 && options->replay == NULL)
         return ttd_fail(error, EINVAL, "--until belongs to --replay");
     return 0;
