@@ -77,7 +77,7 @@ enum ttlog_mode {
 #define TTLOG_FEATURE_RCX (1ull << 4)             /* event positions carry rcx */
 #define TTLOG_FEATURE_ACCESSES (1ull << 5)        /* rdtsc, port I/O, cpuid, msr sites are in the access stream */
 #define TTLOG_FEATURE_MMIO (1ull << 6)            /* MMIO accesses are in the access stream */
-#define TTLOG_FEATURE_ACCESS_VALUES (1ull << 7)   /* accesses carry the values read and written */
+#define TTLOG_FEATURE_ACCESS_VALUES (1ull << 7)   /* accesses and exits carry the values read and written */
 #define TTLOG_FEATURE_MMIO_VALUES (1ull << 8)     /* MMIO accesses carry the values read and written */
 #define TTLOG_FEATURE_CONTEXT (1ull << 9)         /* context events */
 #define TTLOG_FEATURE_STATE (1ull << 10)          /* state events: register digests */

@@ -13,17 +13,28 @@ public struct XenTools: Sendable, Equatable {
     /// The daemon's file name.
     public static let daemonName = "ttd-deviced"
 
-    /// Looks for `xl` in PATH, and for the daemon in TTD_DEVICED, next to the executable, in ../lib/tt-analyze, in PATH, and
-    /// in the build directory of the source tree that the executable was built in.
+    /// Looks for `xl` in PATH, and for the daemon in TTD_DEVICED, next to the executable, in ../lib/tt-analyze, in the build
+    /// directory of the source tree that the executable was built in, and in PATH.
     public static func find() throws(RunError) -> XenTools {
         guard let xl = SystemProgram.locate("xl") else {
             throw .missing(
                 what: "program", name: "xl",
                 remedy: .advice("run this in dom0 of Xen, with Xen's tools in PATH (Debian: xen-utils)"))
         }
-        let daemon = try ToolFile.find(
-            daemonName, variable: "TTD_DEVICED", buildDirectory: "hypervisor/xen/ttd-deviced/build", what: "daemon")
-        return XenTools(xl: xl, daemon: daemon)
+        return XenTools(xl: xl, daemon: try findDaemon())
+    }
+
+    private static func findDaemon() throws(RunError) -> String {
+        do {
+            return try ToolFile.find(
+                daemonName, variable: "TTD_DEVICED", buildDirectory: "hypervisor/xen/ttd-deviced/build", what: "daemon")
+        } catch {
+            guard case .missing(_, daemonName, _) = error else { throw error }
+            if let path = SystemProgram.locate(daemonName) { return path }
+            throw .missing(
+                what: "daemon", name: daemonName,
+                remedy: .advice("build it with `make deviced`, or name it with TTD_DEVICED"))
+        }
     }
 
     /// Runs `xl` to its end, with its output at the end of a file. Returns its exit status, or -1.

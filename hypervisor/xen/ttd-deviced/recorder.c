@@ -26,7 +26,8 @@ int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settin
         .mode = TTLOG_MODE_EVENTS,
         .event_cell_shift = CELL_SHIFT,
         .event_chunk_max = CHUNK_MAX,
-        .features = TTLOG_FEATURE_CAUSES | (settings->counts_instructions ? TTLOG_FEATURE_ICOUNT : 0) |
+        .features = TTLOG_FEATURE_CAUSES | TTLOG_FEATURE_ACCESS_VALUES |
+                    (settings->counts_instructions ? TTLOG_FEATURE_ICOUNT : 0) |
                     (settings->has_page_digests ? TTLOG_FEATURE_STATE_MEMORY : 0),
         .recorder = TTLOG_RECORDER_XEN,
         .recorder_generation = TTD_VERSION,
