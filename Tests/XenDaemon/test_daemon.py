@@ -7,6 +7,7 @@ Usage: test_daemon.py [NAME ...]   DEVICED names the daemon, BIN the directory o
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BREAK, DIVERGED, END, EXIT, RECORD, Ring, record  # noqa: E402
+from rings import BREAK, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -42,9 +43,9 @@ class DaemonTest(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def start(self, *arguments):
+    def start(self, *arguments, **options):
         command = [DEVICED, "--lock", self.path("lock"), *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
         self.processes.append(process)
         return process
 
@@ -107,30 +108,55 @@ class RecordingTests(DaemonTest):
         print(f"{size / count:.1f} bytes an exit", file=sys.stderr)
         self.assertLess(size / count, 13)
 
-    def test_memory_is_given_back_after_the_commit_only(self):
-        daemon, out = self.start_recording()
-        for fields in guest.run(20000):
-            out.put(fields)
-        daemon.kill()
-        daemon.communicate()
-        taken = self.count_records(out.word(8).value)
-        before = len(self.events("ttd.log"))
-        self.assertGreaterEqual(before, taken)
-        self.assertGreater(taken, 0)
+    def test_a_killed_daemon_loses_nothing_that_it_took(self):
+        numbers = random.Random(3)
+        records = list(guest.run(3000))
+        for round in range(20):
+            daemon, out = self.start_recording("log")
+            for fields in records[: numbers.randrange(1, len(records))]:
+                out.put(fields)
+            daemon.kill()
+            daemon.communicate()
+            taken = self.count_records(out.word(CONSUMED).value, records)
+            events = self.events("log")
+            self.assertGreaterEqual(len(events), taken)
+            self.assertEqual(
+                [int(event["brctr"]) for event in events], [fields["clock"] for fields in records[: len(events)]])
+            for name in ("log", "log.open"):
+                os.unlink(self.path(name))
 
-    def count_records(self, consumed):
-        """The number of the guest's records in the first `consumed` bytes of the ring."""
-        position = count = 0
-        size = 4 * 4096
-        for fields in guest.run(20000):
+    def test_a_full_disk_ends_the_recording(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, 6 << 20))
+
+        out = Ring(self.path("out"), 4)
+        daemon = self.start(
+            "-f", self.path("ttd.log"), "--record", "7", "--rings", f"{out.path},{self.path('none')}", preexec_fn=limit)
+        if daemon.stdout.readline() != "started\n":
+            self.assertIn("File too large", self.finish(daemon, 2))
+            return
+        numbers = random.Random(1)
+        with self.assertRaises(TimeoutError):
+            for clock in range(200000):
+                fields = guest.one_exit(clock, numbers, {"tsc": clock << 20})
+                out.put({**fields, "rip": numbers.getrandbits(64)}, deadline=2)
+        self.assertIn("the log takes no more records", self.finish(daemon, 2))
+        self.assertTrue(os.path.exists(out.path + ".stop"))
+        self.assertGreater(len(self.events("ttd.log")), 10000)
+
+    def count_records(self, consumed, records):
+        """The number of records in the first `consumed` bytes of the ring."""
+        position = 0
+        size = 4 * PAGE
+        for count, fields in enumerate(records):
             length = (RECORD.size + len(fields["payload"]) + 7) // 8 * 8
             if size - position % size < length:
                 position += size - position % size
             position += length
             if position > consumed:
                 return count
-            count += 1
-        return count
+        return len(records)
 
     def test_sigterm_closes_the_log(self):
         daemon, out = self.start_recording()
