@@ -61,6 +61,9 @@ struct ttd_machine {
 /* The domain of that number or name. Returns NULL with *error if there is none, or no Xen. */
 struct ttd_machine *ttd_machine_xen(const char *domain, ttlog_error *error);
 
+/* Ends the session of a domain whose daemon was killed; the guest goes on unrecorded. Returns 0, or -1 with *error. */
+int ttd_machine_release(const char *domain, ttlog_error *error);
+
 /* The rings in two files of equal layout: "OUT,IN". Removing OUT is the domain's death; OUT.stop is made by stop. */
 struct ttd_machine *ttd_machine_files(const char *paths, ttlog_error *error);
 

@@ -279,3 +279,17 @@ struct ttd_machine *ttd_machine_xen(const char *domain, ttlog_error *error) {
     close_xen(&xen->machine);
     return NULL;
 }
+
+int ttd_machine_release(const char *domain, ttlog_error *error) {
+    struct ttd_machine *machine = ttd_machine_xen(domain, error);
+    if (machine == NULL)
+        return -1;
+    struct ttd_op op = {0};
+    int result = perform(xen_of(machine), TTD_OP_STOP, &op);
+    if (result == 0)
+        result = perform(xen_of(machine), TTD_OP_RELEASE, &op);
+    if (result != 0)
+        ttd_fail_errno(error, "domain %s: no recording or replay can be ended", domain);
+    machine->calls->close(machine);
+    return result;
+}

@@ -53,6 +53,8 @@ int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
     if (ttd_lock(options.lock, &error) != 0)
         return fail(&error);
+    if (options.release != NULL)
+        return ttd_machine_release(options.release, &error) == 0 ? 0 : fail(&error);
     if (options.record != NULL || options.replay != NULL)
         return run(&options);
     return ttd_service_run(&options, &stop, &error) == 0 ? 0 : fail(&error);

@@ -36,6 +36,7 @@ static const char help[] =
     "      --rings OUT,IN    two files in place of Xen, for tests\n"
     "      --lock FILE       one daemon at a time holds it (/run/ttd-deviced.lock)\n"
     "      --socket PATH     where the daemon listens (/run/ttd-deviced.socket)\n"
+    "      --release DOMAIN  end what a killed daemon has begun: the guest goes on unrecorded\n"
     "      --ask REQUEST     send a request to the running daemon, print its answer\n"
     "  -h, --help            print this\n"
     "      --version         print the version of the interface with the hypervisor\n"
@@ -45,7 +46,7 @@ static const char help[] =
 
 enum {
     OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_UNTIL, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
-    OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_ASK, OPT_VERSION,
+    OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
 };
 
 static const struct option table[] = {
@@ -66,6 +67,7 @@ static const struct option table[] = {
     {"rings", required_argument, NULL, OPT_RINGS},
     {"lock", required_argument, NULL, OPT_LOCK},
     {"socket", required_argument, NULL, OPT_SOCKET},
+    {"release", required_argument, NULL, OPT_RELEASE},
     {"ask", required_argument, NULL, OPT_ASK},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPT_VERSION},
@@ -140,6 +142,7 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case OPT_RINGS: options->rings = optarg; return 0;
     case OPT_LOCK: options->lock = optarg; return 0;
     case OPT_SOCKET: options->socket = optarg; return 0;
+    case OPT_RELEASE: options->release = optarg; return 0;
     case OPT_ASK: options->ask = optarg; return 0;
     case 'h': fputs(help, stdout); return 1;
     case OPT_VERSION: printf("ttd-deviced, interface version %u\n", TTD_VERSION); return 1;

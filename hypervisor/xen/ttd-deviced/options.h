@@ -18,6 +18,7 @@ struct ttd_options {
     const char *rings;     /* two files in place of Xen */
     const char *lock;
     const char *socket;
+    const char *release;   /* a domain whose daemon was killed */
     const char *ask;       /* a request for a running daemon */
     uint8_t uuid[16];
     const char *attributes[TTD_ATTRIBUTE_MAX]; /* KEY=VALUE */
