@@ -333,6 +333,7 @@ class DaemonTests(DaemonTest):
             (["--digests", "-1"], "--digests"),
             (["--uuid", "xyz"], "--uuid"),
             (["--attribute", "nokey"], "KEY=VALUE"),
+            (["--pages", "3"], "at least 64"),
             (["word"], "not an option"),
         ):
             self.assertIn(text, self.finish(self.start(*arguments), 2))

@@ -25,7 +25,7 @@ static const char help[] =
     "      --recording LOG   the recording's log\n"
     "      --until CLOCK     leave a replay paused at this exit, until SIGTERM\n"
     "      --digests N       digest the guest's memory by page every N exits\n"
-    "      --pages N         pages of each ring (the hypervisor's default)\n"
+    "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
     "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
     "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
     "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
@@ -150,11 +150,16 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     }
 }
 
+/* The hypervisor's limit. */
+enum { PAGES_MIN = 64 };
+
 static int check(const struct ttd_options *options, ttlog_error *error) {
     if (options->record != NULL && options->replay != NULL)
         return ttd_fail(error, EINVAL, "--record and --replay exclude each other");
     if ((options->replay != NULL) != (options->from != NULL))
         return ttd_fail(error, EINVAL, "--replay DOMAIN needs --recording LOG, the log of the recording, and only it has one");
+    if (options->start.pages != 0 && options->start.pages < PAGES_MIN)
+        return ttd_fail(error, EINVAL, "--pages %u: at least %d", options->start.pages, PAGES_MIN);
     if (options->until != 0 && options->replay == NULL)
         return ttd_fail(error, EINVAL, "--until belongs to --replay");
     return 0;
