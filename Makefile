@@ -61,6 +61,13 @@ test-qemu: deps ## the tests that record and replay real guests under QEMU
 test-qemu10: deps ## the tests with QEMU 10.0 (make qemu10)
 	@scripts/test qemu10
 
+deviced: ## build the daemon for dom0 of Xen
+	@$(MAKE) --no-print-directory -s -C hypervisor/xen/ttd-deviced
+
+.PHONY: test-deviced
+test-deviced: build deviced ## the tests of the daemon and of recording with Xen that need no Xen
+	@python3 Tests/XenDaemon/test_daemon.py
+
 test-report: build ## the tests that open HTML reports in a headless Chromium
 	@scripts/install-dependencies --browser
 	@scripts/test-report

@@ -19,11 +19,12 @@ struct TTReplay: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "tt-replay",
-        abstract: "Replay a recording under QEMU, with a log of its own to compare.",
+        abstract: "Replay a recording, with a log of its own to compare.",
         discussion: """
             The replay goes to RUN/replays/NAME. It repeats the recording's command line with the recording's \
             files. If one of them, QEMU's version or an option given here differs from the recording, tt-replay \
-            refuses; --force replays nevertheless, to show where the runs part. A replay without progress is ended.
+            refuses; --force replays nevertheless, to show where the runs part. A replay without progress is ended. A \
+            recording of Xen is replayed by Xen: in dom0, as root, in a fresh domain.
 
             EXAMPLES
               tt-replay /tmp/run1
@@ -54,6 +55,7 @@ struct TTReplay: ParsableCommand {
     @OptionGroup(title: "Stop at a place") var stop: StopOptions
     @OptionGroup(title: "Changes (need --force)") var changes: ChangeOptions
     @OptionGroup(title: "Log") var logging: LogOptions
+    @OptionGroup(title: "Xen") var xen: XenOptions
     @OptionGroup(title: "Run") var session: SessionOptions
 
     func validate() throws {
@@ -67,22 +69,45 @@ struct TTReplay: ParsableCommand {
 
     func run() throws {
         if stop.place != nil { return try stop.run(directory, session) }
+        let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
+        if manifest?.engine.name == XenEngine.name {
+            try replay(Replay<XenEngine>(options: xen.options(session), tool: tool), total: 0, isWatched: false)
+        } else {
+            try replay(
+                Replay<QEMUEngine>(options: qemuOptions, tool: tool), total: manifest?.outcome?.instructions ?? 0)
+        }
+    }
+
+    private var tool: String { "tt-replay \(ToolVersion.current)" }
+
+    private var qemuOptions: QEMUEngine.ReplayOptions {
         var options = QEMUEngine.ReplayOptions()
         options.program = session.qemu
         options.trustsManifest = session.trust
         options.changes = changes.changes(extraArguments)
         options.logging = logging.logging
-        var replay = Replay<QEMUEngine>(options: options, tool: "tt-replay \(ToolVersion.current)")
+        return options
+    }
+
+    /// The shortest patience with an engine that shows its progress only by the growth of its log.
+    private static let patienceByLog: Double = 60
+
+    /// - Parameters:
+    ///   - total: instructions of the recording; 0 if unknown.
+    ///   - isWatched: whether the engine shows what the guest executes.
+    private func replay<GuestEngine: Engine>(
+        _ prepared: Replay<GuestEngine>, total: UInt64, isWatched: Bool = true
+    ) throws {
+        var replay = prepared
         replay.name = session.name
         replay.output = session.output
         replay.force = session.force
         replay.overwrite = session.overwrite
-        replay.hangPatience = session.hangTimeout
+        replay.hangPatience = isWatched ? session.hangTimeout : max(session.hangTimeout, TTReplay.patienceByLog)
         replay.timeLimit = session.timeout
-        let total = (try? Manifest.read("\(directory)/\(Manifest.fileName)"))?.outcome?.instructions ?? 0
         let progress = RunProgress("replaying", total: total, isQuiet: session.quiet)
         replay.onHashing = { progress.hash(done: $0.done, total: $0.total) }
-        replay.onStatus = { progress.run(instructions: $0.instructions) }
+        if isWatched { replay.onStatus = { progress.run(instructions: $0.instructions) } }
         let summary = try replay.run(of: directory)
         progress.finish()
         try session.report(summary)

@@ -180,6 +180,37 @@ struct VerdictTests {
         #expect(alignment.divergence?.endReason == "hung: nothing moved for 3 s")
     }
 
+    /// A recorder that checks its replay ends the log with the exit that differs.
+    @Test func aReplayThatItsEngineEndedHasNotEndedEarly() throws {
+        func log(_ middle: String, _ end: String) -> String {
+            """
+            options features=causes clock=synchronous-entries recorder=xen mode=events
+            event exit clock=0 ip=0x1000 registers=1 info=0x1010000 value=2
+            \(middle)
+            \(end)
+            """
+        }
+        let whole = log(
+            "event interrupt clock=1 info=0xf3\nevent exit clock=1 ip=0x2000 registers=2 info=0x4010000 value=2",
+            "event exit clock=2 ip=0x2100 registers=3 info=0x9010000 value=1\nrun-end guest-shutdown")
+        let lost = try compare(
+            whole, log("event exit clock=1 ip=0x3000 registers=4 info=0x1000000", "run-end diverged x"))
+        #expect(lost.verdict == .missingEvent)
+        #expect(lost.divergence?.original.clock == 1)
+        #expect(
+            try compare(whole, log("event interrupt clock=1 info=0xf3", "run-end hung x")).verdict == .replayEndedEarly)
+    }
+
+    @Test func digestsOfMemoryNameThePage() throws {
+        func log(_ digest: Int) -> String {
+            "options features=causes,state-memory clock=synchronous-entries recorder=xen mode=events\n"
+                + "event page-digests clock=5 address=0x200 value=1 value=\(digest) value=3"
+        }
+        let alignment = try compare(log(2), log(7))
+        #expect(alignment.verdict == .payload)
+        #expect(alignment.divergence?.difference?.fields.map(\.name) == ["page 0x201"])
+    }
+
     @Test func originalEndsEarly() throws {
         let short = VerdictTests.log(VerdictTests.start, VerdictTests.middle)
         #expect(try compare(short, VerdictTests.whole).verdict == .originalEndedEarly)

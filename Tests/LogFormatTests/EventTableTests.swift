@@ -124,6 +124,22 @@ struct EventTableTests {
                     stream: .event, kind: .state, validity: .value, info: 1 << 31 | 9,
                     payload: Event.payload(words: [1, 2, 3])), "registers 0x1, cr2 and cr3 0x2, state-31 0x3"
             ),
+            (
+                Event(
+                    stream: .event, kind: .exit, validity: .value, info: 1 << 24 | 0x10005,
+                    payload: Event.payload(words: [0x75bcd15, 3, 2])), "rdtsc, rax 0x75bcd15, rdx 0x3, step 0x2"
+            ),
+            (
+                Event(
+                    stream: .event, kind: .foreignWrite, validity: [.address, .value], info: 2 << 8 | 3,
+                    payload: Event.payload(words: [0x10, 0x6161])), "console, at 0x10, 2 bytes, contents 0x6161"
+            ),
+            (
+                Event(
+                    stream: .event, kind: .pageDigests, validity: [.address, .value],
+                    payload: Event.payload(words: [0x40] + Array(repeating: 0, count: 17))),
+                "from page 0x40, digests " + String(repeating: "0x0 ", count: 16) + "… (17 words)"
+            ),
             (Event(stream: .meta, kind: .attribute, payload: Array("k\0v".utf8)), "k=v"),
             (Event(stream: .meta, kind: .attribute, payload: Array("k".utf8)), "k"),
             (Event(stream: .meta, kind: .runEnd, info: 99), "reason-99"),

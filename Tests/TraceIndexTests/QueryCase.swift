@@ -95,6 +95,13 @@ enum Logs {
         event hypercall-result ip=0x1000 info=29 value=0 value=0xffffffffffffffff
         event upcall info=243 value=5
         event time-update value=1 value=2
+        event exit ip=0x1000 info=0x1010005 value=0x75bcd15 value=3 value=2 registers=0x99
+        event exit ip=0x1002 info=0x060900ff value=0 value=1 value=2 value=3 value=4 value=5 value=6 value=7 value=0x10080 registers=0x99
+        event exit ip=0x1002 info=0x20 registers=0x99
+        event exit ip=0x1002 info=0xff800000 registers=0x99
+        event foreign-write info=0x803 address=0x10 value=0x1122334455667788
+        event foreign-write info=0x100 address=0xffffffffffffffff value=1 private=01 ip=0x1000 registers=5
+        event page-digests address=0x40 value=1 value=0 value=3
         event context value=0x1000 value=0xffff8000
         event context value=0x1000
         event state info=17 value=0xabc value=0xdef registers=0x99

@@ -88,6 +88,8 @@ extension VCPUAligner {
             let log = side == .original ? original : replay
             // A slice ends where it was cut, not where the run ended.
             guard LogExtent.isFinal(log), !log.isCutShort else { continue }
+            // The engine ended this replay because it differs: the log ends with the difference.
+            guard log.runEnd?.reason != .diverged else { continue }
             let extent = side == .original ? extents.0 : extents.1
             if let first {
                 // One side has an event, and the other side has no further records.

@@ -46,7 +46,7 @@ enum EventFields {
                 switch field.source {
                 case .info: if comparesInfo { $0.add(field, a, b) }
                 case .address: if comparesAddress { $0.add(field, a, b) }
-                case .flagged: if isIn(field, a, b) { $0.add(field, a, b) }
+                case .flagged: if kind != .state || isIn(field, a, b) { $0.add(field, a, b) }
                 case .value, .values, .text, .key, .textAfterKey, .bytes: if comparesValues { $0.add(field, a, b) }
                 }
             }
@@ -86,9 +86,15 @@ private struct Differences {
         let (p, q) = (x.words ?? [], y.words ?? [])
         for index in 0..<max(p.count, q.count, words.count) {
             add(
-                p.count <= 1 && q.count <= 1 ? field.name : "\(field.name)[\(index)]",
+                p.count <= 1 && q.count <= 1 ? field.name : name(field, index, a),
                 index < p.count ? .word(p[index]) : .absent, index < q.count ? .word(q[index]) : .absent)
         }
+    }
+
+    /// The name of one of several words: a page of memory, or a number.
+    private func name(_ field: EventField, _ index: Int, _ event: Event) -> String {
+        guard event.kind == .pageDigests, let first = event.address else { return "\(field.name)[\(index)]" }
+        return "page 0x\(String(first &+ UInt64(index), radix: 16))"
     }
 
     /// Runs a step, and returns whether it found a difference.

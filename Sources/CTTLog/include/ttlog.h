@@ -77,7 +77,7 @@ enum ttlog_mode {
 #define TTLOG_FEATURE_RCX (1ull << 4)             /* event positions carry rcx */
 #define TTLOG_FEATURE_ACCESSES (1ull << 5)        /* rdtsc, port I/O, cpuid, msr sites are in the access stream */
 #define TTLOG_FEATURE_MMIO (1ull << 6)            /* MMIO accesses are in the access stream */
-#define TTLOG_FEATURE_ACCESS_VALUES (1ull << 7)   /* accesses carry the values read and written */
+#define TTLOG_FEATURE_ACCESS_VALUES (1ull << 7)   /* accesses and exits carry the values read and written */
 #define TTLOG_FEATURE_MMIO_VALUES (1ull << 8)     /* MMIO accesses carry the values read and written */
 #define TTLOG_FEATURE_CONTEXT (1ull << 9)         /* context events */
 #define TTLOG_FEATURE_STATE (1ull << 10)          /* state events: register digests */
@@ -318,6 +318,10 @@ enum ttlog_event_kind {
     TTLOG_EVENT_HYPERCALL_RESULT = 33, /* info: number. payload: value = result, then memory outputs */
     TTLOG_EVENT_UPCALL = 34,           /* event-channel upcall. info: vector or 0. payload: value ... = pending words */
     TTLOG_EVENT_TIME_UPDATE = 35,      /* payload: value ... = the time page's or wall clock's new contents */
+    TTLOG_EVENT_EXIT = 36,             /* the guest itself entered the hypervisor. ip, registers: at the exit. info:
+                                          TTLOG_EXIT_*, reason << TTLOG_EXIT_REASON_SHIFT. payload: value ... = one word a bit */
+    TTLOG_EVENT_FOREIGN_WRITE = 37,    /* somebody else wrote to the guest's memory. info: enum ttlog_area | bytes << 8.
+                                          payload: address = in the area; value ... = the bytes, padded with zeros */
 
     TTLOG_EVENT_CONTEXT = 48, /* cr3 was changed, or the stack was switched: the instruction at ip loaded sp from memory, a
                                  constant or another register than the frame pointer (mov, lea, pop, xchg; not leave, iret
@@ -325,6 +329,8 @@ enum ttlog_event_kind {
     TTLOG_EVENT_STATE = 49,   /* state digest. info: TTLOG_STATE_* words that follow. payload: value ... = one word a bit */
     TTLOG_EVENT_REWOUND = 50, /* the guest was put back to an earlier point. payload: value = clock, icount before */
     TTLOG_EVENT_TRACE_GAP = 51, /* nothing was recorded from here to the next epoch. info: enum ttlog_gap_reason */
+    TTLOG_EVENT_PAGE_DIGESTS = 52, /* digests of the guest's memory by page. payload: address = number of the first page;
+                                      value ... = one digest a page of 4096 bytes; 0: there is no such page */
 
     /* meta stream */
     TTLOG_EVENT_ATTRIBUTE = 64,      /* payload: key NUL value, UTF-8. The last one of a key is valid. */
@@ -396,6 +402,50 @@ enum ttlog_machine_stop {
 #define TTLOG_STATE_CR2_CR3 (1u << 3)
 #define TTLOG_STATE_MEMORY (1u << 4)  /* guest memory */
 
+/* The words of an exit, as bits of info. The payload has a word for each bit that is set, lowest bit first. */
+#define TTLOG_EXIT_REGISTER(n) (1u << (n)) /* the new value of general register n, if it changed, in the order of their
+                                              encoding: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 ... r15 */
+#define TTLOG_EXIT_RIP (1u << 16)          /* the next ip - ip */
+#define TTLOG_EXIT_FLAGS (1u << 17)        /* the new rflags */
+#define TTLOG_EXIT_INJECTED (1u << 18)     /* the exception that the guest got as a result: AMD's EVENTINJ */
+#define TTLOG_EXIT_CHANGES 0x7ffffu        /* the bits above: what the exit changed */
+#define TTLOG_EXIT_OPERAND (1u << 19)      /* what the exit was about, if not 0; by its reason */
+#define TTLOG_EXIT_VALUE (1u << 20)        /* what the guest wrote (WRMSR, PORT_WRITE), if not 0 */
+#define TTLOG_EXIT_CODE (1u << 21)         /* OTHER: the processor's exit code, if not 0 */
+#define TTLOG_EXIT_REASON_SHIFT 24
+
+/* Why the guest exited; the operand. */
+enum ttlog_exit_reason {
+    TTLOG_EXIT_OTHER = 0,
+    TTLOG_EXIT_RDTSC = 1,      /* 0 rdtsc, 1 rdtscp */
+    TTLOG_EXIT_CPUID = 2,      /* leaf | subleaf << 32 */
+    TTLOG_EXIT_RDMSR = 3,      /* number */
+    TTLOG_EXIT_WRMSR = 4,      /* number */
+    TTLOG_EXIT_PORT_READ = 5,  /* port | bytes << 16 | string << 24 */
+    TTLOG_EXIT_PORT_WRITE = 6, /* the same */
+    TTLOG_EXIT_MEMORY = 7,     /* a nested page fault: physical address */
+    TTLOG_EXIT_HYPERCALL = 8,  /* number */
+    TTLOG_EXIT_HALT = 9,
+    TTLOG_EXIT_CONTROL_READ = 10,  /* number of the control register */
+    TTLOG_EXIT_CONTROL_WRITE = 11, /* the same */
+    TTLOG_EXIT_EXCEPTION = 12,     /* vector */
+    TTLOG_EXIT_SHUTDOWN = 13,      /* a triple fault */
+};
+
+/* Where a foreign write went. The address of an area but guest memory is an offset in it. */
+enum ttlog_area {
+    TTLOG_AREA_MEMORY = 0, /* guest memory, by physical address: the hypervisor wrote as a result of an exit */
+    TTLOG_AREA_SHARED_INFO = 1,
+    TTLOG_AREA_VCPU_INFO = 2,
+    TTLOG_AREA_CONSOLE = 3,
+    TTLOG_AREA_XENSTORE = 4,
+};
+
+/* Private payload of interrupts and foreign writes in logs of Xen: how the recorder found the position. Without it, the
+ * event belongs to the last exit: it took place after the exit's completion. */
+#define TTLOG_PLACED_ANYWHERE 1u /* between two exits: ip, registers (and icount) give the place */
+#define TTLOG_PLACED_WINDOW 2u   /* where the guest allowed interrupts again after the last exit */
+
 enum ttlog_gap_reason { TTLOG_GAP_UNKNOWN = 0, TTLOG_GAP_WINDOW_CLOSED = 1, TTLOG_GAP_CHECKPOINT = 2, TTLOG_GAP_REWOUND = 3 };
 
 enum ttlog_run_end {
@@ -408,6 +458,7 @@ enum ttlog_run_end {
     TTLOG_END_INPUT_EXHAUSTED = 6, /* a replay reached the end of its recording's input */
     TTLOG_END_HUNG = 7,           /* a replay made no progress and was ended */
     TTLOG_END_KILLED = 8,         /* the recorder was killed */
+    TTLOG_END_DIVERGED = 9,       /* the engine found that the replay is not its recording */
 };
 
 /* Validity bits of an event. */

@@ -132,12 +132,14 @@ public struct RunEnd: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let hung = RunEnd(rawValue: 7)
     /// The recorder was killed.
     public static let killed = RunEnd(rawValue: 8)
+    /// The engine found that the replay is not its recording.
+    public static let diverged = RunEnd(rawValue: 9)
 
     static let names = EventField.Names(
         "reason",
         [
             "unknown", "guest-shutdown", "guest-reset", "guest-panic", "host-quit", "host-error", "input-exhausted",
-            "hung", "killed",
+            "hung", "killed", "diverged",
         ])
 
     /// The reason's name as the tools print it; `reason-N` when this reader does not know it.

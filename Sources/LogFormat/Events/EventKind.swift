@@ -59,6 +59,10 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let upcall = EventKind(.upcall)
     /// The hypervisor updated the guest's time.
     public static let timeUpdate = EventKind(.timeUpdate)
+    /// The guest itself entered the hypervisor.
+    public static let exit = EventKind(.exit)
+    /// Somebody else wrote to the guest's memory.
+    public static let foreignWrite = EventKind(.foreignWrite)
 
     /// The guest changed its address space or switched its stack.
     public static let context = EventKind(.context)
@@ -68,6 +72,8 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let rewound = EventKind(.rewound)
     /// Nothing was recorded from here to the next epoch.
     public static let traceGap = EventKind(.traceGap)
+    /// Digests of the guest's memory by page.
+    public static let pageDigests = EventKind(.pageDigests)
 
     /// A key and a value that describe the run.
     public static let attribute = EventKind(.attribute)

@@ -25,11 +25,14 @@ package enum KnownEventKind: UInt16, CaseIterable, Sendable {
     case hypercallResult = 33
     case upcall = 34
     case timeUpdate = 35
+    case exit = 36
+    case foreignWrite = 37
 
     case context = 48
     case state = 49
     case rewound = 50
     case traceGap = 51
+    case pageDigests = 52
 
     case attribute = 64
     case annotation = 65

@@ -66,15 +66,7 @@ public struct QEMUProgram: Hashable, Sendable {
         return (cache ?? home).map { "\($0)/tt-analyze/qemu10/\(programName)" }
     }
 
-    private static func locate(_ name: String) -> String? {
-        if name.contains("/") { return Files.isExecutable(name) ? (try? Files.absolute(name, what: "QEMU")) : nil }
-        let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-        for directory in path.split(separator: ":") {
-            let candidate = "\(directory)/\(name)"
-            if Files.isExecutable(candidate) { return candidate }
-        }
-        return nil
-    }
+    private static func locate(_ name: String) -> String? { SystemProgram.locate(name) }
 
     private static func askVersion(_ path: String) throws(RunError) -> String {
         let text = try output(of: path, ["--version"])

@@ -30,6 +30,8 @@ public protocol Engine: Sendable {
     var otherInputs: [String] { get }
     /// Whether the run makes a log.
     var makesLog: Bool { get }
+    /// Whether the engine writes a log of input of its own; without one, the log is what a replay is made from.
+    var hasInputLog: Bool { get }
     /// Whether a faithful replay ends with the exit status of its recording.
     var exitStatusIsReliable: Bool { get }
 
@@ -80,6 +82,11 @@ public protocol Engine: Sendable {
 
     /// The engine's settings that become attributes of the log, so that the log can be read without its manifest.
     var attributes: [(key: String, value: String)] { get }
+}
+
+extension Engine {
+    /// Most engines write their own log of input.
+    public var hasInputLog: Bool { true }
 }
 
 /// One run that an engine is to make.

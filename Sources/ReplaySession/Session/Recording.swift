@@ -98,10 +98,13 @@ public struct Recording<RecordingEngine: Engine> {
         try plan.files.write(manifest)
         warnings += outcome.messages
         var trouble = outcome.isOrderly ? (engine.makesLog ? RunSummary.trouble(log) : nil) : outcome.text
-        if trouble == nil, Files.size(plan.inputLog) == 0 { trouble = "the engine's input log is empty" }
+        if trouble == nil, engine.hasInputLog, Files.size(plan.inputLog) == 0 {
+            trouble = "the engine's input log is empty"
+        }
         return RunSummary(
             kind: .recording, verdict: trouble == nil ? .done : .trouble, stateDirectory: path,
-            directory: directory.path, outcome: outcome, log: log, inputLogBytes: Files.size(plan.inputLog),
+            directory: directory.path, outcome: outcome, log: log,
+            inputLogBytes: engine.hasInputLog ? Files.size(plan.inputLog) : 0,
             trouble: trouble, differences: [], warnings: warnings,
             next: NextStep(action: .replay, directories: [path]))
     }

@@ -113,7 +113,7 @@ public struct Replay<ReplayEngine: Engine> {
         return RunSummary(
             kind: .replay, verdict: trouble != nil ? .trouble : different.isEmpty ? .done : .different,
             stateDirectory: path, directory: files.directory, outcome: outcome, log: log,
-            inputLogBytes: Files.size(plan.inputLog), trouble: trouble,
+            inputLogBytes: engine.hasInputLog ? Files.size(plan.inputLog) : 0, trouble: trouble,
             differences: outcome.wasInterrupted ? [] : different, warnings: warnings,
             next: NextStep(
                 action: .compare, directories: [path, output ?? "\(path)/\(RunFiles.replaysName)/\(name ?? "")"]))

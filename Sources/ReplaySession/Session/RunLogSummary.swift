@@ -28,6 +28,9 @@ public struct RunLogSummary: Codable, Sendable, Equatable {
     /// The level of QEMU's plugin interface, from the log's header.
     public var pluginAPI: Int?
 
+    /// Exits into the hypervisor, where the log's clock counts these; nil for other logs.
+    public var exits: UInt64?
+
     /// The first position that is not compared.
     public struct End: Codable, Sendable, Equatable {
         /// In transitions.
@@ -75,6 +78,7 @@ extension RunLogSummary {
         _lost = StringCoded(wrappedValue: log.lostRecords)
         _clock = StringCoded(wrappedValue: clock)
         _instructions = StringCoded(wrappedValue: instructions)
+        exits = log.header.clock == .synchronousEntries ? clock &+ 1 : nil
         pluginAPI = log.header.recorderGeneration == 0 ? nil : Int(log.header.recorderGeneration)
     }
 
@@ -162,6 +166,7 @@ extension RunOutcome.Reason {
         case .inputExhausted: .inputExhausted
         case .hung: .hung
         case .killed: .killed
+        case .diverged: .diverged
         }
     }
 }

@@ -12,11 +12,14 @@ extension RunSummary {
         if let trouble { lines.append("  incomplete: \(trouble)") }
         for difference in differences { lines.append("  went differently: \(difference)") }
         let rate = outcome.seconds > 0 ? Double(outcome.instructions) / outcome.seconds : 0
+        let counted = outcome.instructions > 0 || log?.exits == nil
         lines.append(
-            "  ran \(RunSummary.decimal(outcome.seconds)) s, \(outcome.instructions) instructions"
-                + " (\(RowText.scaled(rate))/s)")
+            "  ran \(RunSummary.decimal(outcome.seconds)) s"
+                + (counted ? ", \(outcome.instructions) instructions (\(RowText.scaled(rate))/s)" : ""))
         if let log { lines += RunSummary.lines(log) }
-        if kind == .recording { lines.append("  QEMU's input log: \(RowText.scaled(Double(inputLogBytes)))B") }
+        if kind == .recording, log?.exits == nil {
+            lines.append("  QEMU's input log: \(RowText.scaled(Double(inputLogBytes)))B")
+        }
         for warning in warnings { lines.append("  warning: \(warning)") }
         // Paths, messages and manifests may hold text that steers a terminal.
         return lines.map(\.onOneLine).joined(separator: "\n")
@@ -27,6 +30,13 @@ extension RunSummary {
         let share =
             log.branches > 0 ? ", \(RunSummary.decimal(Double(log.bytes) / Double(log.branches))) bytes a branch" : ""
         lines.append("  log: \(log.path), \(RowText.scaled(Double(log.bytes)))B\(share)")
+        if let exits = log.exits {
+            let each = exits > 0 ? ", \(RunSummary.decimal(Double(log.bytes) / Double(exits))) bytes an exit" : ""
+            return [
+                "  log: \(log.path), \(RowText.scaled(Double(log.bytes)))B\(each)",
+                "  \(exits) exits, \(log.events) events",
+            ]
+        }
         let branches = log.branches > 0 ? "\(log.branches) branches" : "\(log.clock) branches (not kept)"
         lines.append("  \(branches), \(log.events) events, \(log.accesses) accesses")
         if let join = log.join {

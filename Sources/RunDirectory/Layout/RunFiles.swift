@@ -25,6 +25,8 @@ public struct RunFiles: Sendable {
     package static let logName = "ttd.log"
     package static let serialLogName = "serial.log"
     package static let engineLogName = "qemu.log"
+    /// The messages of Xen's tools and of the daemon.
+    package static let xenLogName = "xen.log"
     package static let inputLogName = "replay.bin"
     package static let snapshotImageName = "snap.qcow2"
     package static let lockName = ".lock"
@@ -33,7 +35,7 @@ public struct RunFiles: Sendable {
     /// All that a run may have left, the manifest last.
     package static let allNames = [
         logName, logName + ".open", inputLogName, inputLogName + ".new", snapshotImageName, snapshotImageName + ".new",
-        serialLogName, engineLogName, Manifest.fileName + ".new", Manifest.fileName,
+        serialLogName, engineLogName, xenLogName, Manifest.fileName + ".new", Manifest.fileName,
     ]
 
     /// Removes the files of an earlier run, and nothing else.

@@ -24,6 +24,8 @@ public struct RunOutcome: Codable, Sendable, Equatable {
         case hung
         /// The engine was killed.
         case killed
+        /// The engine found that the replay is not its recording.
+        case diverged
     }
 
     /// Why the run ended.
@@ -68,7 +70,7 @@ public struct RunOutcome: Codable, Sendable, Equatable {
     public var isOrderly: Bool {
         switch reason {
         case .guestShutdown, .guestReset, .guestPanic, .hostQuit: true
-        case .unknown, .hostError, .hung, .killed, .inputExhausted: false
+        case .unknown, .hostError, .hung, .killed, .inputExhausted, .diverged: false
         }
     }
 }

@@ -49,14 +49,17 @@ struct EventWords {
         for definition in EventDefinition.all {
             var traits = Traits()
             var bits: UInt32 = 0
+            var named: UInt32 = 0
             for field in definition.fields {
                 switch field.source {
                 case .text, .key, .textAfterKey, .bytes: traits.hasText = true
                 case .flagged(let bit): bits |= 1 << bit
+                case .info(let shift, let width):
+                    named |= UInt32(truncatingIfNeeded: ((1 << UInt64(width)) - 1) << UInt64(shift))
                 default: break
                 }
             }
-            if bits != 0 { traits.namedBits = bits }
+            if bits != 0 { traits.namedBits = bits | named }
             list[Int(definition.kind.rawValue)] = traits
         }
         return list

@@ -93,7 +93,9 @@ enum EventDetailsSQL {
             let names = LogStream.allCases.map { "WHEN \($0.rawValue) THEN \(IndexSchema.literal($0.name))" }
             return "CASE \(value) \(names.joined(separator: " ")) ELSE printf('%u', \(value)) END"
         case .name(let names):
-            let cases = names.list.enumerated().map { "WHEN \($0) THEN \(IndexSchema.literal($1))" }
+            let cases = names.list.enumerated().filter { !$1.isEmpty }.map {
+                "WHEN \($0) THEN \(IndexSchema.literal($1))"
+            }
             return "CASE \(value) \(cases.joined(separator: " ")) "
                 + "ELSE \(IndexSchema.literal(names.prefix + "-")) || (\(value)) END"
         case .words:

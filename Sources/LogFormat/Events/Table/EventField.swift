@@ -67,7 +67,7 @@ public struct EventField: Sendable, Hashable {
 
     /// The names of a field's values, by number.
     public struct Names: Sendable, Hashable {
-        /// The names, from number 0 on.
+        /// The names, from number 0 on; an empty string for a number without a name.
         public let list: [String]
         /// The prefix for numbers without a name: `reason-9`.
         public let prefix: String
@@ -79,7 +79,8 @@ public struct EventField: Sendable, Hashable {
 
         /// The name of a number.
         public subscript(number: UInt64) -> String {
-            number < UInt64(list.count) ? list[Int(number)] : "\(prefix)-\(number)"
+            guard number < UInt64(list.count), !list[Int(number)].isEmpty else { return "\(prefix)-\(number)" }
+            return list[Int(number)]
         }
     }
 

@@ -24,10 +24,13 @@ enum EventTable {
         case .hypercallResult: hypercallResult
         case .upcall: upcall
         case .timeUpdate: timeUpdate
+        case .exit: exit
+        case .foreignWrite: foreignWrite
         case .context: context
         case .state: state
         case .rewound: rewound
         case .traceGap: traceGap
+        case .pageDigests: pageDigests
         case .attribute: attribute
         case .annotation: annotation
         case .lost: lost

@@ -73,21 +73,23 @@ extension EventField {
 }
 
 extension EventField.Value {
-    /// The largest number of bytes in text. For a longer payload the text gives the total.
-    private static let byteLimit = 16
+    /// The largest number of bytes or words in text. For more of them the text gives the total.
+    private static let textLimit = 16
 
     /// The value in words: `32`, `0x3f8`, `0x1 0x2`, `yes`, `host-quit`.
     public var text: String {
         switch self {
         case .number(let number): String(number)
         case .address(let address), .word(let address): RowText.hex(address)
-        case .words(let words): words.map(RowText.hex).joined(separator: " ")
+        case .words(let words):
+            words.prefix(EventField.Value.textLimit).map(RowText.hex).joined(separator: " ")
+                + (words.count > EventField.Value.textLimit ? " … (\(words.count) words)" : "")
         case .flag(let isSet): isSet ? "yes" : "no"
         case .name(let name, _): name
         case .text(let text): text
         case .bytes(let bytes):
-            bytes.prefix(EventField.Value.byteLimit).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
-                .joined(separator: " ") + (bytes.count > EventField.Value.byteLimit ? " … (\(bytes.count) bytes)" : "")
+            bytes.prefix(EventField.Value.textLimit).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+                .joined(separator: " ") + (bytes.count > EventField.Value.textLimit ? " … (\(bytes.count) bytes)" : "")
         }
     }
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@preconcurrency import Glibc
+import RunDirectory
+
+/// A domain that the daemon records or replays. The run ends when the daemon ends.
+final class XenGuest: RunningGuest {
+    private let tools: XenTools
+    private let daemon: ChildProcess
+    private let domain: String
+    private let log: String
+    private let messages: String
+    private var hasDestroyed = false
+
+    init(tools: XenTools, daemon: ChildProcess, domain: String, log: String, messages: String) {
+        self.tools = tools
+        self.daemon = daemon
+        self.domain = domain
+        self.log = log
+        self.messages = messages
+    }
+
+    var holder: String { "\(XenTools.daemonName) (process \(daemon.pid))" }
+
+    /// The guest's files are those that its configuration names; the hypervisor has none open.
+    func openFiles() -> [OpenFile] { [] }
+
+    func resume() { _ = try? tools.run(["unpause", domain], output: messages) }
+
+    func pump() -> Double? { nil }
+
+    /// Destroys the domain once the daemon has ended: its name is free for the next run.
+    func poll() -> ProcessEnd? {
+        guard let end = daemon.poll() else { return nil }
+        if !hasDestroyed {
+            hasDestroyed = true
+            _ = try? tools.run(["destroy", domain], output: "/dev/null")
+        }
+        return end
+    }
+
+    func takeEvents() -> [GuestEvent] { [] }
+
+    /// The log shows the progress: the hypervisor counts no instructions unless it is asked to.
+    func instructions() throws(GuestSilence) -> UInt64 { logSize() }
+
+    func isExecuting() -> Bool { true }
+    func isWaitingForDisk() -> Bool { false }
+    func processorTime() -> Double? { nil }
+    func inputOffset() -> UInt64? { nil }
+    func logSize() -> UInt64 { Files.size(log) }
+    func processor() -> Standstill.Processor { .unknown }
+
+    func askToEnd() -> Bool {
+        daemon.signal(SIGTERM)
+        return true
+    }
+
+    func signal(_ number: Int32) { daemon.signal(number) }
+}

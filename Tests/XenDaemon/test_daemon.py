@@ -1,0 +1,478 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""ttd-deviced without Xen: its rings are files, and the tests play the hypervisor.
+
+Usage: test_daemon.py [NAME ...]   DEVICED names the daemon, BIN the directory of the tools.
+"""
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+
+import guest  # noqa: E402
+from rings import BREAK, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
+
+DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
+BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
+STOPPED, SHUTDOWN, COMPLETE = 0, 1, 2
+
+
+class DaemonTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ttd-test-")
+        self.processes = []
+
+    def tearDown(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        shutil.rmtree(self.folder)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def start(self, *arguments, **options):
+        command = [DEVICED, "--lock", self.path("lock"), *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+        self.processes.append(process)
+        return process
+
+    def start_recording(self, log="ttd.log", pages=4, *options):
+        out = Ring(self.path("out"), pages)
+        rings = f"{out.path},{self.path('none')}"
+        daemon = self.start("-f", self.path(log), "--record", "7", "--rings", rings, *options)
+        self.assertEqual(daemon.stdout.readline(), "started\n", daemon.poll())
+        return daemon, out
+
+    def start_replay(self, source="ttd.log", log="replay.log", pages=4, *options):
+        out, into = Ring(self.path("out2"), pages), Ring(self.path("in2"), pages)
+        daemon = self.start(
+            "-f", self.path(log), "--replay", "8", "--recording", self.path(source), "--rings", f"{out.path},{into.path}",
+            *options)
+        self.assertEqual(daemon.stdout.readline(), "started\n", daemon.poll())
+        return daemon, out, into
+
+    def finish(self, daemon, status):
+        output, errors = daemon.communicate(timeout=60)
+        self.assertEqual(daemon.returncode, status, output + errors)
+        return output + errors
+
+    def record_guest(self, count, log="ttd.log", seed=1, end=SHUTDOWN, options=()):
+        records = list(guest.run(count, seed))
+        daemon, out = self.start_recording(log, 4, *options)
+        for fields in records:
+            out.put(fields)
+        out.put(record(END, clock=count, info=end))
+        self.finish(daemon, 0)
+        return records
+
+    def analyze(self, *arguments):
+        done = subprocess.run([f"{BIN}/tt-analyze", *arguments], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
+
+    def events(self, log):
+        done = subprocess.run([f"{BIN}/tt-analyze", "events", "--format", "jsonl", self.path(log)], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        text = done.stdout
+        return [json.loads(line) for line in text.splitlines()[1:]]
+
+
+class RecordingTests(DaemonTest):
+    def test_log_holds_the_records(self):
+        records = self.record_guest(3000)
+        status, text = self.analyze("verify", self.path("ttd.log"))
+        self.assertEqual(status, 0, text)
+        events = [event for event in self.events("ttd.log") if event.get("stream", "event") != "meta"]
+        exits = [fields for fields in records if fields["type"] == EXIT]
+        found = [event for event in events if event["kind"] == "exit"]
+        self.assertEqual(len(found), len(exits))
+        self.assertEqual([int(event["brctr"]) for event in found], [fields["clock"] for fields in exits])
+        self.assertEqual([int(event["ip"], 16) for event in found], [fields["rip"] for fields in exits])
+
+    def test_size_of_an_exit(self):
+        count = 60000
+        self.record_guest(count)
+        size = os.path.getsize(self.path("ttd.log"))
+        print(f"{size / count:.1f} bytes an exit", file=sys.stderr)
+        self.assertLess(size / count, 13)
+
+    def test_a_killed_daemon_loses_nothing_that_it_took(self):
+        numbers = random.Random(3)
+        records = list(guest.run(3000))
+        for round in range(20):
+            daemon, out = self.start_recording("log")
+            for fields in records[: numbers.randrange(1, len(records))]:
+                out.put(fields)
+            daemon.kill()
+            daemon.communicate()
+            taken = self.count_records(out.word(CONSUMED).value, records)
+            events = self.events("log")
+            self.assertGreaterEqual(len(events), taken)
+            self.assertEqual(
+                [int(event["brctr"]) for event in events], [fields["clock"] for fields in records[: len(events)]])
+            for name in ("log", "log.open"):
+                os.unlink(self.path(name))
+
+    def test_a_log_that_cannot_be_made(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+
+        out = Ring(self.path("out"), 4)
+        options = ["--record", "7", "--rings", f"{out.path},{self.path('none')}"]
+        text = self.finish(self.start("-f", self.path("ttd.log"), *options, preexec_fn=limit), 2)
+        self.assertIn("File too large", text)
+        self.assertIn("No such file", self.finish(self.start("-f", self.path("no/ttd.log"), *options), 2))
+
+    def count_records(self, consumed, records):
+        """The number of records in the first `consumed` bytes of the ring."""
+        position = 0
+        size = 4 * PAGE
+        for count, fields in enumerate(records):
+            length = (RECORD.size + len(fields["payload"]) + 7) // 8 * 8
+            if size - position % size < length:
+                position += size - position % size
+            position += length
+            if position > consumed:
+                return count
+        return len(records)
+
+    def test_sigterm_closes_the_log(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(500):
+            out.put(fields)
+        daemon.send_signal(signal.SIGTERM)
+        while not os.path.exists(out.path + ".stop"):
+            time.sleep(0.01)
+        out.put(record(END, clock=500, info=STOPPED))
+        self.assertIn("the operator ended it", self.finish(daemon, 0))
+        self.assertEqual(self.analyze("verify", self.path("ttd.log"))[0], 0)
+        self.assertFalse(os.path.exists(self.path("ttd.log.open")))
+
+    def test_a_domain_that_dies(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(500):
+            out.put(fields)
+        os.unlink(out.path)
+        self.assertIn("the domain is gone", self.finish(daemon, 0))
+        self.assertEqual(len([event for event in self.events("ttd.log") if event["kind"] == "exit"]), 500)
+
+    def test_memory_is_digested_at_breaks(self):
+        daemon, out = self.start_recording("ttd.log", 4, "--digests", "100")
+        for fields in guest.run(250):
+            if fields["type"] == EXIT and fields["clock"] and fields["clock"] % 100 == 0:
+                out.put(record(BREAK, clock=fields["clock"]))
+            out.put(fields)
+        out.put(record(END, clock=250, info=SHUTDOWN))
+        self.assertIn("3 digests of memory", self.finish(daemon, 0))
+        digests = [event for event in self.events("ttd.log") if event["kind"] == "page-digests"]
+        self.assertEqual([int(event["brctr"]) for event in digests], [100, 100, 200, 200, 250, 250])
+
+    def test_a_damaged_ring_ends_the_recording(self):
+        for damage in (b"\x04" + bytes(7), b"\x09" + bytes(7), b"\xf8\xff\xff\x7f\x01" + bytes(3), b"\x08\0\0\0\x01" + bytes(3)):
+            daemon, out = self.start_recording("log")
+            out.raw(damage)
+            self.assertIn("damaged ring", self.finish(daemon, 2))
+            self.assertEqual(self.analyze("verify", self.path("log"))[0], 0)
+            os.unlink(self.path("log"))
+
+
+class ReplayTests(DaemonTest):
+    def replay(self, change=lambda number, fields: fields, source="ttd.log", options=()):
+        """Plays the hypervisor: repeats what it gets. Returns the daemon, the records fed, and its out ring."""
+        daemon, out, into = self.start_replay(source, "replay.log", 2, *options)
+        fed = []
+        while (fields := into.take()) is not None and fields["type"] != END:
+            fed.append(fields)
+            fields = change(len(fed) - 1, fields)
+            if fields is None:
+                return daemon, fed, out
+            out.put(fields)
+        out.put(record(END, clock=fields["clock"], info=COMPLETE))
+        return daemon, fed, out
+
+    def test_a_replay_gets_the_recording(self):
+        records = self.record_guest(20000)
+        daemon, fed, _ = self.replay()
+        self.assertIn("reached its recording's end", self.finish(daemon, 0))
+        self.assertEqual(fed, [guest.as_fed(fields) for fields in records])
+        status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
+        self.assertEqual(status, 0, text)
+        self.assertIn("identical", text)
+
+    def test_a_divergence_is_named(self):
+        self.record_guest(5000)
+        place = 3456
+
+        def change(number, fields):
+            if fields["type"] != EXIT or fields["clock"] != place:
+                return fields
+            return None
+
+        daemon, fed, out = self.replay(change)
+        due = fed[-1]
+        out.put(record(DIVERGED, clock=place, rip=due["rip"], kind=due["kind"], info=due["info"], hash=due["hash"] ^ 1, mask=1))
+        self.assertIn("replay diverged", self.finish(daemon, 1))
+        status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
+        self.assertEqual(status, 1, text)
+        self.assertIn(str(place), text)
+
+    def test_a_killed_recording_is_replayed(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(9000):
+            out.put(fields)
+        daemon.kill()
+        daemon.communicate()
+        daemon, fed, _ = self.replay()
+        self.finish(daemon, 0)
+        self.assertGreater(len(fed), 8000)
+
+    def test_recordings_of_other_guests_are_refused(self):
+        self.record_guest(10, options=("--attribute", "guest.kernel.sha256=aa"))
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        arguments = ["-f", self.path("r.log"), "--replay", "8", "--recording", self.path("ttd.log"), "--rings", rings]
+        text = self.finish(self.start(*arguments, "--attribute", "guest.kernel.sha256=bb"), 2)
+        self.assertIn("a log of another guest: its guest.kernel.sha256 is aa", text)
+        self.assertFalse(os.path.exists(self.path("r.log")))
+
+    def test_files_that_are_no_logs_are_refused(self):
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        for name, contents in (("empty", b""), ("text", b"x" * 10000), ("short", b"\x89TTD\r\n\x1a\n" + bytes(4000))):
+            with open(self.path(name), "wb") as file:
+                file.write(contents)
+            text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.path(name), "--rings", rings), 2)
+            self.assertIn(f"{self.path(name)}: ", text)
+        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.path("missing"), "--rings", rings), 2)
+        self.assertIn("No such file", text)
+        text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.folder, "--rings", rings), 2)
+        self.assertIn("not a regular file", text)
+
+    def test_damaged_logs_are_refused(self):
+        """No byte of a log makes the daemon crash or feed a record that is not in the recording."""
+        records = [guest.as_fed(fields) for fields in self.record_guest(400)]
+        with open(self.path("ttd.log"), "rb") as file:
+            whole = file.read()
+        numbers = random.Random(5)
+        refused = 0
+        for number in range(60):
+            damaged = bytearray(whole)
+            place = numbers.randrange(4096, len(whole)) if number % 4 else numbers.randrange(200)
+            damaged[place] ^= 1 << numbers.randrange(8)
+            if number % 7 == 0:
+                del damaged[place:]
+            with open(self.path("damaged"), "wb") as file:
+                file.write(damaged)
+            out, into = Ring(self.path("o"), 64), Ring(self.path("i"), 64)
+            daemon = self.start(
+                "-f", self.path("r.log"), "--replay", "8", "--recording", self.path("damaged"), "--rings", f"{out.path},{into.path}")
+            if daemon.stdout.readline() == "started\n":
+                os.unlink(out.path)
+                self.finish(daemon, 0)
+                fed = []
+                while (fields := into.take()) is not None:
+                    fed.append(fields)
+                self.assertEqual(fed[:-1], records)
+            else:
+                text = self.finish(daemon, 2)
+                self.assertIn(self.path("damaged"), text)
+                refused += 1
+        self.assertGreater(refused, 40)
+
+    def test_the_recording_is_not_overwritten(self):
+        self.record_guest(10)
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        text = self.finish(self.start("-f", self.path("ttd.log"), "--replay", "8", "--recording", self.path("ttd.log"), "--rings", rings), 2)
+        self.assertIn("the recording itself", text)
+
+
+class DaemonTests(DaemonTest):
+    def test_one_daemon_at_a_time(self):
+        daemon, _ = self.start_recording()
+        text = self.finish(self.start("-f", self.path("other.log"), "--record", "9"), 2)
+        self.assertIn(f"another ttd-deviced is running (process {daemon.pid}", text)
+
+    def test_requests_at_a_socket(self):
+        out = Ring(self.path("out"), 4)
+        socket = self.path("socket")
+        self.start("-f", self.path("default.log"), "--socket", socket, "--rings", f"{out.path},{self.path('none')}")
+        while not os.path.exists(socket):
+            time.sleep(0.01)
+
+        def ask(request):
+            done = subprocess.run([DEVICED, "--socket", socket, "--ask", request], capture_output=True, text=True, timeout=60)
+            return done.returncode, done.stdout + done.stderr
+
+        self.assertEqual(ask("status"), (0, "ok idle\n"))
+        self.assertEqual(ask(f"record 7 {self.path('ttd.log')}"), (0, "ok started\n"))
+        self.assertIn("stop it first", ask("record 8")[1])
+        for fields in guest.run(100):
+            out.put(fields)
+        out.put(record(END, clock=100, info=SHUTDOWN))
+        while ask("status")[1] != "ok idle\n":
+            time.sleep(0.05)
+        self.assertEqual(self.analyze("verify", self.path("ttd.log"))[0], 0)
+        self.assertEqual(ask("stop")[0], 2)
+        self.assertEqual(ask("dance")[0], 2)
+
+    def test_command_lines_that_are_refused(self):
+        for arguments, text in (
+            (["--record", "1", "--replay", "2"], "exclude each other"),
+            (["--replay", "2"], "needs --recording"),
+            (["--digests", "-1"], "--digests"),
+            (["--uuid", "xyz"], "--uuid"),
+            (["--attribute", "nokey"], "KEY=VALUE"),
+            (["--pages", "3"], "at least 64"),
+            (["word"], "not an option"),
+        ):
+            self.assertIn(text, self.finish(self.start(*arguments), 2))
+
+
+class ToolTests(DaemonTest):
+    """tt-record and tt-replay with an xl that only notes what it is asked for."""
+
+    CONFIGURATION = """# a guest
+name = "guest"
+type = "pvh"
+kernel = "{folder}/kernel"
+ramdisk = '{folder}/ramdisk'
+memory = 96
+vcpus = 1
+extra = "console=hvc0"
+tsc_mode = "always_emulate"
+cpuid = "host,rdrand=0,rdseed=0"
+ttd_flag = 1
+"""
+
+    def setUp(self):
+        super().setUp()
+        for name in ("kernel", "ramdisk"):
+            self.write(name, name * 100)
+        self.write("guest.cfg", self.CONFIGURATION.format(folder=self.folder))
+        self.write("bin/xl", f"""#!/bin/sh
+echo "$@" >>{self.folder}/xl.calls
+""", 0o755)
+        self.write("bin/ttd-deviced", f"""#!/bin/sh
+exec {DEVICED} "$@" --lock {self.folder}/lock --rings {self.folder}/out,{self.folder}/in
+""", 0o755)
+        self.environment = {
+            **os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "TTD_DEVICED": f"{self.folder}/bin/ttd-deviced"}
+
+    def write(self, name, text, mode=0o644):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    def calls(self):
+        with open(self.path("xl.calls")) as file:
+            return file.read().splitlines()
+
+    def tool(self, *arguments):
+        process = subprocess.Popen(
+            [f"{BIN}/{arguments[0]}", *arguments[1:]], env=self.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        return process
+
+    def wait_for_call(self, word, process):
+        while not (os.path.exists(self.path("xl.calls")) and any(call.startswith(word) for call in self.calls())):
+            self.assertIsNone(process.poll(), process.poll() is None or process.communicate())
+            time.sleep(0.01)
+
+    def record_run(self, *options):
+        out = Ring(self.path("out"), 4)
+        tool = self.tool("tt-record", "--engine", "xen", "--config", self.path("guest.cfg"), *options, self.path("run"))
+        self.wait_for_call("unpause", tool)
+        records = list(guest.run(2000))
+        for fields in records:
+            out.put(fields)
+        out.put(record(END, clock=2000, info=SHUTDOWN))
+        return tool, records
+
+    def replay_run(self, change=lambda fields: fields, *options):
+        os.unlink(self.path("xl.calls"))
+        out, into = Ring(self.path("out"), 4), Ring(self.path("in"), 4)
+        tool = self.tool("tt-replay", *options, self.path("run"))
+        self.wait_for_call("unpause", tool)
+        while (fields := into.take()) is not None and fields["type"] != END:
+            out.put(change(fields))
+            if fields is None or change(fields)["type"] == DIVERGED:
+                return tool
+        out.put(record(END, clock=2000, info=COMPLETE))
+        return tool
+
+    def test_a_run_is_recorded_and_replayed(self):
+        tool, _ = self.record_run()
+        text = self.finish(tool, 0)
+        self.assertIn("the guest shut down", text)
+        self.assertIn("2000 exits", text)
+        self.assertEqual(
+            [call.split()[0] for call in self.calls()], ["create", "unpause", "destroy"], self.calls())
+        self.assertIn("-p", self.calls()[0].split())
+        text = self.finish(self.replay_run(), 0)
+        self.assertIn("the replay reached its recording's end", text)
+        status, text = self.analyze("diverge", self.path("run"), self.path("run/replays/1"))
+        self.assertEqual(status, 0, text)
+        with open(self.path("run/manifest.json")) as file:
+            manifest = json.load(file)
+        self.assertEqual(manifest["engine"]["name"], "xen")
+        self.assertEqual({file["role"] for file in manifest["files"]}, {"configuration", "kernel", "initrd"})
+
+    def test_a_divergence_is_status_1(self):
+        self.finish(self.record_run()[0], 0)
+
+        def change(fields):
+            if fields["type"] == EXIT and fields["clock"] == 1000:
+                return record(DIVERGED, clock=1000, rip=fields["rip"], kind=fields["kind"], info=fields["info"], hash=1, mask=1)
+            return fields
+
+        text = self.finish(self.replay_run(change), 1)
+        self.assertIn("replay diverged", text)
+        status, text = self.analyze("diverge", self.path("run"), self.path("run/replays/1"))
+        self.assertEqual(status, 1, text)
+        self.assertIn("1000", text)
+
+    def test_another_guest_is_refused(self):
+        self.finish(self.record_run()[0], 0)
+        self.write("ramdisk", "another")
+        text = self.finish(self.tool("tt-replay", self.path("run")), 2)
+        self.assertIn("initrd", text)
+
+    def test_guests_that_cannot_be_recorded_are_refused(self):
+        for old, new, word in (
+            ('type = "pvh"', 'type = "pv"', "PVH"), ("vcpus = 1", "vcpus = 2", "one vCPU"),
+            ("always_emulate", "native", "time stamp counter"), (",rdrand=0", "", "random numbers"),
+            ("ttd_flag = 1", "ttd_flag = 0", "no recording"), ("memory = 96", "vif = [ 'bridge=x' ]", "vif"),
+            ("memory = 96", "memory", "line 6"), ("ttd_flag = 1", "tt_replay_flag = 1", "asks for a replay"),
+        ):
+            self.write("guest.cfg", self.CONFIGURATION.format(folder=self.folder).replace(old, new))
+            text = self.finish(
+                self.tool("tt-record", "--engine", "xen", "--config", self.path("guest.cfg"), self.path("run")), 2)
+            self.assertIn(word, text)
+            self.assertFalse(os.path.exists(self.path("xl.calls")))
+
+    def test_a_stranger_s_configuration_runs_no_program(self):
+        self.finish(self.record_run()[0], 0)
+        text = self.CONFIGURATION.format(folder=self.folder) + 'device_model_override = "/bin/evil"\n'
+        self.write("guest.cfg", text)
+        shutil.rmtree(self.path("run"))
+        self.finish(self.record_run()[0], 0)
+        text = self.finish(self.tool("tt-replay", self.path("run")), 2)
+        self.assertIn("device_model_override", text)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "failure.h"
+
+static const char help[] =
+    "Usage: ttd-deviced [-f LOG] --record DOMAIN [OPTION ...]\n"
+    "       ttd-deviced [-f LOG] --replay DOMAIN --recording LOG [OPTION ...]\n"
+    "       ttd-deviced [-f LOG]\n"
+    "       ttd-deviced --ask 'record DOMAIN [LOG] | replay DOMAIN FROM LOG | status | stop'\n"
+    "\n"
+    "Records a domain of Xen into a log, or replays it from one. Runs in dom0 of a patched Xen. Without --record and\n"
+    "--replay it waits for requests on its socket. tt-record --engine xen starts it with the right options.\n"
+    "\n"
+    "  -f, --log LOG         the log to write (/var/log/ttd.log)\n"
+    "      --record DOMAIN   record this domain: its number or name. Create it paused (xl create -p), unpause it then\n"
+    "      --replay DOMAIN   replay this domain, made and paused as the recorded one was\n"
+    "      --recording LOG   the recording's log\n"
+    "      --until CLOCK     leave a replay paused at this exit, until SIGTERM\n"
+    "      --digests N       digest the guest's memory by page every N exits\n"
+    "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
+    "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
+    "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
+    "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
+    "      --attribute KEY=VALUE  keep this in the log; a replay refuses a log that has another value. Repeatable\n"
+    "      --force           replay a log of another guest nevertheless\n"
+    "      --uuid HEX        the recording's UUID, 32 hexadecimal digits\n"
+    "      --fault KIND:DETAIL:AT  spoil the replay on purpose, for tests (enum ttd_fault)\n"
+    "      --rings OUT,IN    two files in place of Xen, for tests\n"
+    "      --lock FILE       one daemon at a time holds it (/run/ttd-deviced.lock)\n"
+    "      --socket PATH     where the daemon listens (/run/ttd-deviced.socket)\n"
+    "      --release DOMAIN  end what a killed daemon has begun: the guest goes on unrecorded\n"
+    "      --ask REQUEST     send a request to the running daemon, print its answer\n"
+    "  -h, --help            print this\n"
+    "      --version         print the version of the interface with the hypervisor\n"
+    "\n"
+    "SIGTERM and SIGINT end a recording or a replay; the log is closed. After SIGKILL the log can be recovered.\n"
+    "Exit status: 0 recorded, or replayed to the end of the recording; 1 the replay diverged; 2 trouble.\n";
+
+enum {
+    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_UNTIL, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
+    OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
+};
+
+static const struct option table[] = {
+    {"log", required_argument, NULL, 'f'},
+    {"record", required_argument, NULL, OPT_RECORD},
+    {"replay", required_argument, NULL, OPT_REPLAY},
+    {"recording", required_argument, NULL, OPT_RECORDING},
+    {"until", required_argument, NULL, OPT_UNTIL},
+    {"digests", required_argument, NULL, OPT_DIGESTS},
+    {"pages", required_argument, NULL, OPT_PAGES},
+    {"defer", required_argument, NULL, OPT_DEFER},
+    {"count", required_argument, NULL, OPT_COUNT},
+    {"hardware", no_argument, NULL, OPT_HARDWARE},
+    {"attribute", required_argument, NULL, OPT_ATTRIBUTE},
+    {"force", no_argument, NULL, OPT_FORCE},
+    {"uuid", required_argument, NULL, OPT_UUID},
+    {"fault", required_argument, NULL, OPT_FAULT},
+    {"rings", required_argument, NULL, OPT_RINGS},
+    {"lock", required_argument, NULL, OPT_LOCK},
+    {"socket", required_argument, NULL, OPT_SOCKET},
+    {"release", required_argument, NULL, OPT_RELEASE},
+    {"ask", required_argument, NULL, OPT_ASK},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int take_number(const char *name, uint64_t limit, uint64_t *value, ttlog_error *error) {
+    char *end;
+    errno = 0;
+    *value = strtoull(optarg, &end, 0);
+    if (*optarg != '\0' && *optarg != '-' && *end == '\0' && errno == 0 && *value <= limit)
+        return 0;
+    return ttd_fail(error, EINVAL, "%s %s: a number up to %llu", name, optarg, (unsigned long long)limit);
+}
+
+static int take_small(const char *name, uint32_t *value, uint32_t limit, ttlog_error *error) {
+    uint64_t number;
+    if (take_number(name, limit, &number, error) != 0)
+        return -1;
+    *value = (uint32_t)number;
+    return 0;
+}
+
+static int take_uuid(uint8_t *uuid, ttlog_error *error) {
+    int length = 0;
+    for (int i = 0; i < 16; i++, optarg += length)
+        if (sscanf(optarg, "%2hhx%n", &uuid[i], &length) != 1 || length != 2)
+            return ttd_fail(error, EINVAL, "--uuid: 32 hexadecimal digits");
+    return *optarg == '\0' ? 0 : ttd_fail(error, EINVAL, "--uuid: 32 hexadecimal digits");
+}
+
+static int take_fault(struct ttd_start *start, ttlog_error *error) {
+    unsigned long long detail, at;
+    if (sscanf(optarg, "%u:%lli:%lli", &start->fault, (long long *)&detail, (long long *)&at) != 3)
+        return ttd_fail(error, EINVAL, "--fault %s: KIND:DETAIL:AT, three numbers", optarg);
+    start->fault_detail = detail;
+    start->fault_at = at;
+    return 0;
+}
+
+static int take_attribute(struct ttd_options *options, ttlog_error *error) {
+    if (strchr(optarg, '=') == NULL || *optarg == '=')
+        return ttd_fail(error, EINVAL, "--attribute %s: KEY=VALUE", optarg);
+    if (options->attribute_count == TTD_ATTRIBUTE_MAX)
+        return ttd_fail(error, EINVAL, "--attribute: at most %d of them", TTD_ATTRIBUTE_MAX);
+    options->attributes[options->attribute_count++] = optarg;
+    return 0;
+}
+
+static int take_count(struct ttd_start *start, ttlog_error *error) {
+    start->options |= TTD_OPTION_COUNT;
+    return take_small("--count", &start->tsc_shift, 10, error);
+}
+
+static int take_option(struct ttd_options *options, int letter, ttlog_error *error) {
+    struct ttd_start *start = &options->start;
+    switch (letter) {
+    case 'f': options->log = optarg; return 0;
+    case OPT_RECORD: options->record = optarg; return 0;
+    case OPT_REPLAY: options->replay = optarg; return 0;
+    case OPT_RECORDING: options->from = optarg; return 0;
+    case OPT_UNTIL: return take_number("--until", UINT64_MAX, &options->until, error);
+    case OPT_DIGESTS: return take_number("--digests", UINT64_MAX, &start->break_every, error);
+    case OPT_PAGES: return take_small("--pages", &start->pages, 1u << 16, error);
+    case OPT_DEFER: return take_small("--defer", &start->defer_ms, 3600000, error);
+    case OPT_COUNT: return take_count(start, error);
+    case OPT_HARDWARE: start->options |= TTD_OPTION_NO_SELF_IPI; return 0;
+    case OPT_ATTRIBUTE: return take_attribute(options, error);
+    case OPT_FORCE: options->is_forced = 1; return 0;
+    case OPT_UUID: return take_uuid(options->uuid, error);
+    case OPT_FAULT: return take_fault(start, error);
+    case OPT_RINGS: options->rings = optarg; return 0;
+    case OPT_LOCK: options->lock = optarg; return 0;
+    case OPT_SOCKET: options->socket = optarg; return 0;
+    case OPT_RELEASE: options->release = optarg; return 0;
+    case OPT_ASK: options->ask = optarg; return 0;
+    case 'h': fputs(help, stdout); return 1;
+    case OPT_VERSION: printf("ttd-deviced, interface version %u\n", TTD_VERSION); return 1;
+    default: return ttd_fail(error, EINVAL, "ttd-deviced --help lists the options");
+    }
+}
+
+/* The hypervisor's limit. */
+enum { PAGES_MIN = 64 };
+
+static int check(const struct ttd_options *options, ttlog_error *error) {
+    if (options->record != NULL && options->replay != NULL)
+        return ttd_fail(error, EINVAL, "--record and --replay exclude each other");
+    if ((options->replay != NULL) != (options->from != NULL))
+        return ttd_fail(error, EINVAL, "--replay DOMAIN needs --recording LOG, the log of the recording, and only it has one");
+    if (options->start.pages != 0 && options->start.pages < PAGES_MIN)
+        return ttd_fail(error, EINVAL, "--pages %u: at least %d", options->start.pages, PAGES_MIN);
+    if (options->until != 0 && options->replay == NULL)
+        return ttd_fail(error, EINVAL, "--until belongs to --replay");
+    return 0;
+}
+
+int ttd_options_read(struct ttd_options *options, int count, char **arguments, ttlog_error *error) {
+    *options = (struct ttd_options){
+        .log = "/var/log/ttd.log",
+        .lock = "/run/ttd-deviced.lock",
+        .socket = "/run/ttd-deviced.socket",
+    };
+    int letter;
+    optind = 0;
+    while ((letter = getopt_long(count, arguments, "f:h", table, NULL)) != -1) {
+        int result = take_option(options, letter, error);
+        if (result != 0)
+            return result;
+    }
+    if (optind < count)
+        return ttd_fail(error, EINVAL, "%s: not an option; ttd-deviced --help lists them", arguments[optind]);
+    options->start.is_replay = options->replay != NULL;
+    options->start.break_at = options->until;
+    return check(options, error);
+}

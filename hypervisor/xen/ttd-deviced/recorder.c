@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "recorder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "failure.h"
+
+_Static_assert((int)TTD_RIP == 16 && (int)TTD_RFLAGS == 17 && (int)TTD_INJECTED == 18 && (int)TTD_WORDS == 19,
+               "the log has the ring's words");
+_Static_assert((int)TTD_KIND_RDTSC == TTLOG_EXIT_RDTSC && (int)TTD_KIND_WRMSR == TTLOG_EXIT_WRMSR &&
+                   (int)TTD_KIND_HYPERCALL == TTLOG_EXIT_HYPERCALL && (int)TTD_KIND_SHUTDOWN == TTLOG_EXIT_SHUTDOWN,
+               "the log has the ring's kinds of exits");
+_Static_assert((int)TTD_AREA_SHARED_INFO + 1 == TTLOG_AREA_SHARED_INFO && (int)TTD_AREA_XENSTORE + 1 == TTLOG_AREA_XENSTORE,
+               "the log has the ring's areas, after guest memory");
+
+/* Exits of one cell: about two chunks of this many records. */
+enum { CELL_SHIFT = 13, CHUNK_MAX = 16384, PAGES_PER_EVENT = 512 };
+
+int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settings *settings, ttlog_error *error) {
+    *recorder = (struct ttd_recorder){.counts_instructions = settings->counts_instructions};
+    ttlog_options options = {
+        .run_kind = settings->run_kind,
+        .clock = TTLOG_CLOCK_SYNCHRONOUS_ENTRIES,
+        .mode = TTLOG_MODE_EVENTS,
+        .event_cell_shift = CELL_SHIFT,
+        .event_chunk_max = CHUNK_MAX,
+        .features = TTLOG_FEATURE_CAUSES | TTLOG_FEATURE_ACCESS_VALUES |
+                    (settings->counts_instructions ? TTLOG_FEATURE_ICOUNT : 0) |
+                    (settings->has_page_digests ? TTLOG_FEATURE_STATE_MEMORY : 0),
+        .recorder = TTLOG_RECORDER_XEN,
+        .recorder_generation = TTD_VERSION,
+        .recorder_name = settings->recorder_name,
+        .codec = TTLOG_CODEC_ZSTD,
+        .compression_level = 3,
+    };
+    memcpy(options.recording_uuid, settings->recording_uuid, sizeof(options.recording_uuid));
+    recorder->writer = ttlog_writer_create(settings->path, &options, error);
+    return recorder->writer == NULL ? -1 : 0;
+}
+
+static int write_event(struct ttd_recorder *recorder, const ttlog_event *event, ttlog_error *error) {
+    if (ttlog_write_event(recorder->writer, TTLOG_STREAM_EVENT, 0, event) == 0)
+        return 0;
+    int code = ttlog_writer_error(recorder->writer);
+    return ttd_fail(error, code, "the log takes no more records: %s", code != 0 ? strerror(code) : "they are out of order");
+}
+
+static void set_icount(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_event *event) {
+    if (!recorder->counts_instructions)
+        return;
+    event->validity |= TTLOG_VALID_ICOUNT;
+    event->icount = recorder->icount + record->instructions;
+}
+
+/* Word `bit` follows in the payload. */
+static void add_word(ttlog_event *event, uint64_t *words, uint32_t bit, uint64_t word) {
+    words[event->payload_length / sizeof(word)] = word;
+    event->payload_length += sizeof(word);
+    event->info |= bit;
+    event->validity |= TTLOG_VALID_VALUE;
+}
+
+static int write_exit(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    uint64_t words[TTD_WORDS + 3], changed[TTD_WORDS];
+    uint32_t count = (uint32_t)__builtin_popcount(record->mask);
+    if ((record->mask & ~TTLOG_EXIT_CHANGES) != 0 || record->length != count * sizeof(uint64_t))
+        return ttd_fail(error, EBADMSG, "damaged ring: an exit with words 0x%x has %u bytes of them, at clock %llu",
+                        record->mask, record->length, (unsigned long long)record->clock);
+    memcpy(changed, record->payload, record->length);
+    ttlog_event event = {
+        .kind = TTLOG_EVENT_EXIT,
+        .validity = TTLOG_VALID_IP | TTLOG_VALID_REGISTERS,
+        .info = (uint32_t)record->kind << TTLOG_EXIT_REASON_SHIFT,
+        .clock = record->clock,
+        .ip = record->rip,
+        .aux = record->hash,
+        .payload = words,
+    };
+    for (uint32_t word = 0, place = 0; word < TTD_WORDS; word++)
+        if (record->mask >> word & 1)
+            add_word(&event, words, 1u << word, changed[place++]);
+    if (record->info != 0)
+        add_word(&event, words, TTLOG_EXIT_OPERAND, record->info);
+    if (record->value != 0 && (record->kind == TTD_KIND_WRMSR || record->kind == TTD_KIND_PORT_WRITE))
+        add_word(&event, words, TTLOG_EXIT_VALUE, record->value);
+    if (record->code != 0 && record->kind == TTD_KIND_OTHER)
+        add_word(&event, words, TTLOG_EXIT_CODE, record->code);
+    set_icount(recorder, record, &event);
+    recorder->icount = event.icount;
+    recorder->exits++;
+    return write_event(recorder, &event, error);
+}
+
+/* Where a record is that is no exit. Returns the private payload's length. */
+static uint16_t place_event(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_event *event,
+                            uint8_t *placed) {
+    event->clock = record->clock;
+    if ((record->flags & (TTD_AT_ASYNC | TTD_AT_WINDOW)) == 0)
+        return 0;
+    event->validity |= TTLOG_VALID_IP | TTLOG_VALID_REGISTERS;
+    event->ip = record->rip;
+    event->aux = record->hash;
+    set_icount(recorder, record, event);
+    *placed = record->flags & TTD_AT_WINDOW ? TTLOG_PLACED_WINDOW : TTLOG_PLACED_ANYWHERE;
+    return 1;
+}
+
+static int write_interrupt(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    uint8_t placed;
+    ttlog_event event = {.kind = TTLOG_EVENT_INTERRUPT, .info = (uint32_t)record->info, .private_payload = &placed};
+    event.private_length = place_event(recorder, record, &event, &placed);
+    recorder->interrupts++;
+    return write_event(recorder, &event, error);
+}
+
+static int write_memory(struct ttd_recorder *recorder, const struct ttd_record *record, uint32_t area,
+                        ttlog_error *error) {
+    uint64_t payload[1 + TTD_PAYLOAD_MAX / sizeof(uint64_t)];
+    uint8_t placed;
+    if (record->length == 0 || record->length > TTD_PAYLOAD_MAX)
+        return ttd_fail(error, EBADMSG, "damaged ring: a write of %u bytes at clock %llu", record->length,
+                        (unsigned long long)record->clock);
+    uint32_t words = (record->length + 7) / 8;
+    payload[0] = record->info;
+    payload[words] = 0;
+    memcpy(payload + 1, record->payload, record->length);
+    ttlog_event event = {
+        .kind = TTLOG_EVENT_FOREIGN_WRITE,
+        .validity = TTLOG_VALID_ADDRESS | TTLOG_VALID_VALUE,
+        .info = area | record->length << 8,
+        .payload_length = (uint16_t)(sizeof(uint64_t) * (1 + words)),
+        .payload = payload,
+        .private_payload = &placed,
+    };
+    event.private_length = place_event(recorder, record, &event, &placed);
+    recorder->writes++;
+    return write_event(recorder, &event, error);
+}
+
+static const char *mismatch_text(uint32_t mismatch) {
+    switch (mismatch) {
+    case TTD_MISMATCH_EXIT: return "another exit or another state at it";
+    case TTD_MISMATCH_MISSED: return "the guest is past the position of an event";
+    case TTD_MISMATCH_HOT: return "the position of an event was not found";
+    case TTD_MISMATCH_INPUT: return "a record of the recording does not fit here";
+    case TTD_MISMATCH_ENDED: return "the recording ended before the replay";
+    default: return "unknown difference";
+    }
+}
+
+/* The exit that the replay made in place of the recording's; it was not completed. */
+static int write_divergence(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    struct ttd_divergence due;
+    memset(&due, 0, sizeof(due));
+    memcpy(&due, record->payload, record->length < sizeof(due) ? record->length : sizeof(due));
+    snprintf(recorder->divergence, sizeof(recorder->divergence),
+             "replay diverged: %s: now (clock:%llu, ip:0x%llx, hash:0x%08x), event (clock:%llu, ip:0x%llx, hash:0x%08x)",
+             mismatch_text(record->mask), (unsigned long long)record->clock, (unsigned long long)record->rip,
+             record->hash, (unsigned long long)due.clock, (unsigned long long)due.rip, due.hash);
+    recorder->has_ended = recorder->has_diverged = 1;
+    recorder->end_clock = record->clock;
+    if (record->mask != TTD_MISMATCH_EXIT)
+        return 0;
+    struct ttd_record exit = *record;
+    exit.mask = exit.length = exit.flags = 0;
+    return write_exit(recorder, &exit, error);
+}
+
+int ttd_recorder_write(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    switch (record->type) {
+    case TTD_EXIT: return write_exit(recorder, record, error);
+    case TTD_INTERRUPT: return write_interrupt(recorder, record, error);
+    case TTD_GUEST_WRITE: return write_memory(recorder, record, TTLOG_AREA_MEMORY, error);
+    case TTD_SHARED_WRITE:
+        if (record->code >= TTD_AREAS)
+            return ttd_fail(error, EBADMSG, "damaged ring: a write to area %u at clock %llu", record->code,
+                            (unsigned long long)record->clock);
+        return write_memory(recorder, record, record->code + 1, error);
+    case TTD_BREAK: return 0;
+    case TTD_DIVERGED: return write_divergence(recorder, record, error);
+    case TTD_END:
+        recorder->has_ended = 1;
+        recorder->end = (uint32_t)record->info;
+        recorder->end_clock = record->clock;
+        return 0;
+    default:
+        return ttd_fail(error, EBADMSG, "the ring has a record of unknown type %u at clock %llu", record->type,
+                        (unsigned long long)record->clock);
+    }
+}
+
+int ttd_recorder_write_pages(struct ttd_recorder *recorder, uint64_t clock, const struct ttd_page_digest *pages,
+                             size_t count, ttlog_error *error) {
+    uint64_t payload[1 + PAGES_PER_EVENT];
+    for (size_t next = 0; next < count;) {
+        uint64_t first = pages[next].gfn - pages[next].gfn % PAGES_PER_EVENT, words = 0;
+        memset(payload, 0, sizeof(payload));
+        payload[0] = first;
+        for (; next < count && pages[next].gfn - first < PAGES_PER_EVENT; next++) {
+            words = pages[next].gfn - first + 1;
+            payload[words] = pages[next].hash;
+        }
+        ttlog_event event = {
+            .kind = TTLOG_EVENT_PAGE_DIGESTS,
+            .validity = TTLOG_VALID_ADDRESS | TTLOG_VALID_VALUE,
+            .clock = clock,
+            .payload_length = (uint16_t)(sizeof(uint64_t) * (1 + words)),
+            .payload = payload,
+        };
+        if (write_event(recorder, &event, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int ttd_recorder_close(struct ttd_recorder *recorder, uint32_t reason, const char *text, ttlog_error *error) {
+    size_t length = strlen(text);
+    ttlog_event event = {
+        .kind = TTLOG_EVENT_RUN_END,
+        .info = reason,
+        .clock = recorder->end_clock,
+        .icount = recorder->icount,
+        .validity = recorder->counts_instructions ? TTLOG_VALID_ICOUNT : 0,
+        .payload_length = (uint16_t)(length < TTLOG_PAYLOAD_MAX ? length : TTLOG_PAYLOAD_MAX),
+        .payload = text,
+    };
+    ttlog_write_meta(recorder->writer, &event);
+    int result = ttlog_writer_close(recorder->writer, error);
+    recorder->writer = NULL;
+    return result != 0 || error->code != 0 ? -1 : 0;
+}

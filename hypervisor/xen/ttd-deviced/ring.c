@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * The rings: one producer, one consumer, in memory that both map. Only this file reads and writes the shared indexes.
+ */
+#include "ring.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "failure.h"
+
+enum { RECORD_ALIGNMENT = 8, PAD_SIZE = 8 };
+
+int ttd_view_open(struct ttd_view *view, void *memory, size_t memory_size, int is_producer, ttlog_error *error) {
+    struct ttd_ring *ring = memory;
+    if (memory_size < 2 * TTD_RING_PAGE || ring->version != TTD_VERSION)
+        return ttd_fail(error, EPROTO, "the ring has interface version %u; this program needs %u: it and Xen must come "
+                        "from one release", memory_size < TTD_RING_PAGE ? 0 : ring->version, TTD_VERSION);
+    if (ring->size == 0 || ring->size % TTD_RING_PAGE != 0 || ring->size > memory_size - TTD_RING_PAGE)
+        return ttd_fail(error, EPROTO, "the ring's size of %u bytes does not fit its %zu bytes of memory", ring->size,
+                        memory_size);
+    *view = (struct ttd_view){.ring = ring, .bytes = (uint8_t *)memory + TTD_RING_PAGE, .size = ring->size};
+    view->position = __atomic_load_n(is_producer ? &ring->produced : &ring->consumed, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* The record at the view's position, of which `available` bytes are produced. */
+static int check(const struct ttd_view *view, const struct ttd_record *record, uint64_t available, uint32_t room,
+                 ttlog_error *error) {
+    uint32_t size = record->size;
+    if (size < PAD_SIZE || size % RECORD_ALIGNMENT != 0 || size > room || size > available)
+        return ttd_fail(error, EBADMSG, "damaged ring: a record of %u bytes at byte %llu", size,
+                        (unsigned long long)view->position);
+    if (record->type == TTD_PAD)
+        return 0;
+    if (size < sizeof(*record) || record->length > size - sizeof(*record))
+        return ttd_fail(error, EBADMSG, "damaged ring: a record of type %u with %u bytes and %u of payload at byte %llu",
+                        record->type, size, size < sizeof(*record) ? 0 : record->length,
+                        (unsigned long long)view->position);
+    return 0;
+}
+
+int ttd_view_next(struct ttd_view *view, const struct ttd_record **record, ttlog_error *error) {
+    uint64_t produced = __atomic_load_n(&view->ring->produced, __ATOMIC_ACQUIRE);
+    while (view->position != produced) {
+        uint32_t place = (uint32_t)(view->position % view->size);
+        const struct ttd_record *found = (const struct ttd_record *)(view->bytes + place);
+        if (produced - view->position > view->size)
+            return ttd_fail(error, EBADMSG, "damaged ring: %llu bytes are produced and %llu consumed, of %u",
+                            (unsigned long long)produced, (unsigned long long)view->position, view->size);
+        if (place % RECORD_ALIGNMENT != 0 || check(view, found, produced - view->position, view->size - place, error) != 0)
+            return -1;
+        view->position += found->size;
+        if (found->type != TTD_PAD) {
+            *record = found;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+void ttd_view_release(struct ttd_view *view) {
+    __atomic_store_n(&view->ring->consumed, view->position, __ATOMIC_RELEASE);
+}
+
+int ttd_view_put(struct ttd_view *view, struct ttd_record *record, const void *payload) {
+    record->size = (uint32_t)((sizeof(*record) + record->length + RECORD_ALIGNMENT - 1) / RECORD_ALIGNMENT *
+                              RECORD_ALIGNMENT);
+    uint64_t consumed = __atomic_load_n(&view->ring->consumed, __ATOMIC_ACQUIRE);
+    uint64_t room = view->size - (view->position - consumed);
+    uint32_t place = (uint32_t)(view->position % view->size);
+    uint32_t pad = view->size - place < record->size ? view->size - place : 0;
+    if (view->position - consumed > view->size || room < (uint64_t)pad + record->size)
+        return 0;
+    if (pad > 0) {
+        struct ttd_record *end = (struct ttd_record *)(view->bytes + place);
+        end->size = pad;
+        end->type = TTD_PAD;
+        place = 0;
+    }
+    uint8_t *target = view->bytes + place;
+    memset(target + record->size - RECORD_ALIGNMENT, 0, RECORD_ALIGNMENT);
+    memcpy(target, record, sizeof(*record));
+    if (record->length > 0)
+        memcpy(target + sizeof(*record), payload, record->length);
+    view->position += pad + record->size;
+    __atomic_store_n(&view->ring->produced, view->position, __ATOMIC_RELEASE);
+    return 1;
+}
+
+int ttd_view_is_waited_for(const struct ttd_view *view) {
+    /* The index was written before; the flag must be read after that write is visible. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&view->ring->waiting, __ATOMIC_RELAXED) != 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define _GNU_SOURCE
+#include "run.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "failure.h"
+#include "session.h"
+
+/* Settings of a recording that its replay must repeat are attributes of the log. */
+static const char digests_key[] = "xen.digests", shift_key[] = "xen.tsc-shift";
+
+/* Refuses a log of another guest: an attribute that the caller names has another value in the log. */
+static int check_guest(const struct ttd_options *options, const struct ttd_log *log, ttlog_error *error) {
+    for (size_t i = 0; i < options->attribute_count; i++) {
+        const char *text = options->attributes[i], *value = strchr(text, '=') + 1;
+        char key[256];
+        snprintf(key, sizeof(key), "%.*s", (int)(value - 1 - text), text);
+        const char *recorded = ttd_log_attribute(log, key);
+        if (recorded != NULL && strcmp(recorded, value) != 0 && !options->is_forced)
+            return ttd_fail(error, EINVAL, "%s: a log of another guest: its %s is %.100s, that of this domain is %.100s; "
+                            "--force replays it nevertheless", options->from, key, recorded, value);
+    }
+    return 0;
+}
+
+static uint64_t number_attribute(const struct ttd_log *log, const char *key) {
+    const char *value = ttd_log_attribute(log, key);
+    return value != NULL ? strtoull(value, NULL, 10) : 0;
+}
+
+/* Takes the settings of the recording for its replay. */
+static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, ttlog_error *error) {
+    uint64_t digests = number_attribute(log, digests_key), shift = number_attribute(log, shift_key);
+    if (start->break_every == 0)
+        start->break_every = digests;
+    if (!(ttd_log_header(log)->features & TTLOG_FEATURE_ICOUNT))
+        return 0;
+    if (shift > 10)
+        return ttd_fail(error, EINVAL, "the recording's %s is %" PRIu64 ", above 10", shift_key, shift);
+    start->options |= TTD_OPTION_COUNT;
+    start->tsc_shift = (uint32_t)shift;
+    return 0;
+}
+
+/* Writing a log over the recording that it is replayed from would destroy it. */
+static int check_paths(const struct ttd_options *options, ttlog_error *error) {
+    struct stat log, from;
+    if (options->from == NULL || stat(options->log, &log) != 0 || stat(options->from, &from) != 0 ||
+        log.st_dev != from.st_dev || log.st_ino != from.st_ino)
+        return 0;
+    return ttd_fail(error, EINVAL, "%s: the recording itself; -f names another log for the replay", options->log);
+}
+
+static void write_attributes(const struct ttd_options *options, const struct ttd_start *start, ttlog_writer *writer) {
+    char text[32];
+    const char *domain = start->is_replay ? options->replay : options->record;
+    ttlog_write_attribute(writer, "xen.domain", domain);
+    snprintf(text, sizeof(text), "%" PRIu64, start->break_every);
+    if (start->break_every != 0)
+        ttlog_write_attribute(writer, digests_key, text);
+    snprintf(text, sizeof(text), "%u", start->tsc_shift);
+    if (start->options & TTD_OPTION_COUNT)
+        ttlog_write_attribute(writer, shift_key, text);
+    for (size_t i = 0; i < options->attribute_count; i++) {
+        const char *value = strchr(options->attributes[i], '=');
+        char key[256];
+        snprintf(key, sizeof(key), "%.*s", (int)(value - options->attributes[i]), options->attributes[i]);
+        ttlog_write_attribute(writer, key, value + 1);
+    }
+}
+
+/* The recording's UUID: a replay repeats that of its recording. */
+static void choose_uuid(const struct ttd_options *options, const struct ttd_log *from, uint8_t *uuid) {
+    static const uint8_t none[16];
+    memcpy(uuid, from != NULL ? ttd_log_header(from)->recording_uuid : options->uuid, sizeof(none));
+    if (from == NULL && memcmp(uuid, none, sizeof(none)) == 0 && getrandom(uuid, sizeof(none), 0) != sizeof(none))
+        memset(uuid, 0, sizeof(none));
+}
+
+static int open_log(const struct ttd_options *options, const struct ttd_start *start, const struct ttd_log *from,
+                    struct ttd_recorder *recorder, ttlog_error *error) {
+    char name[64];
+    snprintf(name, sizeof(name), "xen, ttd-deviced, interface %u", TTD_VERSION);
+    struct ttd_log_settings settings = {
+        .path = options->log,
+        .run_kind = start->is_replay ? TTLOG_RUN_REPLAY : TTLOG_RUN_RECORDING,
+        .counts_instructions = (start->options & TTD_OPTION_COUNT) != 0,
+        .has_page_digests = start->break_every != 0,
+        .recorder_name = name,
+    };
+    choose_uuid(options, from, settings.recording_uuid);
+    return ttd_recorder_open(recorder, &settings, error);
+}
+
+/* Starts the machine, opens the log and runs the session. */
+static int run_session(const struct ttd_options *options, struct ttd_start *start, struct ttd_session *session,
+                       const volatile sig_atomic_t *stop, void (*on_started)(void), ttlog_error *error) {
+    struct ttd_rings rings;
+    struct ttd_machine *machine = session->machine;
+    if (machine->calls->start(machine, start, &rings, error) != 0 ||
+        ttd_view_open(&session->out, rings.out, rings.out_size, 0, error) != 0)
+        return -1;
+    if (session->feeder != NULL && ttd_view_open(&session->in, rings.in, rings.in_size, 1, error) != 0)
+        return -1;
+    if (open_log(options, start, session->feeder != NULL ? session->feeder->log : NULL, &session->recorder, error) != 0)
+        return -1;
+    write_attributes(options, start, session->recorder.writer);
+    session->digests_memory = start->break_every != 0;
+    if (session->feeder != NULL && ttd_feeder_fill(session->feeder, &session->in, error) < 0)
+        return -1;
+    on_started();
+    return ttd_session_run(session, stop, error);
+}
+
+static void describe(const struct ttd_session *session, const char *log, char *text, size_t size) {
+    const struct ttd_recorder *recorder = &session->recorder;
+    snprintf(text, size, "%s; %" PRIu64 " exits, %" PRIu64 " interrupts, %" PRIu64 " writes, %" PRIu64
+             " digests of memory, held %" PRIu64 " times, lost %" PRIu64 " records; log: %s",
+             session->text, recorder->exits, recorder->interrupts, recorder->writes, recorder->page_digests,
+             session->out.ring != NULL ? session->out.ring->held : 0,
+             session->out.ring != NULL ? session->out.ring->lost : 0, log);
+}
+
+static enum ttd_result result_of(const struct ttd_session *session) {
+    switch (session->reason) {
+    case TTLOG_END_DIVERGED: return TTD_RESULT_DIVERGED;
+    case TTLOG_END_HOST_ERROR:
+    case TTLOG_END_UNKNOWN: return TTD_RESULT_TROUBLE;
+    default: return TTD_RESULT_DONE;
+    }
+}
+
+/* Runs the session of a machine; the log of a failed one is closed too. */
+static enum ttd_result run_machine(const struct ttd_options *options, struct ttd_session *session,
+                                   const volatile sig_atomic_t *stop, void (*on_started)(void), char *text, size_t size) {
+    ttlog_error error = {0}, close_error = {0};
+    struct ttd_start start = options->start;
+    int failed = session->feeder != NULL && repeat_settings(&start, session->feeder->log, &error) != 0;
+    if (!failed)
+        failed = run_session(options, &start, session, stop, on_started, &error) != 0;
+    if (failed) {
+        session->reason = TTLOG_END_HOST_ERROR;
+        snprintf(session->text, sizeof(session->text), "%.250s", error.message);
+        snprintf(text, size, "%s", error.message);
+    } else {
+        describe(session, options->log, text, size);
+    }
+    if (session->recorder.writer != NULL &&
+        ttd_recorder_close(&session->recorder, session->reason, session->text, &close_error) != 0) {
+        size_t length = strlen(text);
+        snprintf(text + length, size - length, "; %s", close_error.message);
+        failed = 1;
+    }
+    return failed ? TTD_RESULT_TROUBLE : result_of(session);
+}
+
+enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_atomic_t *stop, void (*on_started)(void),
+                        char *text, size_t size) {
+    ttlog_error error = {0};
+    struct ttd_session *session = calloc(1, sizeof(*session));
+    struct ttd_feeder *feeder = calloc(1, sizeof(*feeder));
+    enum ttd_result result = TTD_RESULT_TROUBLE;
+    const char *domain = options->replay != NULL ? options->replay : options->record;
+    if (session == NULL || feeder == NULL) {
+        ttd_fail(&error, ENOMEM, "no memory");
+    } else if (check_paths(options, &error) == 0) {
+        if (options->from != NULL) {
+            feeder->path = options->from;
+            feeder->log = ttd_log_open(options->from, &error);
+            session->feeder = feeder;
+        }
+        if (options->from == NULL || (feeder->log != NULL && check_guest(options, feeder->log, &error) == 0))
+            session->machine = options->rings != NULL ? ttd_machine_files(options->rings, &error)
+                                                      : ttd_machine_xen(domain, &error);
+    }
+    snprintf(text, size, "%s", error.message);
+    if (session != NULL && session->machine != NULL) {
+        session->break_at = options->until;
+        result = run_machine(options, session, stop, on_started, text, size);
+        session->machine->calls->close(session->machine);
+    }
+    if (feeder != NULL)
+        ttd_log_close(feeder->log);
+    free(feeder);
+    free(session);
+    return result;
+}
