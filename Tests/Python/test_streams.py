@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Rows of streams beside those of the tools."""
 
+import struct
+
 import pyarrow
 import pyarrow.compute
 import pytest
@@ -164,6 +166,19 @@ def test_a_log_of_our_own(written):
     assert attributes["note"] == 'a "quoted" line\nand another \u20ac'
     # Both logs of one run compare.
     assert ttlog.diverge(log, log).verdict == "identical"
+
+
+def test_raw_branch_records(tmp_path):
+    """A foreign format without a log: it is imported on opening."""
+    records = [(0xFFFFFFFF81000000 + 16 * index, 0x1000 + 8 * index, 0) for index in range(500)]
+    path = tmp_path / "raw.bts"
+    path.write_bytes(b"".join(struct.pack("<3Q", *record) for record in records))
+    log = ttlog.open(path)
+    assert log.description["format"] == "raw-bts"
+    found = log.branches(["from", "to", "icount", "kind"]).to_arrow().to_pylist()
+    assert [(unsigned(row["from"]), row["to"]) for row in found] == [record[:2] for record in records]
+    # No counts, and no classes.
+    assert {(row["icount"], row["kind"]) for row in found} == {(None, "unknown")}
 
 
 def test_rows_without_pyarrow_are_the_same(written, recording):

@@ -26,6 +26,10 @@ class LogError(Exception):
         return LogError, (str(self), self.file, self.offset)
 
 
+# Tracebacks name it as users write it.
+LogError.__module__ = "ttlog"
+
+
 def from_consumer(error: BaseException) -> Optional[LogError]:
     """The error of a stream, which its consumer raised in its own words; None for any other error."""
     found = _PLACE.search(str(error))

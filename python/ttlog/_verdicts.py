@@ -152,6 +152,6 @@ def run(pairs: list[Pair], folder: str, jobs: int, timeout: Optional[float], say
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["verdict"]] = counts.get(row["verdict"], 0) + 1
-    for name, count in sorted(counts.items(), key=lambda entry: -entry[1]):
+    for name, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
         say.write(f"{count:8d}  {name}\n")
     return max((int(row["status"]) for row in rows), default=0)
