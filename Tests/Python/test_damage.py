@@ -145,7 +145,12 @@ def test_mutated_logs(recording, tmp_path):
         )
         for seed in range(2)
     ]
-    for child in children:
-        output, errors = child.communicate(timeout=600)
-        assert child.returncode == 0, errors[-2000:]
-        assert output.startswith("whole")
+    try:
+        for child in children:
+            output, errors = child.communicate(timeout=3600)
+            assert child.returncode == 0, errors[-2000:]
+            assert output.startswith("whole")
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()

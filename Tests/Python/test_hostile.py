@@ -129,7 +129,12 @@ def test_right_checksums_and_wrong_contents(small, tmp_path):
         )
         for seed in range(2)
     ]
-    for child in children:
-        output, errors = child.communicate(timeout=1800)
-        assert child.returncode == 0, errors[-2000:]
-        assert output.startswith("whole")
+    try:
+        for child in children:
+            output, errors = child.communicate(timeout=3600)
+            assert child.returncode == 0, errors[-2000:]
+            assert output.startswith("whole")
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()

@@ -185,8 +185,8 @@ extension DocumentMaker {
         }
         guard let first = path.regions.first else { return nil }
         return DivergenceDocument.ConvergenceItem(
-            originalBranches: Counter(UInt64(first.original.count)),
-            replayBranches: Counter(UInt64(first.replay.count)),
+            originalBranches: Counter(first.originalBranches),
+            replayBranches: Counter(first.replayBranches),
             agreedBranches: Counter(first.agreed), isOpenEnded: path.regions.count == 1 && !rest)
     }
 }
