@@ -21,6 +21,7 @@ let package = Package(
         .library(name: "LogViews", targets: ["LogViews"]),
         .library(name: "TraceIndex", targets: ["TraceIndex"]),
         .library(name: "ttlog_sqlite", type: .dynamic, targets: ["TTLogSQLite"]),
+        .library(name: "ttlogarrow", type: .dynamic, targets: ["ArrowStreams"]),
         .library(name: "Reporting", targets: ["Reporting"]),
         .library(name: "BugBundle", targets: ["BugBundle"]),
         .library(name: "RunDirectory", targets: ["RunDirectory"]),
@@ -123,6 +124,12 @@ let package = Package(
             name: "CEditLine", cSettings: warningsAsErrors, linkerSettings: [.linkedLibrary("edit")]),
         .target(name: "TTLogSQLite", dependencies: ["TraceIndex", "CSQLite"], exclude: ["exports.map"]),
 
+        // Logs as Arrow streams: the shared library of python/ttlog (scripts/build-arrow-library).
+        .target(name: "CArrow", cSettings: warningsAsErrors),
+        .target(
+            name: "ArrowStreams", dependencies: ["CArrow", "Formatting", "LogFormat", "CallTree", "Alignment"],
+            exclude: ["exports.map"]),
+
         // Executables, and what their command lines have in common.
         .target(
             name: "ToolSupport",
@@ -186,7 +193,7 @@ let package = Package(
                 "TestSupport",
             ]),
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
-        .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "TestSupport"]),
+        .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "Reporting", "TestSupport"]),
         .testTarget(
             name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
             exclude: ["Snapshots"]),

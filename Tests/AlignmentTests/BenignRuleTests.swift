@@ -2,6 +2,7 @@
 
 import Alignment
 import LogFormat
+import Reporting
 import TestSupport
 import Testing
 

@@ -6,7 +6,7 @@ import LogFormat
 ///
 /// A rule can be about labels and about the contents of events. It is never about the target of a branch or the position
 /// of an event: such a difference changes the run. The rules for our recorders are in StandardRules.swift; a project's
-/// own rules come from a file (``BenignRule/rules(json:)``).
+/// own rules come from a file (Reporting reads it).
 public struct BenignRule: Sendable, Hashable {
     /// The differences that a rule applies to.
     public enum Scope: Sendable, Hashable {

@@ -160,9 +160,7 @@ struct EventScan {
                     if event != nil { return false }
                     continue
                 }
-                let chunk = side.chunk
-                let last = max(chunk.clockFirst, min(chunk.clockLast, .max - 1))
-                note(chunk.clockFirst..<(last + 1), &side, &other, name, error.shortReason)
+                note(side.chunk.clocks, &side, &other, name, error.shortReason)
                 side.skipChunk()
                 continue
             }
@@ -190,7 +188,7 @@ struct EventScan {
         _ side: inout EventSide, _ other: inout EventSide, _ name: Side, _ problem: LogError
     ) {
         let (x, y) = (side.chunk, other.chunk)
-        let clocks = x.clockFirst..<(x.clockLast == .max ? x.clockLast : x.clockLast + 1)
+        let clocks = x.clocks
         holes.append(BranchScan.Hole(clocks: clocks, side: name, reason: problem.shortReason, hasDigests: true))
         func first(_ differenceClass: FirstDifference.Class) -> FirstDifference {
             FirstDifference(differenceClass: differenceClass, clocks: clocks, fields: [], stream: stream)

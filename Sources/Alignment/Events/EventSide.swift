@@ -95,7 +95,7 @@ struct EventSide: ~Copyable {
             range.includes(clock: chunk.clockLast, own: chunk.clockLast, icount: last)
         else { return false }
         let hasIgnored =
-            range.isIgnored != nil || range.ignored.contains { $0.overlaps(chunk.clockFirst..<chunk.clockLast) }
+            range.isIgnored != nil || range.ignored.contains { $0.overlaps(chunk.clocks) }
         guard !hasIgnored, range.skew(chunk.epoch, at: chunk.clockLast) == skew else { return false }
         guard let covered = range.covered else { return true }
         return covered.contains { $0.contains(chunk.clockFirst) && $0.contains(chunk.clockLast) }
@@ -152,5 +152,13 @@ struct EventSide: ~Copyable {
     private var isAtIgnoredCode: Bool {
         guard let isIgnored = range.isIgnored, batch.validity(place).contains(.ip) else { return false }
         return isIgnored(batch.ip(place))
+    }
+}
+
+extension Chunk {
+    /// The clocks from its first to its last record. Its header may state any: at least one clock, none of them 2^64 - 1.
+    var clocks: Range<UInt64> {
+        let first = min(clockFirst, .max - 1)
+        return first..<(max(first, min(clockLast, .max - 1)) + 1)
     }
 }

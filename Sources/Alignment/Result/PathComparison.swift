@@ -20,16 +20,16 @@ public struct PathComparison: Sendable, Hashable {
 
     /// Branches of the original in the regions that differ.
     public var originalDiffering: UInt64 {
-        (regions + [openRegion].compactMap { $0 }).reduce(0) { $0 + UInt64($1.original.count) }
+        (regions + [openRegion].compactMap { $0 }).reduce(0) { $0 &+ $1.originalBranches }
     }
 
     /// Branches of the replay in the regions that differ.
     public var replayDiffering: UInt64 {
-        (regions + [openRegion].compactMap { $0 }).reduce(0) { $0 + UInt64($1.replay.count) }
+        (regions + [openRegion].compactMap { $0 }).reduce(0) { $0 &+ $1.replayBranches }
     }
 
     /// Branches that are equal.
-    public var agreed: UInt64 { regions.reduce(agreedBefore) { $0 + $1.agreed } }
+    public var agreed: UInt64 { regions.reduce(agreedBefore) { $0 &+ $1.agreed } }
 }
 
 /// A stretch in which two runs take different paths.
@@ -43,6 +43,11 @@ public struct DifferingRegion: Sendable, Hashable {
     public var instructionShift: Int64?
     /// Branches after the region that are equal.
     public var agreed: UInt64 = 0
+
+    /// Branches of the original in it. (A range's own `count` ends the process above 2^63 - 1.)
+    public var originalBranches: UInt64 { original.upperBound - original.lowerBound }
+    /// Branches of the replay in it.
+    public var replayBranches: UInt64 { replay.upperBound - replay.lowerBound }
 
     /// The replay's clock minus the original's after the region.
     public var clockShift: Int64 { Int64(bitPattern: replay.upperBound &- original.upperBound) }

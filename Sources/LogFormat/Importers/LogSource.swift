@@ -158,4 +158,14 @@ extension LogFile {
         }
         return log
     }
+
+    /// Opens a log, a run directory or a file of any foreign format, raw branch records included: those are imported into a
+    /// temporary log too.
+    ///
+    /// - Throws: ``LogError`` if the input cannot be read or has no known format.
+    public static func open(anyFormat path: String) throws(LogError) -> LogFile {
+        let source = try LogSource(path: path, needs: [])
+        if let log = source.log { return log }
+        return try LogFile(importing: source.format.importer(InputFile(path: path)))
+    }
 }

@@ -185,8 +185,8 @@ extension DocumentMaker {
         }
         guard let first = path.regions.first else { return nil }
         return DivergenceDocument.ConvergenceItem(
-            originalBranches: Counter(UInt64(first.original.count)),
-            replayBranches: Counter(UInt64(first.replay.count)),
+            originalBranches: Counter(first.originalBranches),
+            replayBranches: Counter(first.replayBranches),
             agreedBranches: Counter(first.agreed), isOpenEnded: path.regions.count == 1 && !rest)
     }
 }
@@ -213,23 +213,5 @@ extension FieldDifference.Value {
     /// The code address, if the value is one.
     var address: UInt64? {
         if case .address(let value) = self { value } else { nil }
-    }
-
-    /// The value as text: addresses and words are hexadecimal, counters decimal, of bytes the first 32; nil if the record
-    /// lacks the field.
-    public var text: String? {
-        switch self {
-        case .address(let value), .word(let value): RowText.hex(value)
-        case .number(let value): "\(value)"
-        case .name(let name): name
-        case .bytes(let bytes): FieldDifference.Value.hexadecimal(bytes)
-        case .absent: nil
-        }
-    }
-
-    /// Up to 32 bytes in hexadecimal digits.
-    private static func hexadecimal(_ bytes: [UInt8]) -> String {
-        let digits = bytes.prefix(32).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-        return bytes.count > 32 ? "\(digits)… (\(bytes.count) bytes)" : digits
     }
 }

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rates of streams beside the library's own decode of the same columns, and of engines beside Parquet and SQLite.
+
+Usage: rates.py RUN [--parquet FILE] [--sql TT-ANALYZE]   (PYTHONPATH: python; TTLOG_LIBRARY: the library)
+  RUN         a log with branches
+  --parquet   where its branches are written as Parquet (default: a temporary file)
+  --sql       tt-analyze, for the virtual table of SQLite; it makes an index beside the log
+Each figure is the best of three in CPU seconds: millions of branches a second. The machine may be busy.
+"""
+
+import argparse
+import os
+import pathlib
+import resource
+import subprocess
+import tempfile
+import time
+
+import duckdb
+
+import ttlog
+from ttlog._lake import write_parquet
+from ttlog._library import library
+
+PATH = ["from", "to"]
+ALL = ["brctr", "icount", "vcpu", "from", "to", "kind"]
+
+
+def best(work, turns=3):
+    """CPU seconds of the quickest turn."""
+    times = []
+    for _ in range(turns):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def drain(stream):
+    for _ in stream.reader():
+        pass
+
+
+def sql(options, query):
+    """CPU seconds of a query with `tt-analyze sql`, which is called once before."""
+    command = [options.sql, "sql", options.run, query]
+    subprocess.run(command, check=True, capture_output=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run")
+    parser.add_argument("--parquet")
+    parser.add_argument("--sql")
+    options = parser.parse_args()
+    log = ttlog.open(options.run)
+    count = sum(vcpu.branches for vcpu in log.vcpus)
+    events = sum(vcpu.events + vcpu.accesses for vcpu in log.vcpus)
+
+    def report(name, seconds, rows=count, peer=None):
+        ratio = f"   {peer / seconds:5.2f} of it" if peer else ""
+        print(f"{name:52} {rows / seconds / 1e6:8.1f} M/s{ratio}", flush=True)
+        return seconds
+
+    print(f"{log!r}")
+    for names in (PATH, ALL, ["to"], ["icount"], ["kind"]):
+        text = ",".join(names)
+        own = report(f"decode alone: {text}", best(lambda: library().scan(log._handle, text.encode())))
+        report(f"stream, drained: {text}", best(lambda: drain(log.branches(names))), peer=own)
+    report("edges", best(lambda: drain(log.edges()), 1))
+    report("calls", best(lambda: drain(log.calls(["vcpu", "depth", "target", "begin_brctr", "end_brctr"])), 1))
+    if events:
+        columns = ["brctr", "icount", "kind", "ip", "info", "address", "value"]
+        report("events and accesses, without details", best(lambda: (drain(log.events(columns)), drain(log.accesses(columns)))), events)
+        report("events and accesses, all columns", best(lambda: (drain(log.events()), drain(log.accesses())), 1), events)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = options.parquet or os.path.join(folder, "branches.parquet")
+        if not os.path.exists(path):
+            report("Parquet: written", best(lambda: write_parquet(log.branches(ALL).reader(), path), 1))
+        print(f"Parquet: {os.path.getsize(path) / count:.3f} bytes a branch; the log {pathlib.Path(log.path).stat().st_size / count:.3f}")
+        connection = duckdb.connect()
+        connection.execute("SET threads = 1")
+        stream = log.branches(ALL)
+        connection.register("stream", stream)
+        connection.register("path", log.branches(PATH))
+        queries = {
+            'count(*), sum("to" - "from")': 'SELECT count(*), sum("to" - "from") FROM {}',
+            "top 10 to": 'SELECT "to", count(*) FROM {} GROUP BY 1 ORDER BY 2 DESC LIMIT 10',
+            "top 10 edges": 'SELECT "from", "to", count(*) FROM {} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10',
+        }
+        for name, query in queries.items():
+            parquet = report(f"DuckDB over Parquet: {name}", best(lambda: connection.sql(query.format(f"'{path}'")).fetchall()))
+            report(f"DuckDB over the stream: {name}", best(lambda: connection.sql(query.format("path")).fetchall()), peer=parquet)
+            # Grouping 100 million rows takes SQLite many minutes.
+            if options.sql and "GROUP" not in query:
+                report(f"SQLite virtual table: {name}", sql(options, query.format("branch")), peer=parquet)
+        connection.register("data", ttlog.Dataset({"run": options.run}))
+        middle = count // 2
+        narrow = f"SELECT count(*), sum(\"to\" - \"from\") FROM {{}} WHERE brctr BETWEEN {middle} AND {middle + 999}"
+        for name, source in (("Parquet", f"'{path}'"), ("the stream", "stream"), ("the data set", "data")):
+            print(f"1,000 branches of the middle, DuckDB over {name}: {best(lambda: connection.sql(narrow.format(source)).fetchall()):.4f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CArrow
+import Glibc
+import LogFormat
+
+// Logs through the C interface (ttlogarrow.h). A handle is a retained object.
+
+/// `ttla_abi_version`
+@_cdecl("ttla_abi_version")
+public func abiVersion() -> Int32 { Int32(TTLA_ABI_VERSION) }
+
+/// `ttla_free`
+@_cdecl("ttla_free")
+public func freeText(_ text: UnsafeMutablePointer<CChar>?) { free(text) }
+
+/// `ttla_error_clear`
+@_cdecl("ttla_error_clear")
+public func clearError(_ error: UnsafeMutablePointer<ttla_error>?) {
+    free(error?.pointee.message)
+    free(error?.pointee.file)
+    error?.pointee = ttla_error(message: nil, file: nil, offset: -1)
+}
+
+/// `ttla_open`
+@_cdecl("ttla_open")
+public func openLog(
+    _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<OpaquePointer?>?,
+    _ error: UnsafeMutablePointer<ttla_error>?
+) -> Int32 {
+    out?.pointee = nil
+    return reporting(to: error) {
+        guard let path, let name = String(validatingCString: path) else { throw RequestError.notUTF8 }
+        let log = OpenLog(try LogFile.open(anyFormat: name))
+        out?.pointee = OpaquePointer(Unmanaged.passRetained(log).toOpaque())
+    }
+}
+
+/// `ttla_close`
+@_cdecl("ttla_close")
+public func closeLog(_ handle: OpaquePointer?) { Handle<OpenLog>.release(handle) }
+
+/// `ttla_describe`
+@_cdecl("ttla_describe")
+public func describeLog(_ handle: OpaquePointer?) -> UnsafeMutablePointer<CChar>? {
+    Handle<OpenLog>.object(handle).flatMap { strdup($0.description.document) }
+}
+
+/// `ttla_skipped`
+@_cdecl("ttla_skipped")
+public func countSkipped(
+    _ handle: OpaquePointer?, _ chunks: UnsafeMutablePointer<UInt64>?, _ records: UnsafeMutablePointer<UInt64>?
+) {
+    let skipped = Handle<OpenLog>.object(handle)?.skipped ?? []
+    chunks?.pointee = UInt64(skipped.count)
+    records?.pointee = skipped.reduce(0) { $0 &+ ($1.lostRecords ?? 0) }
+}
+
+/// Objects behind opaque pointers.
+enum Handle<Object: AnyObject> {
+    static func object(_ handle: OpaquePointer?) -> Object? {
+        handle.map { Unmanaged<Object>.fromOpaque(UnsafeRawPointer($0)).takeUnretainedValue() }
+    }
+
+    static func release(_ handle: OpaquePointer?) {
+        if let handle { Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).release() }
+    }
+}
+
+/// Runs a function of the interface: its error goes to the caller.
+func reporting(to place: UnsafeMutablePointer<ttla_error>?, _ body: () throws -> Void) -> Int32 {
+    do {
+        try body()
+        return 0
+    } catch {
+        let log = error as? LogError
+        let offset = log?.offset.flatMap { Int64(exactly: $0) } ?? -1
+        place?.pointee = ttla_error(message: strdup("\(error)"), file: log.flatMap { strdup($0.file) }, offset: offset)
+        return TTLA_FAILED
+    }
+}

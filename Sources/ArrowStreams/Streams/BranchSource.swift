@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import LogFormat
+
+/// A stream of branches: one batch a chunk, whose columns point into the decoded chunk.
+final class BranchSource: BatchSource {
+    private let log: OpenLog
+    private let request: StreamRequest
+    private let chosen: [BranchColumn]
+    private let decoded: BranchBatch.Columns
+    private let hasIcount: Bool
+    private let pool = BranchMemory.Pool()
+    private var end: EndReport
+    private var chunks: [Chunk]?
+    private var place = 0
+    /// Columns of one repeated number, by the number; most batches have the same two.
+    private var constants: [Int32: ComputedMemory] = [:]
+
+    /// The most rows of a batch, and the size of repeated numbers.
+    private static let rowLimit = 1 << 16
+
+    init(_ log: OpenLog, _ request: StreamRequest) throws(RequestError) {
+        self.log = log
+        self.request = request
+        let chosen = try request.choose(BranchColumn.allCases) { $0.rawValue }
+        self.chosen = chosen
+        decoded = chosen.reduce([]) { $0.union($1.decoded) }
+        hasIcount = log.file.header.features.contains(.icount)
+        end = EndReport(log, skipsDamage: request.skipsDamage)
+        super.init(columns: chosen.map { $0.definition(isPlain: request.usesPlainText) })
+    }
+
+    override func next() throws -> RecordBatch? {
+        let chunks = self.chunks ?? request.chunks(.branch, of: log.file)
+        self.chunks = chunks
+        while place < chunks.count {
+            let chunk = chunks[place]
+            place += 1
+            let memory = BranchMemory(pool)
+            do throws(LogError) {
+                try log.file.decode(chunk, into: &memory.batch.pointee, columns: decoded)
+            } catch {
+                guard request.skipsDamage else { throw error }
+                log.skip(chunk, error)
+                continue
+            }
+            let rows = memory.batch.pointee.range(from: request.from, to: request.to)
+            if !rows.isEmpty { return batch(memory, rows, chunk) }
+        }
+        try end.check()
+        return nil
+    }
+
+    private func batch(_ memory: BranchMemory, _ rows: Range<Int>, _ chunk: Chunk) -> RecordBatch {
+        RecordBatch(rows: rows.count, columns: chosen.map { column($0, memory, rows, chunk) })
+    }
+
+    private func column(
+        _ column: BranchColumn, _ memory: BranchMemory, _ rows: Range<Int>, _ chunk: Chunk
+    ) -> ArrowColumn {
+        let first = rows.lowerBound
+        func decoded(_ values: UnsafeRawPointer) -> ArrowColumn {
+            ArrowColumn(length: rows.count, buffers: [nil, values], owner: memory)
+        }
+        func computed(_ values: ComputedMemory) -> ArrowColumn {
+            ArrowColumn(length: rows.count, buffers: [nil, UnsafeRawPointer(values.words)], owner: values)
+        }
+        switch column {
+        case .brctr:
+            let clock = memory.batch.pointee.clockFirst &+ UInt64(truncatingIfNeeded: first)
+            return computed(.clocks(from: clock, count: rows.count))
+        case .icount:
+            if hasIcount { return decoded(memory.batch.pointee.icount + first) }
+            let zeros = constant(0)
+            let words = UnsafeRawPointer(zeros.words)
+            return ArrowColumn(length: rows.count, nullCount: rows.count, buffers: [words, words], owner: zeros)
+        case .vcpu: return computed(constant(Int32(chunk.vcpu)))
+        case .epoch: return computed(constant(Int32(truncatingIfNeeded: chunk.epoch)))
+        case .from: return decoded(memory.batch.pointee.from + first)
+        case .to: return decoded(memory.batch.pointee.to + first)
+        case .kind: return kind(memory, rows)
+        }
+    }
+
+    private func kind(_ memory: BranchMemory, _ rows: Range<Int>) -> ArrowColumn {
+        let labels = memory.batch.pointee.label + rows.lowerBound
+        guard request.usesPlainText else {
+            return ArrowColumn(
+                length: rows.count, buffers: [nil, UnsafeRawPointer(labels)], owner: memory,
+                dictionary: LabelNames.dictionary)
+        }
+        var builder = ColumnBuilder(.text)
+        for index in 0..<rows.count { builder.append(LabelNames.all[Int(labels[index])]) }
+        return builder.finish()
+    }
+
+    /// A repeated number, with room for words of 64 bits.
+    private func constant(_ value: Int32) -> ComputedMemory {
+        if let known = constants[value] { return known }
+        if constants.count >= 64 { constants = [:] }
+        let made = ComputedMemory.constant(value, count: 2 * BranchSource.rowLimit)
+        constants[value] = made
+        return made
+    }
+}

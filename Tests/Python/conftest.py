@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the tests of python/ttlog share: the logs, the tools, and a check that nothing leaks."""
+
+import gc
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import ttlog
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "Fixtures" / "tiny"
+
+
+def tool(name):
+    """A tool of the project: from BIN, or from the first build folder that has it."""
+    folders = [os.environ.get("BIN"), ROOT / ".build-tests/release", ROOT / ".build/release"]
+    for folder in filter(None, folders):
+        path = pathlib.Path(folder) / name
+        if path.exists():
+            return str(path)
+    raise RuntimeError(f"{name} is not built: make build, or BIN=FOLDER")
+
+
+def tool_rows(*command):
+    """The rows that a tool prints as JSON lines, without their header."""
+    output = subprocess.run(
+        [tool(command[0]), *map(str, command[1:]), "--format", "jsonl"], check=True, capture_output=True, text=True
+    )
+    return [json.loads(line) for line in output.stdout.splitlines()[1:]]
+
+
+def unsigned(value):
+    return None if value is None else value & (2**64 - 1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks():
+    """Each structure that the library hands out in a test is released at its end."""
+    yield
+    gc.collect()
+    exported, released = ttlog.struct_counts()
+    assert exported == released
+
+
+@pytest.fixture(scope="session")
+def recording():
+    return str(FIXTURES / "recording.log")
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    """A run directory: a recording and two replays, of which one parted."""
+    folder = tmp_path_factory.mktemp("fleet")
+    for source, target in (("recording", "run"), ("extra-turn", "run/replays/1"), ("faithful", "run/replays/2")):
+        (folder / target).mkdir(parents=True)
+        shutil.copy(FIXTURES / f"{source}.log", folder / target / "ttd.log")
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """A log that the test wrote: two vCPUs, kernel addresses, every kind of field, text with odd characters."""
+    rows = []
+    high = 0xFFFFFFFF81000000
+    for vcpu in range(2):
+        for index in range(100):
+            label = ("call", "ret", "none", "jcc")[index % 4]
+            rows.append(
+                {"vcpu": vcpu, "brctr": index, "from": hex(high + index), "to": hex(index), "class": label, "icount": 5 * index + 5}
+            )
+    events = [
+        {"kind": "interrupt", "brctr": 3, "icount": 15, "ip": hex(high), "vector": 32, "handler": hex(high + 64)},
+        {"kind": "port-read", "brctr": 7, "icount": 36, "ip": "0x10", "port": "0x3f8", "size": 1, "value": ["0x41"]},
+        {"kind": "attribute", "key": "note", "text": 'a "quoted" line\nand another \u20ac'},
+    ]
+    path = tmp_path_factory.mktemp("written") / "rows.jsonl"
+    with open(path, "w", encoding="utf-8") as file:
+        for row in events + rows:
+            text = {key: str(value) if isinstance(value, int) and key not in ("vcpu", "size", "vector") else value for key, value in row.items()}
+            file.write(json.dumps(text) + "\n")
+    return str(path)

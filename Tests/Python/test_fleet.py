@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`python -m ttlog`: data sets and verdicts of many runs."""
+
+import faulthandler
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import duckdb
+import pyarrow.parquet
+import pytest
+
+import ttlog
+from ttlog import _children, _lake, _verdicts
+from ttlog.__main__ import main
+
+
+def test_children_return_fail_crash_and_hang():
+    def work(task):
+        if task == "crash":
+            faulthandler.disable()
+            os.kill(os.getpid(), signal.SIGILL)
+        if task == "hang":
+            time.sleep(60)
+        if task == "raise":
+            raise ValueError("no such thing")
+        if task == "leave":
+            os._exit(7)
+        return {"task": task, "filler": "x" * 200_000}
+
+    tasks = ["a", "crash", "raise", "hang", "leave", "b"]
+    found = {outcome.task: outcome for outcome in _children.run(tasks, work, jobs=3, timeout=1.0)}
+    assert set(found) == set(tasks)
+    assert found["a"].result["task"] == "a" and found["b"].error is None
+    assert (found["crash"].signal, found["crash"].result) == (signal.SIGILL, None)
+    assert found["raise"].error == "no such thing" and found["raise"].signal is None
+    assert (found["hang"].signal, found["hang"].error) == (signal.SIGKILL, "timed out")
+    assert found["leave"].error == "ended with status 7"
+
+
+@pytest.fixture
+def pairs(run_folder, tmp_path):
+    path = tmp_path / "pairs.csv"
+    lines = ["night,replay,original"]
+    lines += [f"{night},{run_folder}/replays/{replay},{run_folder}" for night, replay in ((1, "1"), (2, "2"))]
+    lines.append(f"3,{tmp_path}/nothing,{run_folder}")
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def rows(folder):
+    lines = (pathlib.Path(folder) / "verdicts.jsonl").read_text().splitlines()
+    return {row["replay"].rsplit("/", 1)[1]: row for row in map(json.loads, lines)}, len(lines)
+
+
+def test_verdicts(pairs, tmp_path, run_folder):
+    out = tmp_path / "out"
+    assert main(["verdicts", pairs, "-o", str(out)]) == 2
+    found, count = rows(out)
+    assert count == 3
+    mine = ttlog.diverge(run_folder, run_folder / "replays/1")
+    assert (found["1"]["verdict"], found["1"]["original_brctr"]) == ("control-flow", mine.place.brctr)
+    assert found["1"]["original_icount"] == mine.place.icount and found["1"]["original_ip"] == mine.place.ip
+    assert (found["2"]["verdict"], found["2"]["status"]) == ("identical", 0)
+    assert found["nothing"]["verdict"] == "failed" and "cannot be opened" in found["nothing"]["error"]
+    # DuckDB reads the rows as they are.
+    assert duckdb.sql(f"SELECT count(*) FROM '{out}/verdicts.jsonl' WHERE status = 1").fetchall() == [(1,)]
+
+
+def test_verdicts_are_continued(pairs, tmp_path):
+    out = tmp_path / "out"
+    main(["verdicts", pairs, "-o", str(out)])
+    path = out / "verdicts.jsonl"
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    # Killed while the third row was written: the row is made again, the others are kept.
+    marked = lines[0].replace(b'"version": 1', b'"version": 1, "kept": true')
+    path.write_bytes(marked + lines[1] + lines[2][:20])
+    assert main(["verdicts", pairs, "-o", str(out)]) == 2
+    again = path.read_bytes().splitlines(keepends=True)
+    assert again[:2] == [marked, lines[1]] and len(again) == 3
+    assert rows(out)[0].keys() == {"1", "2", "nothing"}
+    path.write_bytes(b'{"version": 99, "original": "a", "replay": "b", "status": 0}\n')
+    assert main(["verdicts", pairs, "-o", str(out)]) == 2
+    assert path.read_bytes().count(b"\n") == 1
+
+
+def test_a_pair_that_kills_its_process_is_a_row(monkeypatch, pairs, tmp_path):
+    real = _verdicts.verdict
+
+    def deadly(pair):
+        if pair.replay.endswith("/1"):
+            faulthandler.disable()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return real(pair)
+
+    monkeypatch.setattr(_verdicts, "verdict", deadly)
+    assert _verdicts.run(_verdicts.read_pairs(pairs), str(tmp_path / "out"), 2, None) == 2
+    found, _ = rows(tmp_path / "out")
+    assert (found["1"]["verdict"], found["1"]["signal"]) == ("crashed", signal.SIGSEGV)
+    assert found["2"]["verdict"] == "identical"
+
+
+def test_wrong_lists(tmp_path):
+    path = tmp_path / "pairs.csv"
+    for text in ("", "onlyone\n", "original,replay\na\n"):
+        path.write_text(text)
+        assert main(["verdicts", str(path), "-o", str(tmp_path / "out")]) == 2
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory, run_folder):
+    out = tmp_path_factory.mktemp("lake") / "out"
+    command = [sys.executable, "-m", "ttlog", "lake", str(out), str(run_folder), "--branches"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert output.stderr.endswith("3 added, 0 unchanged, 0 failed\n")
+    return out
+
+
+def table(lake, name):
+    return f"read_parquet('{lake}/{name}/*/*.parquet', hive_partitioning = true)"
+
+
+def test_a_lake_holds_the_runs(lake, run_folder):
+    names = [str(run_folder), f"{run_folder}/replays/1", f"{run_folder}/replays/2"]
+    found = duckdb.sql(f"SELECT run, branches, original FROM {table(lake, 'runs')} ORDER BY run").fetchall()
+    assert found == [
+        (name, ttlog.open(name).vcpus[0].branches, None if index == 0 else names[0]) for index, name in enumerate(names)
+    ]
+    for name, columns in (("branches", None), ("events", _lake.EVENT_COLUMNS), ("chunks", None), ("edges", None)):
+        place = lake / name / ("run=" + names[1].replace("/", "%2F")) / "part-0.parquet"
+        stored = pyarrow.parquet.read_table(place, partitioning=None)
+        stream = ttlog.Stream(ttlog.open(names[1]), name, columns).to_arrow()
+        assert stored.num_rows == stream.num_rows
+        assert stored.slice(0, 500).to_pylist() == stream.slice(0, 500).to_pylist()
+    verdicts = duckdb.sql(f"SELECT replay, verdict FROM {table(lake, 'verdicts')} ORDER BY replay").fetchall()
+    assert verdicts == [(names[1], "control-flow"), (names[2], "identical")]
+
+
+def test_branches_are_stored_small(lake, run_folder):
+    """The settings matter: pyarrow's own take several times as much."""
+    size = sum(path.stat().st_size for path in (lake / "branches").glob("*/*.parquet"))
+    rows = duckdb.sql(f"SELECT count(*) FROM {table(lake, 'branches')}").fetchall()[0][0]
+    assert size / rows < 0.3
+
+
+def test_the_first_differing_chunk_is_found_in_the_lake(lake, run_folder):
+    """The table of chunks brackets a divergence as diverge finds it."""
+    query = f"""
+        WITH c AS (SELECT * FROM {table(lake, 'chunks')} WHERE stream = 'branch')
+        SELECT b.run, min(b.brctr_first) FROM c a JOIN c b USING (vcpu, epoch, cell, part)
+        WHERE a.run = '{run_folder}' AND b.run <> a.run AND a.path <> b.path AND NOT b.is_partial GROUP BY ALL
+    """
+    found = duckdb.sql(query).fetchall()
+    place = ttlog.diverge(run_folder, run_folder / "replays/1").place.brctr
+    assert found == [(f"{run_folder}/replays/1", place >> 16 << 16)]
+
+
+def test_a_lake_is_continued(lake, run_folder, tmp_path):
+    assert main(["lake", str(lake), str(run_folder)]) == 0
+    stored = {path: path.stat().st_mtime_ns for path in lake.glob("*/*/*.parquet")}
+    # A run whose last table is missing is made again, in whole; the others are left alone.
+    place = lake / "runs" / ("run=" + f"{run_folder}/replays/1".replace("/", "%2F"))
+    (place / "part-0.parquet").unlink()
+    (lake / ".999999999-edges").mkdir()
+    assert main(["lake", str(lake), str(run_folder), "--branches"]) == 0
+    changed = {path for path in lake.glob("*/*/*.parquet") if stored[path] != path.stat().st_mtime_ns}
+    assert changed and all("replays%2F1/" in str(path) for path in changed)
+    assert {path.name for path in lake.iterdir()} == {"_ttlog.json", "branches", "chunks", "edges", "events", "runs", "verdicts"}
+    (tmp_path / "file").write_text("not a lake")
+    assert main(["lake", str(tmp_path), str(run_folder)]) == 2
+
+
+def test_a_damaged_run_is_left_out_or_counted(recording, tmp_path):
+    path = tmp_path / "cut.log"
+    path.write_bytes(pathlib.Path(recording).read_bytes()[:60_000])
+    out = tmp_path / "out"
+    assert main(["lake", str(out), str(path), recording]) == 2
+    assert duckdb.sql(f"SELECT run FROM {table(out, 'runs')}").fetchall() == [(recording,)]
+    assert main(["lake", str(out), str(path), "--on-damage", "skip"]) == 0
+    damage = duckdb.sql(f"SELECT damage FROM {table(out, 'runs')} WHERE run = '{path}'").fetchall()
+    assert damage[0][0] > 0

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Logs and run directories."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
+
+from ._errors import LogError
+from ._library import Error, library
+from ._stream import Stream
+
+if TYPE_CHECKING:
+    from typing import Literal, TypedDict
+
+    from typing_extensions import Unpack
+
+    class StreamOptions(TypedDict, total=False):
+        """The options that all streams have; see `Log`."""
+
+        vcpu: Optional[int]
+        start: int
+        stop: Optional[int]
+        on_damage: Literal["raise", "skip"]
+        strings: Literal["dictionary", "plain"]
+
+
+Path = Union[str, "os.PathLike[str]"]
+
+
+class VCPU(NamedTuple):
+    """What a log holds of one vCPU. Counts are of records; clocks are branch counters (brctr)."""
+
+    number: int
+    branches: int
+    events: int
+    accesses: int
+    #: The clock of the first and of the last record; None without records.
+    first_brctr: Optional[int]
+    last_brctr: Optional[int]
+    #: The first clock that is not compared with a replay; None if the log does not state it.
+    comparable_end: Optional[int]
+
+
+class Skipped(NamedTuple):
+    """What streams with `on_damage="skip"` have passed over."""
+
+    chunks: int
+    records: int
+
+
+class Log:
+    """An opened log. Opening reads headers only; every method returns at once, and a stream decodes when it is read.
+
+    Streams have these options in common:
+
+    - `columns`: names, in the wished order; None: all. Columns that are not asked for are not decoded.
+    - `vcpu`: a number; None: all vCPUs, one after the other.
+    - `start`, `stop`: the first branch counter, and the one after the last; only these chunks are read.
+    - `on_damage`: `"raise"`: a stream of a damaged or truncated log fails after the rows before the damage. `"skip"`: it goes
+      on, and `skipped` and `damage()` say what is missing.
+    - `strings`: `"dictionary"`, or `"plain"` for consumers that take no dictionaries (Spark).
+
+    Addresses are signed 64-bit integers: those above 2^63 are negative; `address & (2**64 - 1)` is the unsigned one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._handle: Optional[int] = None
+        handle, error = ctypes.c_void_p(), Error()
+        status = library().open(os.fsencode(path), ctypes.byref(handle), ctypes.byref(error))
+        library().check(status, error)
+        self._handle = handle.value
+        self._description: Optional[dict[str, Any]] = None
+
+    # -- What it holds
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the library states about the log: path, format, completeness, features, vCPUs, damage."""
+        if self._description is None:
+            self._description = json.loads(library().text(library().describe(self._handle_or_raise())) or "{}")
+        return self._description
+
+    @property
+    def path(self) -> str:
+        """The file that is read."""
+        return str(self.description["path"])
+
+    @property
+    def features(self) -> list[str]:
+        """What the recorder logs: `branches`, `icount`, `labels`, `causes`, …"""
+        return list(self.description["features"])
+
+    @property
+    def vcpus(self) -> list[VCPU]:
+        """The vCPUs, with the numbers of their records."""
+        names = ("branches", "events", "accesses", "first_brctr", "last_brctr", "comparable_end")
+
+        def number(text: Optional[str]) -> Optional[int]:
+            return None if text is None else int(text)
+
+        return [VCPU(entry["vcpu"], *(number(entry[name]) for name in names)) for entry in self.description["vcpus"]]  # type: ignore[arg-type]
+
+    @property
+    def digest(self) -> int:
+        """A hash over all chunk headers: logs with equal values hold the same records. Unsigned, 64 bits."""
+        return int(self.description["digest"], 16)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of the log is known to be damaged or missing. Bodies are not read: `tt-analyze verify` does."""
+        return not self.description["damage_count"] and self.description["lost_records"] == "0"
+
+    @property
+    def skipped(self) -> Skipped:
+        """What streams with `on_damage="skip"` have passed over so far."""
+        chunks, records = ctypes.c_uint64(), ctypes.c_uint64()
+        library().skipped(self._handle_or_raise(), ctypes.byref(chunks), ctypes.byref(records))
+        return Skipped(chunks.value, records.value)
+
+    # -- Streams
+
+    def branches(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
+        """One row a branch: `brctr`, `icount`, `vcpu`, `epoch`, `from`, `to`, `kind`. Quote `from` and `to` in SQL."""
+        return Stream(self, "branches", columns, **options)
+
+    def events(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
+        """One row an interrupt, exception, discontinuity or state digest.
+
+        Args:
+            kind: only events of this kind, or of these. One kind alone adds a column for each of its fields:
+                `events(kind="interrupt")` has `vector` and `handler`. `ttlog.columns("events", kind)` lists them.
+        """
+        return Stream(self, "events", columns, kinds=_names(kind), **options)
+
+    def accesses(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
+        """One row an access to a port, device memory, a clock or a special register; otherwise like `events`."""
+        return Stream(self, "accesses", columns, kinds=_names(kind), **options)
+
+    def notes(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
+        """One row a record about the run: attributes, annotations, losses, the comparable end, why the run ended."""
+        return Stream(self, "notes", columns, kinds=_names(kind), **options)
+
+    def attributes(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
+        """One row an attribute of the run: `key`, `value`."""
+        return Stream(self, "attributes", columns, **options)
+
+    def chunks(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
+        """One row a chunk of the log: its place, counts, clocks and digests. No body is read."""
+        return Stream(self, "chunks", columns, **options)
+
+    def damage(self, columns: Optional[Sequence[str]] = None) -> Stream:
+        """One row a damaged part: what opening found, and what streams have passed over so far."""
+        return Stream(self, "damage", columns)
+
+    def calls(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
+        """One row a call, interruption or system call, in the order in which they end; open ones last."""
+        return Stream(self, "calls", columns, **options)
+
+    def edges(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
+        """One row a distinct branch: `vcpu`, `from`, `to`, `kind`, `count`, `first_brctr`, `last_brctr`."""
+        return Stream(self, "edges", columns, **options)
+
+    def partitions(self, parts: int, stream: str = "branches", vcpu: int = 0) -> list[tuple[int, int]]:
+        """Ranges of clocks (start, stop) that hold about equally many records of a stream of a vCPU; at most `parts`."""
+        if parts < 1:
+            raise ValueError("parts must be 1 or more")
+        bounds = (ctypes.c_uint64 * (parts + 1))()
+        count = library().partitions(self._handle_or_raise(), stream.encode(), vcpu, parts, bounds)
+        return [(bounds[index], bounds[index + 1]) for index in range(count - 1)]
+
+    # -- Lifetime
+
+    def close(self) -> None:
+        """Closes the log. Streams that consumers read go on. Later calls do nothing."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            library().close(handle)
+
+    def _handle_or_raise(self) -> int:
+        if self._handle is None:
+            raise LogError("the log is closed")
+        return self._handle
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_handle", None) is not None:
+            self.close()
+
+    def __repr__(self) -> str:
+        if self._handle is None:
+            return f"<ttlog.{type(self).__name__}, closed>"
+        known = self.description
+        counts = [
+            f"{sum(getattr(vcpu, name) for vcpu in self.vcpus):,} {name}" for name in ("branches", "events", "accesses")
+        ]
+        vcpus = f", {len(known['vcpus'])} vCPUs" if len(known["vcpus"]) != 1 else ""
+        flaws = [] if self.is_complete else [f"DAMAGED or incomplete ({known['damage_count']} places)"]
+        if known["completeness"] != "closed":
+            flaws.append(known["completeness"])
+        tail = "; " + "; ".join(flaws) if flaws else ""
+        return f"<ttlog.{type(self).__name__} {self.path}: {known['run_kind']}, {', '.join(counts)}{vcpus}{tail}>"
+
+
+class Run(Log):
+    """A run directory: the log of its recording, and its replays.
+
+    Attributes:
+        directory: the run directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.directory = os.fspath(path)
+        super().__init__(path)
+
+    @property
+    def replays(self) -> list[str]:
+        """The names of the replays that have a log, sorted."""
+        place = os.path.join(self.directory, "replays")
+        try:
+            names = sorted(os.listdir(place))
+        except OSError:
+            return []
+        return [name for name in names if os.path.isfile(os.path.join(place, name, "ttd.log"))]
+
+    def replay(self, name: str) -> Run:
+        """One of the replays."""
+        return Run(os.path.join(self.directory, "replays", name))
+
+
+def open(path: Path) -> Log:
+    """Opens a log, a run directory (a `Run`), or a file of a foreign format, which is imported (docs/import.md).
+
+    Raises:
+        LogError: the file cannot be read or has no known format.
+    """
+    return Run(path) if os.path.isdir(path) else Log(path)
+
+
+def _names(kind: Union[str, Sequence[str]]) -> Sequence[str]:
+    return (kind,) if isinstance(kind, str) else kind
