@@ -105,7 +105,9 @@ let package = Package(
         .target(name: "ReplaySession", dependencies: ["RunDirectory", "LogFormat", "Formatting"]),
 
         // A divergence, run again and explained down to an instruction.
-        .target(name: "Zoom", dependencies: ["ReplaySession", "RunDirectory", "LogFormat", "MachineCode"]),
+        .target(
+            name: "Zoom",
+            dependencies: ["Formatting", "ReplaySession", "RunDirectory", "LogFormat", "Symbolize", "MachineCode"]),
 
         // Rows of branches, calls and events.
         .target(
@@ -194,7 +196,7 @@ let package = Package(
             name: "EndToEnd",
             dependencies: [
                 "TestSupport", "LogFormat", "ReplaySession", "RunDirectory", "Alignment", "BranchAnalysis", "CallTree",
-                "Symbolize", "MachineCode", "Reporting",
+                "Symbolize", "MachineCode", "Reporting", "Zoom",
             ]),
     ],
     swiftLanguageModes: [.v6],

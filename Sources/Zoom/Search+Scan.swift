@@ -56,7 +56,7 @@ extension Search {
                     return ends.original == ends.replay ? nil : before..<stop
                 }
                 if hasNewDifference(try compare(), known) { return before..<stop }
-                if sides.isCheckpointDue(zoom.budget) { try sides.keepCheckpoint(zoom.budget) }
+                if try sides.isCheckpointDue(zoom.limits) { try sides.keepCheckpoint(zoom.limits) }
                 before = stop
             }
             return nil

@@ -60,7 +60,7 @@ struct Comparison {
     func document(_ zoom: ZoomOptions? = nil) throws -> DivergenceDocument {
         var document = DivergenceDocument(alignment, original: original, replay: replay, content: content)
         if let zoom, zoom.zoom, document.verdict != .notComparable {
-            document.add(try zoom.explain(alignment, original.log, paths), original: original)
+            document.add(try zoom.explain(alignment, original, replay, paths), original: original, replay: replay)
         }
         let commands = DivergeCommands(document: document, symbols: symbols)
         document.spellCommands(commands.spell)
