@@ -181,6 +181,7 @@ let package = Package(
             dependencies: [
                 "BugBundle", "CZstd", "Alignment", "LogFormat", "Reporting", "RunDirectory", "TestSupport",
             ]),
+        .testTarget(name: "ZoomTests", dependencies: ["Zoom", "Symbolize"]),
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
             name: "TraceIndexTests",

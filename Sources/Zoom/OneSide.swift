@@ -16,6 +16,7 @@ struct OneSide {
 
     private func run(to place: UInt64, _ step: String) throws -> ReplaySide.Stop {
         name(step)
+        try limits.check()
         try side.begin(to: place)
         while true {
             if let stop = try side.poll(seconds: 0.2) { return stop }

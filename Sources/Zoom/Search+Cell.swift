@@ -30,7 +30,7 @@ extension Search {
             let decider = window.pair.commonCount - 1
             let anchor = CellAnchor(cell, window, faults: places.range(ofLog: cell.icountFirst))
             let icount = anchor.map { $0.before + UInt64(decider) + 1 }
-            noteParting(window, icount: icount, clock: anchor?.clock(of: decider))
+            noteParting(window, icount: icount.map { $0 - 1 }, clock: anchor?.clock(of: decider))
             let first = try zoom.timed("walking back") { try take(window, decider, last: icount, isAccess: false) }
             return try followBack(first, before: window.range.lowerBound)
         }

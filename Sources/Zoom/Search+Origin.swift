@@ -37,7 +37,8 @@ extension Search {
             }
             guard let chain = chains.first else { return }
             let maker = LinkMaker(
-                pair: window.pair, table: window.table, decider: 0, begin: window.range.lowerBound, icount: nil, values: values)
+                pair: window.pair, table: window.table, decider: 0, begin: window.range.lowerBound, icount: nil,
+                values: values)
             zoom.result.chain = chain.nodes.map(maker.link) + zoom.result.chain
             zoom.result.reason = nil
             OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)

@@ -93,7 +93,9 @@ struct Search {
     // MARK: A path
 
     /// Explains a difference of the paths.
-    func explainPath(_ icount: UInt64) throws {
+    ///
+    /// - Parameter branches: branches of the original's log around it.
+    func explainPath(_ icount: UInt64, _ branches: [ZoomSession.Landmark]) throws {
         let (begin, end) = places.window(before: icount, zoom.options)
         try zoom.timed("running both sides to instruction \(begin), compared at stops") { try runComparing(to: begin) }
         let start = try compare()
@@ -102,29 +104,34 @@ struct Search {
         let window = try zoom.timed("logging every instruction up to \(end)") { try logged(to: end, start: start) }
         zoom.result.window = window.range
         zoom.result.commonInstructions = window.pair.commonCount
-        let chainEnd = try zoom.timed("walking back") { try explain(window, icount: icount) }
+        let range = places.range(ofLog: icount)
+        let before = window.pair.original.instructionsBefore(
+            branches, from: begin, faults: range.upperBound - range.lowerBound)
+        let chainEnd = try zoom.timed("walking back") { try explain(window, before: before) }
         try followBack(chainEnd, before: window.range.lowerBound)
     }
 
-    private func explain(_ window: Window, icount: UInt64) throws -> ChainFinder.End {
+    /// - Parameter before: instructions begun before the window, as the log counts them; nil if that is unknown.
+    private func explain(_ window: Window, before: UInt64?) throws -> ChainFinder.End {
+        func count(_ index: Int) -> UInt64? { before.map { $0 + UInt64(index) + 1 } }
         guard window.pair.hasPathDifference else {
             // The sides did not part: a value differs, or nothing does.
             guard let first = window.pair.firstDifferentAccess() else { return try explainRegister(window) }
-            return try take(window, first, last: nil, isAccess: true)
+            return try take(window, first, last: count(first), isAccess: true)
         }
         let last = window.pair.commonCount - 1
         guard last >= 0 else {
             zoom.result.reason = "the sides are at different places at the window's start"
             return .none
         }
-        noteParting(window, icount: icount)
-        return try take(window, last, last: icount, isAccess: false)
+        noteParting(window, icount: count(last).map { $0 - 1 })
+        return try take(window, last, last: count(last), isAccess: false)
     }
 
     /// Keeps where the paths of a window part.
     ///
     /// - Parameters:
-    ///   - icount: instructions begun up to there, as the log counts them; nil if that is unknown.
+    ///   - icount: instructions begun before the last common one, as the log counts them; nil if that is unknown.
     ///   - clock: branches before.
     func noteParting(_ window: Window, icount: UInt64? = nil, clock: UInt64? = nil) {
         let pair = window.pair
@@ -147,7 +154,8 @@ struct Search {
         let (chains, values) = try chains(in: window) { $0.chains(toRegister: register) }
         guard let chain = chains.first else { return .none }
         let maker = LinkMaker(
-                pair: window.pair, table: window.table, decider: 0, begin: window.range.lowerBound, icount: nil, values: values)
+            pair: window.pair, table: window.table, decider: 0, begin: window.range.lowerBound, icount: nil,
+            values: values)
         zoom.result.chain = chain.nodes.map(maker.link)
         OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)
         return chain.end
@@ -168,7 +176,8 @@ struct Search {
         }
         guard let chain = chains.first else { return .none }
         let maker = LinkMaker(
-                pair: window.pair, table: window.table, decider: index, begin: window.range.lowerBound, icount: last, values: values)
+            pair: window.pair, table: window.table, decider: index, begin: window.range.lowerBound, icount: last,
+            values: values)
         zoom.result.chain = chain.nodes.map(maker.link)
         OriginMaker(window: window, places: places, initial: initial, filled: filled).describe(chain.end, &zoom.result)
         return chain.end

@@ -38,8 +38,9 @@ final class SidePair {
 
     /// Runs both sides up to a place.
     ///
-    /// - Throws: ``ZoomError`` if the time is up.
+    /// - Throws: ``ZoomError`` if the time is up or the user has interrupted the tool.
     func run(to place: UInt64) throws -> (original: ReplaySide.Stop, replay: ReplaySide.Stop) {
+        try limits.check()
         try original.begin(to: place)
         try replay.begin(to: place)
         var stops: (original: ReplaySide.Stop?, replay: ReplaySide.Stop?)

@@ -93,7 +93,7 @@ public struct ZoomResult: Sendable {
         public var original: UInt64
         /// The replay's next instruction.
         public var replay: UInt64
-        /// Instructions begun up to it, as the original's log counts them; nil if that is unknown.
+        /// Instructions begun before it, as the original's log counts them; nil if that is unknown.
         public var icount: UInt64?
         /// Branches before it in the original's log; nil if that is unknown.
         public var clock: UInt64?

@@ -20,7 +20,7 @@ public final class ZoomSession {
     /// What is to be explained.
     public enum Place: Sendable {
         /// The paths differ after so many instructions, as the original's log counts them. Branches of both logs around that
-        /// place are needed only where one side cannot be run.
+        /// place give the log's counts to the instructions of the chain.
         case path(icount: UInt64, original: [Landmark] = [], replay: [Landmark] = [])
         /// The paths differ in a stretch of the original's branches, which its log does not have.
         case cell(Cell)
@@ -139,7 +139,7 @@ public final class ZoomSession {
         let initial = Set(sides.memoryDifferences().words)
         let search = Search(zoom: self, sides: sides, places: places, initial: initial) { self.step = $0 }
         switch place {
-        case .path(let icount, _, _): try search.explainPath(icount)
+        case .path(let icount, let branches, _): try search.explainPath(icount, branches)
         case .cell(let cell): try search.explainCell(cell)
         case .state(let from, let to): try search.explainState(from: places.range(ofLog: from).lowerBound, to: to)
         case .anywhere: try search.explainAnywhere()
@@ -178,7 +178,8 @@ public final class ZoomSession {
 
     /// Shows how far a run is.
     func showProgress(_ count: UInt64) {
-        let instructions = [originalRun, replayRun].lazy.compactMap { try? $0.get().manifest.outcome?.instructions }.first
+        let instructions = [originalRun, replayRun].lazy.compactMap { try? $0.get().manifest.outcome?.instructions }
+            .first
         progress(step, min(1, Double(count) / Double(max(1, instructions ?? 1))))
     }
 

@@ -90,11 +90,11 @@ struct ZoomOptions: ParsableArguments {
     private static func place(_ alignment: AlignmentResult, _ log: LogFile, _ other: LogFile) -> ZoomSession.Place {
         guard let divergence = alignment.divergence else { return .anywhere }
         let context = divergence.context
-        let counts = [
-            context.original.nextBranches.first?.icount, context.replay.nextBranches.first?.icount,
-            divergence.original.icount.map { $0 &+ 1 }, divergence.replay.icount.map { $0 &+ 1 },
-        ].compactMap { $0 }
-        let icount = counts.min() ?? 0
+        let branches = [context.original.nextBranches.first?.icount, context.replay.nextBranches.first?.icount]
+        let positions = [divergence.original.icount.map { $0 &+ 1 }, divergence.replay.icount.map { $0 &+ 1 }]
+        // The position of a branch is that of the branch before it.
+        let isBranch = divergence.difference?.stream == .branch && branches.contains { $0 != nil }
+        let icount = (isBranch ? branches : branches + positions).compactMap { $0 }.min() ?? 0
         if let difference = divergence.difference, !difference.isExact, difference.stream == .branch,
             let cell = cell(of: difference, divergence.vcpu, log)
         {

@@ -60,7 +60,7 @@ extension DivergenceDocument {
         public var replaySymbol: String?
         /// Branches before it in the original's log; nil if that is unknown.
         public var brctr: Counter?
-        /// Instructions begun up to it, as the original's log counts them; nil if that is unknown.
+        /// Instructions begun before it, as the original's log counts them; nil if that is unknown.
         public var icount: Counter?
     }
 
@@ -133,7 +133,8 @@ extension DivergenceDocument {
         public var replay: HexWord?
 
         enum CodingKeys: String, CodingKey {
-            case role, icount, index, place, ip, symbol, source, instruction, register, address, addressSymbol, physical, size
+            case role, icount, index, place, ip, symbol, source, instruction, register, address, addressSymbol,
+                physical, size
             case original, replay
             case linkageName = "linkage_name"
         }
@@ -180,7 +181,8 @@ extension DivergenceDocument {
             running: result.running.original == nil && result.running.replay == nil
                 ? nil
                 : TasksItem(
-                    original: result.running.original.map(TaskItem.init), replay: result.running.replay.map(TaskItem.init)),
+                    original: result.running.original.map(TaskItem.init),
+                    replay: result.running.replay.map(TaskItem.init)),
             windowFrom: result.window.map { Counter($0.lowerBound) },
             windowTo: result.window.map { Counter($0.upperBound) },
             commonInstructions: Counter(UInt64(result.commonInstructions)),

@@ -7,7 +7,8 @@ extension PageModel {
     func zoom(_ zoom: DivergenceDocument.ZoomItem) -> Values {
         Values([
             "outcome": Figure(zoom.outcome.rawValue, "/zoom/outcome"), "reason": Figure(zoom.reason, "/zoom/reason"),
-            "origin": Figure(zoom.originText, "/zoom/originText"), "running": running(zoom), "side": Figure(zoom.onlySide?.rawValue, "/zoom/onlySide"),
+            "origin": Figure(zoom.originText, "/zoom/originText"), "running": running(zoom),
+            "side": Figure(zoom.onlySide?.rawValue, "/zoom/onlySide"),
             "hasRegisters": zoom.registers != nil,
             "registers": (zoom.registers ?? []).enumerated().map { index, item in
                 let path = "/zoom/registers/\(index)"

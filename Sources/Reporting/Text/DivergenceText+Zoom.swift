@@ -30,7 +30,8 @@ extension DivergenceText {
             page.prose(
                 "every instruction from \(RowText.grouped(from.rawValue)) to \(RowText.grouped(to.rawValue)) was logged"
                     + (zoom.onlySide == nil
-                        ? " on both sides, \(RowText.grouped(zoom.commonInstructions.rawValue)) of them in common" : ""))
+                        ? " on both sides, \(RowText.grouped(zoom.commonInstructions.rawValue)) of them in common" : "")
+            )
         }
         page.prose("it took \(DivergenceText.seconds(zoom.seconds)) s in all")
         for step in zoom.steps {
