@@ -107,7 +107,9 @@ let package = Package(
         .target(name: "ReplaySession", dependencies: ["RunDirectory", "LogFormat", "Formatting"]),
 
         // A divergence, run again and explained down to an instruction.
-        .target(name: "Zoom", dependencies: ["ReplaySession", "RunDirectory", "LogFormat", "MachineCode"]),
+        .target(
+            name: "Zoom",
+            dependencies: ["Formatting", "ReplaySession", "RunDirectory", "LogFormat", "Symbolize", "MachineCode"]),
 
         // Rows of branches, calls and events.
         .target(
@@ -202,6 +204,7 @@ let package = Package(
             dependencies: [
                 "BugBundle", "CZstd", "Alignment", "LogFormat", "Reporting", "RunDirectory", "TestSupport", "Zoom",
             ]),
+        .testTarget(name: "ZoomTests", dependencies: ["Zoom", "Symbolize"]),
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
             name: "TraceIndexTests",
@@ -217,7 +220,7 @@ let package = Package(
             name: "EndToEnd",
             dependencies: [
                 "TestSupport", "LogFormat", "ReplaySession", "RunDirectory", "Alignment", "BranchAnalysis", "CallTree",
-                "Symbolize", "MachineCode", "Reporting",
+                "Symbolize", "MachineCode", "Reporting", "Zoom",
             ]),
     ],
     swiftLanguageModes: [.v6],

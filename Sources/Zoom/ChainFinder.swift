@@ -233,16 +233,8 @@ struct ChainFinder {
 
     /// At a return from an interrupt: flags and stack pointer are those of the interrupted instruction.
     private mutating func suspend(_ index: Int) {
-        guard index + 1 < pair.commonCount else { return }
+        guard index + 1 < pair.commonCount, let place = pair.original.interruptedPlace(of: index, table) else { return }
         let target = pair.original.addresses[index + 1]
-        var place = index - 1
-        while place >= 0 {
-            let address = pair.original.addresses[place]
-            let isNext = address &+ UInt64(table.entry(place).instruction.size) == target
-            if isNext || address == target, pair.original.addresses[place + 1] != target { break }
-            place -= 1
-        }
-        guard place >= 0 else { return }
         let isUndone = pair.original.addresses[place] == target
         if isUndone { undone.insert(place) }
         for register in [RegisterUse.Register.flags, .rsp] {

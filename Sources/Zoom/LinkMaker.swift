@@ -6,6 +6,8 @@ struct LinkMaker {
     let table: EffectsTable
     /// The instruction that the chain leads to.
     let decider: Int
+    /// Where the window begins, in QEMU's count.
+    let begin: UInt64
     /// Instructions begun after it, as the logs count them; nil if that is unknown.
     let icount: UInt64?
     /// Registers after instructions.
@@ -16,6 +18,7 @@ struct LinkMaker {
             role: node.role, index: node.index, icount: nil, ip: pair.original.addresses[node.index],
             instruction: table.text(node.index))
         if let icount { link.icount = icount &- UInt64(decider - node.index) &- 1 }
+        link.place = begin + UInt64(node.index)
         link.register = node.register.map { "\($0)" }
         if let access = node.access {
             link.memory = ZoomResult.Memory(

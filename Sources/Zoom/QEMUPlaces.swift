@@ -49,6 +49,18 @@ public struct QEMUPlaces: Sendable {
         return place
     }
 
+    /// The window before a log's count, in QEMU's: so long that the place is in it for any number of faults.
+    func window(before icount: UInt64, _ options: ZoomSession.Options) -> (begin: UInt64, end: UInt64) {
+        let range = range(ofLog: icount)
+        let room = UInt64(options.side.windowInstructions)
+        let span = range.upperBound - range.lowerBound + options.after + 64
+        let length = room > span ? room - span : 1
+        return (
+            stop(at: range.lowerBound > length ? range.lowerBound - length : 1),
+            stop(at: range.upperBound &+ options.after)
+        )
+    }
+
     /// The last completed disk request at or before a place; nil if there is none.
     public func lastBlock(upTo icount: UInt64) -> UInt64? { blocks.last { $0 <= icount } }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import MachineCode
 import ReplaySession
 
@@ -35,7 +36,9 @@ extension Search {
                 }
             }
             guard let chain = chains.first else { return }
-            let maker = LinkMaker(pair: window.pair, table: window.table, decider: 0, icount: nil, values: values)
+            let maker = LinkMaker(
+                pair: window.pair, table: window.table, decider: 0, begin: window.range.lowerBound, icount: nil,
+                values: values)
             zoom.result.chain = chain.nodes.map(maker.link) + zoom.result.chain
             zoom.result.reason = nil
             OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)
@@ -77,7 +80,7 @@ extension Search {
     ) throws -> Range<UInt64>? {
         name("looking for the origin")
         let from = sides.original.icount
-        return try zoom.timed("comparing 0x\(String(place.physical, radix: 16)) at stops up to \(last)") {
+        return try zoom.timed("comparing \(RowText.hex(place.physical)) at stops up to \(last)") {
             var found: Range<UInt64>?
             var (before, differed) = (from, hasDifference(place))
             for step in 1...max(1, steps) where from < last {
@@ -86,7 +89,7 @@ extension Search {
                 _ = try sides.run(to: stop)
                 let differs = hasDifference(place)
                 if differs, !differed { found = before..<stop }
-                if !differs, sides.isCheckpointDue(zoom.budget) { try sides.keepCheckpoint(zoom.budget) }
+                if !differs, try sides.isCheckpointDue(zoom.limits) { try sides.keepCheckpoint(zoom.limits) }
                 (before, differed) = (stop, differs)
             }
             return found

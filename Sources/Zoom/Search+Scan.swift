@@ -8,18 +8,22 @@ extension Search {
     /// Explains a difference that the logs do not show: compares both sides at stops over the whole run.
     func explainAnywhere() throws { try explainBetween(1, places.end &- min(places.end, 64)) }
 
-    /// Explains a difference of state that began between two places.
-    func explainState(from: UInt64, to: UInt64) throws { try explainBetween(max(1, from), to) }
+    /// Explains a difference of state that the logs show after one place and up to another. Registers that were equal at the
+    /// first do not show what memory held, so the search begins at the run's beginning.
+    func explainState(from: UInt64, to: UInt64) throws { try explainBetween(1, to, stoppingAt: places.stop(at: from)) }
 
     /// Runs both sides from stop to stop until they differ, then again in smaller steps, then with a window in the step
     /// that is left. Differences that no instruction made came from a device, or from a file of the guest by way of one:
     /// the search goes on after them, for the first instruction that reads them.
-    func explainBetween(_ first: UInt64, _ last: UInt64) throws {
+    ///
+    /// - Parameter extra: a further place to stop at.
+    func explainBetween(_ first: UInt64, _ last: UInt64, stoppingAt extra: UInt64? = nil) throws {
         var known = initial
         var from = places.stop(at: first)
         try run(to: from, "running both sides")
         while true {
-            guard let coarse = try firstDifference(from, last, steps: UInt64(zoom.options.stops), known) else {
+            let steps = UInt64(zoom.options.stops)
+            guard let coarse = try firstDifference(from, last, steps: steps, stoppingAt: extra, known) else {
                 zoom.result.reason = Search.nothing(known)
                 return
             }
@@ -43,20 +47,22 @@ extension Search {
 
     /// The stretch between two stops in which new differences come up; nil if none do.
     private func firstDifference(
-        _ from: UInt64, _ last: UInt64, steps: UInt64, _ known: Set<UInt64>
+        _ from: UInt64, _ last: UInt64, steps: UInt64, stoppingAt extra: UInt64? = nil, _ known: Set<UInt64>
     ) throws -> Range<UInt64>? {
+        let even: [UInt64] = (1...max(1, steps)).map { from + (max(from, last) - from) / max(1, steps) * $0 }
+        let stops = (even.dropLast(1) + [last] + (extra.map { [$0] } ?? [])).filter { $0 <= last }.sorted()
         name("comparing at stops")
         return try zoom.timed("comparing both sides at stops from \(from) on") {
             var before = from
-            for step in 1...max(1, steps) where from < last {
-                let stop = places.stop(at: from + (last - from) / max(1, steps) * step)
+            for place in stops {
+                let stop = places.stop(at: place)
                 guard stop > before else { continue }
                 let ends = try sides.run(to: stop)
                 guard ends.original == .reached, ends.replay == .reached else {
                     return ends.original == ends.replay ? nil : before..<stop
                 }
                 if hasNewDifference(try compare(), known) { return before..<stop }
-                if sides.isCheckpointDue(zoom.budget) { try sides.keepCheckpoint(zoom.budget) }
+                if try sides.isCheckpointDue(zoom.limits) { try sides.keepCheckpoint(zoom.limits) }
                 before = stop
             }
             return nil

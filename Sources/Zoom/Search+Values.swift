@@ -85,11 +85,9 @@ extension Search {
 
     /// Keeps a checkpoint of both sides where the engine can go back to one.
     func keepCheckpoint() throws {
-        guard sides.original.canGoBack, sides.replay.canGoBack, sides.checkpoint != sides.original.icount else {
-            return
-        }
+        guard sides.checkpoint != sides.original.icount, try sides.canGoBack() else { return }
         try zoom.timed("keeping a checkpoint of both sides at \(sides.original.icount)") {
-            try sides.keepCheckpoint(zoom.budget)
+            try sides.keepCheckpoint(zoom.limits)
         }
     }
 
@@ -98,18 +96,13 @@ extension Search {
     private func registers(
         after index: Int, of window: Window
     ) throws -> (original: GuestRegisters, replay: GuestRegisters)? {
-        let total = UInt64(window.pair.original.count)
-        let length = window.range.upperBound - window.range.lowerBound
-        let faults = total > length ? min(total - length, 4096) : 0
-        let next = window.pair.original.addresses[index + 1]
-        let latest = window.range.lowerBound + UInt64(index) + 1
-        var place = max(latest > faults ? latest - faults : 1, sides.original.icount)
-        while place <= latest {
+        let trace = window.pair.original
+        let next = trace.addresses[index + 1]
+        for place in trace.places(before: index + 1, window.range, from: sides.original.icount) {
             let stops = try sides.run(to: place)
             guard stops.original == .reached, stops.replay == .reached else { return nil }
             let state = (original: try sides.original.registers(), replay: try sides.replay.registers())
             if state.original["RIP"] == next, state.replay["RIP"] == next { return state }
-            place += 1
         }
         return nil
     }

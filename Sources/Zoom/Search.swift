@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import MachineCode
 import ReplaySession
 
@@ -22,6 +23,8 @@ struct Search {
         var start: StateDifference
         /// Where it begins and ends, in QEMU's count.
         var range: Range<UInt64>
+        /// The tasks that ran at its beginning.
+        var tasks: (original: RunningTask?, replay: RunningTask?)
     }
 
     /// What differs while both sides are stopped.
@@ -49,7 +52,7 @@ struct Search {
     }
 
     /// Runs both sides to a place, with stops at which memory is compared: they show later when a word became different.
-    private func runComparing(to place: UInt64) throws {
+    func runComparing(to place: UInt64) throws {
         name("running both sides")
         let count = UInt64(zoom.options.stops)
         history.add(sides.original.icount, sides.memoryDifferences())
@@ -77,25 +80,23 @@ struct Search {
     func logged(to end: UInt64, start: StateDifference) throws -> Window {
         let begin = sides.original.icount
         let mode = try sides.original.registers().codeBits
+        let tasks = try runningTasks()
         try sides.openWindow()
         _ = try sides.run(to: end)
         try sides.closeWindow()
         let original = WindowTrace(sides.original.window)
         let table = try EffectsTable(original, mode: CodeMode(rawValue: UInt8(mode)) ?? .bits64)
         let pair = TracePair(original, WindowTrace(sides.replay.window))
-        return Window(pair: pair, table: table, start: start, range: begin..<end)
+        return Window(pair: pair, table: table, start: start, range: begin..<end, tasks: tasks)
     }
 
     // MARK: A path
 
     /// Explains a difference of the paths.
-    func explainPath(_ icount: UInt64) throws {
-        let range = places.range(ofLog: icount)
-        let room = UInt64(zoom.options.side.windowInstructions)
-        let span = range.upperBound - range.lowerBound + zoom.options.after + 64
-        let length = room > span ? room - span : 1
-        let begin = places.stop(at: range.lowerBound > length ? range.lowerBound - length : 1)
-        let end = places.stop(at: range.upperBound &+ zoom.options.after)
+    ///
+    /// - Parameter branches: branches of the original's log around it.
+    func explainPath(_ icount: UInt64, _ branches: [ZoomSession.Landmark]) throws {
+        let (begin, end) = places.window(before: icount, zoom.options)
         try zoom.timed("running both sides to instruction \(begin), compared at stops") { try runComparing(to: begin) }
         let start = try compare()
         note(start)
@@ -103,22 +104,42 @@ struct Search {
         let window = try zoom.timed("logging every instruction up to \(end)") { try logged(to: end, start: start) }
         zoom.result.window = window.range
         zoom.result.commonInstructions = window.pair.commonCount
-        let chainEnd = try zoom.timed("walking back") { try explain(window, icount: icount) }
+        let range = places.range(ofLog: icount)
+        let before = window.pair.original.instructionsBefore(
+            branches, from: begin, faults: range.upperBound - range.lowerBound)
+        let chainEnd = try zoom.timed("walking back") { try explain(window, before: before) }
         try followBack(chainEnd, before: window.range.lowerBound)
     }
 
-    private func explain(_ window: Window, icount: UInt64) throws -> ChainFinder.End {
+    /// - Parameter before: instructions begun before the window, as the log counts them; nil if that is unknown.
+    private func explain(_ window: Window, before: UInt64?) throws -> ChainFinder.End {
+        func count(_ index: Int) -> UInt64? { before.map { $0 + UInt64(index) + 1 } }
         guard window.pair.hasPathDifference else {
             // The sides did not part: a value differs, or nothing does.
             guard let first = window.pair.firstDifferentAccess() else { return try explainRegister(window) }
-            return try take(window, first, last: nil, isAccess: true)
+            return try take(window, first, last: count(first), isAccess: true)
         }
         let last = window.pair.commonCount - 1
         guard last >= 0 else {
             zoom.result.reason = "the sides are at different places at the window's start"
             return .none
         }
-        return try take(window, last, last: icount, isAccess: false)
+        noteParting(window, icount: count(last).map { $0 - 1 })
+        return try take(window, last, last: count(last), isAccess: false)
+    }
+
+    /// Keeps where the paths of a window part.
+    ///
+    /// - Parameters:
+    ///   - icount: instructions begun before the last common one, as the log counts them; nil if that is unknown.
+    ///   - clock: branches before.
+    func noteParting(_ window: Window, icount: UInt64? = nil, clock: UInt64? = nil) {
+        let pair = window.pair
+        let last = pair.commonCount - 1
+        guard pair.hasPathDifference, last >= 0 else { return }
+        zoom.result.parting = ZoomResult.Parting(
+            ip: pair.original.addresses[last], original: pair.original.addresses[last + 1],
+            replay: pair.replay.addresses[last + 1], icount: icount, clock: clock)
     }
 
     /// Explains a register that differs at the window's end, where neither the path nor an access differs.
@@ -129,9 +150,12 @@ struct Search {
             try explainBetween(sides.original.icount, places.end &- min(places.end, 64))
             return .none
         }
+        noteTasks(window, at: window.pair.commonCount)
         let (chains, values) = try chains(in: window) { $0.chains(toRegister: register) }
         guard let chain = chains.first else { return .none }
-        let maker = LinkMaker(pair: window.pair, table: window.table, decider: 0, icount: nil, values: values)
+        let maker = LinkMaker(
+            pair: window.pair, table: window.table, decider: 0, begin: window.range.lowerBound, icount: nil,
+            values: values)
         zoom.result.chain = chain.nodes.map(maker.link)
         OriginMaker(window: window, places: places, initial: initial).describe(chain.end, &zoom.result)
         return chain.end
@@ -146,11 +170,14 @@ struct Search {
     func take(
         _ window: Window, _ index: Int, last: UInt64?, isAccess: Bool, filled: Set<UInt64> = []
     ) throws -> ChainFinder.End {
+        noteTasks(window, at: index)
         let (chains, values) = try chains(in: window) { finder in
             isAccess ? finder.chains(toAccessOf: index) : finder.chains(to: index)
         }
         guard let chain = chains.first else { return .none }
-        let maker = LinkMaker(pair: window.pair, table: window.table, decider: index, icount: last, values: values)
+        let maker = LinkMaker(
+            pair: window.pair, table: window.table, decider: index, begin: window.range.lowerBound, icount: last,
+            values: values)
         zoom.result.chain = chain.nodes.map(maker.link)
         OriginMaker(window: window, places: places, initial: initial, filled: filled).describe(chain.end, &zoom.result)
         return chain.end
@@ -188,7 +215,7 @@ struct Search {
         }
     }
 
-    private func hexadecimal(_ value: UInt64?) -> String { value.map { "0x\(String($0, radix: 16))" } ?? "?" }
+    private func hexadecimal(_ value: UInt64?) -> String { value.map(RowText.hex) ?? "?" }
 }
 
 /// The words that differed at the stops of a run.

@@ -10,24 +10,23 @@ final class SidePair {
     let replay: ReplaySide
     /// Called while the sides run, with the original's instruction count.
     private let progress: (UInt64) -> Void
-    private let budget: Budget
-    private let signals = SignalWatch()
+    private let limits: Limits
 
     init(
-        _ original: RepeatableRun, _ replay: RepeatableRun, _ options: ReplaySide.Options, _ budget: Budget,
+        _ original: RepeatableRun, _ replay: RepeatableRun, _ options: ReplaySide.Options, _ limits: Limits,
         progress: @escaping (UInt64) -> Void
     ) throws {
         do throws(RunError) {
             self.original = try ReplaySide(original, options: options)
         } catch {
-            throw ZoomError("the original cannot be run again: \(error)")
+            throw SideError(isOriginal: true, error: error)
         }
         do throws(RunError) {
             self.replay = try ReplaySide(replay, options: options)
         } catch {
-            throw ZoomError("the replay cannot be run again: \(error)")
+            throw SideError(isOriginal: false, error: error)
         }
-        self.budget = budget
+        self.limits = limits
         self.progress = progress
     }
 
@@ -39,8 +38,9 @@ final class SidePair {
 
     /// Runs both sides up to a place.
     ///
-    /// - Throws: ``ZoomError`` if the time is up.
+    /// - Throws: ``ZoomError`` if the time is up or the user has interrupted the tool.
     func run(to place: UInt64) throws -> (original: ReplaySide.Stop, replay: ReplaySide.Stop) {
+        try limits.check()
         try original.begin(to: place)
         try replay.begin(to: place)
         var stops: (original: ReplaySide.Stop?, replay: ReplaySide.Stop?)
@@ -49,16 +49,8 @@ final class SidePair {
             if stops.original == nil { stops.original = try original.poll(seconds: 0.2) }
             if stops.replay == nil { stops.replay = try replay.poll(seconds: stops.original == nil ? 0 : 0.2) }
             if let first = stops.original, let second = stops.replay { return (first, second) }
-            try check()
+            try limits.check()
             if stops.original == nil, let count = original.progress() { progress(count) }
-        }
-    }
-
-    /// Throws ``ZoomError`` if the time is up or the user has interrupted the tool.
-    private func check() throws {
-        try budget.check()
-        while let number = signals.wait(seconds: 0) {
-            if number != SIGCHLD { throw ZoomError.interrupted }
         }
     }
 
@@ -69,17 +61,21 @@ final class SidePair {
     private var checkpointCost: (seconds: Double, at: Double) = (0.2, 0)
 
     /// Keeps a checkpoint of both sides, in place of the one before.
-    func keepCheckpoint(_ budget: Budget) throws {
-        let start = budget.used
+    func keepCheckpoint(_ limits: Limits) throws {
+        let start = limits.used
         try original.keepCheckpoint()
         try replay.keepCheckpoint()
-        checkpointCost = (budget.used - start, budget.used)
+        checkpointCost = (limits.used - start, limits.used)
     }
 
     /// Whether a checkpoint costs less than a tenth of the time since the last one.
-    func isCheckpointDue(_ budget: Budget) -> Bool {
-        original.canGoBack && replay.canGoBack && budget.used - checkpointCost.at > 10 * checkpointCost.seconds
+    func isCheckpointDue(_ limits: Limits) throws -> Bool {
+        guard limits.used - checkpointCost.at > 10 * checkpointCost.seconds else { return false }
+        return try canGoBack()
     }
+
+    /// Whether both sides can go back to a checkpoint that is kept now.
+    func canGoBack() throws -> Bool { try original.canGoBack() && replay.canGoBack() }
 
     /// Puts both sides back to the checkpoint.
     func goBack() throws {
@@ -116,13 +112,28 @@ struct ZoomError: Error, CustomStringConvertible, Equatable {
     static let interrupted = ZoomError("it was interrupted")
 }
 
-/// The time that a zoom may take, and a stopwatch for its steps.
-final class Budget {
+/// Why a side cannot be run again.
+struct SideError: Error, CustomStringConvertible {
+    var isOriginal: Bool
+    var error: RunError
+
+    var description: String { "the \(isOriginal ? "original" : "replay") cannot be run again: \(error)" }
+}
+
+/// What ends a zoom early: its time is up, or the user has interrupted the tool. And a stopwatch for its steps.
+final class Limits {
     private let start = ContinuousClock.now
     private let seconds: Double?
+    private var signals: SignalWatch?
 
-    /// - Parameter seconds: nil for any time.
+    /// - Parameter seconds: the time that the zoom may take; nil for any time.
     init(seconds: Double?) { self.seconds = seconds }
+
+    /// From here on signals that ask the tool to end are taken by ``check()``.
+    func begin() { signals = SignalWatch() }
+
+    /// Signals have their usual effect again.
+    func end() { signals = nil }
 
     /// Seconds since the beginning.
     var used: Double {
@@ -130,8 +141,11 @@ final class Budget {
         return Double(time.seconds) + Double(time.attoseconds) * 1e-18
     }
 
-    /// Throws ``ZoomError/outOfTime`` if the time is up.
+    /// Throws ``ZoomError/outOfTime`` or ``ZoomError/interrupted`` if the zoom is to end.
     func check() throws {
         if let seconds, used > seconds { throw ZoomError.outOfTime }
+        while let number = signals?.wait(seconds: 0) {
+            if number != SIGCHLD { throw ZoomError.interrupted }
+        }
     }
 }

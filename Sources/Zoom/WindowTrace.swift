@@ -101,3 +101,18 @@ struct WindowTrace {
         return list
     }
 }
+
+extension WindowTrace {
+    /// The value of the last store to an 8-byte word before an instruction; nil if there is none.
+    func lastStore(to physical: UInt64, before index: Int) -> UInt64? {
+        for at in stride(from: min(index, count) - 1, through: 0, by: -1) where hasAccesses(at) {
+            if let value = store(to: physical, by: at) { return value }
+        }
+        return nil
+    }
+
+    /// The value that an instruction last stores to an 8-byte word.
+    private func store(to physical: UInt64, by index: Int) -> UInt64? {
+        accesses(index).last { $0.isStore && !$0.isDevice && $0.size == 8 && $0.physical == physical }?.value
+    }
+}

@@ -14,6 +14,10 @@ public struct ZoomResult: Sendable {
         case unexplained
         /// A side could not be run.
         case notRun = "not-run"
+        /// The user interrupted the tool before a chain was found.
+        case interrupted
+        /// The time that was allowed was up before a chain was found.
+        case budget
     }
 
     /// Where the first different value came from.
@@ -56,6 +60,9 @@ public struct ZoomResult: Sendable {
         public var index: Int
         /// Instructions begun before it, as the logs count them; nil if that is unknown.
         public var icount: UInt64?
+        /// Instructions before it in QEMU's count, where its monitor stops (`replay-break`): fewer by the faults between the
+        /// window's start and it.
+        public var place: UInt64?
         /// The instruction's address.
         public var ip: UInt64
         /// The instruction as text, in AT&T's syntax.
@@ -69,6 +76,42 @@ public struct ZoomResult: Sendable {
         /// The value of the replay; nil if it is unknown.
         public var replay: UInt64?
     }
+
+    /// A side.
+    public enum Side: String, Sendable, CaseIterable, Codable {
+        /// The recording, or the good run.
+        case original
+        /// The run that is compared with it.
+        case replay
+    }
+
+    /// The last instruction that both sides execute in common, and where each goes after it.
+    public struct Parting: Sendable, Hashable {
+        /// The instruction's address.
+        public var ip: UInt64
+        /// The original's next instruction.
+        public var original: UInt64
+        /// The replay's next instruction.
+        public var replay: UInt64
+        /// Instructions begun before it, as the original's log counts them; nil if that is unknown.
+        public var icount: UInt64?
+        /// Branches before it in the original's log; nil if that is unknown.
+        public var clock: UInt64?
+    }
+
+    /// A register and its value as QEMU writes it.
+    public struct RegisterItem: Sendable, Hashable {
+        /// QEMU's name.
+        public var name: String
+        /// Hexadecimal digits.
+        public var value: String
+    }
+
+    /// The registers of ``registers``.
+    static let shownRegisters: Set = [
+        "RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", "RSP", "R8", "R9", "R10", "R11", "R12", "R13", "R14", "R15",
+        "RIP", "RFL", "CR2", "CR3",
+    ]
 
     /// A place in memory.
     public struct Memory: Sendable, Hashable {
@@ -90,6 +133,18 @@ public struct ZoomResult: Sendable {
         public var original: String
         /// The replay's value, as text.
         public var replay: String
+    }
+
+    /// A task of a Linux guest. The texts are the guest's.
+    public struct Task: Sendable, Hashable {
+        /// `comm`.
+        public var name: String
+        /// `pid`: the thread's number.
+        public var process: Int32
+        /// `tgid`: the number that programs see as the process's.
+        public var group: Int32
+        /// The path of its program in the program's file system; nil for a task of the kernel.
+        public var program: String?
     }
 
     /// What was done, and what it cost.
@@ -122,6 +177,14 @@ public struct ZoomResult: Sendable {
     public var startWords = 0
     /// From the first different value to the instruction after which the paths differ.
     public var chain: [Link] = []
+    /// The task that ran on each side at the end of the chain; nil if that is unknown.
+    public var running: (original: Task?, replay: Task?)
+    /// Where the paths part; nil if the window does not show it.
+    public var parting: Parting?
+    /// The side that was run, if the other could not be.
+    public var onlySide: Side?
+    /// The registers of that side before the chain's last instruction.
+    public var registers: [RegisterItem] = []
     /// What the sides' runs had to say about their files.
     public var warnings: [String] = []
 

@@ -57,7 +57,7 @@ struct Comparison {
     /// Runs both sides again, if that is asked for and the runs can be compared.
     mutating func runAgain(_ options: ZoomOptions) throws {
         guard options.zoom, alignment.verdict.kind != .notComparable else { return }
-        content.zoom = try options.explain(alignment, original.log, paths)
+        content.zoom = try options.explain(alignment, original, replay, paths)
     }
 
     /// The exit status of a tool that reports the result: 0 same, 1 different, 2 not comparable.

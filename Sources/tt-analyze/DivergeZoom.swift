@@ -4,6 +4,8 @@ import Alignment
 import ArgumentParser
 import LogFormat
 import ReplaySession
+import Reporting
+import RunDirectory
 import ToolSupport
 import Zoom
 
@@ -57,35 +59,71 @@ struct ZoomOptions: ParsableArguments {
     }
 
     /// Runs both sides again.
-    func explain(_ alignment: AlignmentResult, _ original: LogFile, _ paths: (original: String, replay: String)) throws
-        -> ZoomResult
-    {
+    func explain(
+        _ alignment: AlignmentResult, _ original: ReportedRun, _ replay: ReportedRun,
+        _ paths: (original: String, replay: String)
+    ) throws -> ZoomResult {
         var options = ZoomSession.Options()
         options.budget = try seconds()
         options.side.windowInstructions = zoomWindow
         options.side.program = qemu
         options.side.trustsManifest = trust
+        options.kernels.original = original.symbolizer.flatMap(GuestKernel.find)
+        options.kernels.replay =
+            replay.symbolizer === original.symbolizer
+            ? options.kernels.original : replay.symbolizer.flatMap(GuestKernel.find)
         let zoom = ZoomSession(
-            original: try RepeatableRun(paths.original, comparedWith: paths.replay),
-            replay: try RepeatableRun(paths.replay, comparedWith: paths.original), options: options,
-            progress: ZoomProgress().update)
-        return zoom.explain(ZoomOptions.place(alignment, original))
+            original: ZoomOptions.run(paths.original, paths.replay),
+            replay: ZoomOptions.run(paths.replay, paths.original), options: options, progress: ZoomProgress().update)
+        return zoom.explain(ZoomOptions.place(alignment, original.log, replay.log))
+    }
+
+    private static func run(_ path: String, _ other: String) -> Result<RepeatableRun, RunError> {
+        do throws(RunError) {
+            return .success(try RepeatableRun(path, comparedWith: other))
+        } catch {
+            return .failure(error)
+        }
     }
 
     /// What is to be explained.
-    private static func place(_ alignment: AlignmentResult, _ log: LogFile) -> ZoomSession.Place {
+    private static func place(_ alignment: AlignmentResult, _ log: LogFile, _ other: LogFile) -> ZoomSession.Place {
         guard let divergence = alignment.divergence else { return .anywhere }
-        let counts = [
-            divergence.context.original.nextBranches.first?.icount,
-            divergence.context.replay.nextBranches.first?.icount,
-            divergence.original.icount.map { $0 &+ 1 }, divergence.replay.icount.map { $0 &+ 1 },
-        ].compactMap { $0 }
-        let icount = counts.min() ?? 0
-        guard divergence.verdict == .state else { return .path(icount: icount) }
+        let context = divergence.context
+        let branches = [context.original.nextBranches.first?.icount, context.replay.nextBranches.first?.icount]
+        let positions = [divergence.original.icount.map { $0 &+ 1 }, divergence.replay.icount.map { $0 &+ 1 }]
+        // The position of a branch is that of the branch before it.
+        let isBranch = divergence.difference?.stream == .branch && branches.contains { $0 != nil }
+        let icount = (isBranch ? branches : branches + positions).compactMap { $0 }.min() ?? 0
+        if let difference = divergence.difference, !difference.isExact, difference.stream == .branch,
+            let cell = cell(of: difference, divergence.vcpu, log)
+        {
+            return .cell(cell)
+        }
+        guard divergence.verdict == .state else {
+            return .path(
+                icount: icount, original: landmarks(context.lastBranches + context.original.nextBranches),
+                replay: landmarks(context.lastBranches + context.replay.nextBranches))
+        }
         // A digest covers the cell before it.
         let clock = divergence.original.clock
         let before = log.chunks(.branch, vcpu: 0).last { $0.clockFirst &+ 65536 <= clock }
         return .state(after: before?.icountFirst ?? 0, upTo: divergence.original.icount ?? icount)
+    }
+
+    /// The stretch of branches in which a difference is; nil if the log counts no instructions.
+    private static func cell(of difference: FirstDifference, _ vcpu: UInt16, _ log: LogFile) -> ZoomSession.Cell? {
+        let chunks = log.chunks(.branch, vcpu: vcpu)
+        guard let chunk = chunks.last(where: { $0.clockFirst <= difference.clock }), chunk.icountLast > 0 else {
+            return nil
+        }
+        return ZoomSession.Cell(
+            clock: chunk.clockFirst, branches: UInt64(chunk.count), icountFirst: chunk.icountFirst,
+            icountLast: chunk.icountLast)
+    }
+
+    private static func landmarks(_ branches: [Branch]) -> [ZoomSession.Landmark] {
+        branches.map { ZoomSession.Landmark(from: $0.from, to: $0.to, icount: $0.icount) }
     }
 }
 

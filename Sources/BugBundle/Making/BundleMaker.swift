@@ -61,7 +61,7 @@ public struct BundleMaker {
     /// - Returns: The manifest that was written, without the list of members, and the size of the file.
     @discardableResult
     public func write(to path: String) throws -> (manifest: BundleManifest, size: UInt64) {
-        let scratch = try ScratchDirectory()
+        let scratch = try PrivateDirectory(named: "tt-bundle")
         let sides = [
             try BundleSide("original", original, window(.original), options, scratch),
             try BundleSide("replay", replay, window(.replay), options, scratch),

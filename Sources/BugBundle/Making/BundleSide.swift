@@ -31,7 +31,7 @@ struct BundleSide {
 
     init(
         _ name: String, _ source: ReportedRun, _ window: Range<UInt64>, _ options: BundleMaker.Options,
-        _ scratch: borrowing ScratchDirectory
+        _ scratch: borrowing PrivateDirectory
     ) throws {
         self.name = name
         self.window = window

@@ -56,3 +56,14 @@ extension GuestConfiguration {
         return "shift=\(clock.shift),sleep=\(clock.sleep ? "on" : "off")"
     }
 }
+
+extension GuestConfiguration {
+    /// Leaves the HPET out of a PC (``QEMUProgram/losesHPET``), unless an option of the machine is about it. Linux uses the
+    /// local APIC's timer then.
+    mutating func leaveOutHPET() {
+        let parts = machine.split(separator: ",")
+        let isPC = parts.first.map { $0.hasPrefix("pc") || $0.hasPrefix("q35") } ?? false
+        guard isPC, !parts.contains(where: { $0.hasPrefix("hpet=") }) else { return }
+        machine += ",hpet=off"
+    }
+}

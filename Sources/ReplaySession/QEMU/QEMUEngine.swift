@@ -84,6 +84,7 @@ public struct QEMUEngine: Engine {
         let isChosen = guest.instructionClock == .init(shift: clock.shift, sleep: clock.sleep)
         clockReason = isChosen ? nil : guest.needOfRealTime ?? ""
         guest.instructionClock = .init(shift: clock.shift, sleep: clock.sleep)
+        if program.losesHPET { guest.leaveOutHPET() }
     }
 
     /// Why the clock was chosen: empty for a guest without any need of real time, nil where the user named it.

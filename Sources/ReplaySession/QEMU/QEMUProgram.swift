@@ -20,6 +20,17 @@ public struct QEMUProgram: Hashable, Sendable {
     /// Whether its plugin interface shows registers and memory: since QEMU 9.
     public var showsRegisters: Bool { (Int(number.prefix { $0 != "." }) ?? 0) >= 9 }
 
+    /// Whether a guest that uses the HPET hangs after a checkpoint was loaded (measured with 10.0): since QEMU 9.1 its timers
+    /// keep a value that is not in a checkpoint.
+    public var losesHPET: Bool {
+        let parts = number.split(separator: ".").map { Int($0) ?? 0 }
+        return (parts.first ?? 0, parts.dropFirst().first ?? 0) >= (9, 1)
+    }
+
+    /// Whether loading a checkpoint frees memory that instrumented code still uses: mended in QEMU 8.0
+    /// (hypervisor/qemu/window/window_log.h).
+    var needsPriming: Bool { (Int(number.prefix { $0 != "." }) ?? 0) < 8 }
+
     /// A program whose version is known.
     public init(path: String, version: String) {
         self.path = path

@@ -16,6 +16,14 @@ extension DivergenceDocument {
         public var originText: String?
         /// From the first different value to the instruction after which the paths differ.
         public var chain: [LinkItem]
+        /// The side that was run, if the other could not be.
+        public var onlySide: ZoomResult.Side?
+        /// Where the paths part; nil if the window does not show it.
+        public var branch: PartingItem?
+        /// The registers of the one side that was run, before the chain's last instruction.
+        public var registers: [RegisterItem]?
+        /// The task that ran at the end of the chain; nil if that is unknown.
+        public var running: TasksItem?
         /// The first instruction of the window, as QEMU counts them; nil without a window.
         public var windowFrom: Counter?
         /// The instruction after the window's last.
@@ -34,6 +42,60 @@ extension DivergenceDocument {
         public var warnings: [String]
     }
 
+    /// The last instruction that both sides execute in common, and where each goes after it.
+    public struct PartingItem: Codable, Hashable, Sendable {
+        /// The instruction's address.
+        public var ip: HexWord
+        /// The symbol at `ip`.
+        public var symbol: String?
+        /// The source position at `ip`.
+        public var source: String?
+        /// The original's next instruction.
+        public var original: HexWord
+        /// The symbol there.
+        public var originalSymbol: String?
+        /// The replay's next instruction.
+        public var replay: HexWord
+        /// The symbol there.
+        public var replaySymbol: String?
+        /// Branches before it in the original's log; nil if that is unknown.
+        public var brctr: Counter?
+        /// Instructions begun before it, as the original's log counts them; nil if that is unknown.
+        public var icount: Counter?
+    }
+
+    /// A register and its value.
+    public struct RegisterItem: Codable, Hashable, Sendable {
+        /// QEMU's name.
+        public var name: String
+        /// Hexadecimal digits.
+        public var value: String
+    }
+
+    /// The tasks that ran on both sides.
+    public struct TasksItem: Codable, Hashable, Sendable {
+        /// The original's.
+        public var original: TaskItem?
+        /// The replay's.
+        public var replay: TaskItem?
+    }
+
+    /// A task of a Linux guest. The texts are the guest's.
+    public struct TaskItem: Codable, Hashable, Sendable {
+        /// `comm`.
+        public var name: String
+        /// `pid`: the thread's number.
+        public var pid: Int
+        /// `tgid`: the process's number.
+        public var tgid: Int
+        /// The path of its program in the program's file system; nil for a task of the kernel.
+        public var program: String?
+
+        init(_ task: ZoomResult.Task) {
+            (name, pid, tgid, program) = (task.name, Int(task.process), Int(task.group), task.program)
+        }
+    }
+
     /// An instruction of a chain.
     public struct LinkItem: Codable, Hashable, Sendable {
         /// What the instruction does for the chain.
@@ -42,6 +104,9 @@ extension DivergenceDocument {
         public var icount: Counter?
         /// Instructions of the window before it.
         public var index: Counter
+        /// Instructions before it in QEMU's count, where its monitor stops (`replay-break`): fewer by the faults between the
+        /// window's start and it.
+        public var place: Counter?
         /// The instruction's address.
         public var ip: HexWord
         /// The symbol at `ip`.
@@ -68,7 +133,8 @@ extension DivergenceDocument {
         public var replay: HexWord?
 
         enum CodingKeys: String, CodingKey {
-            case role, icount, index, ip, symbol, source, instruction, register, address, addressSymbol, physical, size
+            case role, icount, index, place, ip, symbol, source, instruction, register, address, addressSymbol,
+                physical, size
             case original, replay
             case linkageName = "linkage_name"
         }
@@ -96,11 +162,27 @@ extension DivergenceDocument {
 
     /// Adds what running both sides again has shown. If the logs show no difference and this does, the exit status
     /// becomes 1.
-    mutating func add(_ result: ZoomResult, original: ReportedRun) {
-        let names = Names(symbolizer: original.symbolizer)
+    mutating func add(_ result: ZoomResult, original: ReportedRun, replay: ReportedRun) {
+        let (first, second) = (Names(symbolizer: original.symbolizer), Names(symbolizer: replay.symbolizer))
+        let names = result.onlySide == .replay ? second : first
         zoom = ZoomItem(
             outcome: result.outcome, reason: result.reason, origin: result.origin, originText: result.originText,
             chain: result.chain.map { DivergenceDocument.item($0, names) },
+            onlySide: result.onlySide,
+            branch: result.parting.map { parting in
+                PartingItem(
+                    ip: HexWord(parting.ip), symbol: first.symbol(parting.ip), source: first.source(parting.ip),
+                    original: HexWord(parting.original), originalSymbol: first.symbol(parting.original),
+                    replay: HexWord(parting.replay), replaySymbol: second.symbol(parting.replay),
+                    brctr: parting.clock.map(Counter.init(_:)), icount: parting.icount.map(Counter.init(_:)))
+            },
+            registers: result.registers.isEmpty
+                ? nil : result.registers.map { RegisterItem(name: $0.name, value: $0.value) },
+            running: result.running.original == nil && result.running.replay == nil
+                ? nil
+                : TasksItem(
+                    original: result.running.original.map(TaskItem.init),
+                    replay: result.running.replay.map(TaskItem.init)),
             windowFrom: result.window.map { Counter($0.lowerBound) },
             windowTo: result.window.map { Counter($0.upperBound) },
             commonInstructions: Counter(UInt64(result.commonInstructions)),
@@ -118,6 +200,7 @@ extension DivergenceDocument {
     private static func item(_ link: ZoomResult.Link, _ names: Names) -> LinkItem {
         LinkItem(
             role: link.role, icount: link.icount.map(Counter.init(_:)), index: Counter(UInt64(link.index)),
+            place: link.place.map(Counter.init(_:)),
             ip: HexWord(link.ip), symbol: names.symbol(link.ip), linkageName: names.linkageName(link.ip),
             source: names.source(link.ip), instruction: link.instruction, register: link.register,
             address: link.memory.map { HexWord($0.virtual) },

@@ -57,7 +57,7 @@ struct DocumentMaker {
 
     var document: DivergenceDocument {
         var document = comparison
-        if let zoom = content.zoom { document.add(zoom, original: original) }
+        if let zoom = content.zoom { document.add(zoom, original: original, replay: replay) }
         if content.hasDetails { addDetails(to: &document) }
         return document
     }

@@ -11,22 +11,58 @@ extension DivergenceText {
 
     mutating func writeZoom() {
         guard let zoom = document.zoom else { return }
-        page.heading("both sides run again: the first different value")
+        page.heading(
+            zoom.onlySide.map { "the \($0.rawValue) run again: what its last decision was made of" }
+                ?? "both sides run again: the first different value")
         if let text = zoom.originText { page.prose(text.onOneLine) }
         if let reason = zoom.reason { page.prose(reason.onOneLine) }
+        if let branch = zoom.branch { write(branch) }
+        if let running = zoom.running { write(running) }
         write(zoom.chain)
+        if let registers = zoom.registers {
+            page.prose(
+                "registers there: "
+                    + registers.map { "\($0.name.onOneLine)=\($0.value.onOneLine)" }.joined(separator: " "))
+        }
         writeState(zoom)
         for warning in zoom.warnings { page.prose("- \(warning.onOneLine)", indent: 2, hanging: 4) }
         if let from = zoom.windowFrom, let to = zoom.windowTo {
             page.prose(
-                "every instruction from \(RowText.grouped(from.rawValue)) to \(RowText.grouped(to.rawValue)) was logged "
-                    + "on both sides, \(RowText.grouped(zoom.commonInstructions.rawValue)) of them in common")
+                "every instruction from \(RowText.grouped(from.rawValue)) to \(RowText.grouped(to.rawValue)) was logged"
+                    + (zoom.onlySide == nil
+                        ? " on both sides, \(RowText.grouped(zoom.commonInstructions.rawValue)) of them in common" : "")
+            )
         }
         if let seconds = zoom.seconds { page.prose("it took \(DivergenceText.seconds(seconds)) s in all") }
         for step in zoom.steps {
             let seconds = step.seconds.map { "\(DivergenceText.seconds($0).leftPadded(to: 7)) s  " } ?? ""
             page.line(page.styled("    \(seconds)\(step.text.onOneLine)", .dim))
         }
+    }
+
+    private mutating func write(_ branch: DivergenceDocument.PartingItem) {
+        let counts = [branch.brctr.map { " brctr \($0)" }, branch.icount.map { " icount \($0)" }].compactMap { $0 }
+        page.prose(
+            "the paths part after \(branch.ip)\(ShortName.suffix(branch.symbol))\(counts.joined()): "
+                + "\(branch.original)\(ShortName.suffix(branch.originalSymbol)) != "
+                + "\(branch.replay)\(ShortName.suffix(branch.replaySymbol))")
+    }
+
+    private mutating func write(_ running: DivergenceDocument.TasksItem) {
+        let (original, replay) = (running.original, running.replay)
+        if let original, original == replay {
+            page.prose("running: \(DivergenceText.text(original))")
+        } else {
+            if let original { page.prose("running in the original: \(DivergenceText.text(original))") }
+            if let replay { page.prose("running in the replay: \(DivergenceText.text(replay))") }
+        }
+    }
+
+    /// `cat (/bin/busybox), pid 71`.
+    private static func text(_ task: DivergenceDocument.TaskItem) -> String {
+        let program = task.program.map { " (\($0.onOneLine))" } ?? ""
+        let thread = task.pid == task.tgid ? "" : " of process \(task.tgid)"
+        return "\(task.name.onOneLine)\(program), pid \(task.pid)\(thread)"
     }
 
     private mutating func write(_ chain: [DivergenceDocument.LinkItem]) {
@@ -56,6 +92,8 @@ extension DivergenceText {
         }
         if let original = link.original, let replay = link.replay {
             line += "   \(place): \(original) != \(replay)"
+        } else if let value = link.original ?? link.replay {
+            line += "   \(place): \(value)"
         } else if link.role == .compute || link.role == .input, !place.isEmpty {
             line += "   -> \(place)"
         }

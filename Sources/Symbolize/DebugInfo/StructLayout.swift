@@ -37,15 +37,22 @@ public struct StructLayout: Sendable, Hashable {
     /// - Throws: ``SymbolError`` if the file cannot be read or has no DWARF.
     public static func find(_ name: String, in path: String) throws(SymbolError) -> StructLayout? {
         let image = try ELFImage(path: path, machine: nil, mustBeLinked: false)
+        return try find([name], in: image)[name]
+    }
+
+    /// The first definitions of several structures, by their names; those that no unit defines are missing.
+    static func find(_ names: Set<String>, in image: ELFImage) throws(SymbolError) -> [String: StructLayout] {
         let info = DebugInfo(image, alternate: nil)
         if let refusal = info.refusal { throw refusal }
-        guard info.dwarf != nil else { throw SymbolError(file: path, kind: .noDWARF) }
+        guard info.dwarf != nil else { throw SymbolError(file: image.path, kind: .noDWARF) }
         var reader = StructReader()
-        var found: StructLayout?
+        var found: [String: StructLayout] = [:]
         for unit in info.units().units {
-            guard var entry = info.firstEntry(of: unit) else { continue }
-            found = reader.find(name, in: &entry)
-            if found != nil { break }
+            for name in names where found[name] == nil {
+                guard var entry = info.firstEntry(of: unit) else { break }
+                found[name] = reader.find(name, in: &entry)
+            }
+            if found.count == names.count { break }
         }
         if let change = info.change { throw change }
         return found

@@ -47,7 +47,7 @@ struct PreparedSide {
 
         capacity = WindowLog.Capacity(instructions: options.windowInstructions)
         let memory = engine.guest.memory.mebibytes << 20
-        directory = try PrivateDirectory(bytes: memory + UInt64(capacity.bytes) + 1 << 20)
+        directory = try PrivateDirectory(named: "tt-zoom", inMemory: memory + UInt64(capacity.bytes) + 1 << 20)
         let (own, lock) = try StateDirectory.createReplay(at: directory.path, overwrite: false)
         engine.plugin = nil
         engine.watchers = [

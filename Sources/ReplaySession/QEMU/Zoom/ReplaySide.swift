@@ -233,8 +233,20 @@ public final class ReplaySide {
 
     // MARK: Checkpoints
 
-    /// Whether QEMU can go back to a checkpoint: 10.0 hangs after it.
-    public var canGoBack: Bool { engineVersion.hasPrefix("7.") }
+    /// Whether QEMU can go back to a checkpoint of the stopped guest: not if the guest uses a timer that it loses
+    /// (``QEMUProgram/losesHPET``).
+    public func canGoBack() throws(RunError) -> Bool {
+        guard prepared.engine.program.losesHPET else { return true }
+        let answer = try monitor("xp /1wx \(ReplaySide.hpetConfiguration)")
+        // Without an HPET the answer is a sentence.
+        guard let word = answer.split(whereSeparator: \.isWhitespace).last, word.hasPrefix("0x"),
+            let value = UInt32(word.dropFirst(2), radix: 16)
+        else { return true }
+        return value == UInt32.max || value & 1 == 0
+    }
+
+    /// The physical address of the HPET's configuration. Bit 0 says that it counts (IA-PC HPET specification 1.0a, 2.3.5).
+    private static let hpetConfiguration = "0xfed00010"
 
     /// Keeps the state of the stopped guest, in place of the one kept before.
     public func keepCheckpoint() throws(RunError) {
@@ -251,7 +263,7 @@ public final class ReplaySide {
         }
         icount = checkpoint
         memory.guestRuns()
-        try set(.primes)
+        if prepared.engine.program.needsPriming { try set(.primes) }
     }
 
     /// The instructions for which the plugin primes QEMU after a checkpoint was loaded: some blocks.

@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Glibc
-
-/// A private directory for files on their way into a bundle; removed with its owner.
-final class ScratchDirectory {
-    let path: String
-
-    init() throws(BundleError) {
-        let base = getenv("TMPDIR").map { String(cString: $0) } ?? ""
-        var template = Array("\(base.isEmpty ? "/tmp" : base)/tt-bundle-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw BundleError(
-                file: base.isEmpty ? "/tmp" : base, kind: .system(doing: "create a directory", code: errno))
-        }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit { FileTree.remove(path) }
-}
+@preconcurrency import Glibc
 
 /// Trees of files that this process made.
-enum FileTree {
+package enum FileTree {
     /// Removes a directory and all in it. Links are removed, not followed.
-    static func remove(_ path: String) {
+    package static func remove(_ path: String) {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         if descriptor >= 0 {
             empty(descriptor, depth: 0)
