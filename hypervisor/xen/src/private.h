@@ -100,6 +100,7 @@ struct ttd_session {
     bool open;                  /* it is synchronous and its results are not taken */
     bool skipped;               /* replay: its handler did not run */
     bool again;                 /* replay: a hypercall was preempted and comes again */
+    struct ttd_registers first; /* ... and the state at its first exit */
     uint32_t hash;              /* of the state in which the guest is entered */
     uint64_t rip;
 

@@ -138,7 +138,10 @@ bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs)
     s->skipped = false;
     s->open = true;
     if ( s->again )             /* the rest of a preempted hypercall */
+    {
+        s->before = s->first;
         return false;
+    }
 
     if ( !s->have_due || due->type != TTD_EXIT || due->clock != s->clock ||
          due->kind != s->event.kind || due->rip != regs->rip ||
@@ -296,6 +299,7 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
         s->again = comes_again(s, regs);
         if ( s->again )
         {
+            s->first = s->before;
             s->open = false;
             return;
         }
