@@ -49,6 +49,17 @@ demo-linux: build plugin preferred-qemu ## the demo with a Debian kernel and one
 demo-linux-symbols: build plugin preferred-qemu ## demo-linux with the kernel's symbols (280 MB to fetch, once)
 	@scripts/demo-linux --fetch-symbols
 
+.PHONY: xen demo-xen test-xen
+xen: ## fetch Xen's source, patch and build it (hypervisor/xen); prints where it is
+	@scripts/install-dependencies --xen
+	@hypervisor/xen/machine/build-xen
+
+demo-xen: build xen ## record a Linux guest of Xen, replay it five times, compare (Xen runs under QEMU)
+	@scripts/demo-xen
+
+test-xen: build xen ## the tests that record and replay guests of Xen
+	@scripts/test-xen
+
 test: deps ## every test
 	@scripts/test all
 

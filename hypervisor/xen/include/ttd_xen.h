@@ -113,8 +113,10 @@ struct ttd_record {
     uint64_t info;         /* by type and kind */
     uint64_t value;        /* EXIT, for readers of the log only (a replay ignores it): what the guest gave or got. RDTSC,
                               RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; others: 0 */
-    uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT */
-    uint32_t code;         /* EXIT: the processor's exit code; SHARED_WRITE: enum ttd_area */
+    uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT. A replay reads rip and hash of
+                              EXITs and of records with AT_ flags only */
+    uint32_t code;         /* EXIT: the processor's exit code, which a replay reads for KIND_OTHER only;
+                              SHARED_WRITE: enum ttd_area */
     uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch */
     uint32_t length;       /* bytes of payload in use */
     uint8_t payload[];

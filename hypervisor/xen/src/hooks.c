@@ -60,14 +60,14 @@ bool ttd_exit(struct cpu_user_regs *regs)
 }
 
 /* Whether a break is due at a clock. */
-static bool breaks_at(const struct ttd_session *s, uint64_t clock)
+bool ttd_breaks_at(const struct ttd_session *s, uint64_t clock)
 {
     return clock && clock != s->broke_at &&
            (clock == s->break_at ||
             (s->break_every && !(clock % s->break_every)));
 }
 
-static void take_break(struct ttd_session *s)
+void ttd_take_break(struct ttd_session *s)
 {
     struct ttd_record record;
 
@@ -85,7 +85,6 @@ bool ttd_before_entry(void)
 {
     struct ttd_session *s = current->arch.hvm.ttd;
     struct cpu_user_regs *regs = guest_cpu_user_regs();
-    bool over = false;
 
     if ( s->state != TTD_STATE_RUNNING )
         return s->replaying;
@@ -93,19 +92,7 @@ bool ttd_before_entry(void)
     if ( s->replaying )
         ttd_replay_before_entry(s, regs);
     else
-    {
-        over = s->domain->is_shutting_down;
-        if ( s->open && (over || breaks_at(s, s->clock + 1)) )
-            ttd_record_result(s, regs);
-    }
-
-    if ( s->state == TTD_STATE_RUNNING && !s->event.asynchronous && !s->open )
-    {
-        if ( over )
-            ttd_end(s, TTD_END_SHUTDOWN);
-        else if ( breaks_at(s, s->clock) )
-            take_break(s);
-    }
+        ttd_record_before_entry(s, regs);
 
     if ( s->state == TTD_STATE_RUNNING && !s->event.asynchronous &&
          ttd_pipe_low(&s->out) )

@@ -74,7 +74,6 @@ struct ttd_tracked {
     void *mapping;              /* NULL: not there */
     struct page_info *page;     /* with a reference of ours, or NULL */
     unsigned int size;
-    bool whole;                 /* all of it is to be recorded at the next comparison */
     uint8_t copy[PAGE_SIZE] __aligned(8);  /* as the guest left it */
 };
 
@@ -101,6 +100,7 @@ struct ttd_session {
     bool open;                  /* it is synchronous and its results are not taken */
     bool skipped;               /* replay: its handler did not run */
     bool again;                 /* replay: a hypercall was preempted and comes again */
+    struct ttd_registers first; /* ... and the state at its first exit */
     uint32_t hash;              /* of the state in which the guest is entered */
     uint64_t rip;
 
@@ -147,13 +147,15 @@ struct ttd_session {
         uint64_t exits, interrupts, asynchronous, guest_writes, shared_writes,
             deferrals, expired, debug_exceptions, copies, bytes, records;
     } count;
-
-    uint8_t scratch[sizeof(struct ttd_record) + TTD_PAYLOAD_MAX] __aligned(8);
 };
 
 /* session.c */
 void ttd_end(struct ttd_session *s, enum ttd_end why);
 void ttd_hold(struct ttd_session *s);
+
+/* hooks.c */
+bool ttd_breaks_at(const struct ttd_session *s, uint64_t clock);
+void ttd_take_break(struct ttd_session *s);
 
 /* ring.c */
 int ttd_pipe_open(struct ttd_pipe *pipe, unsigned int pages);
@@ -186,9 +188,11 @@ void ttd_blank_tracked(const struct ttd_session *s, mfn_t mfn, uint8_t *page);
 
 /* record.c */
 void ttd_record_exit(struct ttd_session *s);
+void ttd_close_exit(struct ttd_session *s, const struct ttd_registers *after);
 void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs);
+void ttd_record_before_entry(struct ttd_session *s,
+                             const struct cpu_user_regs *regs);
 void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs);
-void ttd_record_areas(struct ttd_session *s);
 
 /* replay.c */
 bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs);

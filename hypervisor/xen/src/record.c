@@ -49,38 +49,30 @@ static uint64_t value_of(const struct ttd_session *s,
     return 0;
 }
 
-/* Ends the open exit: its record, and the writes of its handler. */
-void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs)
+/* Ends the open exit, whose results are in `after`: its record. */
+void ttd_close_exit(struct ttd_session *s, const struct ttd_registers *after)
 {
-    uint64_t injected = s->machine->get_injection(s->vcpu);
-    struct ttd_registers after;
-    uint64_t changed[TTD_WORDS];
-    struct ttd_record record;
-    unsigned int i, nr = 0;
-
-    ttd_read_registers(&after, regs);
-    if ( (injected & EVENT_VALID) &&
-         EVENT_TYPE(injected) != X86_EVENTTYPE_EXT_INTR )
-        after.word[TTD_INJECTED] = injected;
-
-    record = (struct ttd_record){
+    struct ttd_record record = {
         .type = TTD_EXIT,
         .kind = s->event.kind,
         .clock = s->clock,
         .rip = s->before.word[TTD_RIP],
         .instructions = s->instructions,
         .info = s->event.info,
-        .value = value_of(s, &after),
+        .value = value_of(s, after),
         .hash = ttd_hash(&s->before, &s->event),
         .code = s->event.code,
     };
+    uint64_t changed[TTD_WORDS];
+    unsigned int i, nr = 0;
+
     for ( i = 0; i < TTD_WORDS; i++ )
     {
-        if ( after.word[i] == s->before.word[i] )
+        if ( after->word[i] == s->before.word[i] )
             continue;
         record.mask |= 1u << i;
-        changed[nr++] = i == TTD_RIP ? after.word[i] - record.rip
-                                     : after.word[i];
+        changed[nr++] = i == TTD_RIP ? after->word[i] - record.rip
+                                     : after->word[i];
     }
     record.length = nr * sizeof(changed[0]);
     ttd_put(s, &record, changed);
@@ -88,8 +80,23 @@ void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs)
     s->open = false;
     s->clock++;
     s->instructions = 0;
-    s->rip = after.word[TTD_RIP];
-    s->hash = ttd_hash(&after, NULL);
+    s->rip = after->word[TTD_RIP];
+    s->hash = ttd_hash(after, NULL);
+}
+
+/* Ends the open exit, and puts the writes of its handler after it. */
+void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs)
+{
+    uint64_t injected = s->machine->get_injection(s->vcpu);
+    struct ttd_registers after;
+    struct ttd_record record;
+    unsigned int i;
+
+    ttd_read_registers(&after, regs);
+    if ( (injected & EVENT_VALID) &&
+         EVENT_TYPE(injected) != X86_EVENTTYPE_EXT_INTR )
+        after.word[TTD_INJECTED] = injected;
+    ttd_close_exit(s, &after);
 
     for ( i = 0; i < s->nr_early; i++ )
     {
@@ -182,13 +189,32 @@ static void record_area(struct ttd_session *s, enum ttd_area which)
     }
 }
 
-void ttd_record_areas(struct ttd_session *s)
+static void record_areas(struct ttd_session *s)
 {
     unsigned int i;
 
     for ( i = 0; i < TTD_AREAS; i++ )
         if ( s->area[i].mapping )
             record_area(s, i);
+}
+
+/*
+ * A break and the guest's shutdown end the open exit early: the guest may never
+ * be entered again.
+ */
+void ttd_record_before_entry(struct ttd_session *s,
+                             const struct cpu_user_regs *regs)
+{
+    bool over = s->domain->is_shutting_down;
+
+    if ( !s->open || (!over && !ttd_breaks_at(s, s->clock + 1)) )
+        return;
+
+    ttd_record_result(s, regs);
+    if ( over )
+        ttd_end(s, TTD_END_SHUTDOWN);
+    else if ( s->state == TTD_STATE_RUNNING )
+        ttd_take_break(s);
 }
 
 void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
@@ -205,7 +231,7 @@ void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
     }
 
     if ( s->copied )
-        ttd_record_areas(s);
+        record_areas(s);
     else if ( s->verify )
         ttd_verify_end(s);
 

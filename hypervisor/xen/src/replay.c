@@ -138,10 +138,14 @@ bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs)
     s->skipped = false;
     s->open = true;
     if ( s->again )             /* the rest of a preempted hypercall */
+    {
+        s->before = s->first;
         return false;
+    }
 
     if ( !s->have_due || due->type != TTD_EXIT || due->clock != s->clock ||
-         due->code != s->event.code || due->rip != regs->rip ||
+         due->kind != s->event.kind || due->rip != regs->rip ||
+         (due->kind == TTD_KIND_OTHER && due->code != s->event.code) ||
          due->hash != ttd_hash(&s->before, &s->event) ||
          ((s->options & TTD_OPTION_COUNT) &&
           due->instructions != s->instructions) )
@@ -179,14 +183,8 @@ static void force_result(struct ttd_session *s, struct cpu_user_regs *regs)
     if ( s->skipped )
         s->machine->end_shadow(s->vcpu);
 
-    /* The replay's own log has what the recording's had. */
-    s->rip = after.word[TTD_RIP];
-    s->hash = ttd_hash(&after, NULL);
-    s->due.instructions = s->instructions;
-    ttd_put(s, &s->due, s->due.payload);
-    s->clock++;
-    s->instructions = 0;
-    s->have_due = s->open = false;
+    ttd_close_exit(s, &after);
+    s->have_due = false;
 }
 
 /* A hypercall that was preempted here and not in the recording. */
@@ -249,6 +247,20 @@ static bool apply(struct ttd_session *s)
     return false;
 }
 
+/* The due record was used: the replay's own log has one like it. */
+static void done(struct ttd_session *s)
+{
+    struct ttd_record record;
+
+    ttd_new_record(s, &record, s->due.type);
+    record.flags = s->due.flags;
+    record.info = s->due.info;
+    record.code = s->due.code;
+    record.length = s->due.length;
+    ttd_put(s, &record, s->due.payload);
+    s->have_due = false;
+}
+
 /* Makes the next record due.  False: there is none, now or at all. */
 static bool next(struct ttd_session *s)
 {
@@ -287,6 +299,7 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
         s->again = comes_again(s, regs);
         if ( s->again )
         {
+            s->first = s->before;
             s->open = false;
             return;
         }
@@ -303,6 +316,12 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
 
     while ( s->state == TTD_STATE_RUNNING && next(s) )
     {
+        /* Where the recording has it: before other writers had their turn. */
+        if ( s->due.type != TTD_GUEST_WRITE && ttd_breaks_at(s, s->clock) )
+        {
+            ttd_take_break(s);
+            return;
+        }
         if ( s->due.type == TTD_EXIT )
         {
             ttd_disarm(s, regs);
@@ -316,14 +335,12 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
         }
         if ( !ttd_reached(s, regs) )
             return;
-        if ( !ttd_fault_record(s) && !apply(s) )
-        {
+        if ( ttd_fault_record(s) )
+            s->have_due = false;
+        else if ( apply(s) )
+            done(s);
+        else
             ttd_diverged(s, TTD_MISMATCH_INPUT);
-            return;
-        }
-        s->due.instructions = s->instructions;
-        ttd_put(s, &s->due, s->due.payload);
-        s->have_due = false;
     }
 }
 

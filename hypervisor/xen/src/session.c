@@ -239,6 +239,9 @@ static int stop(struct ttd_session *s)
     if ( !d )
         return 0;
     domain_pause(d);
+    /* The guest waits in an exit that is not over, or between two entries. */
+    if ( s->state != TTD_STATE_ENDED && !s->replaying && s->open )
+        ttd_record_result(s, &s->vcpu->arch.user_regs);
     ttd_end(s, TTD_END_STOPPED);
     detach(s);
     domain_unpause(d);
