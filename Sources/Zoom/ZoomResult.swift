@@ -189,7 +189,7 @@ public struct ZoomResult: Sendable {
     public var warnings: [String] = []
 
     /// Whether a difference of the two sides was found.
-    public var showsDifference: Bool { !chain.isEmpty }
+    public var showsDifference: Bool { onlySide == nil && !chain.isEmpty }
 
     /// An empty result.
     public init() {}
