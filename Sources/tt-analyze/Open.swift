@@ -102,7 +102,7 @@ private struct BundleText {
     init(_ opened: OpenedBundle) {
         let manifest = opened.manifest
         lines.append("verdict: \(manifest.verdict): \(manifest.summary)")
-        if let zoom = manifest.zoom { lines.append("zoom: \(zoom) (whole in the reports)") }
+        if let zoom = manifest.zoom { lines.append("zoom: \(zoom) (the chain is in report.txt)") }
         lines.append("written by: \(manifest.tool)\(manifest.isRedacted ? ", without the contents of events" : "")")
         for side in [Side.original, .replay] {
             let run = opened.run(side)

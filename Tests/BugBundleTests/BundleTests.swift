@@ -251,16 +251,18 @@ struct BundleTests {
                         .string("-kernel"), .string("/home/alice/k/vmlinux,x=/srv/run/snap"),
                         .string("/opt/lib/ttd.so,mode=branches"),
                     ]),
-                    "program": .string("/opt/bin/qemu"),
+                    "program": .string("/usr/bin/qemu"),
                     "plugin": .object(["file": .object(["path": .string("/opt/lib/ttd.so")])]),
                 ])),
             files: [
                 GuestFile(role: "kernel", identity: FileIdentity(path: "/home/alice/k/vmlinux", size: 1, sha256: "00"))
-            ])
-        manifest = manifest.neutral(without: HostPaths(manifest, and: ["/srv/run", "/home/alice"]))
+            ], forced: [ManifestDifference(what: "kernel", recorded: "/home/alice/k/vmlinux", now: "/srv/run/other")])
+        manifest = manifest.neutral(without: HostPaths([manifest], and: ["/srv/run", "/home/alice"]))
         #expect(manifest.files[0].identity.path == "vmlinux")
         let details = manifest.engine.details
+        #expect(manifest.forced?.map { [$0.recorded, $0.now] } == [["vmlinux", "other"]])
         #expect(details["argv"]?.array?.compactMap(\.string) == ["-kernel", "vmlinux,x=snap", "ttd.so,mode=branches"])
-        #expect(details["program"]?.string == "qemu" && details["plugin"]?["file"]?["path"]?.string == "ttd.so")
+        #expect(
+            details["program"]?.string == "/usr/bin/qemu" && details["plugin"]?["file"]?["path"]?.string == "ttd.so")
     }
 }

@@ -62,11 +62,12 @@ public struct BundleMaker {
     @discardableResult
     public func write(to path: String) throws -> (manifest: BundleManifest, size: UInt64) {
         let scratch = try PrivateDirectory(named: "tt-bundle")
+        let paths = HostPaths([original, replay])
         let sides = [
-            try BundleSide("original", original, window(.original), options, scratch),
-            try BundleSide("replay", replay, window(.replay), options, scratch),
+            try BundleSide("original", original, window(.original), options, paths, scratch),
+            try BundleSide("replay", replay, window(.replay), options, paths, scratch),
         ]
-        let document = try document(sides)
+        let document = try document(sides, paths)
         let pieces = try symbolPieces(sides, document)
         var sources = SourceFiles(document) { content.sources?.lines(of: $0)?.path ?? $0 }
         if original.symbolizer == nil, replay.symbolizer == nil {

@@ -9,7 +9,7 @@ extension BundleMaker {
     private static let textContext = 8
 
     /// The report, with the paths that the receiver has. Without contents it is made of the slices, which have none.
-    func document(_ sides: [BundleSide]) throws -> DivergenceDocument {
+    func document(_ sides: [BundleSide], _ paths: HostPaths) throws -> DivergenceDocument {
         let runs = sides.map(\.described)
         var (result, content) = (alignment, content)
         if options.isRedacted {
@@ -28,7 +28,7 @@ extension BundleMaker {
             guard let file = document.vcpus[index].divergence?.sourceListing?.file else { continue }
             document.vcpus[index].divergence?.sourceListing?.path = file
         }
-        document.zoom?.removeHost { text in sides.reduce(text) { $1.paths.remove(from: $0) } }
+        document.zoom?.removeHost(paths.remove)
         completeDocument(&document)
         return document
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Formatting
-import Glibc
 import LogFormat
 import Reporting
 import RunDirectory
@@ -23,15 +22,13 @@ struct BundleSide {
     private(set) var members: [BundleMember]
     /// Whether the run has a manifest.
     private(set) var hasManifest = false
-    /// The directories of this machine that the run's files are in.
-    private(set) var paths = HostPaths()
 
     /// Bytes of the console that are kept, its last ones.
     static let consoleLimit = 1 << 20
 
     init(
         _ name: String, _ source: ReportedRun, _ window: Range<UInt64>, _ options: BundleMaker.Options,
-        _ scratch: borrowing PrivateDirectory
+        _ paths: HostPaths, _ scratch: borrowing PrivateDirectory
     ) throws {
         self.name = name
         self.window = window
@@ -52,16 +49,13 @@ struct BundleSide {
         if options.isRedacted { described.log = slice }
         (described.directory, described.settings) = (nil, [])
         described.symbolFiles = source.symbolFiles.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
-        try addRun(source, options)
+        try addRun(source, options, paths)
     }
 
     /// Adds what the run directory has.
-    private mutating func addRun(_ source: ReportedRun, _ options: BundleMaker.Options) throws {
+    private mutating func addRun(_ source: ReportedRun, _ options: BundleMaker.Options, _ paths: HostPaths) throws {
         guard let directory = source.directory, let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
         else { return }
-        let home = getenv("HOME").map { [String(cString: $0)] } ?? []
-        let absolute = (try? Files.absolute(directory, what: "run directory")).map { [$0] } ?? []
-        paths = HostPaths(manifest, and: home + absolute + [directory])
         let neutral = manifest.neutral(without: paths)
         let path = "\(name)/\(Manifest.fileName)"
         members.append(BundleMember(path, .bytes(try neutral.json(path: path))))
