@@ -72,7 +72,7 @@ extension TravelSession {
 
     /// Keeps checkpoints from here on, so that going back is quick, where QEMU can.
     public func keepCheckpoints() throws {
-        checkpoints.isPossible = side.canGoBack
+        checkpoints.isPossible = try side.canGoBack()
         try keepCheckpoint()
     }
 
