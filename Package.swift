@@ -197,7 +197,8 @@ let package = Package(
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "Reporting", "TestSupport"]),
         .testTarget(
-            name: "ReportingTests", dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport"],
+            name: "ReportingTests",
+            dependencies: ["Reporting", "Alignment", "LogFormat", "Symbolize", "TestSupport", "Zoom"],
             exclude: ["Snapshots"]),
         .testTarget(
             name: "BugBundleTests",

@@ -3,12 +3,13 @@
 """Checks a zoom with gdb: a debugger that knows nothing of the zoom's windows sees the same instruction and values.
 
     tt-analyze diverge RUN RUN/replays/NAME --zoom --format json > zoom.json
-    check_zoom.py zoom.json [--link N]
+    check_zoom.py zoom.json [--link N] [--kernel VMLINUX]
 
 Both sides run again under QEMU without any plugin. Each stops shortly before the link of the chain (the first one if N is
 not given). From there on gdb stops at each execution of the link's instruction, up to the link's place. The check passes
 if the first execution whose memory or result differs between the sides has the values of the link, and if the general
-registers are equal before it. Exit status: 0 confirmed, 1 not confirmed, 2 trouble.
+registers are equal before it. With the symbols of a Linux kernel that was not moved (nokaslr), gdb also reads the running
+task there, which must have the name and number of the zoom's. Exit status: 0 confirmed, 1 not confirmed, 2 trouble.
 """
 
 import argparse
@@ -65,6 +66,8 @@ def watch(gdb):
     work = json.loads(os.environ["CHECK_ZOOM"])
     monitor = Monitor(work["monitor"])
     monitor.run_to(work["from"])
+    if work["kernel"]:
+        gdb.execute(f"file {work['kernel']}", to_string=True)
     for line in ["set pagination off", "set confirm off", "set architecture i386:x86-64",
                  f"target remote {work['debugger']}", f"hbreak *{work['ip']}"]:
         gdb.execute(line, to_string=True)
@@ -72,6 +75,10 @@ def watch(gdb):
     def registers():
         frame = gdb.selected_frame()
         return {name: int(frame.read_register(name)) & (1 << 64) - 1 for name in REGISTERS}
+
+    def task():
+        pointer = gdb.parse_and_eval("*(struct task_struct **) ((char *) &current_task + __per_cpu_offset[0])")
+        return {"name": pointer["comm"].string("utf-8", "replace"), "pid": int(pointer["pid"])}
 
     def memory():
         if work["address"] is None:
@@ -86,12 +93,14 @@ def watch(gdb):
         if int(gdb.parse_and_eval("(unsigned long)$pc")) == work["ip"]:
             hit = {"icount": monitor.icount(), "before": registers(), "memory": memory(),
                    "text": gdb.execute("x/i $pc", to_string=True).split(":", 1)[-1].strip()}
+            if work["kernel"]:
+                hit["task"] = task()
             gdb.execute("stepi", to_string=True)
             hit |= {"after": registers(), "memoryAfter": memory()}
             print("HIT " + json.dumps(hit), flush=True)
             continue
         gdb.execute("continue", to_string=True)
-    gdb.execute("kill", to_string=True)
+    monitor("quit")
 
 
 def command_line(directory, work):
@@ -113,13 +122,13 @@ def command_line(directory, work):
                      "-qmp", f"unix:{work['monitor']},server=on,wait=off"]
 
 
-def executions(directory, link, scratch, name):
+def executions(directory, link, scratch, name, kernel):
     """Starts QEMU and gdb for a side; returns both processes."""
     place = int(link["place"])
     work = {
         "monitor": f"{scratch}/{name}.qmp", "debugger": f"{scratch}/{name}.gdb", "ip": int(link["ip"], 0),
         "from": max(1, place - MOST_FAULTS), "to": place, "size": link.get("size"),
-        "address": int(link["address"], 0) if "address" in link else None,
+        "address": int(link["address"], 0) if "address" in link else None, "kernel": kernel,
     }
     qemu = subprocess.Popen(command_line(directory, work), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     gdb = subprocess.Popen(
@@ -142,13 +151,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("document")
     parser.add_argument("--link", type=int, default=0)
+    parser.add_argument("--kernel")
     options = parser.parse_args()
     with open(options.document, encoding="utf-8") as file:
         document = json.load(file)
     link = document["zoom"]["chain"][options.link]
     directories = [document[side]["directory"] for side in ("original", "replay")]
     with tempfile.TemporaryDirectory() as scratch:
-        started = [executions(path, link, scratch, f"side{n}") for n, path in enumerate(directories)]
+        started = [executions(path, link, scratch, f"side{n}", options.kernel) for n, path in enumerate(directories)]
         try:
             outputs = [gdb.communicate(timeout=300)[0] for _, gdb in started]
         finally:
@@ -172,6 +182,12 @@ def main():
         same = first["before"] == second["before"] and first["icount"] == second["icount"]
         print(f"{first['text']}  at QEMU's instruction {first['icount']}: {found[0]:#x} != {found[1]:#x}, "
               f"registers before are {'equal' if same else 'not equal'}; {len(sides[0])} executions seen")
+        if options.kernel:
+            tasks = [hit["task"] for hit in pair]
+            running = document["zoom"]["running"]
+            named_tasks = [{key: running[side][key] for key in ("name", "pid")} for side in ("original", "replay")]
+            print(f"running: {tasks[0]} and {tasks[1]}")
+            same = same and tasks == named_tasks
         return 0 if same and found == named else 1
     print(f"{len(sides[0])} executions, none of which differs")
     return 1

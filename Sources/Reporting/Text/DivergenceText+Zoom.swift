@@ -66,14 +66,34 @@ extension DivergenceText {
     }
 
     private mutating func write(_ chain: [DivergenceDocument.LinkItem]) {
+        let turns = DivergenceText.withoutTurns(chain)
         let limit = DivergenceText.shownLinks
-        for (number, link) in chain.enumerated() {
-            if chain.count > 2 * limit, number == limit {
-                page.line("  … \(Words.count(UInt64(chain.count - 2 * limit), "more instruction"))")
+        for (number, turn) in turns.enumerated() {
+            if turns.count > 2 * limit, number == limit {
+                page.line("  … \(Words.count(UInt64(turns.count - 2 * limit), "more instruction"))")
             }
-            if chain.count > 2 * limit, number >= limit, number < chain.count - limit { continue }
-            write(link)
+            if turns.count > 2 * limit, number >= limit, number < turns.count - limit { continue }
+            write(turn.link)
+            if turn.hidden > 0 { page.line("          … \(Words.count(UInt64(turn.hidden), "more turn")) of it") }
         }
+    }
+
+    /// A chain in which an instruction that is there several times in a row is left out between its first time and its last:
+    /// how often, after the first.
+    private static func withoutTurns(
+        _ chain: [DivergenceDocument.LinkItem]
+    ) -> [(link: DivergenceDocument.LinkItem, hidden: Int)] {
+        var result: [(link: DivergenceDocument.LinkItem, hidden: Int)] = []
+        var start = 0
+        while start < chain.count {
+            var end = start + 1
+            while end < chain.count, chain[end].ip == chain[start].ip { end += 1 }
+            let isLong = end - start > 3
+            result.append((chain[start], isLong ? end - start - 2 : 0))
+            result += chain[(isLong ? end - 1 : start + 1)..<end].map { ($0, 0) }
+            start = end
+        }
+        return result
     }
 
     private mutating func write(_ link: DivergenceDocument.LinkItem) {
