@@ -87,6 +87,7 @@ struct Report: ParsableCommand {
         comparison.finish()
         for warning in manifest.warnings { Diagnostics.warning(warning) }
         Diagnostics.note("\(output.onOneLine): \(size) bytes; \(comparison.alignment.verdict.title)")
+        if let zoom = manifest.zoom { Diagnostics.note("zoom: \(zoom)".onOneLine) }
         if comparison.exitStatus != 0 { throw ExitCode(comparison.exitStatus) }
     }
 }

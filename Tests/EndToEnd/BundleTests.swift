@@ -2,6 +2,7 @@
 
 @preconcurrency import Glibc
 import Reporting
+import RunDirectory
 import TestSupport
 import Testing
 
@@ -52,6 +53,32 @@ extension EndToEndTests {
         #expect(verified.status == 0, "\(verified)")
         let rows = try elsewhere([bundle, "sql", "SELECT count(*) = \(found.lastCommonBranches.count) FROM divergence"])
         #expect(rows.status == 0, "\(rows)")
+    }
+
+    /// A change of data that no log shows: both sides run again when the bundle is written, not when it is opened.
+    @Test func bundlesShowWhatAZoomHasFound() throws {
+        let scratch = try temporaryDirectory()
+        let (directory, bundle) = (scratch.file("run"), scratch.file("bug.ttbug"))
+        #expect(try record(into: directory).status == 0)
+        _ = try replay(directory, ["--kernel", Products.guest("tiny-data"), "--force", "--name", "data"])
+        let zoom = ["--zoom", "--zoom-window", "65536", "--symbols", Products.guest("tiny")]
+        let runs = [directory, "\(directory)/replays/data"]
+        let analyze = Products.tool("tt-analyze")
+        let written = try run(analyze, ["report"] + zoom + runs + ["-o", bundle, "--window", "20000"])
+        #expect(written.status == 1, "\(written)")
+        try #require(rename(directory, scratch.file("away")) == 0)
+        func open(_ arguments: [String]) throws -> ToolResult {
+            try run("/usr/bin/env", ["XDG_CACHE_HOME=\(scratch.file("cache"))", analyze, "open"] + arguments)
+        }
+        let listed = try open([bundle]).out.split(separator: "\n").map(String.init)
+        #expect(listed.first?.hasPrefix("verdict: identical") == true, "\(listed)")
+        #expect(listed.dropFirst().first?.hasPrefix("zoom: ") == true, "\(listed)")
+        let path = try #require(listed.first { $0.hasPrefix("report.json: ") }).dropFirst("report.json: ".count)
+        let report = String(decoding: try Files.contents(String(path)), as: UTF8.self)
+        let found = try #require(try DivergenceDocument(json: report).zoom)
+        #expect(found.outcome == .explained && !found.chain.isEmpty && found.seconds == nil)
+        let verified = try open(["--verify", bundle])
+        #expect(verified.status == 0 && verified.out.contains("not verified: the zoom"), "\(verified)")
     }
 
     /// A bundle with its recording replays where nothing else of it is.
