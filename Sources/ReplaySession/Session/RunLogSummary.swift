@@ -82,7 +82,8 @@ extension RunLogSummary {
         _clock = StringCoded(wrappedValue: clock)
         _instructions = StringCoded(wrappedValue: instructions)
         countsExits = log.header.clock == .synchronousEntries ? true : nil
-        pluginAPI = log.header.recorderGeneration == 0 ? nil : Int(log.header.recorderGeneration)
+        let isPlugin = log.header.recorder != .xen && log.header.recorderGeneration != 0
+        pluginAPI = isPlugin ? Int(log.header.recorderGeneration) : nil
     }
 
     /// Whether a run left no record in its log, or no log.

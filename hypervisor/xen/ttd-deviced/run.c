@@ -131,7 +131,15 @@ static void describe(const struct ttd_session *session, const char *log, char *t
              session->out.ring != NULL ? session->out.ring->lost : 0, log);
 }
 
+/* Whether a replay ended before its recording did, and not where it was to pause. */
+static int is_cut_short(const struct ttd_session *session) {
+    return session->feeder != NULL && !session->recorder.has_diverged && !session->is_paused &&
+           session->recorder.end != TTD_END_COMPLETE;
+}
+
 static enum ttd_result result_of(const struct ttd_session *session) {
+    if (is_cut_short(session))
+        return TTD_RESULT_TROUBLE;
     switch (session->reason) {
     case TTLOG_END_DIVERGED: return TTD_RESULT_DIVERGED;
     case TTLOG_END_HOST_ERROR:
