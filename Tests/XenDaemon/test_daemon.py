@@ -269,7 +269,7 @@ class ReplayTests(DaemonTest):
 
     def test_a_replay_waits_where_it_is_to_pause(self):
         self.record_guest(100)
-        daemon, out, into = self.start_replay("ttd.log", "replay.log", 4, "--until", "50")
+        daemon, out, into = self.start_replay("ttd.log", "replay.log", 4, "--pause-at", "50")
         while (fields := into.take())["clock"] < 50:
             out.put(fields)
         out.put(record(BREAK, clock=50))

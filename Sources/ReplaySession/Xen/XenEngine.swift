@@ -116,7 +116,7 @@ public struct XenEngine: Engine {
             if configuration.digests > 0 { list += ["--digests", "\(configuration.digests)"] }
         case .replay: list += ["--replay", configuration.name, "--recording", plan.source.log]
         }
-        if let until { list += ["--until", "\(until)"] }
+        if let until { list += ["--pause-at", "\(until)"] }
         return list + daemonOptions
     }
 

@@ -194,7 +194,7 @@ enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_at
     }
     snprintf(text, size, "%s", error.message);
     if (session != NULL && session->machine != NULL) {
-        session->break_at = options->until;
+        session->break_at = options->pause_at;
         result = run_machine(options, session, stop, observer, text, size);
         session->machine->calls->close(session->machine);
     }

@@ -15,7 +15,7 @@ enum ttd_result { TTD_RESULT_DONE = 0, TTD_RESULT_DIVERGED = 1, TTD_RESULT_TROUB
 /* What a run tells its caller while it lasts. */
 struct ttd_observer {
     void (*started)(void);          /* the hypervisor records or replays: the domain may be unpaused */
-    void (*paused)(uint64_t clock); /* a replay has reached options->until and waits there for *stop */
+    void (*paused)(uint64_t clock); /* a replay has reached options->pause_at and waits there for *stop */
 };
 
 /* Runs until the end or until *stop. `text` receives one line for people. */
