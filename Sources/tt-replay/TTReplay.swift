@@ -71,6 +71,9 @@ struct TTReplay: ParsableCommand {
         if stop.place != nil { return try stop.run(directory, session) }
         let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
         if manifest?.engine.name == XenEngine.name {
+            if let until = xen.until, !session.quiet {
+                Diagnostics.note("the domain stays paused before exit \(until) until Ctrl-C")
+            }
             try replay(Replay<XenEngine>(options: xen.options(session), tool: tool), total: 0, isWatched: false)
         } else {
             try replay(
@@ -104,6 +107,7 @@ struct TTReplay: ParsableCommand {
         replay.force = session.force
         replay.overwrite = session.overwrite
         replay.hangPatience = isWatched ? session.hangTimeout : max(session.hangTimeout, TTReplay.patienceByLog)
+        if xen.until != nil { replay.hangPatience = .infinity }
         replay.timeLimit = session.timeout
         let progress = RunProgress("replaying", total: total, isQuiet: session.quiet)
         replay.onHashing = { progress.hash(done: $0.done, total: $0.total) }

@@ -12,6 +12,11 @@ struct XenOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Leave the domain paused before this exit, for tools that look into it, until Ctrl-C.", valueName: "clock"))
+    var until: UInt64?
+
+    @Option(
+        help: ArgumentHelp(
             "A further option of ttd-deviced, such as --fault=1:1:2000; may be repeated.", valueName: "option"))
     var daemonOption: [String] = []
 
@@ -20,6 +25,7 @@ struct XenOptions: ParsableArguments {
         options.trustsManifest = session.trust
         options.configuration = config
         options.daemonOptions = daemonOption
+        options.until = until
         return options
     }
 }

@@ -259,6 +259,27 @@ class ReplayTests(DaemonTest):
         text = self.finish(self.start("-f", self.path("r.log"), "--replay", "8", "--recording", self.folder, "--rings", rings), 2)
         self.assertIn("not a regular file", text)
 
+    def test_a_replay_that_is_cut_short_is_trouble(self):
+        self.record_guest(3000)
+        daemon, out, into = self.start_replay()
+        for _ in range(100):
+            out.put(into.take())
+        os.unlink(out.path)
+        self.assertIn("the domain is gone", self.finish(daemon, 2))
+
+    def test_a_replay_waits_where_it_is_to_pause(self):
+        self.record_guest(100)
+        daemon, out, into = self.start_replay("ttd.log", "replay.log", 4, "--pause-at", "50")
+        while (fields := into.take())["clock"] < 50:
+            out.put(fields)
+        out.put(record(BREAK, clock=50))
+        self.assertEqual(daemon.stdout.readline(), "paused at clock 50\n")
+        daemon.send_signal(signal.SIGTERM)
+        while not os.path.exists(out.path + ".stop"):
+            time.sleep(0.01)
+        out.put(record(END, clock=50, info=STOPPED))
+        self.finish(daemon, 0)
+
     def test_damaged_logs_are_refused(self):
         """No byte of a log makes the daemon crash or feed a record that is not in the recording."""
         records = [guest.as_fed(fields) for fields in self.record_guest(400)]
@@ -279,7 +300,7 @@ class ReplayTests(DaemonTest):
                 "-f", self.path("r.log"), "--replay", "8", "--recording", self.path("damaged"), "--rings", f"{out.path},{into.path}")
             if daemon.stdout.readline() == "started\n":
                 os.unlink(out.path)
-                self.finish(daemon, 0)
+                self.finish(daemon, 2)
                 fed = []
                 while (fields := into.take()) is not None:
                     fed.append(fields)

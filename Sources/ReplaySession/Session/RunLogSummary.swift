@@ -28,8 +28,8 @@ public struct RunLogSummary: Codable, Sendable, Equatable {
     /// The level of QEMU's plugin interface, from the log's header.
     public var pluginAPI: Int?
 
-    /// Exits into the hypervisor, where the log's clock counts these; nil for other logs.
-    public var exits: UInt64?
+    /// Whether the clock counts exits into the hypervisor; nil for other logs.
+    public var countsExits: Bool?
 
     /// The first position that is not compared.
     public struct End: Codable, Sendable, Equatable {
@@ -59,6 +59,9 @@ public struct RunLogSummary: Codable, Sendable, Equatable {
 }
 
 extension RunLogSummary {
+    /// Exits into the hypervisor, where the clock counts these; nil for other logs.
+    var exits: UInt64? { countsExits == true ? clock &+ 1 : nil }
+
     init(_ log: LogFile) {
         path = log.path
         _bytes = StringCoded(wrappedValue: log.fileSize)
@@ -78,8 +81,9 @@ extension RunLogSummary {
         _lost = StringCoded(wrappedValue: log.lostRecords)
         _clock = StringCoded(wrappedValue: clock)
         _instructions = StringCoded(wrappedValue: instructions)
-        exits = log.header.clock == .synchronousEntries ? clock &+ 1 : nil
-        pluginAPI = log.header.recorderGeneration == 0 ? nil : Int(log.header.recorderGeneration)
+        countsExits = log.header.clock == .synchronousEntries ? true : nil
+        let isPlugin = log.header.recorder != .xen && log.header.recorderGeneration != 0
+        pluginAPI = isPlugin ? Int(log.header.recorderGeneration) : nil
     }
 
     /// Whether a run left no record in its log, or no log.

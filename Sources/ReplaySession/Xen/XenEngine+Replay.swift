@@ -9,6 +9,8 @@ extension XenEngine {
         public var trustsManifest = false
         /// Another configuration of the guest.
         public var configuration: String?
+        /// The clock before which the domain stays paused until the run is ended; nil for a replay to the end.
+        public var until: UInt64?
         /// Further options of the daemon.
         public var daemonOptions: [String] = []
 
@@ -32,6 +34,7 @@ extension XenEngine {
         if !options.trustsManifest, options.configuration == nil { try configuration.checkForStrangers() }
         var engine = XenEngine(tools: try .find(), configuration: configuration)
         engine.daemonOptions = options.daemonOptions
+        engine.until = options.until
         for (key, role) in [("kernel", GuestFile.kernelRole), ("ramdisk", ramdiskRole)] {
             guard let file = present(role), file != configuration[key] else { continue }
             guard !file.contains("\"") else {

@@ -15,6 +15,8 @@ public struct XenEngine: Engine {
     public var configuration: XenGuestConfiguration
     /// Further options of the daemon.
     public var daemonOptions: [String] = []
+    /// For a replay: the clock before which the domain stays paused.
+    var until: UInt64?
     /// Settings that replace the configuration's in a replay: the present paths of its files.
     var overrides: [String] = []
 
@@ -114,6 +116,7 @@ public struct XenEngine: Engine {
             if configuration.digests > 0 { list += ["--digests", "\(configuration.digests)"] }
         case .replay: list += ["--replay", configuration.name, "--recording", plan.source.log]
         }
+        if let until { list += ["--pause-at", "\(until)"] }
         return list + daemonOptions
     }
 

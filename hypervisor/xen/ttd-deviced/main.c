@@ -23,14 +23,20 @@ static void say_started(void) {
     fflush(stdout);
 }
 
+static void say_paused(uint64_t clock) {
+    printf("paused at clock %llu\n", (unsigned long long)clock);
+    fflush(stdout);
+}
+
 static int fail(const ttlog_error *error) {
     fprintf(stderr, "ttd-deviced: error: %s\n", error->message);
     return TTD_RESULT_TROUBLE;
 }
 
 static int run(const struct ttd_options *options) {
+    static const struct ttd_observer observer = {say_started, say_paused};
     char text[1024];
-    enum ttd_result result = ttd_run(options, &stop, say_started, text, sizeof(text));
+    enum ttd_result result = ttd_run(options, &stop, &observer, text, sizeof(text));
     if (result == TTD_RESULT_TROUBLE)
         fprintf(stderr, "ttd-deviced: error: %s\n", text);
     else

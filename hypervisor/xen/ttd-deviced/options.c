@@ -23,7 +23,7 @@ static const char help[] =
     "      --record DOMAIN   record this domain: its number or name. Create it paused (xl create -p), unpause it then\n"
     "      --replay DOMAIN   replay this domain, made and paused as the recorded one was\n"
     "      --recording LOG   the recording's log\n"
-    "      --until CLOCK     leave a replay paused at this exit, until SIGTERM\n"
+    "      --pause-at CLOCK  leave a replay paused at this exit, until SIGTERM\n"
     "      --digests N       digest the guest's memory by page every N exits\n"
     "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
     "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
@@ -45,7 +45,7 @@ static const char help[] =
     "Exit status: 0 recorded, or replayed to the end of the recording; 1 the replay diverged; 2 trouble.\n";
 
 enum {
-    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_UNTIL, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
+    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
     OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
 };
 
@@ -54,7 +54,7 @@ static const struct option table[] = {
     {"record", required_argument, NULL, OPT_RECORD},
     {"replay", required_argument, NULL, OPT_REPLAY},
     {"recording", required_argument, NULL, OPT_RECORDING},
-    {"until", required_argument, NULL, OPT_UNTIL},
+    {"pause-at", required_argument, NULL, OPT_PAUSE_AT},
     {"digests", required_argument, NULL, OPT_DIGESTS},
     {"pages", required_argument, NULL, OPT_PAGES},
     {"defer", required_argument, NULL, OPT_DEFER},
@@ -129,7 +129,7 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case OPT_RECORD: options->record = optarg; return 0;
     case OPT_REPLAY: options->replay = optarg; return 0;
     case OPT_RECORDING: options->from = optarg; return 0;
-    case OPT_UNTIL: return take_number("--until", UINT64_MAX, &options->until, error);
+    case OPT_PAUSE_AT: return take_number("--pause-at", UINT64_MAX, &options->pause_at, error);
     case OPT_DIGESTS: return take_number("--digests", UINT64_MAX, &start->break_every, error);
     case OPT_PAGES: return take_small("--pages", &start->pages, 1u << 16, error);
     case OPT_DEFER: return take_small("--defer", &start->defer_ms, 3600000, error);
@@ -160,8 +160,8 @@ static int check(const struct ttd_options *options, ttlog_error *error) {
         return ttd_fail(error, EINVAL, "--replay DOMAIN needs --recording LOG, the log of the recording, and only it has one");
     if (options->start.pages != 0 && options->start.pages < PAGES_MIN)
         return ttd_fail(error, EINVAL, "--pages %u: at least %d", options->start.pages, PAGES_MIN);
-    if (options->until != 0 && options->replay == NULL)
-        return ttd_fail(error, EINVAL, "--until belongs to --replay");
+    if (options->pause_at != 0 && options->replay == NULL)
+        return ttd_fail(error, EINVAL, "--pause-at belongs to --replay");
     return 0;
 }
 
@@ -181,6 +181,6 @@ int ttd_options_read(struct ttd_options *options, int count, char **arguments, t
     if (optind < count)
         return ttd_fail(error, EINVAL, "%s: not an option; ttd-deviced --help lists them", arguments[optind]);
     options->start.is_replay = options->replay != NULL;
-    options->start.break_at = options->until;
+    options->start.break_at = options->pause_at;
     return check(options, error);
 }

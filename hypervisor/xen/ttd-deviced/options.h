@@ -24,7 +24,7 @@ struct ttd_options {
     const char *attributes[TTD_ATTRIBUTE_MAX]; /* KEY=VALUE */
     size_t attribute_count;
     int is_forced;         /* a log of another guest is replayed nevertheless */
-    uint64_t until;        /* pause the replay at this clock; 0: never */
+    uint64_t pause_at;       /* pause the replay at this clock; 0: never */
     struct ttd_start start;
 };
 

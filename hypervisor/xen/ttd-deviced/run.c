@@ -102,7 +102,8 @@ static int open_log(const struct ttd_options *options, const struct ttd_start *s
 
 /* Starts the machine, opens the log and runs the session. */
 static int run_session(const struct ttd_options *options, struct ttd_start *start, struct ttd_session *session,
-                       const volatile sig_atomic_t *stop, void (*on_started)(void), ttlog_error *error) {
+                       const volatile sig_atomic_t *stop, const struct ttd_observer *observer,
+                       ttlog_error *error) {
     struct ttd_rings rings;
     struct ttd_machine *machine = session->machine;
     if (machine->calls->start(machine, start, &rings, error) != 0 ||
@@ -113,10 +114,11 @@ static int run_session(const struct ttd_options *options, struct ttd_start *star
     if (open_log(options, start, session->feeder != NULL ? session->feeder->log : NULL, &session->recorder, error) != 0)
         return -1;
     write_attributes(options, start, session->recorder.writer);
-    session->digests_memory = start->break_every != 0;
+    session->digest_every = start->break_every;
+    session->on_pause = observer->paused;
     if (session->feeder != NULL && ttd_feeder_fill(session->feeder, &session->in, error) < 0)
         return -1;
-    on_started();
+    observer->started();
     return ttd_session_run(session, stop, error);
 }
 
@@ -129,7 +131,15 @@ static void describe(const struct ttd_session *session, const char *log, char *t
              session->out.ring != NULL ? session->out.ring->lost : 0, log);
 }
 
+/* Whether a replay ended before its recording did, and not where it was to pause. */
+static int is_cut_short(const struct ttd_session *session) {
+    return session->feeder != NULL && !session->recorder.has_diverged && !session->is_paused &&
+           session->recorder.end != TTD_END_COMPLETE;
+}
+
 static enum ttd_result result_of(const struct ttd_session *session) {
+    if (is_cut_short(session))
+        return TTD_RESULT_TROUBLE;
     switch (session->reason) {
     case TTLOG_END_DIVERGED: return TTD_RESULT_DIVERGED;
     case TTLOG_END_HOST_ERROR:
@@ -140,12 +150,13 @@ static enum ttd_result result_of(const struct ttd_session *session) {
 
 /* Runs the session of a machine; the log of a failed one is closed too. */
 static enum ttd_result run_machine(const struct ttd_options *options, struct ttd_session *session,
-                                   const volatile sig_atomic_t *stop, void (*on_started)(void), char *text, size_t size) {
+                                   const volatile sig_atomic_t *stop, const struct ttd_observer *observer,
+                                   char *text, size_t size) {
     ttlog_error error = {0}, close_error = {0};
     struct ttd_start start = options->start;
     int failed = session->feeder != NULL && repeat_settings(&start, session->feeder->log, &error) != 0;
     if (!failed)
-        failed = run_session(options, &start, session, stop, on_started, &error) != 0;
+        failed = run_session(options, &start, session, stop, observer, &error) != 0;
     if (failed) {
         session->reason = TTLOG_END_HOST_ERROR;
         snprintf(session->text, sizeof(session->text), "%.250s", error.message);
@@ -162,8 +173,8 @@ static enum ttd_result run_machine(const struct ttd_options *options, struct ttd
     return failed ? TTD_RESULT_TROUBLE : result_of(session);
 }
 
-enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_atomic_t *stop, void (*on_started)(void),
-                        char *text, size_t size) {
+enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_atomic_t *stop,
+                        const struct ttd_observer *observer, char *text, size_t size) {
     ttlog_error error = {0};
     struct ttd_session *session = calloc(1, sizeof(*session));
     struct ttd_feeder *feeder = calloc(1, sizeof(*feeder));
@@ -183,8 +194,8 @@ enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_at
     }
     snprintf(text, size, "%s", error.message);
     if (session != NULL && session->machine != NULL) {
-        session->break_at = options->until;
-        result = run_machine(options, session, stop, on_started, text, size);
+        session->break_at = options->pause_at;
+        result = run_machine(options, session, stop, observer, text, size);
         session->machine->calls->close(session->machine);
     }
     if (feeder != NULL)

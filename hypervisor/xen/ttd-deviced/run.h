@@ -12,9 +12,14 @@
 /* How a run ended. The numbers are exit statuses. */
 enum ttd_result { TTD_RESULT_DONE = 0, TTD_RESULT_DIVERGED = 1, TTD_RESULT_TROUBLE = 2 };
 
-/* Runs until the end or until *stop. `text` receives one line for people. on_started is called once the hypervisor
- * records or replays: the domain may be unpaused. */
-enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_atomic_t *stop, void (*on_started)(void),
-                        char *text, size_t text_size);
+/* What a run tells its caller while it lasts. */
+struct ttd_observer {
+    void (*started)(void);          /* the hypervisor records or replays: the domain may be unpaused */
+    void (*paused)(uint64_t clock); /* a replay has reached options->pause_at and waits there for *stop */
+};
+
+/* Runs until the end or until *stop. `text` receives one line for people. */
+enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_atomic_t *stop,
+                        const struct ttd_observer *observer, char *text, size_t text_size);
 
 #endif

@@ -31,10 +31,12 @@ static int digest_memory(struct ttd_session *session, uint64_t clock, ttlog_erro
 }
 
 static int take_break(struct ttd_session *session, uint64_t clock, ttlog_error *error) {
-    if (digest_memory(session, clock, error) != 0)
+    if (session->digest_every != 0 && clock % session->digest_every == 0 && digest_memory(session, clock, error) != 0)
         return -1;
     session->is_paused = session->break_at != 0 && clock >= session->break_at;
-    if (!session->is_paused)
+    if (session->is_paused)
+        session->on_pause(clock);
+    else
         session->machine->calls->resume(session->machine);
     return 0;
 }
@@ -121,7 +123,7 @@ static void note_end(struct ttd_session *session) {
 static int digest_end(struct ttd_session *session, ttlog_error *error) {
     const struct ttd_recorder *recorder = &session->recorder;
     int is_whole = !recorder->has_diverged && (recorder->end == TTD_END_SHUTDOWN || recorder->end == TTD_END_COMPLETE);
-    return session->digests_memory && is_whole ? digest_memory(session, recorder->end_clock, error) : 0;
+    return session->digest_every != 0 && is_whole ? digest_memory(session, recorder->end_clock, error) : 0;
 }
 
 /* Whether the loop goes on after it found nothing to do. */

@@ -17,10 +17,11 @@ struct ttd_session {
     struct ttd_feeder *feeder; /* NULL in a recording */
     struct ttd_view out, in;
     uint64_t break_at;         /* the guest stays paused there; 0: never */
-    int digests_memory;        /* at breaks and at the end */
+    uint64_t digest_every;     /* clocks between digests of memory, which is digested at the end too; 0: never */
     int is_stopping;
     int is_gone;               /* the domain died */
     int is_paused;             /* at break_at, until SIGTERM */
+    void (*on_pause)(uint64_t clock);
     char text[256];            /* how it ended */
     uint32_t reason;           /* enum ttlog_run_end */
 };
