@@ -143,11 +143,12 @@ public enum CoreFile {
         append(UInt32(4), to: &bytes)
         append(UInt32(0), to: &bytes)
         for word in [notesAt, 0, 0, UInt64(notes), UInt64(notes), 4] { append(word, to: &bytes) }
+        // crash takes a core whose segments have an alignment for one of netdump's.
         for segment in segments {
             append(UInt32(1), to: &bytes)
             append(UInt32(7), to: &bytes)
             for word in [
-                start + segment.physical, segment.virtual, segment.physical, segment.size, segment.size, 4096,
+                start + segment.physical, segment.virtual, segment.physical, segment.size, segment.size, 0,
             ] { append(word, to: &bytes) }
         }
         return bytes
