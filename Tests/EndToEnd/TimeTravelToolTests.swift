@@ -129,6 +129,10 @@ extension EndToEndTests {
             let opened = try run(
                 "/usr/bin/gdb", ["-nx", "-batch", "-ex", "print/x $rip", Products.guest("tiny"), core])
             #expect(opened.out.contains("$1 = 0x\(String(address, radix: 16))"), "\(opened)")
+            // Memory is in it, too.
+            let seed = try run(
+                "/usr/bin/gdb", ["-nx", "-batch", "-ex", "print trap_counts.page_faults", Products.guest("tiny"), core])
+            #expect(seed.out.contains("$1 = 2"), "\(seed)")
             // An existing file is not overwritten.
             let again = try run(Products.tool("tt-replay"), [directory, "--at", "0", "--core", core])
             #expect(again.status == 2 && again.err.contains("File exists"), "\(again)")

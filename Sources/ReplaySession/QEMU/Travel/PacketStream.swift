@@ -80,13 +80,15 @@ public final class PacketStream {
                 received.removeSubrange(0...(end + 2))
                 let isIntact = sum == PacketStream.sum(payload)
                 try write([UInt8(ascii: isIntact ? "+" : "-")])
+                // gdb asks again where an answer takes longer than its patience: not for an earlier answer.
+                if isIntact { lastSent = [] }
                 if isIntact { return .packet(payload) }
             case 0x03:
                 received.removeFirst()
                 return .interrupt
             case UInt8(ascii: "-"):
                 received.removeFirst()
-                try write(lastSent)
+                if !lastSent.isEmpty { try write(lastSent) }
             default:
                 received.removeFirst()
             }

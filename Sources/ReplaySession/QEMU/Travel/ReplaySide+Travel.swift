@@ -52,8 +52,13 @@ extension ReplaySide {
     /// Forgets a kept state.
     func dropState(_ name: String) throws(RunError) { _ = try monitor("delvm \(name)") }
 
-    /// Writes an ELF core of the guest's physical memory to a file (QEMU's dump-guest-memory).
-    func writeCore(to path: String) throws(RunError) {
-        try ask("dump-guest-memory", ["paging": .bool(false), "protocol": .string("file:\(path)")])
+    /// Writes an ELF core with the registers and the first bytes of the physical memory (QEMU's dump-guest-memory).
+    func writeCore(to path: String, bytes: Int) throws(RunError) {
+        try ask(
+            "dump-guest-memory",
+            [
+                "paging": .bool(false), "protocol": .string("file:\(path)"), "begin": .integer(0),
+                "length": .integer(Int64(bytes)),
+            ])
     }
 }

@@ -175,8 +175,8 @@ public final class TravelSession {
         return socket.lastIndex(of: "/").map { String(socket[..<$0]) } ?? "."
     }
 
-    /// Writes an ELF core of the guest to a file (QEMU's dump-guest-memory).
-    public func writeCore(to path: String) throws(RunError) { try side.writeCore(to: path) }
+    /// Writes an ELF core with the registers and the first bytes of the physical memory (QEMU's dump-guest-memory).
+    public func writeCore(to path: String, bytes: Int) throws(RunError) { try side.writeCore(to: path, bytes: bytes) }
 
     /// The registers of the stopped guest.
     public func registers() throws -> GuestRegisters { try side.registers() }
