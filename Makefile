@@ -83,7 +83,7 @@ test-report: build ## the tests that open HTML reports in a headless Chromium
 	@scripts/install-dependencies --browser
 	@scripts/test-report
 
-.PHONY: arrow-library wheel test-python
+.PHONY: arrow-library wheel test-python test-fleet
 arrow-library: deps ## logs as Arrow streams with a C interface (Sources/CArrow/include/ttlogarrow.h): .build-arrow/release/libttlogarrow.so
 	@scripts/build-arrow-library
 
@@ -93,6 +93,9 @@ wheel: deps ## the Python package, with the library inside: out/wheel
 test-python: deps ## the tests of the Python package and of the Arrow streams (fetches packages from PyPI, once)
 	@[ -n "$$BIN" ] || [ -x .build-tests/release/bts-dump ] || $(MAKE) --no-print-directory build >&2
 	@scripts/test-python
+
+test-fleet: deps ## the tests of ttlog.spark on a cluster of two executors (fetches Spark, 460 MB, once; needs Java 17)
+	@scripts/test-fleet
 
 how-to: build plugin guests preferred-qemu ## run the commands of docs/how-to.md and compare their outputs (RECORD=1 writes them)
 	@QEMU=$$(scripts/fetch-qemu10) scripts/demo out/how-to >/dev/null

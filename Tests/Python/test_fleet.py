@@ -19,6 +19,13 @@ from ttlog import _children, _lake, _verdicts
 from ttlog.__main__ import main
 
 
+@pytest.mark.parametrize("jobs", [1, 2, 9])
+def test_all_children_are_waited_for(jobs):
+    for count in range(4):
+        outcomes = list(_children.run(range(count), lambda task: task * 2, jobs))
+        assert sorted(outcome.result for outcome in outcomes) == [2 * task for task in range(count)]
+
+
 def test_children_return_fail_crash_and_hang():
     def work(task):
         if task == "crash":

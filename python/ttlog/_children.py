@@ -52,7 +52,7 @@ def run(
     with selectors.DefaultSelector() as selector:
         running: dict[int, _Child[Task]] = {}
         try:
-            while running or not is_done:
+            while True:
                 while not is_done and len(running) < jobs:
                     try:
                         task = next(waiting)
@@ -62,6 +62,8 @@ def run(
                     child = _start(task, function, list(running))
                     running[child.pipe] = child
                     selector.register(child.pipe, selectors.EVENT_READ)
+                if not running:
+                    break
                 for key, _ in selector.select(_rest(running, timeout)):
                     child = running[key.fd]
                     piece = os.read(key.fd, 1 << 16)

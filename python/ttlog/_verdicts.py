@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple, Optional
 from . import _children
 from ._divergence import Divergence, diverge
 from ._errors import LogError
+from ._library import library
 
 #: The version of the rows.
 SCHEMA_VERSION = 1
@@ -143,6 +144,7 @@ def run(pairs: list[Pair], folder: str, jobs: int, timeout: Optional[float], say
     try:
         known = {(row["original"], row["replay"]) for row in journal.rows}
         left = [pair for pair in dict.fromkeys(pairs) if pair not in known]
+        library()  # Loaded once, before the children are forked.
         for outcome in _children.run(left, verdict, jobs, timeout):
             journal.add(outcome_row(outcome))
         wanted = {tuple(pair) for pair in pairs}

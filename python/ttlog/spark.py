@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Logs and verdicts in Spark 4. Needs pyspark and pyarrow; docs/fleets.md says how the package reaches the executors.
+
+    >>> import ttlog.spark
+    >>> spark.sparkContext.addPyFile("ttlog.zip")
+    >>> ttlog.spark.register(spark)
+    >>> branches = spark.read.format("ttlog").option("runs", "run,run/replays/1").load()
+    >>> branches.where("brctr < 1000").groupBy("run", "kind").count().show()
+    >>> ttlog.spark.verdicts(spark.createDataFrame(pairs, "original string, replay string"), "verdicts")
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator, Optional
+
+import pyarrow
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.datasource import DataSource, DataSourceReader, Filter, InputPartition
+from pyspark.sql.types import StructType
+
+from . import _children
+from ._library import library
+from ._log import open as open_log
+from ._stream import Stream, columns
+from ._verdicts import Pair, outcome_row, verdict
+
+#: The types of the columns of streams in Spark. Dictionaries and unsigned numbers have none: streams give text and signed ones.
+TYPES = {"int64": "bigint", "int32": "int", "bool": "boolean", "text": "string", "dictionary": "string", "binary": "binary"}
+CLOCKED = ("branches", "events", "accesses")
+
+VERDICT_SCHEMA = (
+    "version bigint, original string, replay string, status bigint, verdict string, detail string, class string, vcpu bigint, "
+    "original_brctr bigint, original_icount bigint, original_ip bigint, replay_brctr bigint, replay_icount bigint, "
+    "replay_ip bigint, fields string, caveats string, reasons string, branches_compared bigint, bytes_read bigint, "
+    "error string, signal bigint, seconds double"
+)
+
+
+class Part(InputPartition):
+    """A range of clocks of one vCPU of one run."""
+
+    def __init__(self, run: str, vcpu: Optional[int], start: int, stop: Optional[int]) -> None:
+        super().__init__(0)
+        self.run, self.vcpu, self.start, self.stop = run, vcpu, start, stop
+
+
+class Reader(DataSourceReader):
+    """Reads the parts of some runs; conditions on `brctr` and `run` choose what is decoded."""
+
+    def __init__(self, schema: StructType, options: dict[str, str]) -> None:
+        self._columns = [field.name for field in schema.fields]
+        self._stream = options.get("stream", "branches")
+        self._on_damage = options.get("on_damage", "raise")
+        self._parts = int(options.get("parts", "4"))
+        self._runs = _runs(options)
+        self._start = 0
+        self._stop: Optional[int] = None
+
+    def pushFilters(self, filters: list[Filter]) -> Iterator[Filter]:
+        """Takes the conditions that choose clocks and runs; Spark tests the others. (`spark.sql.python.filterPushdown.enabled`)"""
+        for condition in filters:
+            if not self._take(type(condition).__name__, getattr(condition, "attribute", ()), getattr(condition, "value", None)):
+                yield condition
+
+    def _take(self, name: str, attribute: tuple[str, ...], value: Any) -> bool:
+        if attribute == ("run",) and name == "EqualTo":
+            self._runs = [run for run in self._runs if run == value]
+            return True
+        if attribute != ("brctr",) or self._stream not in CLOCKED or not isinstance(value, int):
+            return False
+        if name in ("GreaterThan", "GreaterThanOrEqual", "EqualTo"):
+            self._start = max(self._start, value + (name == "GreaterThan"))
+        if name in ("LessThan", "LessThanOrEqual", "EqualTo"):
+            stop = max(0, value + (name != "LessThan"))
+            self._stop = stop if self._stop is None else min(self._stop, stop)
+        return name in ("GreaterThan", "GreaterThanOrEqual", "EqualTo", "LessThan", "LessThanOrEqual")
+
+    def partitions(self) -> list[InputPartition]:
+        """Parts of about equally many records each."""
+        parts: list[InputPartition] = []
+        for run in self._runs:
+            if self._stream not in CLOCKED:
+                parts.append(Part(run, None, 0, None))
+                continue
+            with open_log(run) as log:
+                for vcpu in log.vcpus:
+                    for start, stop in log.partitions(self._parts, self._stream, vcpu.number):
+                        start, stop = max(start, self._start), min(stop, stop if self._stop is None else self._stop)
+                        if start < stop:
+                            parts.append(Part(run, vcpu.number, start, stop))
+        return parts
+
+    def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
+        """The rows of a part, as batches."""
+        assert isinstance(partition, Part)
+        inner = [name for name in self._columns if name != "run"]
+        with open_log(partition.run) as log:
+            stream = Stream(
+                log, self._stream, inner or None, partition.vcpu, partition.start, partition.stop, (), self._on_damage, "plain"
+            )
+            for batch in stream.reader():
+                run = pyarrow.repeat(pyarrow.scalar(partition.run), len(batch))
+                arrays = [run if name == "run" else batch.column(name) for name in self._columns]
+                yield pyarrow.RecordBatch.from_arrays(arrays, names=self._columns)
+
+
+class Source(DataSource):
+    """The data source `ttlog`. Options: `runs` (paths, separated by commas, or a JSON list), `stream`, `parts` (for each vCPU),
+    `on_damage`."""
+
+    @classmethod
+    def name(cls) -> str:
+        """The name of the format."""
+        return "ttlog"
+
+    def schema(self) -> str:
+        """The columns of the stream, after `run`."""
+        named = [f"`{column.name}` {TYPES[column.type]}" for column in columns(self.options.get("stream", "branches"))]
+        return ", ".join(["`run` string", *named])
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        """A reader of these options."""
+        return Reader(schema, dict(self.options))
+
+
+def _runs(options: dict[str, str]) -> list[str]:
+    text = options["runs"]
+    return list(json.loads(text)) if text.startswith("[") else text.split(",")
+
+
+def register(spark: SparkSession) -> None:
+    """Makes `spark.read.format("ttlog")` known, with conditions handed to it."""
+    spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    spark.dataSource.register(Source)
+
+
+def verdict_rows(batches: Iterator[pyarrow.RecordBatch], timeout: Optional[float] = None) -> Iterator[pyarrow.RecordBatch]:
+    """For `mapInArrow`: rows with `original` and `replay` to rows of `VERDICT_SCHEMA`. Each pair in a child process."""
+    types = {"bigint": pyarrow.int64(), "string": pyarrow.string(), "double": pyarrow.float64()}
+    schema = pyarrow.schema([(name, types[kind]) for name, kind in (field.split() for field in VERDICT_SCHEMA.split(", "))])
+    # Loaded before the children are forked: out of a zip file, it is unpacked once and not for each pair.
+    library()
+    for batch in batches:
+        pairs = [Pair(row["original"], row["replay"]) for row in batch.to_pylist()]
+        rows = [outcome_row(outcome) for outcome in _children.run(pairs, verdict, 1, timeout)]
+        yield pyarrow.RecordBatch.from_pylist(rows, schema=schema)
+
+
+def verdicts(pairs: DataFrame, out: str, per_round: int = 10_000, per_task: int = 16, timeout: Optional[float] = None) -> DataFrame:
+    """Compares the pairs that `out` has no row of yet, round by round, and returns all rows.
+
+    A round is written whole: what a job that fails has lost is at most one round, and a second call makes the rest.
+
+    Args:
+        pairs: rows with the columns `original` and `replay`: paths that executors can read.
+        out: a folder of Parquet files, of any file system of Spark.
+        per_round: pairs whose rows are written at once.
+        per_task: pairs that one task compares.
+        timeout: seconds after which a pair is given up.
+    """
+    spark = pairs.sparkSession
+    wanted = pairs.select("original", "replay").distinct()
+
+    def known() -> DataFrame:
+        return spark.read.schema(VERDICT_SCHEMA).parquet(out)
+
+    while True:
+        left = wanted
+        if _exists(spark, out):
+            left = wanted.join(known(), ["original", "replay"], "left_anti")
+        some = left.orderBy("original", "replay").limit(per_round)
+        count = some.count()
+        if count == 0:
+            return known()
+        tasks = some.repartition(max(1, -(-count // per_task)))
+        rows = tasks.mapInArrow(lambda batches: verdict_rows(batches, timeout), VERDICT_SCHEMA)
+        rows.write.mode("append").parquet(out)
+
+
+def _exists(spark: SparkSession, path: str) -> bool:
+    """Whether a folder has been written in whole."""
+    virtual = spark.sparkContext._jvm  # type: ignore[attr-defined, unused-ignore]
+    assert virtual is not None
+    place = virtual.org.apache.hadoop.fs.Path(path)
+    files = place.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())  # type: ignore[attr-defined, unused-ignore]
+    return bool(files.exists(place))
