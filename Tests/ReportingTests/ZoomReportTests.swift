@@ -17,8 +17,8 @@ struct ZoomReportTests {
         try assemble(ReportTests.code + "\n" + ReportTests.otherEnd, to: paths.1)
         let logs = (try LogFile(path: paths.0), try LogFile(path: paths.1))
         let runs = (ReportedRun(logs.0), ReportedRun(logs.1))
-        var document = DivergenceDocument(try align(logs.0, logs.1), original: runs.0, replay: runs.1)
-        document.add(result, original: runs.0, replay: runs.1)
+        let document = DivergenceDocument(
+            try align(logs.0, logs.1), original: runs.0, replay: runs.1, content: DocumentContent(zoom: result))
         // What a reader of the JSON sees.
         return try DivergenceDocument(json: try document.json())
     }
