@@ -141,6 +141,9 @@ struct SessionOptions: ParsableArguments {
     @Flag(help: "Remove an earlier replay of this name.")
     var overwrite = false
 
+    /// Whether an option about the replay's directory is given.
+    var writesReplay: Bool { name != nil || output != nil || force || overwrite }
+
     @Option(
         help: ArgumentHelp("End a replay that makes no progress for so long.", valueName: "seconds"))
     var hangTimeout: Double = 3

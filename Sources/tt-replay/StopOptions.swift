@@ -12,7 +12,8 @@ struct StopOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Replay up to exactly this place, without a log, and wait there for a debugger: brctr, @ICOUNT, event:N, "
-                + "SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end, end-K.", valueName: "place"))
+                + "SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end, end-K. A domain of Xen stays paused "
+                + "before an exit: N, and its replay has a log.", valueName: "place"))
     var until: Place?
 
     @Option(
@@ -46,6 +47,16 @@ struct StopOptions: ParsableArguments {
         if place == nil, travel.symbols.isGiven || travel.other != nil {
             throw ValidationError("--symbols, --user, --modules and --other are valid with --until or --at only.")
         }
+    }
+
+    /// The clock before whose exit a domain of Xen stays paused; nil for a whole replay.
+    func clockOfXen() throws -> UInt64? {
+        guard let place else { return nil }
+        guard case .transitions(let clock)? = until else {
+            throw ValidationError(
+                "A replay of Xen stops with --until N only, before the exit with that clock; not at \(place).")
+        }
+        return clock
     }
 
     /// Stops at the place.

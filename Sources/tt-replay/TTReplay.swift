@@ -58,27 +58,29 @@ struct TTReplay: ParsableCommand {
     @OptionGroup(title: "Xen") var xen: XenOptions
     @OptionGroup(title: "Run") var session: SessionOptions
 
-    func validate() throws {
-        guard stop.place != nil else { return }
-        if session.name != nil || session.output != nil || session.force || session.overwrite || session.timeout != nil
-            || !extraArguments.isEmpty
-        {
-            throw ValidationError("--until and --at write no replay: leave out its options.")
-        }
-    }
-
     func run() throws {
-        if stop.place != nil { return try stop.run(directory, session) }
         let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
-        if manifest?.engine.name == XenEngine.name {
-            if let until = xen.until, !session.quiet {
-                Diagnostics.note("the domain stays paused before exit \(until) until Ctrl-C")
-            }
-            try replay(Replay<XenEngine>(options: xen.options(session), tool: tool), total: 0, isWatched: false)
-        } else {
-            try replay(
+        if manifest?.engine.name == XenEngine.name { return try replayXen() }
+        guard stop.place != nil else {
+            return try replay(
                 Replay<QEMUEngine>(options: qemuOptions, tool: tool), total: manifest?.outcome?.instructions ?? 0)
         }
+        if session.writesReplay || session.timeout != nil || !extraArguments.isEmpty {
+            throw ValidationError("--until and --at write no replay: leave out its options.")
+        }
+        try stop.run(directory, session)
+    }
+
+    /// Replays a recording of Xen. The domain stays paused where `--until` says.
+    private func replayXen() throws {
+        let until = try stop.clockOfXen()
+        if let until, !session.quiet {
+            Diagnostics.note("the domain stays paused before exit \(until) until Ctrl-C")
+        }
+        var prepared = Replay<XenEngine>(options: xen.options(session, until: until), tool: tool)
+        prepared.hangPatience =
+            until == nil ? max(session.hangTimeout, TTReplay.patienceByLog) : .infinity
+        try replay(prepared, total: 0, isWatched: false)
     }
 
     private var tool: String { "tt-replay \(ToolVersion.current)" }
@@ -106,8 +108,7 @@ struct TTReplay: ParsableCommand {
         replay.output = session.output
         replay.force = session.force
         replay.overwrite = session.overwrite
-        replay.hangPatience = isWatched ? session.hangTimeout : max(session.hangTimeout, TTReplay.patienceByLog)
-        if xen.until != nil { replay.hangPatience = .infinity }
+        if isWatched { replay.hangPatience = session.hangTimeout }
         replay.timeLimit = session.timeout
         let progress = RunProgress("replaying", total: total, isQuiet: session.quiet)
         replay.onHashing = { progress.hash(done: $0.done, total: $0.total) }

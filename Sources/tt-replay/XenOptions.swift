@@ -12,15 +12,11 @@ struct XenOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Leave the domain paused before this exit, for tools that look into it, until Ctrl-C.", valueName: "clock"))
-    var until: UInt64?
-
-    @Option(
-        help: ArgumentHelp(
             "A further option of ttd-deviced, such as --fault=1:1:2000; may be repeated.", valueName: "option"))
     var daemonOption: [String] = []
 
-    func options(_ session: SessionOptions) -> XenEngine.ReplayOptions {
+    /// - Parameter until: the clock before whose exit the domain stays paused until Ctrl-C; nil for a replay to the end.
+    func options(_ session: SessionOptions, until: UInt64?) -> XenEngine.ReplayOptions {
         var options = XenEngine.ReplayOptions()
         options.trustsManifest = session.trust
         options.configuration = config
