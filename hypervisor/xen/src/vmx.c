@@ -12,6 +12,7 @@
 #include "private.h"
 
 /* Exit qualifications: Intel's manual volume 3, tables 28-3 and 28-5. */
+#define CODE(reason)    (TTD_CODE_VMX + (uint16_t)(reason))
 #define IO_SIZE(info)   (((info) & 7) + 1)
 #define IO_IN           (1u << 3)
 #define IO_STRING       (1u << 4)
@@ -61,7 +62,7 @@ static void cf_check describe(struct vcpu *v, const struct cpu_user_regs *regs,
     __vmread(EXIT_QUALIFICATION, &info);
     __vmread(GUEST_INTERRUPTIBILITY_INFO, &shadow);
     *event = (struct ttd_event){
-        .code = reason,
+        .code = CODE(reason),
         .shadow = shadow & (VMX_INTR_SHADOW_STI | VMX_INTR_SHADOW_MOV_SS),
     };
 
