@@ -57,7 +57,10 @@ public struct DebuggerPrint {
         let text = String(decoding: try JSONEncoder().encode(expressions), as: UTF8.self)
         try Files.replace(script, with: Array(python(text, slide: kernelSlide, answer: answer).utf8))
         let server = try DebuggerServer(session, socket: "\(directory)/gdb")
-        var arguments = ["-nx", "-batch", "-iex", "set auto-load no", "-iex", "set debuginfod enabled off"]
+        var arguments = [
+            "-nx", "-batch", "-iex", "set remotetimeout 3600", "-iex", "set auto-load no", "-iex",
+            "set debuginfod enabled off",
+        ]
         for command in ["set confirm off", "set width 0"] + symbolCommands(run.symbolizer) {
             arguments += ["-ex", command]
         }

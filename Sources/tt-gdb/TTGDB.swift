@@ -100,7 +100,10 @@ struct TTGDB: ParsableCommand {
         let setup = DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"]
         if serve { return try wait(server, run, script, setup) }
         // gdb asks before it reads a symbol file that it has one already.
-        var words = ["-q", "-iex", "set debuginfod enabled off", "-x", script, "-ex", "set confirm off"]
+        var words = [
+            "-q", "-iex", "set remotetimeout 3600", "-iex", "set debuginfod enabled off", "-x", script, "-ex",
+            "set confirm off",
+        ]
         words += setup.flatMap { ["-ex", $0] } + ["-ex", "set confirm on"] + arguments
         let process = try HelperProcess(gdb, words, output: nil)
         server.onWait = {

@@ -212,11 +212,12 @@ public final class RunPlaces {
     }
 
     /// Transitions that come at or before an instruction count, and whether the last of them leads to that very count.
-    /// nil if the log has no branches.
+    /// nil if the log has no branches there.
     private func brctr(icount: UInt64) throws -> (brctr: UInt64, isAtTarget: Bool, to: UInt64)? {
         guard let last = chunks.last else { return nil }
         guard let chunk = chunk(where: { $0.icountLast >= icount }) else { return (last.clockLast &+ 1, false, 0) }
         if chunk.icountFirst > icount { return (chunk.clockFirst, false, 0) }
+        if chunk.isElided { return nil }
         try decode(chunk)
         let counts = UnsafeBufferPointer(start: batch.icount, count: batch.count)
         var (low, high) = (0, counts.count)

@@ -133,6 +133,8 @@ public final class TravelSession {
             try side.begin(to: target)
             try waitFor(target)
             current = EnginePlace(icount: side.icount)
+            // A stop reply that nobody reads stays in the socket; when that is full, QEMU stands still.
+            try client.drain()
             try keepCheckpoint(start, isLast: target == icount)
         }
     }
