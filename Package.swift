@@ -212,7 +212,7 @@ let package = Package(
             dependencies: ["CallTree", "TraceIndex", "CSQLite", "LogFormat", "Formatting", "TestSupport"]),
         .testTarget(
             name: "ReplaySessionTests",
-            dependencies: ["Formatting", "ReplaySession", "RunDirectory", "TestSupport"]),
+            dependencies: ["Formatting", "LogFormat", "ReplaySession", "RunDirectory", "TestSupport"]),
         .testTarget(
             name: "ToolTests",
             dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "Formatting", "Reporting"],

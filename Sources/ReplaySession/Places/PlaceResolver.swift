@@ -95,7 +95,7 @@ public struct PlaceResolver {
 extension RunPlaces {
     /// The last position at a count of QEMU: after the deliveries there.
     public func destination(engine: UInt64) throws -> Destination {
-        if let last = deliveries(at: engine).last { return try destination(brctr: last.brctr + 1) }
+        if let last = deliveries(at: engine).last { return try destination(brctr: last.brctr &+ 1) }
         let position = try position(engine: engine, ip: 0)
         return try destination(icount: position.icount)
     }

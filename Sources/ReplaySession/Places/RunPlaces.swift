@@ -111,7 +111,7 @@ public final class RunPlaces {
     // MARK: Counts
 
     /// QEMU's count for a count of the log.
-    func engineCount(_ icount: UInt64) -> UInt64 { icount - UInt64(RunPlaces.first(faults, after: icount)) }
+    func engineCount(_ icount: UInt64) -> UInt64 { icount &- UInt64(RunPlaces.first(faults, after: icount)) }
 
     /// The number of elements that are not greater than a value: the index of the first greater one.
     private static func first(_ list: [UInt64], after value: UInt64) -> Int {
@@ -140,7 +140,7 @@ public final class RunPlaces {
         var place = engine
         var next = RunPlaces.first(entries, after: engine)
         // An entry at `place` or just before it makes the place ambiguous.
-        while next > 0, place > 0, entries[next - 1] + 1 >= place {
+        while next > 0, place > 0, entries[next - 1] &+ 1 >= place {
             place = entries[next - 1] > 0 ? entries[next - 1] - 1 : 0
             while next > 0, entries[next - 1] > place { next -= 1 }
         }
@@ -174,7 +174,7 @@ public final class RunPlaces {
         let found = try brctr(icount: icount)
         var position = LogPosition(brctr: found?.brctr, icount: icount)
         if let found, found.isAtTarget {
-            if isInterrupt { position.brctr = found.brctr - 1 } else { position.ip = found.to }
+            if isInterrupt { position.brctr = found.brctr &- 1 } else { position.ip = found.to }
         }
         return Destination(position: position, engine: EnginePlace(icount: engine, deliveries: passed))
     }
@@ -185,19 +185,19 @@ public final class RunPlaces {
     public func position(engine: UInt64, ip: UInt64, rcx: UInt64? = nil) throws -> LogPosition {
         let here = deliveries(at: engine)
         if let reached = here.last(where: { $0.to == ip }) {
-            return LogPosition(brctr: reached.brctr + 1, icount: reached.icount, ip: ip, rcx: rcx)
+            return LogPosition(brctr: reached.brctr &+ 1, icount: reached.icount, ip: ip, rcx: rcx)
         }
         if let next = here.first {
             return LogPosition(
-                brctr: next.brctr, icount: next.isFault ? next.icount - 1 : next.icount, ip: ip, rcx: rcx)
+                brctr: next.brctr, icount: next.isFault ? next.icount &- 1 : next.icount, ip: ip, rcx: rcx)
         }
         // Faults before it: each adds one to the log's count.
         var (low, high) = (0, faults.count)
         while low < high {
             let middle = (low + high) / 2
-            if faults[middle] - UInt64(middle + 1) < engine { low = middle + 1 } else { high = middle }
+            if faults[middle] &- UInt64(middle + 1) < engine { low = middle + 1 } else { high = middle }
         }
-        let icount = engine + UInt64(low)
+        let icount = engine &+ UInt64(low)
         let found = try brctr(icount: icount)
         return LogPosition(brctr: found?.brctr, icount: icount, ip: ip, rcx: rcx)
     }
@@ -208,7 +208,7 @@ public final class RunPlaces {
     func branch(_ clock: UInt64) throws -> Branch? {
         guard let chunk = chunk(where: { $0.clockLast >= clock }), chunk.clockFirst <= clock else { return nil }
         try decode(chunk)
-        return batch[Int(clock - chunk.clockFirst)]
+        return batch[Int(clamping: clock - chunk.clockFirst)]
     }
 
     /// Transitions that come at or before an instruction count, and whether the last of them leads to that very count.
@@ -297,7 +297,7 @@ extension RunPlaces {
             if let index = RunPlaces.lastIndex(batch.from, batch.to, count, sorted, &last) {
                 let (start, length) = (batch.to[index], last &- batch.to[index])
                 return Stretch(
-                    brctr: chunk.clockFirst + UInt64(index) + 1,
+                    brctr: chunk.clockFirst &+ UInt64(index) &+ 1,
                     addresses: sorted.reversed().filter { $0 &- start <= length })
             }
         }

@@ -109,7 +109,7 @@ extension TravelSession {
         while let stretch = try places.lastStretch(with: Array(addresses), before: before, ip: ip) {
             let start = try places.destination(brctr: stretch.brctr)
             let next =
-                stretch.brctr < places.end.brctr ? try places.destination(brctr: stretch.brctr + 1).engine : origin
+                stretch.brctr < places.end.brctr ? try places.destination(brctr: stretch.brctr &+ 1).engine : origin
             let bound = min(origin, next)
             for address in stretch.addresses {
                 try go(to: start)

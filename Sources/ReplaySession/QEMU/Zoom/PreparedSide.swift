@@ -103,6 +103,13 @@ struct PreparedSide {
         return (memory, try WindowLog(creating: "\(directory.path)/\(PreparedSide.windowName)", capacity: capacity))
     }
 
+    /// Removes the names of the files that QEMU has open: nothing large stays when this process is killed.
+    func forgetFiles() {
+        for name in [PreparedSide.memoryName, PreparedSide.windowName, RunFiles.snapshotImageName] {
+            unlink("\(directory.path)/\(name)")
+        }
+    }
+
     /// Starts QEMU, paused.
     func start() throws(RunError) -> (running: (child: ChildProcess, monitor: QMPClient), guest: QEMUGuest) {
         let running = try engine.spawn(

@@ -107,6 +107,7 @@ public final class ReplaySide {
             throw .engine(
                 problem: "QEMU did not load the window plugin", output: Files.tail(prepared.plan.files.engineLog))
         }
+        prepared.forgetFiles()
     }
 
     // MARK: Running
