@@ -45,6 +45,11 @@ public struct DebuggerPrint {
         return commands
     }
 
+    /// A command line that starts gdb with some commands, for people: a path from a manifest is escaped.
+    public static func commandLine(_ program: String, _ commands: [String]) -> String {
+        (ShellWord.quoted(program) + commands.map { " -ex \(ShellWord.quoted($0))" }.joined()).onOneLine
+    }
+
     /// Evaluates expressions by gdb on the stopped guest.
     ///
     /// - Throws: ``RunError`` if gdb cannot be started or gives no answer.

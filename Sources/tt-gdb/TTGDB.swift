@@ -117,8 +117,7 @@ struct TTGDB: ParsableCommand {
 
     private func wait(_ server: DebuggerServer, _ run: TravelRun, _ script: String, _ setup: [String]) throws {
         server.onWait = { try run.checkSignals() }
-        let words = setup.map { " -ex '\($0)'" }.joined()
-        Output.standard.line("\(gdb) -x \(script) -ex 'set confirm off'\(words)")
+        Output.standard.line(DebuggerPrint.commandLine(gdb, ["source \(script)", "set confirm off"] + setup))
         Output.standard.flush()
         try server.serve()
     }

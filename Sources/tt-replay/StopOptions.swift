@@ -93,8 +93,9 @@ struct StopOptions: ParsableArguments {
         let commands = run.commands(guest)
         server.commands = { try commands.run($0) }
         position.socket = server.socket
-        let symbols = DebuggerPrint.symbolCommands(run.symbolizer).map { " -ex '\($0)'" }.joined()
-        position.notes.append("attach: gdb\(symbols) -ex 'target extended-remote \(server.socket)'")
+        let commandLine = DebuggerPrint.commandLine(
+            "gdb", DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"])
+        position.notes.append("attach: \(commandLine)")
         position.notes.append("Ctrl-C, or the end of gdb, ends it")
         try report(position, session)
         Output.standard.flush()
