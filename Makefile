@@ -136,7 +136,7 @@ fixtures: build plugin guests ## record the logs in Fixtures/ again
 docs: build ## generate man pages and completions from the tools' help
 	@scripts/generate-docs
 
-deb: build plugin sqlite-extension ## the Debian packages: out/deb, checked with lintian
+deb: build plugin deviced sqlite-extension ## the Debian packages: out/deb, checked with lintian
 	@scripts/install-dependencies --packaging
 	@scripts/make-deb
 
