@@ -140,12 +140,11 @@ struct ImportTests {
                 try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
             }.filter { $0.contains("(deleted)") }
         }
-        let before = try open().count
-        do {
-            let log = try LogFile.open(path: replay("instruction 5\ninterrupt\nend"))
-            #expect(log.chunks.count == 2)
-        }
-        #expect(try open().count <= before + 1)
+        // Other tests have such files meanwhile, but not so many.
+        let (imports, before) = (100, try open().count)
+        let path = try replay("instruction 5\ninterrupt\nend")
+        for _ in 0..<imports { #expect(try LogFile.open(path: path).chunks.count == 2) }
+        #expect(try open().count < before + imports / 2)
     }
 
     /// A log with one branch.
