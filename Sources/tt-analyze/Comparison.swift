@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Alignment
+import Formatting
 import LogFormat
 import MachineCode
 import Reporting
@@ -35,7 +36,7 @@ struct Comparison {
         content = DocumentContent(hasDetails: isForFile, sources: options.sources.tree)
         symbols = options.symbols
         paths = (original, replay)
-        let (first, second) = (try LogFile.open(path: original), try LogFile.open(path: replay))
+        let (first, second) = try Comparison.open(original, replay)
         let inputs = Inputs(original: original, replay: replay, options: options)
         var alignmentOptions = try options.alignmentOptions(context: isForFile ? 500 : 8)
         // Names of functions are needed before the comparison.
@@ -52,6 +53,17 @@ struct Comparison {
         progress.finish()
         let described = try runs ?? inputs.runs(first, second, isNeeded: alignment.divergence != nil || needsNames)
         (self.alignment, self.original, self.replay) = (alignment, described.original, described.replay)
+    }
+
+    /// Opens two logs at the same time: reading the directory of a log of 10^9 branches takes 0.02 s.
+    private static func open(_ original: String, _ replay: String) throws -> (LogFile, LogFile) {
+        let paths = [original, replay]
+        let opened = Parallel.Results<Result<LogFile, any Error>>(paths.count)
+        Parallel.run(paths.count) { index in
+            opened.put(Result { try LogFile.open(path: paths[index]) }, at: index)
+        }
+        let logs = try opened.take().map { try $0.get() }
+        return (logs[0], logs[1])
     }
 
     /// Runs both sides again, if that is asked for and the runs can be compared.
