@@ -78,7 +78,7 @@ def test_threads_read_one_log(recording):
 
 
 def test_the_interpreter_runs_while_the_library_works(recording):
-    """A loop of Python goes on during a call: with the lock held, it would stand still."""
+    """A loop of Python goes on during a call: with the lock held, it would make no progress."""
     log = ttlog.open(recording)
     turns = []
     stop = threading.Event()

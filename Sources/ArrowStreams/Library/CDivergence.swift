@@ -6,7 +6,7 @@ import Glibc
 
 // Comparisons through the C interface (ttlogarrow.h).
 
-/// The result of a comparison, behind a handle.
+/// The result of a comparison, which a handle keeps.
 private final class Comparison {
     let result: AlignmentResult
 

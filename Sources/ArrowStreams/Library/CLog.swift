@@ -56,7 +56,7 @@ public func countSkipped(
     records?.pointee = skipped.reduce(0) { $0 &+ ($1.lostRecords ?? 0) }
 }
 
-/// Objects behind opaque pointers.
+/// Objects that callers know by opaque pointers.
 enum Handle<Object: AnyObject> {
     static func object(_ handle: OpaquePointer?) -> Object? {
         handle.map { Unmanaged<Object>.fromOpaque(UnsafeRawPointer($0)).takeUnretainedValue() }

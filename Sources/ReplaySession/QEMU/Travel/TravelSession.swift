@@ -133,7 +133,7 @@ public final class TravelSession {
             try side.begin(to: target)
             try waitFor(target)
             current = EnginePlace(icount: side.icount)
-            // A stop reply that nobody reads stays in the socket; when that is full, QEMU stands still.
+            // A stop reply that nobody reads stays in the socket; when that is full, QEMU stops.
             try client.drain()
             try keepCheckpoint(start, isLast: target == icount)
         }
