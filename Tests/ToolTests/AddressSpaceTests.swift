@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Foundation
+import Reporting
 import TestSupport
 import Testing
 
@@ -106,6 +107,27 @@ import Testing
         let still = try log("still.log", calling: functions.map(\.address))
         let plain = try dump("--symbols", kernel, still)
         #expect(plain.errors.isEmpty && plain.output.contains("<f39>  call"))
+    }
+
+    /// Of many pairs, each has the slide of its own original.
+    @Test func eachPairHasItsOwnSlide() throws {
+        let kernel = try kernel()
+        let functions = try functions(kernel)
+        var list = ""
+        for (index, slide) in [Self.slide, 0, 0x20_0000, Self.slide].enumerated() {
+            let targets = functions.map { $0.address + slide }
+            let last = targets[index + 5]
+            list += try log("\(index)-original.log", calling: targets + [last], from: last) + "\t"
+            list += try log("\(index)-replay.log", calling: targets + [targets[0]], from: last) + "\n"
+        }
+        let (pairs, output) = (directory.file("pairs"), directory.file("out.jsonl"))
+        try list.write(toFile: pairs, atomically: true, encoding: .utf8)
+        try Tool.analyze.run(
+            "diverge", "--no-cache", "--symbols", kernel, "--pairs", pairs, "-o", output, expecting: 1)
+        let lines = try String(contentsOfFile: output, encoding: .utf8).split(separator: "\n").map {
+            try FleetLine(json: String($0))
+        }
+        #expect(lines.map(\.symbol) == (0..<4).map { functions[$0 + 5].name })
     }
 
     @Test func theInstructionsOfAMovedKernelAreChecked() throws {
