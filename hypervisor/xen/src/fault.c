@@ -82,7 +82,8 @@ bool ttd_fault_record(struct ttd_session *s)
 
     if ( turn(s, TTD_FAULT_GUEST_WRITE, due->type == TTD_GUEST_WRITE) ||
          turn(s, TTD_FAULT_SHARED_WRITE, due->type == TTD_SHARED_WRITE &&
-              due->code == s->fault.detail) )
+              due->code == (s->fault.detail & 0xff) &&
+              due->length >= s->fault.detail >> 8) )
         due->payload[0] ^= 1;
     if ( turn(s, TTD_FAULT_VECTOR, interrupt) )
         due->info ^= 1;
