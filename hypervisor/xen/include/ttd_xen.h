@@ -183,8 +183,8 @@ enum ttd_fault {
     TTD_FAULT_NONE = 0,
     TTD_FAULT_WORD = 1,         /* EXIT number `at` of kind `detail`: rax after it */
     TTD_FAULT_GUEST_WRITE = 2,  /* GUEST_WRITE number `at`: first byte */
-    TTD_FAULT_SHARED_WRITE = 3, /* SHARED_WRITE number `at` of area `detail` & 0xff with `detail` >> 8 bytes or more:
-                                   first byte */
+    TTD_FAULT_SHARED_WRITE = 3, /* SHARED_WRITE number `at` of area `detail` & 0xff with `detail` >> 8 & 0xffffff bytes
+                                   or more: first byte. Bit 32 of `detail`: only in memory, not in the replay's log */
     TTD_FAULT_LOST = 4,         /* INTERRUPT number `at` is not delivered */
     TTD_FAULT_LATE = 5,         /* INTERRUPT number `at` comes one exit later */
     TTD_FAULT_VECTOR = 6,       /* INTERRUPT number `at` has another vector */

@@ -164,6 +164,7 @@ struct ttd_session {
         enum ttd_fault kind;
         uint64_t detail, at;
         uint64_t late;          /* an interrupt that is held back */
+        bool hidden;            /* the due record has it, the log does not get it */
     } fault;
 
     struct {
@@ -259,5 +260,6 @@ int ttd_digest(struct ttd_session *s, struct ttd_op *op);
 /* fault.c */
 void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after);
 bool ttd_fault_record(struct ttd_session *s);
+void ttd_fault_hide(struct ttd_session *s);
 
 #endif /* TTD_PRIVATE_H */

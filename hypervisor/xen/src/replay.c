@@ -265,6 +265,7 @@ static void done(struct ttd_session *s)
     record.info = s->due.info;
     record.code = s->due.code;
     record.length = s->due.length;
+    ttd_fault_hide(s);
     ttd_put(s, &record, s->due.payload);
     s->have_due = false;
 }
