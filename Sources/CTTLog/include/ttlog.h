@@ -432,13 +432,16 @@ enum ttlog_exit_reason {
     TTLOG_EXIT_SHUTDOWN = 13,      /* a triple fault */
 };
 
-/* Where a foreign write went. The address of an area but guest memory is an offset in it. */
+/* Where a foreign write went. The address is an offset in the area; for guest memory and pages, a physical address. */
 enum ttlog_area {
     TTLOG_AREA_MEMORY = 0, /* guest memory, by physical address: the hypervisor wrote as a result of an exit */
     TTLOG_AREA_SHARED_INFO = 1,
     TTLOG_AREA_VCPU_INFO = 2,
     TTLOG_AREA_CONSOLE = 3,
     TTLOG_AREA_XENSTORE = 4,
+    TTLOG_AREA_GRANTS = 5,       /* the guest's grant table: status bits */
+    TTLOG_AREA_GRANT_STATUS = 6, /* the status frames of its version 2 */
+    TTLOG_AREA_PAGES = 7,        /* pages that the guest grants, by physical address: a backend wrote */
 };
 
 /* Private payload of interrupts and foreign writes in logs of Xen: how the recorder found the position. Without it, the

@@ -128,6 +128,7 @@ public struct Replay<ReplayEngine: Engine> {
         let replaced = ReplayEngine.replacedRoles(options, in: recording)
         let files = recording.files.filter {
             !replaced.contains($0.role) && !$0.role.hasPrefix(GuestFile.firmwareRole)
+                && !$0.role.hasPrefix(GuestFile.loggedRole)
         }
         var state = HashingProgress(path: "", done: 0, total: files.reduce(0) { $0 &+ $1.identity.size })
         let finder = FileFinder(directory.recording.place) { count in
@@ -156,8 +157,8 @@ public struct Replay<ReplayEngine: Engine> {
             }
         }
         for file in recording.files where !list.contains(where: { $0.role == file.role }) {
-            if file.role.hasPrefix(GuestFile.firmwareRole) {
-                // Compared when the engine has loaded it.
+            if file.role.hasPrefix(GuestFile.firmwareRole) || file.role.hasPrefix(GuestFile.loggedRole) {
+                // Compared when the engine has loaded it; or not needed.
                 list.append(file)
             } else if file.role.hasPrefix(GuestFile.openFileRole), let identity = found[file.identity.path] {
                 list.append(GuestFile(role: file.role, identity: identity))

@@ -35,6 +35,8 @@ extension XenEngine {
         var engine = XenEngine(tools: try .find(), configuration: configuration)
         engine.daemonOptions = options.daemonOptions
         engine.until = options.until
+        // The log holds what the guest read and received. A stranger's devices are not attached either.
+        engine.overrides += ["disk=[]", "vif=[]"]
         for (key, role) in [("kernel", GuestFile.kernelRole), ("ramdisk", ramdiskRole)] {
             guard let file = present(role), file != configuration[key] else { continue }
             guard !file.contains("\"") else {

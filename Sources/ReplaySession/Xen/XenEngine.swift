@@ -17,8 +17,10 @@ public struct XenEngine: Engine {
     public var daemonOptions: [String] = []
     /// For a replay: the clock before which the domain stays paused.
     var until: UInt64?
-    /// Settings that replace the configuration's in a replay: the present paths of its files.
+    /// Settings that replace the configuration's in a replay: the present paths of its files, and no devices.
     var overrides: [String] = []
+    /// The disks of a guest that is recorded.
+    var disks: [XenDisk] = []
 
     /// An engine with the settings of one run.
     public init(tools: XenTools, configuration: XenGuestConfiguration) {
@@ -44,11 +46,12 @@ public struct XenEngine: Engine {
     /// The messages of `xl` and of the daemon, in the run's directory.
     static let messagesName = RunFiles.xenLogName
 
-    /// The configuration, the kernel and the RAM disk.
+    /// The configuration, the kernel and the RAM disk; in a recording, the images of its disks.
     public func filesToIdentify() throws(RunError) -> [(role: String, path: String)] {
         var list = [(role: XenEngine.configurationRole, path: configuration.path)]
         if let kernel = path(of: "kernel") { list.append((GuestFile.kernelRole, kernel)) }
         if let ramdisk = path(of: "ramdisk") { list.append((XenEngine.ramdiskRole, ramdisk)) }
+        for disk in disks where Files.isRegular(disk.target) { list.append((disk.role, disk.target)) }
         return list
     }
 
@@ -74,15 +77,26 @@ public struct XenEngine: Engine {
                 remedy: .advice("write ttd_flag = 1 in it, and no tt_replay_flag"))
         }
         configuration = try XenGuestConfiguration(path: try Files.absolute(configuration.path, what: "configuration"))
+        disks = try configuration.disks()
     }
 
     /// Xen makes no choices for the guest.
     public var choices: [String] { [] }
 
-    /// Creates the file of messages, so that no link at its name is followed.
+    /// Creates the file of messages, so that no link at its name is followed, and the copies of disks.
     public func prepare(_ plan: inout RunPlan, warnings: inout [String]) throws(RunError) {
         plan.inputLog = plan.source.log
         try plan.files.place.createEmpty(XenEngine.messagesName)
+        let copies = try XenDiskCopies(disks, place: plan.files.place)
+        do throws(RunError) {
+            try copies.make(of: disks)
+        } catch {
+            copies.remove()
+            throw error
+        }
+        warnings += copies.disks.filter { $0.isWritable && disks.contains($0) }.map {
+            "disk \($0.device): \($0.target) is no image file; the guest writes to it itself"
+        }
     }
 
     // MARK: Running
@@ -92,8 +106,11 @@ public struct XenEngine: Engine {
     /// Creates the domain paused and attaches the daemon to it.
     public func start(_ plan: RunPlan) throws(RunError) -> any RunningGuest {
         let output = messages(plan)
-        let status = try tools.run(["create", "-p", "-q", configuration.path] + overrides, output: output)
+        let copies = try XenDiskCopies(disks, place: plan.files.place)
+        let settings = overrides + (copies.setting.map { [$0] } ?? [])
+        let status = try tools.run(["create", "-p", "-q", configuration.path] + settings, output: output)
         guard status == 0 else {
+            copies.remove()
             throw .engine(problem: "xl did not create the domain (exit status \(status))", output: Files.tail(output))
         }
         do throws(RunError) {
@@ -101,9 +118,11 @@ public struct XenEngine: Engine {
                 path: tools.daemon, arguments: [tools.daemon] + daemonArguments(plan), inheriting: [], output: output)
             try waitForStart(daemon, output)
             return XenGuest(
-                tools: tools, daemon: daemon, domain: configuration.name, log: plan.files.log, messages: output)
+                tools: tools, daemon: daemon, domain: configuration.name, log: plan.files.log, messages: output,
+                disks: copies)
         } catch {
             _ = try? tools.run(["destroy", configuration.name], output: output)
+            copies.remove()
             throw error
         }
     }

@@ -10,14 +10,16 @@ final class XenGuest: RunningGuest {
     private let domain: String
     private let log: String
     private let messages: String
+    private let disks: XenDiskCopies
     private var hasDestroyed = false
 
-    init(tools: XenTools, daemon: ChildProcess, domain: String, log: String, messages: String) {
+    init(tools: XenTools, daemon: ChildProcess, domain: String, log: String, messages: String, disks: XenDiskCopies) {
         self.tools = tools
         self.daemon = daemon
         self.domain = domain
         self.log = log
         self.messages = messages
+        self.disks = disks
     }
 
     var holder: String { "\(XenTools.daemonName) (process \(daemon.pid))" }
@@ -29,12 +31,13 @@ final class XenGuest: RunningGuest {
 
     func pump() -> Double? { nil }
 
-    /// Destroys the domain once the daemon has ended: its name is free for the next run.
+    /// Destroys the domain once the daemon has ended: its name is free for the next run, and its copies of disks go.
     func poll() -> ProcessEnd? {
         guard let end = daemon.poll() else { return nil }
         if !hasDestroyed {
             hasDestroyed = true
             _ = try? tools.run(["destroy", domain], output: "/dev/null")
+            disks.remove()
         }
         return end
     }

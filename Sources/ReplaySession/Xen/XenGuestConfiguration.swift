@@ -75,10 +75,6 @@ extension XenGuestConfiguration {
             throw refuse(
                 "the guest would read random numbers unseen", "cpuid = \"host,rdrand=0,rdseed=0\"")
         }
-        for key in ["disk", "vif"] where !["", "[]"].contains((self[key] ?? "").filter { $0 != " " }) {
-            throw .refused(
-                what: path, why: "\(key): block devices and networks are not recorded yet", remedy: .leaveOut)
-        }
         if let flag = self["ttd_digests"], UInt64(flag) == nil {
             throw refuse("ttd_digests is not a number: \(flag)", "ttd_digests = 50000")
         }

@@ -89,6 +89,33 @@ package struct PlainFile: ~Copyable {
         if hole >= 0, UInt64(hole) < size { throw .file(path: path, problem: "has a hole at offset \(hole)") }
     }
 
+    /// Copies the file to a new file; blocks of zeros become holes. Whatever had the name is removed and not followed.
+    package func copy(to name: String, in directory: OpenDirectory) throws(RunError) {
+        let shown = "\(directory.path)/\(name)"
+        try directory.createEmpty(name)
+        let target = openat(directory.descriptor, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard target >= 0 else { throw .system(doing: "write", path: shown, code: errno) }
+        defer { close(target) }
+        guard lseek(descriptor, 0, SEEK_SET) == 0, ftruncate(target, off_t(size)) == 0 else {
+            throw .system(doing: "write", path: shown, code: errno)
+        }
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 16)
+        defer { block.deallocate() }
+        var offset: off_t = 0
+        while true {
+            let count = try read(into: block)
+            if count == 0 { return }
+            let part = UnsafeRawBufferPointer(rebasing: block[..<count])
+            var done = part.allSatisfy { $0 == 0 } ? count : 0
+            while done < count {
+                let written = pwrite(target, part.baseAddress! + done, count - done, offset + off_t(done))
+                guard written > 0 else { throw .system(doing: "write", path: shown, code: errno) }
+                done += written
+            }
+            offset += off_t(count)
+        }
+    }
+
     /// All bytes of the file.
     ///
     /// - Parameter limit: a file that is larger is refused.

@@ -17,6 +17,9 @@ public struct GuestFile: Codable, Hashable, Sendable {
     public static let kernelRole = "kernel"
     /// The role of a file that the engine had open without being asked for it by name; a number follows.
     package static let openFileRole = "open file"
+    /// The role of a disk whose contents are in the log as far as the guest read them; the disk's name follows. A replay
+    /// does not need it.
+    package static let loggedRole = "logged disk"
     /// The role of a file of the engine itself that the guest executes; its name follows. A replay looks for it in the
     /// engine's own directories.
     package static let firmwareRole = "firmware"

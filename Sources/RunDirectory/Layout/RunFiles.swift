@@ -29,14 +29,17 @@ public struct RunFiles: Sendable {
     package static let xenLogName = "xen.log"
     package static let inputLogName = "replay.bin"
     package static let snapshotImageName = "snap.qcow2"
+    /// Copies of disks that a guest writes to while it is recorded.
+    package static let diskCopyNames = (0..<8).map { "disk\($0).img" }
     package static let lockName = ".lock"
     package static let replaysName = "replays"
 
     /// All that a run may have left, the manifest last.
-    package static let allNames = [
-        logName, logName + ".open", inputLogName, inputLogName + ".new", snapshotImageName, snapshotImageName + ".new",
-        serialLogName, engineLogName, xenLogName, Manifest.fileName + ".new", Manifest.fileName,
-    ]
+    package static let allNames =
+        [
+            logName, logName + ".open", inputLogName, inputLogName + ".new", snapshotImageName,
+            snapshotImageName + ".new", serialLogName, engineLogName, xenLogName,
+        ] + diskCopyNames + [Manifest.fileName + ".new", Manifest.fileName]
 
     /// Removes the files of an earlier run, and nothing else.
     package func removeAll() throws(RunError) {

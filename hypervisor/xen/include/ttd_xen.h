@@ -98,6 +98,9 @@ enum ttd_area {
     TTD_AREA_VCPU_INFO,   /* struct vcpu_info of vCPU 0: upcall pending, pvclock */
     TTD_AREA_CONSOLE,     /* the console's page: rings and indexes */
     TTD_AREA_XENSTORE,    /* xenstore's page: the same */
+    TTD_AREA_GRANTS,      /* the guest's grant table, all frames in a row: status bits of version 1 */
+    TTD_AREA_GRANT_STATUS, /* the status frames of version 2 */
+    TTD_AREA_PAGES,       /* pages that the guest grants: what other domains wrote. info: guest physical address */
     TTD_AREAS,
 };
 
@@ -180,7 +183,8 @@ enum ttd_fault {
     TTD_FAULT_NONE = 0,
     TTD_FAULT_WORD = 1,         /* EXIT number `at` of kind `detail`: rax after it */
     TTD_FAULT_GUEST_WRITE = 2,  /* GUEST_WRITE number `at`: first byte */
-    TTD_FAULT_SHARED_WRITE = 3, /* SHARED_WRITE number `at` of area `detail`: first byte */
+    TTD_FAULT_SHARED_WRITE = 3, /* SHARED_WRITE number `at` of area `detail` & 0xff with `detail` >> 8 & 0xffffff bytes
+                                   or more: first byte. Bit 32 of `detail`: only in memory, not in the replay's log */
     TTD_FAULT_LOST = 4,         /* INTERRUPT number `at` is not delivered */
     TTD_FAULT_LATE = 5,         /* INTERRUPT number `at` comes one exit later */
     TTD_FAULT_VECTOR = 6,       /* INTERRUPT number `at` has another vector */

@@ -39,6 +39,7 @@ static uint64_t digest_of(struct ttd_session *s, mfn_t mfn, void *buffer)
     memcpy(buffer, page, PAGE_SIZE);
     unmap_domain_page(page);
     ttd_blank_tracked(s, mfn, buffer);
+    ttd_settle_granted(s, mfn, buffer);
 
     return hash_page(buffer);
 }

@@ -74,6 +74,14 @@ void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after)
     }
 }
 
+/* The due record was used: what the replay's log has. */
+void ttd_fault_hide(struct ttd_session *s)
+{
+    if ( s->fault.hidden )
+        s->due.payload[0] ^= 1;
+    s->fault.hidden = false;
+}
+
 /* Before the due record is used.  True: it is not to be used. */
 bool ttd_fault_record(struct ttd_session *s)
 {
@@ -82,8 +90,12 @@ bool ttd_fault_record(struct ttd_session *s)
 
     if ( turn(s, TTD_FAULT_GUEST_WRITE, due->type == TTD_GUEST_WRITE) ||
          turn(s, TTD_FAULT_SHARED_WRITE, due->type == TTD_SHARED_WRITE &&
-              due->code == s->fault.detail) )
+              due->code == (s->fault.detail & 0xff) &&
+              due->length >= ((s->fault.detail >> 8) & 0xffffff)) )
+    {
         due->payload[0] ^= 1;
+        s->fault.hidden = s->fault.detail >> 32;
+    }
     if ( turn(s, TTD_FAULT_VECTOR, interrupt) )
         due->info ^= 1;
     if ( turn(s, TTD_FAULT_LATE, interrupt) )

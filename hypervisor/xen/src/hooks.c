@@ -24,7 +24,7 @@ bool ttd_exit(struct cpu_user_regs *regs)
     s->machine->describe(v, regs, &s->event);
     ttd_read_registers(&s->before, regs);
 
-    s->copied = false;
+    s->copied = s->granted.copied = false;
     if ( s->verify )
         ttd_verify_begin(s);
     if ( s->event.may_write )
@@ -50,6 +50,8 @@ bool ttd_exit(struct cpu_user_regs *regs)
     if ( !s->replaying )
     {
         ttd_record_exit(s);
+        if ( ttd_uses_foreign_pages(s, regs) )
+            s->granted.failed = "it uses pages of other domains";
         return false;
     }
     if ( !ttd_replay_exit(s, regs) )
@@ -89,6 +91,7 @@ bool ttd_before_entry(void)
     if ( s->state != TTD_STATE_RUNNING )
         return s->replaying;
 
+    ttd_follow_frames(s);
     if ( s->replaying )
         ttd_replay_before_entry(s, regs);
     else
@@ -167,6 +170,7 @@ bool ttd_defer_softirqs(void)
     if ( may_wait(s) )
         return true;
     ttd_copy_areas(s);
+    ttd_copy_granted(s);
 
     return false;
 }

@@ -42,6 +42,14 @@ bool ttd_defer_softirqs(void);
 void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
                        unsigned int size);
 
+/*
+ * Another domain maps a page of the domain writable, and unmaps it; Xen is
+ * about to copy into a page on behalf of another domain.
+ */
+void ttd_page_mapped(struct domain *d, mfn_t mfn);
+void ttd_page_unmapped(struct domain *d, mfn_t mfn);
+void ttd_page_written(struct domain *d, mfn_t mfn);
+
 /* The domain's resources are about to go. */
 void ttd_domain_gone(struct domain *d);
 
@@ -50,6 +58,9 @@ int ttd_sysctl(struct ttd_op *op);
 #else /* !CONFIG_HVM */
 
 #define ttd_active(v) false
+#define ttd_page_mapped(d, mfn) ((void)0)
+#define ttd_page_unmapped(d, mfn) ((void)0)
+#define ttd_page_written(d, mfn) ((void)0)
 
 static inline int ttd_sysctl(struct ttd_op *op)
 {

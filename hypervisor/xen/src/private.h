@@ -7,6 +7,7 @@
  *   ring.c       the rings shared with dom0
  *   state.c      registers and their hash
  *   tracked.c    the areas that dom0 and Xen write while the guest runs
+ *   granted.c    the pages that other domains write, and the grant table
  *   record.c     recording
  *   replay.c     replaying
  *   position.c   asynchronous positions
@@ -77,6 +78,27 @@ struct ttd_tracked {
     uint8_t copy[PAGE_SIZE] __aligned(8);  /* as the guest left it */
 };
 
+/* Areas of at most one page: all before the grant table. */
+#define TTD_PAGE_AREAS TTD_AREA_GRANTS
+
+/* Pages that other domains can write, and frames of a grant table, at most. */
+#define TTD_PAGES_MAX  8192
+#define TTD_FRAMES     64
+
+struct ttd_frame {
+    void *mapping;              /* NULL: not there */
+    uint8_t *copy;              /* as the guest left it */
+};
+
+struct ttd_granted {
+    spinlock_t lock;            /* of the lists, against other writers of them */
+    struct list_head pages[256];    /* struct ttd_page, by frame number */
+    unsigned int nr_pages;
+    bool copied;                /* the pages, since the last exit */
+    const char *failed;         /* why the recording cannot go on */
+    struct ttd_frame frame[2][TTD_FRAMES]; /* the table, and its status frames */
+};
+
 #define TTD_EARLY_WRITES 64
 
 struct ttd_session {
@@ -132,7 +154,8 @@ struct ttd_session {
 
     /* Tracked areas. */
     bool copied;                /* since the last exit */
-    struct ttd_tracked area[TTD_AREAS];
+    struct ttd_tracked area[TTD_PAGE_AREAS];
+    struct ttd_granted granted;
     uint8_t (*verify)[PAGE_SIZE];   /* TTD_OPTION_VERIFY_LAZY */
 
     uint64_t break_at, break_every, broke_at;
@@ -141,6 +164,7 @@ struct ttd_session {
         enum ttd_fault kind;
         uint64_t detail, at;
         uint64_t late;          /* an interrupt that is held back */
+        bool hidden;            /* the due record has it, the log does not get it */
     } fault;
 
     struct {
@@ -175,6 +199,9 @@ uint32_t ttd_hash(const struct ttd_registers *regs,
                   const struct ttd_event *event);
 void ttd_new_record(struct ttd_session *s, struct ttd_record *record,
                     enum ttd_type type);
+void ttd_take_position(struct ttd_session *s);
+uint64_t ttd_first_argument(const struct ttd_session *s,
+                            const struct cpu_user_regs *regs);
 
 /* tracked.c */
 int ttd_track(struct ttd_session *s);
@@ -186,7 +213,28 @@ void ttd_verify_begin(struct ttd_session *s);
 void ttd_verify_end(struct ttd_session *s);
 void ttd_blank_tracked(const struct ttd_session *s, mfn_t mfn, uint8_t *page);
 
+/* granted.c */
+void ttd_granted_init(struct ttd_session *s);
+void ttd_untrack_granted(struct ttd_session *s);
+void ttd_copy_granted(struct ttd_session *s);
+void ttd_record_granted(struct ttd_session *s,
+                        const struct cpu_user_regs *regs);
+void ttd_verify_granted_begin(struct ttd_session *s);
+void ttd_verify_granted_end(const struct ttd_session *s);
+bool ttd_uses_foreign_pages(const struct ttd_session *s,
+                            const struct cpu_user_regs *regs);
+void ttd_follow_frames(struct ttd_session *s);
+void ttd_copy_frames(struct ttd_session *s);
+void ttd_undo_frames(struct ttd_session *s);
+void ttd_record_frames(struct ttd_session *s);
+bool ttd_write_frame(struct ttd_session *s);
+void ttd_settle_granted(struct ttd_session *s, mfn_t mfn, uint8_t *page);
+
 /* record.c */
+void ttd_record_changes(struct ttd_session *s, enum ttd_area which,
+                        uint64_t place, const uint8_t *now,
+                        const uint8_t *then, unsigned int size,
+                        unsigned int gap);
 void ttd_record_exit(struct ttd_session *s);
 void ttd_close_exit(struct ttd_session *s, const struct ttd_registers *after);
 void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs);
@@ -212,5 +260,6 @@ int ttd_digest(struct ttd_session *s, struct ttd_op *op);
 /* fault.c */
 void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after);
 bool ttd_fault_record(struct ttd_session *s);
+void ttd_fault_hide(struct ttd_session *s);
 
 #endif /* TTD_PRIVATE_H */

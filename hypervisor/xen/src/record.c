@@ -146,20 +146,19 @@ void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
 
 /* One stretch of an area whose words differ, without its equal ends. */
 static void put_stretch(struct ttd_session *s, enum ttd_area which,
-                        unsigned int from, unsigned int to)
+                        uint64_t place, const uint8_t *now,
+                        const uint8_t *then, unsigned int from, unsigned int to)
 {
-    struct ttd_tracked *area = &s->area[which];
-    const uint8_t *now = area->mapping;
     struct ttd_record record;
 
-    while ( now[from] == area->copy[from] )
+    while ( now[from] == then[from] )
         from++;
-    while ( now[to - 1] == area->copy[to - 1] )
+    while ( now[to - 1] == then[to - 1] )
         to--;
 
     ttd_new_record(s, &record, TTD_SHARED_WRITE);
     record.code = which;
-    record.info = from;
+    record.info = place + from;
     record.length = to - from;
     if ( s->event.asynchronous )
     {
@@ -170,22 +169,35 @@ static void put_stretch(struct ttd_session *s, enum ttd_area which,
     s->count.shared_writes++;
 }
 
-static void record_area(struct ttd_session *s, enum ttd_area which)
+/*
+ * Records where an area, or a part of it at `place`, differs from its copy.
+ * Equal words, `gap` of them at most, do not end a stretch.
+ */
+void ttd_record_changes(struct ttd_session *s, enum ttd_area which,
+                        uint64_t place, const uint8_t *now,
+                        const uint8_t *then, unsigned int size,
+                        unsigned int gap)
 {
-    struct ttd_tracked *area = &s->area[which];
-    const uint64_t *now = area->mapping, *then = (void *)area->copy;
-    unsigned int words = area->size / sizeof(*now);
-    unsigned int i, from;
+    const uint64_t *new = (const void *)now, *old = (const void *)then;
+    unsigned int words = size / sizeof(*new);
+    unsigned int i = 0, from, to;
 
-    for ( i = 0; i < words; i++ )
+    while ( i < words )
     {
-        if ( likely(now[i] == then[i]) )
+        if ( likely(new[i] == old[i]) )
+        {
+            i++;
             continue;
-        for ( from = i++; i < words && now[i] != then[i] &&
-              (i - from + 1) * sizeof(*now) <= TTD_PAYLOAD_MAX; i++ )
-            ;
-        put_stretch(s, which, from * sizeof(*now), i * sizeof(*now));
-        i--;
+        }
+        from = i;
+        to = ++i;
+        for ( ; i < words && i - to <= gap &&
+              (i + 1 - from) * sizeof(*new) <= TTD_PAYLOAD_MAX; i++ )
+            if ( new[i] != old[i] )
+                to = i + 1;
+        i = to;
+        put_stretch(s, which, place, now, then, from * sizeof(*new),
+                    to * sizeof(*new));
     }
 }
 
@@ -193,9 +205,11 @@ static void record_areas(struct ttd_session *s)
 {
     unsigned int i;
 
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping )
-            record_area(s, i);
+            ttd_record_changes(s, i, 0, s->area[i].mapping, s->area[i].copy,
+                               s->area[i].size, 0);
+    ttd_record_frames(s);
 }
 
 /*
@@ -208,11 +222,17 @@ void ttd_record_before_entry(struct ttd_session *s,
     bool over = s->domain->is_shutting_down;
 
     if ( !s->open || (!over && !ttd_breaks_at(s, s->clock + 1)) )
+    {
+        ttd_record_granted(s, regs);
         return;
+    }
 
     ttd_record_result(s, regs);
     if ( over )
+    {
+        ttd_copy_granted(s);
         ttd_end(s, TTD_END_SHUTDOWN);
+    }
     else if ( s->state == TTD_STATE_RUNNING )
         ttd_take_break(s);
 }
@@ -224,11 +244,8 @@ void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
 
     if ( s->open )
         ttd_record_result(s, regs);
-    else if ( s->event.asynchronous )
-    {
-        s->rip = s->before.word[TTD_RIP];
-        s->hash = ttd_hash(&s->before, NULL);
-    }
+    else
+        ttd_take_position(s);
 
     if ( s->copied )
         record_areas(s);

@@ -102,8 +102,7 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why)
 static bool needs_no_handler(const struct ttd_session *s,
                              const struct cpu_user_regs *regs)
 {
-    uint64_t first = hvm_long_mode_active(s->vcpu) ? regs->rdi
-                                                   : (uint32_t)regs->rbx;
+    uint64_t first = ttd_first_argument(s, regs);
 
     switch ( s->event.kind )
     {
@@ -209,7 +208,17 @@ static bool write_area(struct ttd_session *s)
     struct ttd_tracked *area;
     uint64_t offset = s->due.info;
 
-    if ( s->due.code >= TTD_AREAS )
+    s->count.shared_writes++;
+    switch ( s->due.code )
+    {
+    case TTD_AREA_PAGES:
+        return write_guest(s);
+
+    case TTD_AREA_GRANTS:
+    case TTD_AREA_GRANT_STATUS:
+        return ttd_write_frame(s);
+    }
+    if ( s->due.code >= TTD_PAGE_AREAS )
         return false;
     area = &s->area[s->due.code];
     if ( !area->mapping || offset > area->size ||
@@ -217,7 +226,6 @@ static bool write_area(struct ttd_session *s)
         return false;
     memcpy(area->mapping + offset, s->due.payload, s->due.length);
     memcpy(area->copy + offset, s->due.payload, s->due.length);
-    s->count.shared_writes++;
 
     return true;
 }
@@ -257,6 +265,7 @@ static void done(struct ttd_session *s)
     record.info = s->due.info;
     record.code = s->due.code;
     record.length = s->due.length;
+    ttd_fault_hide(s);
     ttd_put(s, &record, s->due.payload);
     s->have_due = false;
 }
@@ -307,11 +316,8 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
     }
     else if ( s->again )
         return;
-    else if ( s->event.asynchronous )
-    {
-        s->rip = s->before.word[TTD_RIP];
-        s->hash = ttd_hash(&s->before, NULL);
-    }
+    else
+        ttd_take_position(s);
     s->left = 0;
 
     while ( s->state == TTD_STATE_RUNNING && next(s) )

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Registers, their hash, and the position that records have. */
+#include <asm/hvm/hvm.h>
 #include "private.h"
 
 /* Flags that the guest's own instructions set: CF PF AF ZF SF IF DF OF. */
@@ -76,6 +77,22 @@ uint32_t ttd_hash(const struct ttd_registers *regs,
     }
 
     return hash ^ (hash >> 32);
+}
+
+/* After an asynchronous exit the guest goes on where it was. */
+void ttd_take_position(struct ttd_session *s)
+{
+    if ( !s->event.asynchronous )
+        return;
+    s->rip = s->before.word[TTD_RIP];
+    s->hash = ttd_hash(&s->before, NULL);
+}
+
+/* Of a hypercall. */
+uint64_t ttd_first_argument(const struct ttd_session *s,
+                            const struct cpu_user_regs *regs)
+{
+    return hvm_long_mode_active(s->vcpu) ? regs->rdi : (uint32_t)regs->rbx;
 }
 
 /* A record at the position where the guest is to be entered. */

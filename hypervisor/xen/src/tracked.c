@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The areas that dom0 and Xen write while the guest runs or waits: shared_info,
- * vcpu_info, the console's and xenstore's pages.
+ * vcpu_info, the console's and xenstore's pages.  granted.c has the rest.
  *
  * A copy is taken before somebody else can write: before softirqs run, so
  * before other vCPUs and timers do, and before the handlers of exits that may
@@ -35,11 +35,13 @@ int ttd_track(struct ttd_session *s)
     s->area[TTD_AREA_VCPU_INFO].size = sizeof(struct vcpu_info);
     map(s, TTD_AREA_CONSOLE, HVM_PARAM_CONSOLE_PFN);
     map(s, TTD_AREA_XENSTORE, HVM_PARAM_STORE_PFN);
+    ttd_granted_init(s);
+    ttd_follow_frames(s);
     s->copied = true;
 
     if ( s->options & TTD_OPTION_VERIFY_LAZY )
     {
-        s->verify = xzalloc_bytes(TTD_AREAS * PAGE_SIZE);
+        s->verify = xzalloc_bytes(TTD_PAGE_AREAS * PAGE_SIZE);
         if ( !s->verify )
             return -ENOMEM;
     }
@@ -51,7 +53,7 @@ void ttd_untrack(struct ttd_session *s)
 {
     unsigned int i;
 
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
     {
         struct ttd_tracked *area = &s->area[i];
 
@@ -60,6 +62,7 @@ void ttd_untrack(struct ttd_session *s)
         area->mapping = NULL;
         area->page = NULL;
     }
+    ttd_untrack_granted(s);
     xfree(s->verify);
     s->verify = NULL;
 }
@@ -87,9 +90,10 @@ void ttd_copy_areas(struct ttd_session *s)
         return;
     s->copied = true;
     s->count.copies++;
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping )
             memcpy(s->area[i].copy, s->area[i].mapping, s->area[i].size);
+    ttd_copy_frames(s);
 }
 
 void ttd_undo_writes(struct ttd_session *s)
@@ -98,9 +102,10 @@ void ttd_undo_writes(struct ttd_session *s)
 
     if ( !s->copied )
         return;
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping )
             memcpy(s->area[i].mapping, s->area[i].copy, s->area[i].size);
+    ttd_undo_frames(s);
 }
 
 /*
@@ -111,9 +116,10 @@ void ttd_verify_begin(struct ttd_session *s)
 {
     unsigned int i;
 
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping )
             memcpy(s->verify[i], s->area[i].mapping, s->area[i].size);
+    ttd_verify_granted_begin(s);
 }
 
 void ttd_verify_end(struct ttd_session *s)
@@ -122,11 +128,12 @@ void ttd_verify_end(struct ttd_session *s)
 
     if ( s->copied )
         return;
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping &&
              memcmp(s->verify[i], s->area[i].mapping, s->area[i].size) )
             printk(XENLOG_ERR "ttd: d%d: missed a write to area %u, exit %#x, clock %lu\n",
                    s->domain_id, i, s->event.code, s->clock);
+    ttd_verify_granted_end(s);
 }
 
 /* Clears what a digest leaves out in a copy of a page. */
@@ -140,7 +147,7 @@ void ttd_blank_tracked(const struct ttd_session *s, mfn_t mfn, uint8_t *page)
     if ( mfn_eq(mfn, v->vcpu_info_mfn) )
         memset(page + ((unsigned long)v->vcpu_info & ~PAGE_MASK), 0,
                sizeof(struct vcpu_info));
-    for ( i = 0; i < TTD_AREAS; i++ )
+    for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].page && mfn_eq(mfn, page_to_mfn(s->area[i].page)) )
             memset(page, 0, PAGE_SIZE);
 }

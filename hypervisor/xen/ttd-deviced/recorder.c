@@ -12,7 +12,7 @@ _Static_assert((int)TTD_RIP == 16 && (int)TTD_RFLAGS == 17 && (int)TTD_INJECTED 
 _Static_assert((int)TTD_KIND_RDTSC == TTLOG_EXIT_RDTSC && (int)TTD_KIND_WRMSR == TTLOG_EXIT_WRMSR &&
                    (int)TTD_KIND_HYPERCALL == TTLOG_EXIT_HYPERCALL && (int)TTD_KIND_SHUTDOWN == TTLOG_EXIT_SHUTDOWN,
                "the log has the ring's kinds of exits");
-_Static_assert((int)TTD_AREA_SHARED_INFO + 1 == TTLOG_AREA_SHARED_INFO && (int)TTD_AREA_XENSTORE + 1 == TTLOG_AREA_XENSTORE,
+_Static_assert((int)TTD_AREA_SHARED_INFO + 1 == TTLOG_AREA_SHARED_INFO && (int)TTD_AREA_PAGES + 1 == TTLOG_AREA_PAGES,
                "the log has the ring's areas, after guest memory");
 
 /* Exits of one cell: about two chunks of this many records. */

@@ -41,7 +41,12 @@ extension EventTable {
             .info(
                 "area",
                 .name(
-                    .init("area", ["memory", "shared-info", "vcpu-info", "console", "xenstore"])), .bare,
+                    .init(
+                        "area",
+                        [
+                            "memory", "shared-info", "vcpu-info", "console", "xenstore", "grants", "grant-status",
+                            "pages",
+                        ])), .bare,
                 "what was written to", width: 8),
             .address("address", .address, .titled("at"), "the physical address, or the offset in the area"),
             .info("size", .number, .measured("byte"), "the number of bytes", shift: 8, width: 24, unit: .bytes),
