@@ -63,6 +63,8 @@ bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs)
         ttd_disarm(s, regs);
         return true;
     }
+    if ( ttd_tracing(s) )       /* the guest stops at every instruction */
+        return false;
 
     if ( s->due.flags & TTD_AT_WINDOW )
     {

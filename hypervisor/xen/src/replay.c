@@ -60,6 +60,7 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why)
     struct ttd_registers now;
     struct ttd_record record;
 
+    ttd_trace_close(s, TTD_WINDOW_ENDED);
     if ( !s->have_due )
         memset(&s->due, 0, sizeof(s->due));
 

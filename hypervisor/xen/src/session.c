@@ -34,6 +34,7 @@ void ttd_end(struct ttd_session *s, enum ttd_end why)
     if ( s->state == TTD_STATE_ENDED )
         return;
 
+    ttd_trace_close(s, TTD_WINDOW_ENDED);
     ttd_new_record(s, &record, TTD_END);
     record.info = why;
     ttd_put(s, &record, NULL);
@@ -220,6 +221,7 @@ static void detach(struct ttd_session *s)
 
     if ( !v )
         return;
+    ttd_trace_close(s, TTD_WINDOW_ENDED);
     ttd_disarm(s, NULL);
     ttd_untrack(s);
     v->arch.hvm.ttd = NULL;
@@ -348,6 +350,9 @@ static int of_session(struct ttd_session *s, struct ttd_op *op)
     case TTD_OP_ATTACH:
         give_rings(s, op);
         return 0;
+
+    case TTD_OP_BRANCHES:
+        return ttd_trace_want(s, op);
     }
 
     return -EINVAL;
