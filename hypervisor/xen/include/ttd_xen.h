@@ -192,6 +192,8 @@ enum ttd_operation {
 enum {
     TTD_OPTION_COUNT = 1,         /* positions have `instructions`: from the TSC under QEMU's -icount, see tsc_shift */
     TTD_OPTION_NO_SELF_IPI = 2,   /* do not work around QEMU's repeated injection: right on hardware */
+    TTD_OPTION_COUNT_BRANCHES = 8, /* as COUNT, but `instructions` are retired branches, from the processor's counter */
+    TTD_OPTION_COUNT_INSTRUCTIONS = 16, /* retired instructions, from the processor's counter */
     TTD_OPTION_VERIFY_LAZY = 4,   /* recording: check that the lazy copies of tracked areas miss no write (slow) */
 };
 

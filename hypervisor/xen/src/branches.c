@@ -151,7 +151,7 @@ static struct x86_emulate_state *decode(struct ttd_code *code,
     code->begins = true;
     code->size = x86_insn_length(state, &ctxt->ctxt);
     code->loops = loops(opcode);
-    code->shadows = opcode == 0x8e || opcode == 0x17;
+    code->shadows = opcode == 0x8e || opcode == 0x17 || opcode == 0xfb;
     memcpy(code->bytes, ctxt->insn_buf, min_t(unsigned int, code->size,
                                               sizeof(code->bytes)));
 
@@ -345,18 +345,37 @@ static bool began(const struct ttd_session *s, enum ttd_stop stop,
 }
 
 /*
+ * Whether the instruction after one with a shadow began too.  An exception and
+ * a synchronous exit are at the instruction that makes them.
+ */
+static bool after_began(const struct ttd_session *s, enum ttd_stop stop,
+                        const struct cpu_user_regs *regs)
+{
+    const struct ttd_trace *t = &s->trace;
+    bool at_instruction = stop == TTD_STOP_FAULT ||
+                          (stop == TTD_STOP_OTHER && !s->event.asynchronous);
+
+    if ( at_instruction )
+        return regs->rip == t->after.rip && t->after.begins;
+
+    return regs->rip != t->after.rip && regs->rip != t->code.rip;
+}
+
+/*
  * First at an exit, whose event is described already.  True: the exit is the
  * window's own, and its handler must not run.
  */
 bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs)
 {
     struct ttd_trace *t = &s->trace;
+    bool is_after = t->after.size && regs->rip == t->after.rip;
     enum ttd_stop stop;
 
     if ( !t->stepping )
         return false;
     t->stepping = false;
-    stop = s->machine->stepped(s->vcpu, regs, t->how, &t->code);
+    stop = s->machine->stepped(s->vcpu, regs, t->how,
+                               is_after ? &t->after : &t->code);
 
     if ( stop != TTD_STOP_OTHER )
         s->event = (struct ttd_event){
@@ -366,10 +385,8 @@ bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs)
         };
     if ( began(s, stop, regs) )
     {
-        bool both = t->after.size && regs->rip != t->after.rip;
-
         begun(s, &t->code);
-        if ( both )
+        if ( t->after.size && after_began(s, stop, regs) )
             begun(s, &t->after);
     }
     if ( t->limit && t->instructions >= t->limit )

@@ -138,6 +138,7 @@ void ttd_entry(struct cpu_user_regs *regs)
 
     if ( s->trace.open )
         ttd_trace_entry(s, regs);
+    ttd_counter_entry(s);
 }
 
 /*

@@ -10,6 +10,7 @@
  *   record.c     recording
  *   replay.c     replaying
  *   position.c   asynchronous positions
+ *   counter.c    counters of the guest's progress
  *   branches.c   branch windows
  *   digest.c     digests of guest memory
  *   fault.c      divergences made on purpose
@@ -82,6 +83,8 @@ struct ttd_machine {
                            unsigned long rip);
     /* ttd_exit() returned true: keep what the processor had left to do. */
     void (*skip)(struct vcpu *v);
+    /* Count in guest mode only, or no longer; NULL: the processor can. */
+    int (*count)(struct vcpu *v, bool on);
     /* Begin or end a branch window. */
     void (*trace)(struct vcpu *v, bool on);
     /* Last before an entry in a branch window. */
@@ -164,6 +167,10 @@ struct ttd_session {
     uint64_t instructions;      /* since the last synchronous exit */
     unsigned int tsc_shift, tsc_overhead;
     bool no_progress;           /* the last entry ran no instruction */
+    struct {
+        uint64_t select;        /* what the processor's counter counts; 0: none */
+        uint64_t at;            /* its value at the last entry */
+    } counter;
 
     /* Recording. */
     bool window;                /* the guest was entered with an open window */
@@ -261,8 +268,15 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why);
 /* position.c */
 bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs);
 void ttd_disarm(struct ttd_session *s, struct cpu_user_regs *regs);
-void ttd_count(struct ttd_session *s);
 void ttd_steer(struct ttd_session *s);
+
+/* counter.c */
+bool ttd_counting(const struct ttd_session *s);
+int ttd_counter_begin(struct ttd_session *s);
+void ttd_counter_end(struct ttd_session *s);
+void ttd_counter_entry(struct ttd_session *s);
+void ttd_count(struct ttd_session *s);
+s_time_t ttd_counter_time(const struct ttd_session *s, uint64_t units);
 
 /* branches.c */
 int ttd_trace_want(struct ttd_session *s, const struct ttd_op *op);

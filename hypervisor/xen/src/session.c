@@ -198,6 +198,8 @@ static int begin(struct domain *d, struct ttd_op *op)
 
     domain_pause(d);
     rc = ttd_track(s);
+    if ( !rc )
+        rc = ttd_counter_begin(s);
     if ( rc )
     {
         ttd_untrack(s);
@@ -222,6 +224,7 @@ static void detach(struct ttd_session *s)
     if ( !v )
         return;
     ttd_trace_close(s, TTD_WINDOW_ENDED);
+    ttd_counter_end(s);
     ttd_disarm(s, NULL);
     ttd_untrack(s);
     v->arch.hvm.ttd = NULL;

@@ -215,6 +215,26 @@ static void cf_check skip(struct vcpu *v)
     set_injection(v, (uint32_t)info | (error << 32));
 }
 
+/* The counter is on in the guest and off in Xen. */
+static int cf_check count(struct vcpu *v, bool on)
+{
+    int rc = 0;
+
+    if ( on )
+    {
+        rc = vmx_add_guest_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, 1);
+        if ( !rc )
+            rc = vmx_add_host_load_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, 0);
+    }
+    if ( !on || rc )
+    {
+        vmx_del_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, VMX_MSR_GUEST);
+        vmx_del_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, VMX_MSR_HOST);
+    }
+
+    return rc;
+}
+
 /* The monitor trap flag needs neither the trap flag nor exceptions that exit. */
 static void cf_check trace(struct vcpu *v, bool on)
 {
@@ -259,6 +279,7 @@ const struct ttd_machine ttd_vmx = {
     .end_shadow = end_shadow,
     .set_breakpoint = set_breakpoint,
     .skip = skip,
+    .count = count,
     .trace = trace,
     .step = step,
     .stepped = stepped,

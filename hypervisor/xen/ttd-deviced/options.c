@@ -30,6 +30,7 @@ static const char help[] =
     "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
     "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
     "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
+    "      --count branches|instructions  from the processor's counter; never run so far\n"
     "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
     "      --attribute KEY=VALUE  keep this in the log; a replay refuses a log that has another value. Repeatable\n"
     "      --force           replay a log of another guest nevertheless\n"
@@ -121,6 +122,10 @@ static int take_attribute(struct ttd_options *options, ttlog_error *error) {
 }
 
 static int take_count(struct ttd_start *start, ttlog_error *error) {
+    if (strcmp(optarg, "branches") == 0 || strcmp(optarg, "instructions") == 0) {
+        start->options |= *optarg == 'b' ? TTD_OPTION_COUNT_BRANCHES : TTD_OPTION_COUNT_INSTRUCTIONS;
+        return 0;
+    }
     start->options |= TTD_OPTION_COUNT;
     return take_small("--count", &start->tsc_shift, 10, error);
 }

@@ -15,7 +15,17 @@
 #include "session.h"
 
 /* Settings of a recording that its replay must repeat are attributes of the log. */
-static const char digests_key[] = "xen.digests", shift_key[] = "xen.tsc-shift";
+static const char digests_key[] = "xen.digests", shift_key[] = "xen.tsc-shift",
+                  counter_key[] = "xen.counter";
+
+static const uint32_t counts = TTD_OPTION_COUNT | TTD_OPTION_COUNT_BRANCHES | TTD_OPTION_COUNT_INSTRUCTIONS;
+
+/* What the processor's counter counts; NULL for the TSC under -icount, or without a counter. */
+static const char *counter_of(const struct ttd_start *start) {
+    if (start->options & TTD_OPTION_COUNT_BRANCHES)
+        return "branches";
+    return start->options & TTD_OPTION_COUNT_INSTRUCTIONS ? "instructions" : NULL;
+}
 
 /* Refuses a log of another guest: an attribute that the caller names has another value in the log. */
 static int check_guest(const struct ttd_options *options, const struct ttd_log *log, ttlog_error *error) {
@@ -43,6 +53,11 @@ static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, t
         start->break_every = digests;
     if (!(ttd_log_header(log)->features & TTLOG_FEATURE_ICOUNT))
         return 0;
+    const char *counter = ttd_log_attribute(log, counter_key);
+    if (counter != NULL) {
+        start->options |= strcmp(counter, "branches") == 0 ? TTD_OPTION_COUNT_BRANCHES : TTD_OPTION_COUNT_INSTRUCTIONS;
+        return 0;
+    }
     if (shift > 10)
         return ttd_fail(error, EINVAL, "the recording's %s is %" PRIu64 ", above 10", shift_key, shift);
     start->options |= TTD_OPTION_COUNT;
@@ -69,6 +84,8 @@ static void write_attributes(const struct ttd_options *options, const struct ttd
     snprintf(text, sizeof(text), "%u", start->tsc_shift);
     if (start->options & TTD_OPTION_COUNT)
         ttlog_write_attribute(writer, shift_key, text);
+    if (counter_of(start) != NULL)
+        ttlog_write_attribute(writer, counter_key, counter_of(start));
     for (size_t i = 0; i < options->attribute_count; i++) {
         const char *value = strchr(options->attributes[i], '=');
         char key[256];
@@ -93,7 +110,7 @@ static int open_logs(const struct ttd_options *options, const struct ttd_start *
     struct ttd_log_settings settings = {
         .path = options->log,
         .run_kind = start->is_replay ? TTLOG_RUN_REPLAY : TTLOG_RUN_RECORDING,
-        .counts_instructions = (start->options & TTD_OPTION_COUNT) != 0,
+        .counts_instructions = (start->options & counts) != 0,
         .has_page_digests = start->break_every != 0,
         .recorder_name = name,
     };
