@@ -10,6 +10,7 @@ import random
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BREAK, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
+from rings import BRANCHES, BREAK, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -280,6 +281,41 @@ class ReplayTests(DaemonTest):
         out.put(record(END, clock=50, info=STOPPED))
         self.finish(daemon, 0)
 
+    def test_a_branch_window_is_a_log_of_its_own(self):
+        # A jmp to itself, a ret, a nop after which a handler began; from, to, instructions, size, bytes.
+        branches = [(0x1000, 0x1000, 5, 2, b"\xeb\xfe"), (0x2000, 0x2010, 9, 1, b"\xc3"), (0x2010, 0x9000, 10, 1, b"\x90")]
+        payload = b"".join(struct.pack("<QQQB15s", *branch) for branch in branches)
+        self.record_guest(100)
+
+        def replay(kind, payload):
+            daemon, out, into = self.start_replay("ttd.log", "replay.log", 4, "--branches", "40..60,1000")
+            while (fields := into.take())["type"] != END:
+                if fields["type"] == EXIT and fields["clock"] == 50:
+                    out.put(record(BRANCHES, clock=50, info=11, kind=kind, payload=payload))
+                out.put(fields)
+            out.put(record(END, clock=fields["clock"], info=COMPLETE))
+            return daemon
+
+        text = self.finish(replay(2, payload), 0)
+        self.assertIn("3 branches of 11 instructions, to the limit of instructions: ", text)
+        self.assertEqual(self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))[0], 0)
+        status, text = self.analyze("verify", self.path("replay.log.branches"))
+        self.assertEqual(status, 0, text)
+        done = subprocess.run([f"{BIN}/bts-dump", self.path("replay.log.branches")], capture_output=True, text=True)
+        rows = [line.split() for line in done.stdout.splitlines()]
+        self.assertEqual([[int(row[1], 16), int(row[3], 16), int(row[5])] for row in rows], [list(b[:3]) for b in branches])
+        self.assertEqual([row[4] for row in rows], ["jmp!", "ret", "none"], done.stdout)
+        kinds = [event["kind"] for event in self.events("replay.log.branches")]
+        self.assertEqual(kinds.count("exit"), 10)  # of clocks 40 to 49; the window ended before exit 50
+        self.assertEqual(kinds.count("discontinuity"), 1)
+
+        for damaged in (payload[:-8], struct.pack("<QQQB15s", 1, 2, 0, 1, b"\xc3")):
+            os.unlink(self.path("replay.log"))
+            os.unlink(self.path("replay.log.branches"))
+            daemon, out, _ = self.start_replay("ttd.log", "replay.log", 4, "--branches", "40..60")
+            out.put(record(BRANCHES, clock=40, payload=damaged))
+            self.assertIn("damaged ring", self.finish(daemon, 2))
+
     def test_damaged_logs_are_refused(self):
         """No byte of a log makes the daemon crash or feed a record that is not in the recording."""
         records = [guest.as_fed(fields) for fields in self.record_guest(400)]
@@ -355,6 +391,9 @@ class DaemonTests(DaemonTest):
             (["--uuid", "xyz"], "--uuid"),
             (["--attribute", "nokey"], "KEY=VALUE"),
             (["--pages", "3"], "at least 64"),
+            (["--replay", "2", "--recording", "x", "--branches", "9..9"], "FROM below TO"),
+            (["--replay", "2", "--recording", "x", "--branches", "1..9,"], "FROM below TO"),
+            (["--record", "2", "--branches", "1..9"], "belongs to --replay"),
             (["word"], "not an option"),
         ):
             self.assertIn(text, self.finish(self.start(*arguments), 2))

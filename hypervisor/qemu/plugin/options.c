@@ -165,8 +165,11 @@ static const char *set(struct ttd_options *options, const char *key, char *value
     if (strcmp(key, "correct") == 0) {
         return parse_switch(value, &options->correct) ? NULL : "on or off";
     }
+    if (strcmp(key, "nested") == 0) {
+        return parse_switch(value, &options->nested) ? NULL : "on or off";
+    }
     return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, values, context, "
-           "causes, state, kept, window, sync, oracle, check, correct";
+           "causes, state, kept, window, sync, oracle, check, correct, nested";
 }
 
 bool ttd_options_parse(int argc, char **argv, struct ttd_options *options, char *message, size_t size) {

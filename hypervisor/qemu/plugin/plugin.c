@@ -10,6 +10,7 @@
 #include "causes.h"
 #include "check.h"
 #include "decode.h"
+#include "nested.h"
 #include "options.h"
 #include "recorder.h"
 #include "session.h"
@@ -83,11 +84,12 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
     block->count = count;
     bool good = true;
     uint64_t uncounted = 0;
+    uint8_t last_bytes[TTD_INSTRUCTION_MAX], last_size = 0;
     for (size_t i = 0; i < count; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t address = qemu_plugin_insn_vaddr(insn);
-        uint8_t bytes[TTD_INSTRUCTION_MAX];
-        uint8_t size = (uint8_t)ttd_api_instruction_bytes(insn, bytes, sizeof bytes);
+        uint8_t *bytes = last_bytes;
+        uint8_t size = last_size = (uint8_t)ttd_api_instruction_bytes(insn, bytes, sizeof last_bytes);
         struct ttd_instruction decoded;
         ttd_decode(bytes, size, address, &decoded);
         block->sites[i] = (struct ttd_site){
@@ -129,6 +131,10 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         if (decoded.repeats_store) {
             ttd_api_count_accesses(insn, &ttd_recorder.own); /* last: the check reads the count of the iteration before */
         }
+    }
+    if (ttd_recorder.nested) {
+        ttd_nested_watch(tb, block, last_bytes, last_size);
+        return good;
     }
     qemu_plugin_register_vcpu_tb_exec_cb(tb, wanted.on_block,
                                          wanted.shared ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS, block);
@@ -221,6 +227,13 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
         !ttd_options_parse(argc, argv, &options, message, sizeof message)) {
         ttd_tell("%s", message);
         return -1;
+    }
+    if (options.nested && ttd_api_shares_blocks()) {
+        ttd_tell("nested=on: this QEMU shares blocks between addresses, which the option does not know");
+        return -1;
+    }
+    if (options.nested) {
+        options.access = options.mmio = options.check = false;
     }
     options.writer.machine = strcmp(info->target_name, "i386") == 0 ? 3 : 62; /* EM_386, EM_X86_64 */
     options.writer.recorder = TTLOG_RECORDER_QEMU;

@@ -31,8 +31,9 @@ struct ttd_recorder {
     bool corrects; /* shared blocks: rip is read where the addresses in a block's description are uncertain */
     bool digests; /* state digests are recorded */
     bool causes;  /* interrupts and exceptions are recorded as events */
+    bool nested; /* only what runs inside VMRUN is recorded */
     bool unsettled; /* an access has begun, and its record waits for the access's end (accesses.h) */
-    uint8_t reserved[2];
+    uint8_t reserved[1];
     /* Used if blocks are shared between virtual addresses. */
     struct ttd_counters *counters; /* `own`, or QEMU's memory */
     uint64_t delta;    /* from the address in the description of `previous` to its real address, modulo 2^64 */

@@ -57,6 +57,7 @@ void ttd_session_start(const struct ttd_options *options) {
     if (options->oracle) {
         map_oracle(options->oracle);
     }
+    recorder->nested = options->nested;
     recorder->corrects = options->correct && ttd_api_shares_blocks();
     recorder->causes = options->causes && recorder->corrects;
     ttd_state_begin(options->writer.clock_base);
@@ -152,7 +153,7 @@ static void begin_rewound_epoch(struct ttd_recorder *recorder) {
 
 static void look_for_rewind(struct ttd_recorder *recorder) {
     uint64_t engine_icount;
-    if (!recorder->lane || !ttd_api_engine_icount(&engine_icount)) {
+    if (!recorder->lane || recorder->nested || !ttd_api_engine_icount(&engine_icount)) {
         return;
     }
     if (recorder->previous != &ttd_no_block) {

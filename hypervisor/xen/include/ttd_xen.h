@@ -7,7 +7,7 @@
  *   out  hypervisor -> daemon: what the recording or the replay did. A replay's out ring is its own log; it has the
  *        same records as a recording's.
  *   in   daemon -> hypervisor, in a replay only: the recording's records, in their order, as the out ring had them.
- *        TTD_BREAK and TTD_DIVERGED records are not put there. TTD_END is the last one.
+ *        TTD_BREAK, TTD_BRANCHES and TTD_DIVERGED records are not put there. TTD_END is the last one.
  *
  * The clock counts synchronous exits: exits that the guest's own instructions cause. An EXIT record's clock is the
  * number of synchronous exits before it. The clock of every other record is the number of synchronous exits before the
@@ -53,7 +53,8 @@ enum ttd_type {
     TTD_GUEST_WRITE = 3,  /* Xen wrote guest memory while it handled the exit. info: guest physical address; payload */
     TTD_SHARED_WRITE = 4, /* dom0 or Xen changed a tracked area. code: enum ttd_area; info: offset in it; payload */
     TTD_BREAK = 5,        /* the guest is paused at this clock, before the entry; TTD_OP_CONTINUE ends the pause */
-    TTD_BRANCHES = 6,     /* payload: pairs (from, to) of 64-bit words, taken branches before this entry */
+    TTD_BRANCHES = 6,     /* a replay's branch window. payload: struct ttd_branch, taken transfers up to here, in their order.
+                             info: instructions begun in the window. kind: enum ttd_window */
     TTD_END = 7,          /* the session recorded or replayed its last exit. info: enum ttd_end. out ring: closed after it */
     TTD_DIVERGED = 8,     /* a replay's first mismatch; the guest is paused. Fields: the replay's state; see ttd_divergence */
 };
@@ -127,6 +128,24 @@ struct ttd_record {
 
 #define TTD_CODE_VMX 0x600u
 
+/* A transfer between two instructions that began: the second one does not follow the first one in memory. */
+struct ttd_branch {
+    uint64_t from, to;
+    uint64_t instructions; /* begun in the window before `to` */
+    uint8_t size;          /* of the instruction at `from`; 0: not known */
+    uint8_t bytes[15];     /* that instruction */
+};
+
+/* ttd_record.kind of BRANCHES. */
+enum ttd_window {
+    TTD_WINDOW_GOES_ON = 0,
+    TTD_WINDOW_REACHED = 1, /* the others end the window. Its last clock was reached */
+    TTD_WINDOW_LIMIT = 2,   /* the limit of instructions */
+    TTD_WINDOW_ENDED = 3,   /* the replay ended or diverged */
+    TTD_WINDOW_STEPS = 4,   /* the guest set the trap flag itself */
+    TTD_WINDOW_SEGMENT = 5, /* code with a segment base, or 16-bit code */
+};
+
 /* The longest payload of one record. Longer writes are several records. */
 #define TTD_PAYLOAD_MAX 1024u
 
@@ -169,12 +188,15 @@ enum ttd_operation {
     TTD_OP_STOP = 8,     /* end; gives the last END record. The rings stay mapped and valid until TTD_OP_RELEASE */
     TTD_OP_RELEASE = 9,  /* forget a stopped session; the rings are used again by a later one. Unmap them first */
     TTD_OP_ATTACH = 10,  /* gives the rings of a session that is there: for a daemon that takes it over */
+    TTD_OP_BRANCHES = 12, /* a replay's branch window; the guest must be paused, and its clock at most `from` */
 };
 
 /* struct ttd_op.start.options */
 enum {
     TTD_OPTION_COUNT = 1,         /* positions have `instructions`: from the TSC under QEMU's -icount, see tsc_shift */
     TTD_OPTION_NO_SELF_IPI = 2,   /* do not work around QEMU's repeated injection: right on hardware */
+    TTD_OPTION_COUNT_BRANCHES = 8, /* as COUNT, but `instructions` are retired branches, from the processor's counter */
+    TTD_OPTION_COUNT_INSTRUCTIONS = 16, /* retired instructions, from the processor's counter */
     TTD_OPTION_VERIFY_LAZY = 4,   /* recording: check that the lazy copies of tracked areas miss no write (slow) */
 };
 
@@ -240,6 +262,10 @@ struct ttd_op {
             uint32_t limit;  /* elements of the buffer; at most 4,096 are used in one call */
             uint32_t count;  /* gives: elements filled */
         } digest;
+        struct {
+            uint64_t from, to; /* clocks: from the entry with this clock to the exit that makes the clock `to` */
+            uint64_t limit;    /* instructions; 0: none */
+        } branches;
         uint8_t room[112];
     };
 };

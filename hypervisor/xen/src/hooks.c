@@ -15,6 +15,7 @@ bool ttd_exit(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
     struct ttd_session *s = v->arch.hvm.ttd;
+    bool stepped;
 
     if ( !running(s) )
         return s->replaying;
@@ -22,6 +23,7 @@ bool ttd_exit(struct cpu_user_regs *regs)
     ttd_count(s);
     s->count.exits++;
     s->machine->describe(v, regs, &s->event);
+    stepped = ttd_trace_exit(s, regs);
     ttd_read_registers(&s->before, regs);
 
     s->copied = s->granted.copied = false;
@@ -36,6 +38,8 @@ bool ttd_exit(struct cpu_user_regs *regs)
     else if ( s->shadow_rip != regs->rip )
         s->shadow_rip = 0;
 
+    if ( stepped )
+        return true;
     if ( s->event.breakpoint && s->armed )
     {
         s->hits++;
@@ -97,12 +101,15 @@ bool ttd_before_entry(void)
     else
         ttd_record_before_entry(s, regs);
 
-    if ( s->state == TTD_STATE_RUNNING && !s->event.asynchronous &&
-         ttd_pipe_low(&s->out) )
+    if ( s->state == TTD_STATE_RUNNING &&
+         (!s->event.asynchronous || s->trace.open) && ttd_pipe_low(&s->out) )
         ttd_hold(s);
     else if ( s->out.at - s->out.notified >= s->out.size / 4 ||
               s->in.at - s->in.notified > s->in.size / 4 )
         ttd_notify(s);
+
+    if ( s->trace.wanted )
+        ttd_trace_prepare(s, regs);
 
     return s->replaying;
 }
@@ -131,6 +138,10 @@ void ttd_entry(struct cpu_user_regs *regs)
     if ( (injected & (1ul << 31)) && !((injected >> 8) & 7) &&
          !(s->options & TTD_OPTION_NO_SELF_IPI) )
         send_IPI_self(EVENT_CHECK_VECTOR);
+
+    if ( s->trace.open )
+        ttd_trace_entry(s, regs);
+    ttd_counter_entry(s);
 }
 
 /*

@@ -19,15 +19,10 @@
 /* Debug exceptions for one record: more would starve dom0. */
 #define HITS_MAX 200000u
 
-static bool counting(const struct ttd_session *s)
-{
-    return s->options & TTD_OPTION_COUNT;
-}
-
 static bool here(const struct ttd_session *s)
 {
     return s->due.rip == s->rip && s->due.hash == s->hash &&
-           (!counting(s) || s->due.instructions == s->instructions);
+           (!ttd_counting(s) || s->due.instructions == s->instructions);
 }
 
 static void arm(struct ttd_session *s, struct cpu_user_regs *regs)
@@ -63,6 +58,8 @@ bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs)
         ttd_disarm(s, regs);
         return true;
     }
+    if ( ttd_tracing(s) )       /* the guest stops at every instruction */
+        return false;
 
     if ( s->due.flags & TTD_AT_WINDOW )
     {
@@ -78,7 +75,7 @@ bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs)
     }
     s->window = false;
 
-    if ( counting(s) )
+    if ( ttd_counting(s) )
     {
         int64_t left = s->due.instructions - s->instructions;
 
@@ -104,23 +101,6 @@ bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs)
     return false;
 }
 
-/*
- * Counter for tests: under QEMU's -icount the TSC counts instructions.  Just
- * before the entry and just after the exit it is read by svm/entry.S; what an
- * empty round trip costs is constant.
- */
-void ttd_count(struct ttd_session *s)
-{
-    const struct hvm_vcpu *hvm = &s->vcpu->arch.hvm;
-    uint64_t tsc = hvm->ttd_tsc_out - hvm->ttd_tsc_in;
-
-    if ( !counting(s) )
-        return;
-    tsc = tsc > s->tsc_overhead ? tsc - s->tsc_overhead : 0;
-    s->no_progress = !tsc;
-    s->instructions += tsc >> s->tsc_shift;
-}
-
 /* Last thing before the entry: a timer interrupt short of the position. */
 void ttd_steer(struct ttd_session *s)
 {
@@ -128,7 +108,7 @@ void ttd_steer(struct ttd_session *s)
 
     if ( !s->left )
         return;
-    due = NOW() + ((s->left - max(s->left / 64, NEAR)) << s->tsc_shift);
+    due = NOW() + ttd_counter_time(s, s->left - max(s->left / 64, NEAR));
     if ( !this_cpu(timer_deadline) || this_cpu(timer_deadline) > due )
         reprogram_timer(due);
 }

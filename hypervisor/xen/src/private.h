@@ -11,6 +11,8 @@
  *   record.c     recording
  *   replay.c     replaying
  *   position.c   asynchronous positions
+ *   counter.c    counters of the guest's progress
+ *   branches.c   branch windows
  *   digest.c     digests of guest memory
  *   fault.c      divergences made on purpose
  *   svm.c vmx.c  the processor
@@ -41,6 +43,30 @@ struct ttd_event {
     uint64_t info;
 };
 
+/* An instruction in a branch window. */
+struct ttd_code {
+    uint64_t rip;
+    bool begins;        /* its bytes can be fetched */
+    bool loops;         /* a branch that may go to itself */
+    bool shadows;       /* a debug trap after it waits for the next one */
+    uint8_t size;       /* 0: not known */
+    uint8_t bytes[15];
+};
+
+/* How a guest is made to exit after one instruction. */
+enum ttd_step {
+    TTD_STEP_TRAP,      /* a trap after the instruction */
+    TTD_STEP_TARGET,    /* a breakpoint where the instruction goes to */
+    TTD_STEP_DELIVERY,  /* an event is delivered: before its handler */
+};
+
+/* What an exit is for a branch window. */
+enum ttd_stop {
+    TTD_STOP_OTHER,     /* it is not the window's */
+    TTD_STOP_STEP,      /* after a step */
+    TTD_STOP_FAULT,     /* an exception, which is delivered at the next entry */
+};
+
 /* What differs between processors. */
 struct ttd_machine {
     void (*describe)(struct vcpu *v, const struct cpu_user_regs *regs,
@@ -58,6 +84,16 @@ struct ttd_machine {
                            unsigned long rip);
     /* ttd_exit() returned true: keep what the processor had left to do. */
     void (*skip)(struct vcpu *v);
+    /* Count in guest mode only, or no longer; NULL: the processor can. */
+    int (*count)(struct vcpu *v, bool on);
+    /* Begin or end a branch window. */
+    void (*trace)(struct vcpu *v, bool on);
+    /* Last before an entry in a branch window. */
+    void (*step)(struct vcpu *v, struct cpu_user_regs *regs, enum ttd_step how,
+                 unsigned long target);
+    /* First at its exit: undoes what step() did. */
+    enum ttd_stop (*stepped)(struct vcpu *v, struct cpu_user_regs *regs,
+                             enum ttd_step how, const struct ttd_code *code);
 };
 
 extern const struct ttd_machine ttd_svm, ttd_vmx;
@@ -101,6 +137,29 @@ struct ttd_granted {
 
 #define TTD_EARLY_WRITES 64
 
+#define TTD_BRANCHES_MAX (TTD_PAYLOAD_MAX / sizeof(struct ttd_branch))
+
+/* A branch window; see branches.c. */
+struct ttd_trace {
+    uint64_t from, to, limit;
+    bool wanted;                /* it is not over */
+    bool open;
+    bool stepping;              /* the guest was entered for one step */
+    enum ttd_step how;
+    unsigned long target, rsp;
+    struct ttd_code code, after; /* the instruction of this step, and the next */
+    struct ttd_code last;       /* the last one that began */
+    bool have_last;
+    uint64_t instructions;      /* begun */
+    uint64_t steps;             /* entries */
+    unsigned int nr;
+    struct ttd_branch branch[TTD_BRANCHES_MAX];
+    struct {
+        uint32_t exceptions;
+        uint64_t dr6;
+    } saved;                    /* by the processor's trace() */
+};
+
 struct ttd_session {
     struct list_head list;
     domid_t domain_id;
@@ -130,6 +189,10 @@ struct ttd_session {
     uint64_t instructions;      /* since the last synchronous exit */
     unsigned int tsc_shift, tsc_overhead;
     bool no_progress;           /* the last entry ran no instruction */
+    struct {
+        uint64_t select;        /* what the processor's counter counts; 0: none */
+        uint64_t at;            /* its value at the last entry */
+    } counter;
 
     /* Recording. */
     bool window;                /* the guest was entered with an open window */
@@ -157,6 +220,8 @@ struct ttd_session {
     struct ttd_tracked area[TTD_PAGE_AREAS];
     struct ttd_granted granted;
     uint8_t (*verify)[PAGE_SIZE];   /* TTD_OPTION_VERIFY_LAZY */
+
+    struct ttd_trace trace;
 
     uint64_t break_at, break_every, broke_at;
 
@@ -251,8 +316,24 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why);
 /* position.c */
 bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs);
 void ttd_disarm(struct ttd_session *s, struct cpu_user_regs *regs);
-void ttd_count(struct ttd_session *s);
 void ttd_steer(struct ttd_session *s);
+
+/* counter.c */
+bool ttd_counting(const struct ttd_session *s);
+int ttd_counter_begin(struct ttd_session *s);
+void ttd_counter_end(struct ttd_session *s);
+void ttd_counter_entry(struct ttd_session *s);
+void ttd_count(struct ttd_session *s);
+s_time_t ttd_counter_time(const struct ttd_session *s, uint64_t units);
+
+/* branches.c */
+int ttd_trace_want(struct ttd_session *s, const struct ttd_op *op);
+bool ttd_tracing(const struct ttd_session *s);
+void ttd_trace_prepare(struct ttd_session *s, struct cpu_user_regs *regs);
+void ttd_trace_entry(struct ttd_session *s, struct cpu_user_regs *regs);
+bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs);
+void ttd_trace_flush(struct ttd_session *s, enum ttd_window kind);
+void ttd_trace_close(struct ttd_session *s, enum ttd_window why);
 
 /* digest.c */
 int ttd_digest(struct ttd_session *s, struct ttd_op *op);

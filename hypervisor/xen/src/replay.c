@@ -60,6 +60,7 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why)
     struct ttd_registers now;
     struct ttd_record record;
 
+    ttd_trace_close(s, TTD_WINDOW_ENDED);
     if ( !s->have_due )
         memset(&s->due, 0, sizeof(s->due));
 
@@ -146,8 +147,7 @@ bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs)
          due->kind != s->event.kind || due->rip != regs->rip ||
          (due->kind == TTD_KIND_OTHER && due->code != s->event.code) ||
          due->hash != ttd_hash(&s->before, &s->event) ||
-         ((s->options & TTD_OPTION_COUNT) &&
-          due->instructions != s->instructions) )
+         (ttd_counting(s) && due->instructions != s->instructions) )
     {
         s->open = false;
         ttd_diverged(s, due->type == TTD_EXIT ? TTD_MISMATCH_EXIT

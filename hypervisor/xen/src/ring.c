@@ -105,10 +105,13 @@ bool ttd_put(struct ttd_session *s, const struct ttd_record *record,
 {
     struct ttd_pipe *pipe = &s->out;
     uint32_t size = ROUNDUP(sizeof(*record) + record->length, 8);
-    uint32_t place = pipe->at % pipe->size;
-    uint32_t pad = place + size > pipe->size ? pipe->size - place : 0;
+    uint32_t place, pad;
     struct ttd_record *to;
 
+    if ( s->trace.nr && record->type != TTD_BRANCHES )
+        ttd_trace_flush(s, TTD_WINDOW_GOES_ON);
+    place = pipe->at % pipe->size;
+    pad = place + size > pipe->size ? pipe->size - place : 0;
     if ( pad + size > room(pipe) )
     {
         pipe->ring->lost++;

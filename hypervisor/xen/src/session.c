@@ -34,6 +34,7 @@ void ttd_end(struct ttd_session *s, enum ttd_end why)
     if ( s->state == TTD_STATE_ENDED )
         return;
 
+    ttd_trace_close(s, TTD_WINDOW_ENDED);
     ttd_new_record(s, &record, TTD_END);
     record.info = why;
     ttd_put(s, &record, NULL);
@@ -197,6 +198,8 @@ static int begin(struct domain *d, struct ttd_op *op)
 
     domain_pause(d);
     rc = ttd_track(s);
+    if ( !rc )
+        rc = ttd_counter_begin(s);
     if ( rc )
     {
         ttd_untrack(s);
@@ -220,6 +223,8 @@ static void detach(struct ttd_session *s)
 
     if ( !v )
         return;
+    ttd_trace_close(s, TTD_WINDOW_ENDED);
+    ttd_counter_end(s);
     ttd_disarm(s, NULL);
     ttd_untrack(s);
     v->arch.hvm.ttd = NULL;
@@ -348,6 +353,9 @@ static int of_session(struct ttd_session *s, struct ttd_op *op)
     case TTD_OP_ATTACH:
         give_rings(s, op);
         return 0;
+
+    case TTD_OP_BRANCHES:
+        return ttd_trace_want(s, op);
     }
 
     return -EINVAL;

@@ -3,8 +3,11 @@
 #include <xen/sched.h>
 #include <asm/debugreg.h>
 #include <asm/hvm/hvm.h>
+#include <asm/hvm/support.h>
 #include <asm/hvm/svm/svm.h>
 #include <asm/hvm/svm/vmcb.h>
+#include <asm/smp.h>
+#include <irq_vectors.h>
 #include "private.h"
 
 /* EXITINFO1 of IOIO: AMD's manual volume 2, 15.10.2. */
@@ -186,6 +189,118 @@ static void cf_check skip(struct vcpu *v)
         vmcb->event_inj = vmcb->exit_int_info;
 }
 
+/* In a branch window all exceptions exit, and int. */
+static void cf_check trace(struct vcpu *v, bool on)
+{
+    struct vmcb_struct *vmcb = v->arch.hvm.svm.vmcb;
+    struct ttd_trace *t = &v->arch.hvm.ttd->trace;
+    uint32_t general = vmcb_get_general1_intercepts(vmcb);
+
+    if ( on )
+    {
+        t->saved.exceptions = vmcb_get_exception_intercepts(vmcb);
+        t->saved.dr6 = vmcb_get_dr6(vmcb);
+        vmcb_set_exception_intercepts(vmcb, t->saved.exceptions |
+                                            ~(1u << TRAP_nmi));
+        general |= GENERAL1_INTERCEPT_SWINT;
+    }
+    else
+    {
+        vmcb_set_exception_intercepts(vmcb, t->saved.exceptions);
+        general &= ~GENERAL1_INTERCEPT_SWINT;
+    }
+    vmcb_set_general1_intercepts(vmcb, general);
+}
+
+static void cf_check step(struct vcpu *v, struct cpu_user_regs *regs,
+                          enum ttd_step how, unsigned long target)
+{
+    switch ( how )
+    {
+    case TTD_STEP_TRAP:
+        regs->rflags |= X86_EFLAGS_TF;
+        break;
+
+    case TTD_STEP_TARGET:
+        set_breakpoint(v, regs, target);
+        break;
+
+    case TTD_STEP_DELIVERY:
+        /* Pending at the entry: it exits before the handler. */
+        send_IPI_self(EVENT_CHECK_VECTOR);
+        break;
+    }
+}
+
+/* Delivers the exception that exited: it was the window's. */
+static void deliver(struct vcpu *v, const struct ttd_code *code)
+{
+    struct vmcb_struct *vmcb = v->arch.hvm.svm.vmcb;
+    unsigned int vector = vmcb->exitcode - VMEXIT_EXCEPTION_DE;
+    struct x86_event event = {
+        .vector = vector,
+        .type = X86_EVENTTYPE_HW_EXCEPTION,
+        .error_code = X86_EVENT_NO_EC,
+    };
+
+    if ( vmcb->exitcode == VMEXIT_SWINT )
+    {
+        event.vector = code->size ? code->bytes[code->size - 1] : 0;
+        event.type = X86_EVENTTYPE_SW_INTERRUPT;
+        event.insn_len = code->size;
+    }
+    else if ( vector == TRAP_int3 || vector == TRAP_overflow )
+    {
+        event.type = X86_EVENTTYPE_SW_EXCEPTION;
+        event.insn_len = code->size;
+    }
+    else if ( TRAP_HAVE_EC & (1u << vector) )
+        event.error_code = vmcb->exitinfo1;
+    if ( vector == TRAP_page_fault )
+        event.cr2 = vmcb->exitinfo2;
+
+    /* An exception during a delivery may become a double fault. */
+    vmcb->event_inj.raw = vmcb->exit_int_info.v ? vmcb->exit_int_info.raw : 0;
+    hvm_inject_event(&event);
+}
+
+static enum ttd_stop cf_check stepped(struct vcpu *v,
+                                      struct cpu_user_regs *regs,
+                                      enum ttd_step how,
+                                      const struct ttd_code *code)
+{
+    struct vmcb_struct *vmcb = v->arch.hvm.svm.vmcb;
+
+    if ( how == TTD_STEP_TRAP )
+        regs->rflags &= ~X86_EFLAGS_TF;
+    else if ( how == TTD_STEP_TARGET )
+        set_breakpoint(v, regs, 0);
+
+    switch ( vmcb->exitcode )
+    {
+    case VMEXIT_EXCEPTION_DB:
+        vmcb->cleanbits.raw = 0;
+        vmcb_set_dr6(vmcb, v->arch.hvm.ttd->trace.saved.dr6);
+        return TTD_STOP_STEP;
+
+    case VMEXIT_EXCEPTION_NMI:
+    case VMEXIT_EXCEPTION_MC:
+    case VMEXIT_EXCEPTION_AC:   /* exits in a recording too */
+        break;
+
+    case VMEXIT_EXCEPTION_DE:
+    case VMEXIT_EXCEPTION_BP ... VMEXIT_EXCEPTION_PF:
+    case VMEXIT_EXCEPTION_MF:
+    case VMEXIT_EXCEPTION_XF:
+    case VMEXIT_SWINT:
+        vmcb->cleanbits.raw = 0;
+        deliver(v, code);
+        return TTD_STOP_FAULT;
+    }
+
+    return TTD_STOP_OTHER;
+}
+
 const struct ttd_machine ttd_svm = {
     .describe = describe,
     .get_injection = get_injection,
@@ -195,4 +310,7 @@ const struct ttd_machine ttd_svm = {
     .end_shadow = end_shadow,
     .set_breakpoint = set_breakpoint,
     .skip = skip,
+    .trace = trace,
+    .step = step,
+    .stepped = stepped,
 };

@@ -215,6 +215,61 @@ static void cf_check skip(struct vcpu *v)
     set_injection(v, (uint32_t)info | (error << 32));
 }
 
+/* The counter is on in the guest and off in Xen. */
+static int cf_check count(struct vcpu *v, bool on)
+{
+    int rc = 0;
+
+    if ( on )
+    {
+        rc = vmx_add_guest_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, 1);
+        if ( !rc )
+            rc = vmx_add_host_load_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, 0);
+    }
+    if ( !on || rc )
+    {
+        vmx_del_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, VMX_MSR_GUEST);
+        vmx_del_msr(v, MSR_CORE_PERF_GLOBAL_CTRL, VMX_MSR_HOST);
+    }
+
+    return rc;
+}
+
+/* The monitor trap flag needs neither the trap flag nor exceptions that exit. */
+static void cf_check trace(struct vcpu *v, bool on)
+{
+}
+
+static void monitor_trap(struct vcpu *v, bool on)
+{
+    uint32_t *control = &v->arch.hvm.vmx.exec_control;
+
+    *control &= ~CPU_BASED_MONITOR_TRAP_FLAG;
+    if ( on )
+        *control |= CPU_BASED_MONITOR_TRAP_FLAG;
+    vmx_update_cpu_exec_control(v);
+}
+
+static void cf_check step(struct vcpu *v, struct cpu_user_regs *regs,
+                          enum ttd_step how, unsigned long target)
+{
+    monitor_trap(v, true);
+}
+
+static enum ttd_stop cf_check stepped(struct vcpu *v,
+                                      struct cpu_user_regs *regs,
+                                      enum ttd_step how,
+                                      const struct ttd_code *code)
+{
+    unsigned long reason;
+
+    monitor_trap(v, false);
+    __vmread(VM_EXIT_REASON, &reason);
+
+    return (uint16_t)reason == EXIT_REASON_MONITOR_TRAP_FLAG ? TTD_STOP_STEP
+                                                             : TTD_STOP_OTHER;
+}
+
 const struct ttd_machine ttd_vmx = {
     .describe = describe,
     .get_injection = get_injection,
@@ -224,4 +279,8 @@ const struct ttd_machine ttd_vmx = {
     .end_shadow = end_shadow,
     .set_breakpoint = set_breakpoint,
     .skip = skip,
+    .count = count,
+    .trace = trace,
+    .step = step,
+    .stepped = stepped,
 };

@@ -23,6 +23,8 @@ struct ttd_start {
     uint32_t tsc_shift;
     uint32_t fault;        /* enum ttd_fault, for tests */
     uint64_t fault_detail, fault_at;
+    uint64_t branches_from, branches_to; /* clocks of a replay's branch window; both 0: none */
+    uint64_t branches_limit;             /* instructions in it; 0: no limit */
 };
 
 /* The rings, once a session has begun. */

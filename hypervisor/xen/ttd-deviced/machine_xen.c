@@ -94,6 +94,11 @@ static int start_error(struct xen *xen, ttlog_error *error) {
     }
 }
 
+static int want_branches(struct xen *xen, const struct ttd_start *start, ttlog_error *error) {
+    struct ttd_op op = {.branches = {start->branches_from, start->branches_to, start->branches_limit}};
+    return perform(xen, TTD_OP_BRANCHES, &op) == 0 ? 0 : ttd_fail_errno(error, "this Xen has no branch windows");
+}
+
 static int start(struct ttd_machine *machine, const struct ttd_start *start, struct ttd_rings *rings,
                  ttlog_error *error) {
     struct xen *xen = xen_of(machine);
@@ -112,6 +117,8 @@ static int start(struct ttd_machine *machine, const struct ttd_start *start, str
     if (perform(xen, start->is_replay ? TTD_OP_REPLAY : TTD_OP_RECORD, &op) != 0)
         return start_error(xen, error);
     xen->is_started = 1;
+    if (start->branches_to != 0 && want_branches(xen, start, error) != 0)
+        return -1;
     xen->rings.out = map(xen, op.start.out_mfn, op.start.out_pages, &xen->rings.out_size, error);
     if (xen->rings.out == NULL)
         return -1;

@@ -24,10 +24,13 @@ static const char help[] =
     "      --replay DOMAIN   replay this domain, made and paused as the recorded one was\n"
     "      --recording LOG   the recording's log\n"
     "      --pause-at CLOCK  leave a replay paused at this exit, until SIGTERM\n"
+    "      --branches FROM..TO[,LIMIT]  write every taken branch of a replay from exit FROM to exit TO, at most of LIMIT\n"
+    "                        instructions, to LOG.branches\n"
     "      --digests N       digest the guest's memory by page every N exits\n"
     "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
     "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
     "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
+    "      --count branches|instructions  from the processor's counter; never run so far\n"
     "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
     "      --attribute KEY=VALUE  keep this in the log; a replay refuses a log that has another value. Repeatable\n"
     "      --force           replay a log of another guest nevertheless\n"
@@ -45,7 +48,7 @@ static const char help[] =
     "Exit status: 0 recorded, or replayed to the end of the recording; 1 the replay diverged; 2 trouble.\n";
 
 enum {
-    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
+    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_BRANCHES, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
     OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
 };
 
@@ -55,6 +58,7 @@ static const struct option table[] = {
     {"replay", required_argument, NULL, OPT_REPLAY},
     {"recording", required_argument, NULL, OPT_RECORDING},
     {"pause-at", required_argument, NULL, OPT_PAUSE_AT},
+    {"branches", required_argument, NULL, OPT_BRANCHES},
     {"digests", required_argument, NULL, OPT_DIGESTS},
     {"pages", required_argument, NULL, OPT_PAGES},
     {"defer", required_argument, NULL, OPT_DEFER},
@@ -118,8 +122,31 @@ static int take_attribute(struct ttd_options *options, ttlog_error *error) {
 }
 
 static int take_count(struct ttd_start *start, ttlog_error *error) {
+    if (strcmp(optarg, "branches") == 0 || strcmp(optarg, "instructions") == 0) {
+        start->options |= *optarg == 'b' ? TTD_OPTION_COUNT_BRANCHES : TTD_OPTION_COUNT_INSTRUCTIONS;
+        return 0;
+    }
     start->options |= TTD_OPTION_COUNT;
     return take_small("--count", &start->tsc_shift, 10, error);
+}
+
+static int take_branches(struct ttd_start *start, ttlog_error *error) {
+    char *end = optarg;
+    start->branches_from = strtoull(optarg, &end, 0);
+    int good = end != optarg && *optarg >= '0' && *optarg <= '9' && strncmp(end, "..", 2) == 0;
+    if (good) {
+        const char *to = end + 2;
+        start->branches_to = strtoull(to, &end, 0);
+        good = *to >= '0' && *to <= '9' && start->branches_from < start->branches_to;
+    }
+    if (good && *end == ',') {
+        const char *limit = end + 1;
+        start->branches_limit = strtoull(limit, &end, 0);
+        good = *limit >= '0' && *limit <= '9';
+    }
+    if (good && *end == '\0')
+        return 0;
+    return ttd_fail(error, EINVAL, "--branches %s: FROM..TO or FROM..TO,LIMIT, numbers, FROM below TO", optarg);
 }
 
 static int take_option(struct ttd_options *options, int letter, ttlog_error *error) {
@@ -130,6 +157,7 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case OPT_REPLAY: options->replay = optarg; return 0;
     case OPT_RECORDING: options->from = optarg; return 0;
     case OPT_PAUSE_AT: return take_number("--pause-at", UINT64_MAX, &options->pause_at, error);
+    case OPT_BRANCHES: return take_branches(start, error);
     case OPT_DIGESTS: return take_number("--digests", UINT64_MAX, &start->break_every, error);
     case OPT_PAGES: return take_small("--pages", &start->pages, 1u << 16, error);
     case OPT_DEFER: return take_small("--defer", &start->defer_ms, 3600000, error);
@@ -162,6 +190,8 @@ static int check(const struct ttd_options *options, ttlog_error *error) {
         return ttd_fail(error, EINVAL, "--pages %u: at least %d", options->start.pages, PAGES_MIN);
     if (options->pause_at != 0 && options->replay == NULL)
         return ttd_fail(error, EINVAL, "--pause-at belongs to --replay");
+    if (options->start.branches_to != 0 && options->replay == NULL)
+        return ttd_fail(error, EINVAL, "--branches belongs to --replay");
     return 0;
 }
 

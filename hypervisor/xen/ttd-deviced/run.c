@@ -15,7 +15,17 @@
 #include "session.h"
 
 /* Settings of a recording that its replay must repeat are attributes of the log. */
-static const char digests_key[] = "xen.digests", shift_key[] = "xen.tsc-shift";
+static const char digests_key[] = "xen.digests", shift_key[] = "xen.tsc-shift",
+                  counter_key[] = "xen.counter";
+
+static const uint32_t counts = TTD_OPTION_COUNT | TTD_OPTION_COUNT_BRANCHES | TTD_OPTION_COUNT_INSTRUCTIONS;
+
+/* What the processor's counter counts; NULL for the TSC under -icount, or without a counter. */
+static const char *counter_of(const struct ttd_start *start) {
+    if (start->options & TTD_OPTION_COUNT_BRANCHES)
+        return "branches";
+    return start->options & TTD_OPTION_COUNT_INSTRUCTIONS ? "instructions" : NULL;
+}
 
 /* Refuses a log of another guest: an attribute that the caller names has another value in the log. */
 static int check_guest(const struct ttd_options *options, const struct ttd_log *log, ttlog_error *error) {
@@ -43,6 +53,11 @@ static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, t
         start->break_every = digests;
     if (!(ttd_log_header(log)->features & TTLOG_FEATURE_ICOUNT))
         return 0;
+    const char *counter = ttd_log_attribute(log, counter_key);
+    if (counter != NULL) {
+        start->options |= strcmp(counter, "branches") == 0 ? TTD_OPTION_COUNT_BRANCHES : TTD_OPTION_COUNT_INSTRUCTIONS;
+        return 0;
+    }
     if (shift > 10)
         return ttd_fail(error, EINVAL, "the recording's %s is %" PRIu64 ", above 10", shift_key, shift);
     start->options |= TTD_OPTION_COUNT;
@@ -69,6 +84,8 @@ static void write_attributes(const struct ttd_options *options, const struct ttd
     snprintf(text, sizeof(text), "%u", start->tsc_shift);
     if (start->options & TTD_OPTION_COUNT)
         ttlog_write_attribute(writer, shift_key, text);
+    if (counter_of(start) != NULL)
+        ttlog_write_attribute(writer, counter_key, counter_of(start));
     for (size_t i = 0; i < options->attribute_count; i++) {
         const char *value = strchr(options->attributes[i], '=');
         char key[256];
@@ -85,19 +102,26 @@ static void choose_uuid(const struct ttd_options *options, const struct ttd_log 
         memset(uuid, 0, sizeof(none));
 }
 
-static int open_log(const struct ttd_options *options, const struct ttd_start *start, const struct ttd_log *from,
-                    struct ttd_recorder *recorder, ttlog_error *error) {
+static int open_logs(const struct ttd_options *options, const struct ttd_start *start, struct ttd_session *session,
+                     ttlog_error *error) {
+    const struct ttd_log *from = session->feeder != NULL ? session->feeder->log : NULL;
     char name[64];
     snprintf(name, sizeof(name), "xen, ttd-deviced, interface %u", TTD_VERSION);
     struct ttd_log_settings settings = {
         .path = options->log,
         .run_kind = start->is_replay ? TTLOG_RUN_REPLAY : TTLOG_RUN_RECORDING,
-        .counts_instructions = (start->options & TTD_OPTION_COUNT) != 0,
+        .counts_instructions = (start->options & counts) != 0,
         .has_page_digests = start->break_every != 0,
         .recorder_name = name,
     };
     choose_uuid(options, from, settings.recording_uuid);
-    return ttd_recorder_open(recorder, &settings, error);
+    if (ttd_recorder_open(&session->recorder, &settings, error) != 0)
+        return -1;
+    struct ttd_window_settings window = {start->branches_from, start->branches_to, start->branches_limit};
+    if (window.to == 0)
+        return 0;
+    session->branches = ttd_branch_log_open(&settings, &window, error);
+    return session->branches == NULL ? -1 : 0;
 }
 
 /* Starts the machine, opens the log and runs the session. */
@@ -111,9 +135,11 @@ static int run_session(const struct ttd_options *options, struct ttd_start *star
         return -1;
     if (session->feeder != NULL && ttd_view_open(&session->in, rings.in, rings.in_size, 1, error) != 0)
         return -1;
-    if (open_log(options, start, session->feeder != NULL ? session->feeder->log : NULL, &session->recorder, error) != 0)
+    if (open_logs(options, start, session, error) != 0)
         return -1;
     write_attributes(options, start, session->recorder.writer);
+    if (session->branches != NULL)
+        write_attributes(options, start, session->branches->recorder.writer);
     session->digest_every = start->break_every;
     session->on_pause = observer->paused;
     if (session->feeder != NULL && ttd_feeder_fill(session->feeder, &session->in, error) < 0)
@@ -129,6 +155,8 @@ static void describe(const struct ttd_session *session, const char *log, char *t
              session->text, recorder->exits, recorder->interrupts, recorder->writes, recorder->page_digests,
              session->out.ring != NULL ? session->out.ring->held : 0,
              session->out.ring != NULL ? session->out.ring->lost : 0, log);
+    if (session->branches != NULL)
+        ttd_branch_log_describe(session->branches, text + strlen(text), size - strlen(text));
 }
 
 /* Whether a replay ended before its recording did, and not where it was to pause. */
@@ -166,6 +194,12 @@ static enum ttd_result run_machine(const struct ttd_options *options, struct ttd
     }
     if (session->recorder.writer != NULL &&
         ttd_recorder_close(&session->recorder, session->reason, session->text, &close_error) != 0) {
+        size_t length = strlen(text);
+        snprintf(text + length, size - length, "; %s", close_error.message);
+        failed = 1;
+    }
+    close_error = (ttlog_error){0};
+    if (ttd_branch_log_close(session->branches, &close_error) != 0) {
         size_t length = strlen(text);
         snprintf(text + length, size - length, "; %s", close_error.message);
         failed = 1;

@@ -47,13 +47,19 @@ static void give_back(struct ttd_session *session) {
         session->machine->calls->wake(session->machine);
 }
 
+static int write_record(struct ttd_session *session, const struct ttd_record *record, ttlog_error *error) {
+    if (ttd_branch_log_write(session->branches, record, error) != 0)
+        return -1;
+    return record->type == TTD_BRANCHES ? 0 : ttd_recorder_write(&session->recorder, record, error);
+}
+
 /* Takes what the out ring holds. Returns the number of records, or -1 with *error. */
 static int drain(struct ttd_session *session, ttlog_error *error) {
     int count = 0;
     const struct ttd_record *record;
     while (!session->recorder.has_ended) {
         int more = ttd_view_next(&session->out, &record, error);
-        if (more < 0 || (more > 0 && ttd_recorder_write(&session->recorder, record, error) != 0))
+        if (more < 0 || (more > 0 && write_record(session, record, error) != 0))
             return -1;
         if (more > 0 && record->type == TTD_BREAK && take_break(session, record->clock, error) != 0)
             return -1;
