@@ -6,6 +6,7 @@
  *   hooks.c      what the rest of Xen calls
  *   ring.c       the rings shared with dom0
  *   state.c      registers and their hash
+ *   console.c    what the guest wrote to its console
  *   tracked.c    the areas that dom0 and Xen write while the guest runs
  *   record.c     recording
  *   replay.c     replaying
@@ -134,12 +135,14 @@ struct ttd_session {
     bool copied;                /* since the last exit */
     struct ttd_tracked area[TTD_AREAS];
     uint8_t (*verify)[PAGE_SIZE];   /* TTD_OPTION_VERIFY_LAZY */
+    uint32_t console_at;        /* index of the console's next byte for the daemon */
 
     uint64_t break_at, break_every, broke_at;
 
     struct {
         enum ttd_fault kind;
         uint64_t detail, at;
+        uint32_t bit;
         uint64_t late;          /* an interrupt that is held back */
     } fault;
 
@@ -185,6 +188,10 @@ void ttd_undo_writes(struct ttd_session *s);
 void ttd_verify_begin(struct ttd_session *s);
 void ttd_verify_end(struct ttd_session *s);
 void ttd_blank_tracked(const struct ttd_session *s, mfn_t mfn, uint8_t *page);
+
+/* console.c */
+void ttd_console_track(struct ttd_session *s);
+void ttd_console_put(struct ttd_session *s, bool all);
 
 /* record.c */
 void ttd_record_exit(struct ttd_session *s);

@@ -231,7 +231,10 @@ void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
     }
 
     if ( s->copied )
+    {
         record_areas(s);
+        ttd_console_put(s, false);
+    }
     else if ( s->verify )
         ttd_verify_end(s);
 

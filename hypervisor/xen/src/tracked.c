@@ -35,6 +35,7 @@ int ttd_track(struct ttd_session *s)
     s->area[TTD_AREA_VCPU_INFO].size = sizeof(struct vcpu_info);
     map(s, TTD_AREA_CONSOLE, HVM_PARAM_CONSOLE_PFN);
     map(s, TTD_AREA_XENSTORE, HVM_PARAM_STORE_PFN);
+    ttd_console_track(s);
     s->copied = true;
 
     if ( s->options & TTD_OPTION_VERIFY_LAZY )

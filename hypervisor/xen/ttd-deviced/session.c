@@ -53,7 +53,9 @@ static int drain(struct ttd_session *session, ttlog_error *error) {
     const struct ttd_record *record;
     while (!session->recorder.has_ended) {
         int more = ttd_view_next(&session->out, &record, error);
-        if (more < 0 || (more > 0 && ttd_recorder_write(&session->recorder, record, error) != 0))
+        if (more > 0 && record->type == TTD_CONSOLE)
+            ttd_console_write(&session->console, record);
+        else if (more < 0 || (more > 0 && ttd_recorder_write(&session->recorder, record, error) != 0))
             return -1;
         if (more > 0 && record->type == TTD_BREAK && take_break(session, record->clock, error) != 0)
             return -1;
