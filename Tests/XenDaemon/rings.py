@@ -14,7 +14,7 @@ PRODUCED, CONSUMED, HELD, LOST, SIZE, RING_VERSION, WAITING, CLOSED = 0, 8, 16, 
 # size, type, flags, kind, reserved, clock, rip, instructions, info, value, hash, code, mask, length
 RECORD = struct.Struct("<IBBBBQQQQQIIII")
 
-PAD, EXIT, INTERRUPT, GUEST_WRITE, SHARED_WRITE, BREAK, BRANCHES, END, DIVERGED = range(9)
+PAD, EXIT, INTERRUPT, GUEST_WRITE, SHARED_WRITE, BREAK, BRANCHES, END, DIVERGED, CONSOLE = range(10)
 ASYNC, WINDOW = 1, 2
 FIELDS = ["type", "flags", "kind", "clock", "rip", "instructions", "info", "value", "hash", "code", "mask", "payload"]
 

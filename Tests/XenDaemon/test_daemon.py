@@ -4,6 +4,7 @@
 Usage: test_daemon.py [NAME ...]   DEVICED names the daemon, BIN the directory of the tools.
 """
 
+import fcntl
 import json
 import os
 import random
@@ -22,7 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BRANCHES, BREAK, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
+from rings import BRANCHES, BREAK, CONSOLE, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -43,6 +44,10 @@ class DaemonTest(unittest.TestCase):
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def contents(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read()
 
     def start(self, *arguments, **options):
         command = [DEVICED, "--lock", self.path("lock"), *arguments]
@@ -181,6 +186,40 @@ class RecordingTests(DaemonTest):
         digests = [event for event in self.events("ttd.log") if event["kind"] == "page-digests"]
         self.assertEqual([int(event["brctr"]) for event in digests], [100, 100, 200, 200, 250, 250])
 
+    def test_the_console_is_a_file(self):
+        daemon, out = self.start_recording("ttd.log", 4, "--console", self.path("console"))
+        for number, fields in enumerate(guest.run(500)):
+            out.put(fields)
+            if number % 100 == 0:
+                out.put(record(CONSOLE, clock=fields["clock"], payload=b"line %d\r\n" % number))
+        out.put(record(END, clock=500, info=SHUTDOWN))
+        self.finish(daemon, 0)
+        with open(self.path("console"), "rb") as file:
+            self.assertEqual(file.read(), b"".join(b"line %d\r\n" % (100 * i) for i in range(6)))
+        self.assertEqual({event["kind"] for event in self.events("ttd.log")} & {"console"}, set())
+
+    def test_a_console_that_cannot_be_written_does_not_end_the_run(self):
+        daemon, out = self.start_recording("ttd.log", 4, "--console", "/dev/full")
+        out.put(record(CONSOLE, clock=0, payload=b"lost"))
+        out.put(record(END, clock=0, info=SHUTDOWN))
+        self.assertIn("/dev/full: lacks 4 bytes of the guest's console: No space left", self.finish(daemon, 0))
+
+    def test_after_a_kill_the_guest_is_held_or_goes_on(self):
+        for choice, goes_on in (("hold", False), ("release", True)):
+            daemon, out = self.start_recording("log", 4, "--if-killed", choice)
+            out.put(next(guest.run(1)))
+            daemon.kill()
+            daemon.communicate()
+            # The guardian holds the lock until it has done its work.
+            with open(self.path("lock")) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertEqual(os.path.exists(out.path + ".stop"), goes_on, choice)
+        os.unlink(out.path + ".stop")
+        daemon, out = self.start_recording("log2", 4, "--if-killed", "release")
+        out.put(record(END, clock=0, info=SHUTDOWN))
+        self.finish(daemon, 0)
+        self.assertFalse(os.path.exists(out.path + ".stop"))
+
     def test_a_damaged_ring_ends_the_recording(self):
         for damage in (b"\x04" + bytes(7), b"\x09" + bytes(7), b"\xf8\xff\xff\x7f\x01" + bytes(3), b"\x08\0\0\0\x01" + bytes(3)):
             daemon, out = self.start_recording("log")
@@ -228,7 +267,7 @@ class ReplayTests(DaemonTest):
         self.assertIn("replay diverged", self.finish(daemon, 1))
         status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
         self.assertEqual(status, 1, text)
-        self.assertIn(str(place), text)
+        self.assertIn(f"original  exit {place}\n", text)
 
     def test_a_killed_recording_is_replayed(self):
         daemon, out = self.start_recording()
@@ -236,9 +275,22 @@ class ReplayTests(DaemonTest):
             out.put(fields)
         daemon.kill()
         daemon.communicate()
+        files = [self.path(name) for name in ("ttd.log", "ttd.log.open")]
+        before = [(self.contents(path), os.stat(path).st_mtime_ns) for path in files]
         daemon, fed, _ = self.replay()
         self.finish(daemon, 0)
         self.assertGreater(len(fed), 8000)
+        self.assertEqual([(self.contents(path), os.stat(path).st_mtime_ns) for path in files], before)
+        self.assertEqual([name for name in os.listdir(self.folder) if "recovered" in name], [])
+
+    def test_a_log_that_is_being_written_is_refused(self):
+        self.start_recording()
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        text = self.finish(self.start(
+            "--lock", self.path("lock2"), "-f", self.path("r.log"), "--replay", "8", "--recording", self.path("ttd.log"),
+            "--rings", rings), 2)
+        self.assertIn("another process is writing this log", text)
+        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("r.log")], [])
 
     def test_recordings_of_other_guests_are_refused(self):
         self.record_guest(10, options=("--attribute", "guest.kernel.sha256=aa"))
@@ -394,9 +446,29 @@ class DaemonTests(DaemonTest):
             (["--replay", "2", "--recording", "x", "--branches", "9..9"], "FROM below TO"),
             (["--replay", "2", "--recording", "x", "--branches", "1..9,"], "FROM below TO"),
             (["--record", "2", "--branches", "1..9"], "belongs to --replay"),
+            (["--if-killed", "perhaps"], "hold or release"),
             (["word"], "not an option"),
         ):
             self.assertIn(text, self.finish(self.start(*arguments), 2))
+
+
+@unittest.skipUnless(shutil.which("systemd-analyze"), "systemd-analyze is missing")
+class UnitTests(DaemonTest):
+    def test_systemd_takes_the_unit(self):
+        with open(os.path.join(ROOT, "hypervisor/xen/ttd-deviced/ttd-deviced.service")) as file:
+            unit = file.read()
+        for name in ("xenstored.service", "xenconsoled.service"):
+            with open(self.path(name), "w") as file:
+                file.write("[Service]\nExecStart=/bin/true\n")
+        for text, complaint in ((unit, ""), (unit.replace("KillSignal=SIGTERM", "KillSignal=SIGNONE"), "SIGNONE")):
+            with open(self.path("ttd-deviced.service"), "w") as file:
+                file.write(text.replace("/usr/sbin/ttd-deviced", DEVICED))
+            done = subprocess.run(
+                ["systemd-analyze", "verify", "--man=no", self.path("ttd-deviced.service")], capture_output=True, text=True,
+                env={**os.environ, "SYSTEMD_UNIT_PATH": self.folder + ":"}, timeout=60)
+            lines = [line for line in done.stderr.splitlines() if "ttd-deviced.service" in line]
+            self.assertEqual(bool(lines), bool(complaint), done.stderr)
+            self.assertIn(complaint, done.stderr)
 
 
 class ToolTests(DaemonTest):
@@ -459,6 +531,7 @@ exec {DEVICED} "$@" --lock {self.folder}/lock --rings {self.folder}/out,{self.fo
         records = list(guest.run(2000))
         for fields in records:
             out.put(fields)
+        out.put(record(CONSOLE, clock=2000, payload=b"guest: end\r\n"))
         out.put(record(END, clock=2000, info=SHUTDOWN))
         return tool, records
 
@@ -489,6 +562,7 @@ exec {DEVICED} "$@" --lock {self.folder}/lock --rings {self.folder}/out,{self.fo
         with open(self.path("run/manifest.json")) as file:
             manifest = json.load(file)
         self.assertEqual(manifest["engine"]["name"], "xen")
+        self.assertEqual(self.contents("run/serial.log"), b"guest: end\r\n")
         self.assertEqual({file["role"] for file in manifest["files"]}, {"configuration", "kernel", "initrd"})
 
     def test_a_divergence_is_status_1(self):

@@ -128,7 +128,7 @@ public struct XenEngine: Engine {
     }
 
     func daemonArguments(_ plan: RunPlan) -> [String] {
-        var list = ["-f", plan.files.log]
+        var list = ["-f", plan.files.log, "--console", plan.files.serialLog]
         switch plan.kind {
         case .recording:
             list += ["--record", configuration.name, "--uuid", plan.uuid]

@@ -42,6 +42,8 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var replay: Run
     /// The features that both logs have, by the names of the log format: `branches`, `icount`, `state`, …
     public var features: [String]
+    /// What positions (the fields `brctr` and `transitions`) count; nil for transitions. ``ClockUnit`` names the units.
+    public var clockUnit: ClockUnit?
     /// The vCPU that the verdict is about; nil if it is about all.
     public var vcpu: UInt16?
     /// The result for each vCPU that both logs have.
@@ -62,6 +64,16 @@ public struct DivergenceDocument: Codable, Hashable, Sendable {
     public var strip: StripItem?
     /// The consoles of both runs; nil if not asked for, or if there is none.
     public var console: ConsoleItem?
+
+    /// What the positions of two logs count, if not transitions.
+    public enum ClockUnit: String, Codable, Hashable, Sendable {
+        /// Exits that the guest's own instructions cause: Xen.
+        case exits
+        /// Instructions that began executing.
+        case instructions
+        /// Retired branches, or a unit that the recorder does not know.
+        case other
+    }
 
     /// The distance by which an event moved, replay minus original.
     public struct Movement: Codable, Hashable, Sendable {

@@ -68,7 +68,8 @@ struct DocumentMaker {
             exitStatus: alignment.verdict.exitStatus,
             summary: Summary(alignment: alignment, original: original, replay: replay).text, reasons: reasons,
             original: item(original), replay: item(replay), features: alignment.comparability.features.names,
-            vcpu: alignment.vcpu, vcpus: alignment.vcpus.map(item), caveats: alignment.caveats.map(item),
+            clockUnit: DivergenceDocument.ClockUnit(original.log.header.clock), vcpu: alignment.vcpu,
+            vcpus: alignment.vcpus.map(item), caveats: alignment.caveats.map(item),
             benign: alignment.statistics.benign.mapValues(Counter.init(_:)),
             statistics: DivergenceDocument.Statistics(
                 bytesRead: Counter(alignment.statistics.bytesRead),

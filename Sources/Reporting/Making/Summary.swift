@@ -30,6 +30,8 @@ struct Summary {
     let original: ReportedRun
     let replay: ReportedRun
 
+    private var unit: DivergenceDocument.ClockUnit? { DivergenceDocument.ClockUnit(original.log.header.clock) }
+
     /// One sentence without a final period.
     var text: String {
         let divergence = alignment.divergence
@@ -43,7 +45,7 @@ struct Summary {
         case .movedEvent(let transitions, let instructions):
             let event = noun(difference?.original ?? difference?.replay)
             guard difference?.isExact == true else { return "\(event) is at another position in the replay" }
-            return "\(event) comes \(Words.distance(transitions, instructions)) in the replay"
+            return "\(event) comes \(Words.distance(transitions, instructions, unit)) in the replay"
         case .payload: return "\(noun(difference?.original)) has other contents in the replay"
         case .state:
             let names = (difference?.fields ?? []).map(\.name).joined(separator: ", ")

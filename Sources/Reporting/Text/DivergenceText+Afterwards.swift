@@ -68,7 +68,7 @@ extension DivergenceText {
             page.pieces(
                 [
                     "      \(frame.entry.phrase) \(frame.callSite)\(ShortName.suffix(frame.callSiteSymbol))\(source),",
-                    "brctr \(frame.brctr)",
+                    "\(clock) \(frame.brctr)",
                 ], hanging: 8)
         }
         let hidden = frames.count - DivergenceText.shownFrames

@@ -87,7 +87,7 @@ extension DivergenceText {
         page.heading("last inputs before the divergence, the nearest first")
         if divergence.lastInputs.isEmpty { page.line("  none is recorded") }
         for input in divergence.lastInputs {
-            var distance = Words.count(input.transitions.rawValue, "transition")
+            var distance = Words.distance(input.transitions.rawValue, document.clockUnit)
             if let instructions = input.instructions {
                 distance += ", " + Words.count(instructions.rawValue, "instruction")
             }

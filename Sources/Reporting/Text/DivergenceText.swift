@@ -24,6 +24,9 @@ struct DivergenceText {
     /// The vCPU that the verdict is about.
     var vcpu: DivergenceDocument.VCPU? { document.vcpus.first { $0.vcpu == document.vcpu } }
 
+    /// What stands before a position.
+    var clock: String { Words.clock(document.clockUnit) }
+
     /// Whether both logs have a feature.
     func has(_ feature: String) -> Bool { document.features.contains(feature) }
 
@@ -57,7 +60,7 @@ struct DivergenceText {
     private mutating func writePositions(_ divergence: DivergenceDocument.DivergenceItem) {
         page.heading(document.vcpus.count > 1 ? "where (vCPU \(document.vcpu ?? 0))" : "where")
         for (side, place) in [("original", divergence.original), ("replay", divergence.replay)] {
-            var text = "brctr \(place.brctr)"
+            var text = "\(clock) \(place.brctr)"
             if let last = place.brctrLast { text += " to \(last)" }
             if let icount = place.icount { text += ", icount \(icount)" }
             page.line("  \(side.padded(to: 8))  \(text)")
@@ -81,13 +84,13 @@ struct DivergenceText {
             case nil: "code"
             }
         if let space = running.addressSpace, let since = running.since {
-            page.line("  \(code) in the address space \(space), since brctr \(since.brctr)")
+            page.line("  \(code) in the address space \(space), since \(clock) \(since.brctr)")
         } else {
             page.line("  \(code)")
         }
         guard let user = running.user, let ip = user.ip else { return }
         let program = running.program.map { " of \(ShortName.path($0))" } ?? ""
-        let entry = running.mode == .user ? "at" : "entered at brctr \(user.brctr) from"
+        let entry = running.mode == .user ? "at" : "entered at \(clock) \(user.brctr) from"
         page.line("  \(entry) \(ip)\(ShortName.suffix(user.symbol))\(program)")
     }
 
@@ -119,14 +122,14 @@ struct DivergenceText {
             guard first != nil || differenceClass.isAlwaysReported else { continue }
             let name = differenceClass.rawValue.padded(to: 18)
             page.line(
-                "  \(name)\(first.map(DivergenceText.place) ?? (isSeen(differenceClass) ? "none" : "not recorded"))")
+                "  \(name)\(first.map(place) ?? (isSeen(differenceClass) ? "none" : "not recorded"))")
         }
     }
 
-    private static func place(_ first: DivergenceDocument.First) -> String {
+    private func place(_ first: DivergenceDocument.First) -> String {
         let (from, to) = (first.from.rawValue, first.to.rawValue)
-        if first.isExact || to <= from &+ 1 { return "brctr \(from)" }
-        return "between brctr \(from) and \(to &- 1)"
+        if first.isExact || to <= from &+ 1 { return "\(clock) \(from)" }
+        return "between \(clock) \(from) and \(to &- 1)"
     }
 
     /// Whether both logs can show differences of a class.
@@ -143,8 +146,8 @@ struct DivergenceText {
         guard !others.isEmpty else { return }
         page.heading("other vCPUs")
         for other in others {
-            let clock = other.divergence?.original.brctr.rawValue ?? 0
-            page.line("  vCPU \(other.vcpu): \(other.title) at brctr \(clock)")
+            let position = other.divergence?.original.brctr.rawValue ?? 0
+            page.line("  vCPU \(other.vcpu): \(other.title) at \(clock) \(position)")
         }
     }
 

@@ -7,7 +7,7 @@
  *   out  hypervisor -> daemon: what the recording or the replay did. A replay's out ring is its own log; it has the
  *        same records as a recording's.
  *   in   daemon -> hypervisor, in a replay only: the recording's records, in their order, as the out ring had them.
- *        TTD_BREAK, TTD_BRANCHES and TTD_DIVERGED records are not put there. TTD_END is the last one.
+ *        TTD_BREAK, TTD_BRANCHES, TTD_DIVERGED and TTD_CONSOLE records are not put there. TTD_END is the last one.
  *
  * The clock counts synchronous exits: exits that the guest's own instructions cause. An EXIT record's clock is the
  * number of synchronous exits before it. The clock of every other record is the number of synchronous exits before the
@@ -57,6 +57,7 @@ enum ttd_type {
                              info: instructions begun in the window. kind: enum ttd_window */
     TTD_END = 7,          /* the session recorded or replayed its last exit. info: enum ttd_end. out ring: closed after it */
     TTD_DIVERGED = 8,     /* a replay's first mismatch; the guest is paused. Fields: the replay's state; see ttd_divergence */
+    TTD_CONSOLE = 9,      /* payload: what the guest wrote to its console since the last one. For people: not in the log */
 };
 
 /* ttd_record.flags: where between two synchronous exits the guest is. Neither: right after the synchronous exit. */
@@ -200,18 +201,20 @@ enum {
     TTD_OPTION_VERIFY_LAZY = 4,   /* recording: check that the lazy copies of tracked areas miss no write (slow) */
 };
 
-/* Faults on purpose, for tests of a replay's check. Bit 0 of the value is flipped. `at` counts from 0. */
+/* Faults on purpose, for tests of a replay's check. One bit of the value is flipped, number `bit`, which counts from the
+   lowest bit of the first byte. `at` counts from 0. */
 enum ttd_fault {
     TTD_FAULT_NONE = 0,
-    TTD_FAULT_WORD = 1,         /* EXIT number `at` of kind `detail`: rax after it */
-    TTD_FAULT_GUEST_WRITE = 2,  /* GUEST_WRITE number `at`: first byte */
-    TTD_FAULT_SHARED_WRITE = 3, /* SHARED_WRITE number `at` of area `detail` & 0xff with `detail` >> 8 & 0xffffff bytes
-                                   or more: first byte. Bit 32 of `detail`: only in memory, not in the replay's log */
+    TTD_FAULT_WORD = 1,         /* EXIT number `at` of kind `detail`: the words after it; bit: 64 * enum ttd_word + bit */
+    TTD_FAULT_GUEST_WRITE = 2,  /* GUEST_WRITE number `at`: its payload */
+    TTD_FAULT_SHARED_WRITE = 3, /* SHARED_WRITE number `at` that covers this bit of area `detail` */
     TTD_FAULT_LOST = 4,         /* INTERRUPT number `at` is not delivered */
     TTD_FAULT_LATE = 5,         /* INTERRUPT number `at` comes one exit later */
     TTD_FAULT_VECTOR = 6,       /* INTERRUPT number `at` has another vector */
     TTD_FAULT_REGISTER = 7,     /* after exit with clock `at`: register `detail` (enum ttd_word up to TTD_R15) */
-    TTD_FAULT_MEMORY = 8,       /* after exit with clock `at`: byte at guest physical address `detail` */
+    TTD_FAULT_MEMORY = 8,       /* after exit with clock `at`: memory from guest physical address `detail` on */
+    TTD_FAULT_PAGE = 9,         /* SHARED_WRITE number `at` into granted pages, of `detail` & 0xffffffff bytes or more: its
+                                   payload. With bit 32 of `detail` the replay's log does not show it */
 };
 
 enum ttd_state {
@@ -238,7 +241,7 @@ struct ttd_op {
             uint32_t out_pages, in_pages; /* wanted, 0: default (1 MiB each); gives: real */
             uint32_t defer_ms;            /* recording: how long asynchronous work may wait for an exit; 0: 3,000 */
             uint64_t break_at, break_every; /* clocks; 0: none. every: at each multiple */
-            uint32_t fault, reserved; /* enum ttd_fault */
+            uint32_t fault, fault_bit; /* enum ttd_fault */
             uint64_t fault_detail, fault_at;
             uint32_t tsc_shift;    /* COUNT: -icount shift= of QEMU */
             uint32_t tsc_overhead; /* COUNT: TSC units of an empty round trip; 0: 148 << tsc_shift */

@@ -21,14 +21,20 @@ static bool turn(struct ttd_session *s, enum ttd_fault kind, bool of_this_sort)
     return true;
 }
 
+/* The chosen bit in its byte; the byte's place is the bit's number / 8. */
+static uint8_t mask(const struct ttd_session *s)
+{
+    return 1u << (s->fault.bit % 8);
+}
+
 static void flip_memory(struct ttd_session *s)
 {
-    paddr_t gpa = s->fault.detail;
+    paddr_t gpa = s->fault.detail + s->fault.bit / 8;
     uint8_t byte;
 
     if ( hvm_copy_from_guest_phys(&byte, gpa, 1) != HVMTRANS_okay )
         return;
-    byte ^= 1;
+    byte ^= mask(s);
     hvm_copy_to_guest_phys(gpa, &byte, 1, s->vcpu);
 }
 
@@ -47,8 +53,9 @@ void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after)
     switch ( s->fault.kind )
     {
     case TTD_FAULT_WORD:
-        if ( turn(s, TTD_FAULT_WORD, s->due.kind == s->fault.detail) )
-            after->word[TTD_RAX] ^= 1;
+        if ( turn(s, TTD_FAULT_WORD, s->due.kind == s->fault.detail &&
+                  s->fault.bit / 64 < TTD_RIP) )
+            after->word[s->fault.bit / 64] ^= 1ul << (s->fault.bit % 64);
         break;
 
     case TTD_FAULT_REGISTER:
@@ -56,7 +63,7 @@ void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after)
         {
             s->fault.at = 0;
             if ( turn(s, TTD_FAULT_REGISTER, s->fault.detail <= TTD_R15) )
-                after->word[s->fault.detail] ^= 1;
+                after->word[s->fault.detail] ^= 1ul << (s->fault.bit % 64);
         }
         break;
 
@@ -74,12 +81,19 @@ void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after)
     }
 }
 
+/* Whether the due record has a byte, counted from the start of its payload. */
+static bool has_byte(const struct ttd_session *s, uint64_t place)
+{
+    return place < s->due.length;
+}
+
 /* The due record was used: what the replay's log has. */
 void ttd_fault_hide(struct ttd_session *s)
 {
     if ( s->fault.hidden )
-        s->due.payload[0] ^= 1;
+        s->due.payload[s->fault.bit / 8] ^= mask(s);
     s->fault.hidden = false;
+}
 }
 
 /* Before the due record is used.  True: it is not to be used. */
@@ -87,13 +101,20 @@ bool ttd_fault_record(struct ttd_session *s)
 {
     struct ttd_record *due = &s->due;
     bool interrupt = due->type == TTD_INTERRUPT;
+    uint64_t place = s->fault.bit / 8;
 
-    if ( turn(s, TTD_FAULT_GUEST_WRITE, due->type == TTD_GUEST_WRITE) ||
-         turn(s, TTD_FAULT_SHARED_WRITE, due->type == TTD_SHARED_WRITE &&
-              due->code == (s->fault.detail & 0xff) &&
-              due->length >= ((s->fault.detail >> 8) & 0xffffff)) )
+    if ( turn(s, TTD_FAULT_GUEST_WRITE,
+              due->type == TTD_GUEST_WRITE && has_byte(s, place)) )
+        due->payload[place] ^= mask(s);
+    if ( turn(s, TTD_FAULT_SHARED_WRITE,
+              due->type == TTD_SHARED_WRITE && due->code == s->fault.detail &&
+              has_byte(s, place - due->info)) )
+        due->payload[place - due->info] ^= mask(s);
+    if ( turn(s, TTD_FAULT_PAGE,
+              due->type == TTD_SHARED_WRITE && due->code == TTD_AREA_PAGES &&
+              due->length >= (uint32_t)s->fault.detail && has_byte(s, place)) )
     {
-        due->payload[0] ^= 1;
+        due->payload[place] ^= mask(s);
         s->fault.hidden = s->fault.detail >> 32;
     }
     if ( turn(s, TTD_FAULT_VECTOR, interrupt) )

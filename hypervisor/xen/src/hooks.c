@@ -78,6 +78,7 @@ void ttd_take_break(struct ttd_session *s)
     struct ttd_record record;
 
     s->broke_at = s->clock;
+    ttd_console_put(s, true);
     ttd_new_record(s, &record, TTD_BREAK);
     if ( !ttd_put(s, &record, NULL) )
         return;

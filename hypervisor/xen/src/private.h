@@ -6,6 +6,7 @@
  *   hooks.c      what the rest of Xen calls
  *   ring.c       the rings shared with dom0
  *   state.c      registers and their hash
+ *   console.c    what the guest wrote to its console
  *   tracked.c    the areas that dom0 and Xen write while the guest runs
  *   granted.c    the pages that other domains write, and the grant table
  *   record.c     recording
@@ -220,6 +221,7 @@ struct ttd_session {
     struct ttd_tracked area[TTD_PAGE_AREAS];
     struct ttd_granted granted;
     uint8_t (*verify)[PAGE_SIZE];   /* TTD_OPTION_VERIFY_LAZY */
+    uint32_t console_at;        /* index of the console's next byte for the daemon */
 
     struct ttd_trace trace;
 
@@ -228,6 +230,7 @@ struct ttd_session {
     struct {
         enum ttd_fault kind;
         uint64_t detail, at;
+        uint32_t bit;
         uint64_t late;          /* an interrupt that is held back */
         bool hidden;            /* the due record has it, the log does not get it */
     } fault;
@@ -294,6 +297,10 @@ void ttd_undo_frames(struct ttd_session *s);
 void ttd_record_frames(struct ttd_session *s);
 bool ttd_write_frame(struct ttd_session *s);
 void ttd_settle_granted(struct ttd_session *s, mfn_t mfn, uint8_t *page);
+
+/* console.c */
+void ttd_console_track(struct ttd_session *s);
+void ttd_console_put(struct ttd_session *s, bool all);
 
 /* record.c */
 void ttd_record_changes(struct ttd_session *s, enum ttd_area which,

@@ -114,8 +114,15 @@ void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
 {
     struct ttd_session *s = v->arch.hvm.ttd;
 
-    if ( v != current || s->replaying || !s->open )
+    if ( v != current || s->replaying || s->state == TTD_STATE_ENDED )
         return;
+    if ( !s->open )
+    {
+        printk(XENLOG_ERR "ttd: d%d: Xen writes to the guest's memory at %#lx between two exits: a replay would lack it\n",
+               s->domain_id, gpa);
+        ttd_end(s, TTD_END_UNSUPPORTED);
+        return;
+    }
 
     while ( size )
     {
@@ -248,7 +255,10 @@ void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
         ttd_take_position(s);
 
     if ( s->copied )
+    {
         record_areas(s);
+        ttd_console_put(s, false);
+    }
     else if ( s->verify )
         ttd_verify_end(s);
 

@@ -79,6 +79,7 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why)
 
     s->rip = now.word[TTD_RIP];
     s->hash = ttd_hash(&now, s->event.asynchronous ? NULL : &s->event);
+    ttd_console_put(s, true);
     ttd_new_record(s, &record, TTD_DIVERGED);
     record.kind = s->event.kind;
     record.code = s->event.code;
@@ -226,6 +227,8 @@ static bool write_area(struct ttd_session *s)
         return false;
     memcpy(area->mapping + offset, s->due.payload, s->due.length);
     memcpy(area->copy + offset, s->due.payload, s->due.length);
+    if ( s->due.code == TTD_AREA_CONSOLE )
+        ttd_console_put(s, false);
 
     return true;
 }

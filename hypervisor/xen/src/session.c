@@ -35,6 +35,7 @@ void ttd_end(struct ttd_session *s, enum ttd_end why)
         return;
 
     ttd_trace_close(s, TTD_WINDOW_ENDED);
+    ttd_console_put(s, true);
     ttd_new_record(s, &record, TTD_END);
     record.info = why;
     ttd_put(s, &record, NULL);
@@ -144,6 +145,7 @@ static void set_options(struct ttd_session *s, const struct ttd_op *op)
     s->fault.kind = op->start.fault;
     s->fault.detail = op->start.fault_detail;
     s->fault.at = op->start.fault_at;
+    s->fault.bit = op->start.fault_bit;
     s->tsc_shift = op->start.tsc_shift & 31;
     s->tsc_overhead = op->start.tsc_overhead ?: OVERHEAD << s->tsc_shift;
 }

@@ -37,6 +37,7 @@ int ttd_track(struct ttd_session *s)
     map(s, TTD_AREA_XENSTORE, HVM_PARAM_STORE_PFN);
     ttd_granted_init(s);
     ttd_follow_frames(s);
+    ttd_console_track(s);
     s->copied = true;
 
     if ( s->options & TTD_OPTION_VERIFY_LAZY )

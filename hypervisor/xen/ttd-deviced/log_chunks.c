@@ -125,9 +125,9 @@ int ttd_chunks_next(struct ttd_chunks *chunks, ttlog_error *error) {
     return 0;
 }
 
-int ttd_chunks_open(struct ttd_chunks *chunks, ttlog_error *error) {
+int ttd_chunks_open(struct ttd_chunks *chunks, const char *file, ttlog_error *error) {
     struct stat status;
-    chunks->fd = open(chunks->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    chunks->fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (chunks->fd < 0 || fstat(chunks->fd, &status) != 0)
         return ttd_fail_errno(error, "%s: cannot open the log", chunks->path);
     if (!S_ISREG(status.st_mode))

@@ -21,8 +21,9 @@ struct ttd_chunks {
     size_t stored_size, raw_size;
 };
 
-/* Opens the file and checks its header. `chunks` is zero but for `path`, which it keeps. Returns 0, or -1 with *error. */
-int ttd_chunks_open(struct ttd_chunks *chunks, ttlog_error *error);
+/* Opens a file and checks its header. `chunks` is zero but for `path`, which it keeps: errors name it. Returns 0, or -1 with
+ * *error. */
+int ttd_chunks_open(struct ttd_chunks *chunks, const char *file, ttlog_error *error);
 void ttd_chunks_close(struct ttd_chunks *chunks);
 
 /* Begins again at the first chunk. */

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "failure.h"
 #include "log_chunks.h"
+#include "recover.h"
 
 enum { ATTRIBUTE_MAX = 1024 }; /* attributes of a log, at most */
 
@@ -72,23 +72,19 @@ static int survey(struct ttd_log *log, ttlog_error *error) {
     return 0;
 }
 
-/* Closes a log whose writer was killed. A log that cannot be written to stays as it is. */
-static void close_abandoned(const char *path) {
-    char open_path[4096];
-    ttlog_error ignored = {0};
-    size_t length = strlen(path);
-    if (length + sizeof(".open") > sizeof(open_path))
-        return;
-    memcpy(open_path, path, length);
-    memcpy(open_path + length, ".open", sizeof(".open"));
-    if (access(open_path, F_OK) != 0)
-        return;
-    ttlog_writer *writer = ttlog_writer_append(path, &ignored);
-    if (writer != NULL)
-        ttlog_writer_close(writer, &ignored);
+/* Opens the log, or the copy that is read in its place. Errors name the log. */
+static int open_chunks(struct ttd_log *log, const char *copy, ttlog_error *error) {
+    const char *path = log->chunks.path;
+    if (!ttd_is_unclosed(path))
+        return ttd_chunks_open(&log->chunks, path, error);
+    if (ttd_recover(path, copy, error) != 0)
+        return -1;
+    int result = ttd_chunks_open(&log->chunks, copy, error);
+    ttd_remove_copy(copy);
+    return result;
 }
 
-struct ttd_log *ttd_log_open(const char *path, ttlog_error *error) {
+struct ttd_log *ttd_log_open(const char *path, const char *copy, ttlog_error *error) {
     struct ttd_log *log = calloc(1, sizeof(*log));
     if (log == NULL || (log->chunks.path = strdup(path)) == NULL) {
         ttd_fail_errno(error, "%s: cannot open the log", path);
@@ -96,8 +92,7 @@ struct ttd_log *ttd_log_open(const char *path, ttlog_error *error) {
         return NULL;
     }
     log->chunks.fd = -1;
-    close_abandoned(path);
-    if (ttd_chunks_open(&log->chunks, error) == 0 && survey(log, error) == 0)
+    if (open_chunks(log, copy, error) == 0 && survey(log, error) == 0)
         return log;
     ttd_log_close(log);
     return NULL;

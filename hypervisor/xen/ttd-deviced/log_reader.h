@@ -12,9 +12,10 @@
 
 struct ttd_log;
 
-/* Opens a log, and reads its attributes and its end. A log that was not closed because its writer died is closed first.
- * Returns NULL with *error for a file that is no whole log. */
-struct ttd_log *ttd_log_open(const char *path, ttlog_error *error);
+/* Opens a log, and reads its attributes and its end. A log that was not closed because its writer died is copied to `copy`
+ * and read there; the copy is removed at once. The log itself is never written to. Returns NULL with *error for a file that
+ * is no whole log. */
+struct ttd_log *ttd_log_open(const char *path, const char *copy, ttlog_error *error);
 void ttd_log_close(struct ttd_log *log);
 
 const struct ttlog_file_header *ttd_log_header(const struct ttd_log *log);

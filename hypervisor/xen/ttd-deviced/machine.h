@@ -21,7 +21,7 @@ struct ttd_start {
     uint64_t break_every;  /* clocks between digests of memory; 0: none */
     uint64_t break_at;     /* pause here for good; 0: never */
     uint32_t tsc_shift;
-    uint32_t fault;        /* enum ttd_fault, for tests */
+    uint32_t fault, fault_bit; /* enum ttd_fault, for tests */
     uint64_t fault_detail, fault_at;
     uint64_t branches_from, branches_to; /* clocks of a replay's branch window; both 0: none */
     uint64_t branches_limit;             /* instructions in it; 0: no limit */

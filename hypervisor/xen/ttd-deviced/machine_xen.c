@@ -110,6 +110,7 @@ static int start(struct ttd_machine *machine, const struct ttd_start *start, str
         .break_at = start->break_at,
         .break_every = start->break_every,
         .fault = start->fault,
+        .fault_bit = start->fault_bit,
         .fault_detail = start->fault_detail,
         .fault_at = start->fault_at,
         .tsc_shift = start->tsc_shift,

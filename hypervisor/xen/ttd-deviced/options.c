@@ -29,13 +29,16 @@ static const char help[] =
     "      --digests N       digest the guest's memory by page every N exits\n"
     "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
     "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
+    "      --console FILE    write the guest's console to this file, in a replay too\n"
     "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
     "      --count branches|instructions  from the processor's counter; never run so far\n"
     "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
     "      --attribute KEY=VALUE  keep this in the log; a replay refuses a log that has another value. Repeatable\n"
     "      --force           replay a log of another guest nevertheless\n"
     "      --uuid HEX        the recording's UUID, 32 hexadecimal digits\n"
-    "      --fault KIND:DETAIL:AT  spoil the replay on purpose, for tests (enum ttd_fault)\n"
+    "      --fault KIND:DETAIL:AT[:BIT]  spoil the replay on purpose, for tests (enum ttd_fault)\n"
+    "      --if-killed hold|release  after SIGKILL the recorded guest waits, as soon as its ring is full (the default), or\n"
+    "                        goes on unrecorded\n"
     "      --rings OUT,IN    two files in place of Xen, for tests\n"
     "      --lock FILE       one daemon at a time holds it (/run/ttd-deviced.lock)\n"
     "      --socket PATH     where the daemon listens (/run/ttd-deviced.socket)\n"
@@ -48,8 +51,9 @@ static const char help[] =
     "Exit status: 0 recorded, or replayed to the end of the recording; 1 the replay diverged; 2 trouble.\n";
 
 enum {
-    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_BRANCHES, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_COUNT, OPT_HARDWARE,
-    OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
+    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_BRANCHES, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_CONSOLE,
+    OPT_COUNT, OPT_HARDWARE, OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_IF_KILLED, OPT_RINGS, OPT_LOCK, OPT_SOCKET,
+    OPT_RELEASE, OPT_ASK, OPT_VERSION,
 };
 
 static const struct option table[] = {
@@ -62,12 +66,14 @@ static const struct option table[] = {
     {"digests", required_argument, NULL, OPT_DIGESTS},
     {"pages", required_argument, NULL, OPT_PAGES},
     {"defer", required_argument, NULL, OPT_DEFER},
+    {"console", required_argument, NULL, OPT_CONSOLE},
     {"count", required_argument, NULL, OPT_COUNT},
     {"hardware", no_argument, NULL, OPT_HARDWARE},
     {"attribute", required_argument, NULL, OPT_ATTRIBUTE},
     {"force", no_argument, NULL, OPT_FORCE},
     {"uuid", required_argument, NULL, OPT_UUID},
     {"fault", required_argument, NULL, OPT_FAULT},
+    {"if-killed", required_argument, NULL, OPT_IF_KILLED},
     {"rings", required_argument, NULL, OPT_RINGS},
     {"lock", required_argument, NULL, OPT_LOCK},
     {"socket", required_argument, NULL, OPT_SOCKET},
@@ -104,11 +110,13 @@ static int take_uuid(uint8_t *uuid, ttlog_error *error) {
 }
 
 static int take_fault(struct ttd_start *start, ttlog_error *error) {
-    unsigned long long detail, at;
-    if (sscanf(optarg, "%u:%lli:%lli", &start->fault, (long long *)&detail, (long long *)&at) != 3)
-        return ttd_fail(error, EINVAL, "--fault %s: KIND:DETAIL:AT, three numbers", optarg);
-    start->fault_detail = detail;
-    start->fault_at = at;
+    long long detail, at;
+    int bit = 0;
+    if (sscanf(optarg, "%u:%lli:%lli:%i", &start->fault, &detail, &at, &bit) < 3 || bit < 0)
+        return ttd_fail(error, EINVAL, "--fault %s: KIND:DETAIL:AT[:BIT], numbers", optarg);
+    start->fault_detail = (uint64_t)detail;
+    start->fault_at = (uint64_t)at;
+    start->fault_bit = (uint32_t)bit;
     return 0;
 }
 
@@ -149,6 +157,13 @@ static int take_branches(struct ttd_start *start, ttlog_error *error) {
     return ttd_fail(error, EINVAL, "--branches %s: FROM..TO or FROM..TO,LIMIT, numbers, FROM below TO", optarg);
 }
 
+static int take_if_killed(struct ttd_options *options, ttlog_error *error) {
+    options->lets_go = strcmp(optarg, "release") == 0;
+    if (options->lets_go || strcmp(optarg, "hold") == 0)
+        return 0;
+    return ttd_fail(error, EINVAL, "--if-killed %s: hold or release", optarg);
+}
+
 static int take_option(struct ttd_options *options, int letter, ttlog_error *error) {
     struct ttd_start *start = &options->start;
     switch (letter) {
@@ -161,12 +176,14 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case OPT_DIGESTS: return take_number("--digests", UINT64_MAX, &start->break_every, error);
     case OPT_PAGES: return take_small("--pages", &start->pages, 1u << 16, error);
     case OPT_DEFER: return take_small("--defer", &start->defer_ms, 3600000, error);
+    case OPT_CONSOLE: options->console = optarg; return 0;
     case OPT_COUNT: return take_count(start, error);
     case OPT_HARDWARE: start->options |= TTD_OPTION_NO_SELF_IPI; return 0;
     case OPT_ATTRIBUTE: return take_attribute(options, error);
     case OPT_FORCE: options->is_forced = 1; return 0;
     case OPT_UUID: return take_uuid(options->uuid, error);
     case OPT_FAULT: return take_fault(start, error);
+    case OPT_IF_KILLED: return take_if_killed(options, error);
     case OPT_RINGS: options->rings = optarg; return 0;
     case OPT_LOCK: options->lock = optarg; return 0;
     case OPT_SOCKET: options->socket = optarg; return 0;

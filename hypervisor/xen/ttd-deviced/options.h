@@ -15,6 +15,7 @@ struct ttd_options {
     const char *log;       /* to write */
     const char *record, *replay; /* a domain, or NULL */
     const char *from;      /* the recording's log */
+    const char *console;   /* receives the guest's console; NULL: nothing does */
     const char *rings;     /* two files in place of Xen */
     const char *lock;
     const char *socket;
@@ -23,6 +24,7 @@ struct ttd_options {
     uint8_t uuid[16];
     const char *attributes[TTD_ATTRIBUTE_MAX]; /* KEY=VALUE */
     size_t attribute_count;
+    int lets_go;           /* a guest whose daemon is killed goes on unrecorded */
     int is_forced;         /* a log of another guest is replayed nevertheless */
     uint64_t pause_at;       /* pause the replay at this clock; 0: never */
     struct ttd_start start;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "failure.h"
+#include "guardian.h"
 #include "session.h"
 
 /* Settings of a recording that its replay must repeat are attributes of the log. */
@@ -140,6 +141,8 @@ static int run_session(const struct ttd_options *options, struct ttd_start *star
     write_attributes(options, start, session->recorder.writer);
     if (session->branches != NULL)
         write_attributes(options, start, session->branches->recorder.writer);
+    if (ttd_console_open(&session->console, options->console, error) != 0)
+        return -1;
     session->digest_every = start->break_every;
     session->on_pause = observer->paused;
     if (session->feeder != NULL && ttd_feeder_fill(session->feeder, &session->in, error) < 0)
@@ -204,7 +207,18 @@ static enum ttd_result run_machine(const struct ttd_options *options, struct ttd
         snprintf(text + length, size - length, "; %s", close_error.message);
         failed = 1;
     }
+    ttd_console_close(&session->console, text, size);
     return failed ? TTD_RESULT_TROUBLE : result_of(session);
+}
+
+/* The log to replay. A copy of it, if it needs one, is beside the log to write. */
+static struct ttd_log *open_recording(const struct ttd_options *options, ttlog_error *error) {
+    char copy[4096];
+    if ((size_t)snprintf(copy, sizeof(copy), "%s.recovered", options->log) >= sizeof(copy)) {
+        ttd_fail(error, ENAMETOOLONG, "%s: the path is too long", options->log);
+        return NULL;
+    }
+    return ttd_log_open(options->from, copy, error);
 }
 
 enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_atomic_t *stop,
@@ -213,13 +227,14 @@ enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_at
     struct ttd_session *session = calloc(1, sizeof(*session));
     struct ttd_feeder *feeder = calloc(1, sizeof(*feeder));
     enum ttd_result result = TTD_RESULT_TROUBLE;
+    struct ttd_guardian guardian = {.is_there = 0};
     const char *domain = options->replay != NULL ? options->replay : options->record;
     if (session == NULL || feeder == NULL) {
         ttd_fail(&error, ENOMEM, "no memory");
-    } else if (check_paths(options, &error) == 0) {
+    } else if (check_paths(options, &error) == 0 && ttd_guardian_start(&guardian, options, &error) == 0) {
         if (options->from != NULL) {
             feeder->path = options->from;
-            feeder->log = ttd_log_open(options->from, &error);
+            feeder->log = open_recording(options, &error);
             session->feeder = feeder;
         }
         if (options->from == NULL || (feeder->log != NULL && check_guest(options, feeder->log, &error) == 0))
@@ -232,6 +247,7 @@ enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_at
         result = run_machine(options, session, stop, observer, text, size);
         session->machine->calls->close(session->machine);
     }
+    ttd_guardian_dismiss(&guardian);
     if (feeder != NULL)
         ttd_log_close(feeder->log);
     free(feeder);

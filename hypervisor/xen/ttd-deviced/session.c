@@ -48,6 +48,10 @@ static void give_back(struct ttd_session *session) {
 }
 
 static int write_record(struct ttd_session *session, const struct ttd_record *record, ttlog_error *error) {
+    if (record->type == TTD_CONSOLE) {
+        ttd_console_write(&session->console, record);
+        return 0;
+    }
     if (ttd_branch_log_write(session->branches, record, error) != 0)
         return -1;
     return record->type == TTD_BRANCHES ? 0 : ttd_recorder_write(&session->recorder, record, error);

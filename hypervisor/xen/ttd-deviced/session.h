@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "branch_log.h"
+#include "console.h"
 #include "feeder.h"
 #include "machine.h"
 #include "recorder.h"
@@ -17,6 +18,7 @@ struct ttd_session {
     struct ttd_recorder recorder;
     struct ttd_feeder *feeder; /* NULL in a recording */
     struct ttd_branch_log *branches; /* NULL without a window */
+    struct ttd_console console;
     struct ttd_view out, in;
     uint64_t break_at;         /* the guest stays paused there; 0: never */
     uint64_t digest_every;     /* clocks between digests of memory, which is digested at the end too; 0: never */
