@@ -43,7 +43,8 @@ public final class HelperProcess {
     }
 
     private static func missing(_ program: String) -> RunError {
-        .missing(what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(program))"))
+        let package = program.split(separator: "/").last.map(String.init) ?? program
+        return .missing(what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(package))"))
     }
 
     private init(

@@ -26,7 +26,7 @@ enum Replayer {
         guard let place = Place(arguments.place) else {
             throw PlaceError("\(arguments.place) is no place: see tt-gdb's manual page")
         }
-        let run = try TravelRun(arguments.run, TravelOptions.parse(arguments.words))
+        let run = try TravelRun(arguments.run, TravelOptions.parse(words(arguments)))
         try link.check()
         for warning in run.places.warnings { link.report(note: "warning: \(warning)") }
         let destination = try run.resolver.destination(of: place)
@@ -65,6 +65,15 @@ enum Replayer {
                 commands: DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"],
                 slide: run.symbolizer?.modules.first?.slide ?? 0, script: script))
         while try server.serve() == .detached {}
+    }
+
+    /// The command-line options of the launch arguments that name symbol files and the other run.
+    private static func words(_ arguments: LaunchArguments) -> [String] {
+        var words = arguments.symbols.map { "--symbols=\($0)" } + arguments.programs.map { "--user=\($0)" }
+        if let modules = arguments.modules { words.append("--modules=\(modules)") }
+        if let kaslr = arguments.kaslr { words.append("--kaslr=\(kaslr)") }
+        if let other = arguments.other { words.append("--other=\(other)") }
+        return words
     }
 
     /// One paragraph for an error.

@@ -165,6 +165,12 @@ def places(client, check, truth, source):
     client("goto", threadId=1, targetId=targets[0]["id"])
     check.equal((client.event("stopped")["reason"], client.where()), ("goto", ("sort_numbers", line)), "goto forwards")
     check.equal(client.value("seed"), "0", "the first time")
+    # Over the call of a function that calls itself some hundred times.
+    here = client.position()
+    check.equal((client.move("stepBack")["reason"], client.where()), ("step", ("sort_numbers", line - 1)), "over a call")
+    check.that(client.position()[0] < here[0] - 1000, "before the call")
+    client.move("next")
+    check.equal(client.position(), here, "over the call again")
     target = client("gotoTargets", source={"path": work}, line=1, place="sort_numbers:5")["targets"][0]
     client("goto", threadId=1, targetId=target["id"])
     client.event("stopped")

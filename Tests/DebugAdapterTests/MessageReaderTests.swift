@@ -56,7 +56,9 @@ import Testing
         #expect(try reader.next() == message("1"))
     }
 
-    @Test(arguments: ["Content-Length: -1\r\n\r\n", "Content-Length: 1e3\r\n\r\n", "Content-Length: 99999999999999999999\r\n\r\n"])
+    @Test(arguments: [
+        "Content-Length: -1\r\n\r\n", "Content-Length: 1e3\r\n\r\n", "Content-Length: 99999999999999999999\r\n\r\n",
+    ])
     func aLengthThatIsNoNumberEndsTheStream(text: String) {
         #expect(throws: MessageReader.StreamError(description: "Content-Length is no number")) { try items(text) }
     }

@@ -12,7 +12,8 @@ import Testing
     @Test func aRequestIsRead() throws {
         let found = try #require(
             try request(
-                #"{"seq":7,"type":"request","command":"readMemory","arguments":{"memoryReference":"0x10","offset":-16,"count":-3}}"#))
+                #"{"seq":7,"type":"request","command":"readMemory","arguments":{"memoryReference":"0x10","offset":-16,"count":-3}}"#
+            ))
         #expect(found.number == 7 && found.command == "readMemory")
         #expect(try found.address() == 0)
         #expect(found.count("count") == 0 && found.count("missing") == 0)
@@ -39,7 +40,7 @@ import Testing
             #"{"run":"r","place":17,"symbols":"a","user":["b","c"],"trust":true,"stopOnEntry":false,"__id":{},"#
                 + #""sourceMap":{"/a":"/x","/a/b":"/y"}}"#)
         #expect(found.run == "r" && found.place == "17" && found.gdb == "gdb")
-        #expect(found.words == ["--symbols=a", "--user=b", "--user=c"])
+        #expect(found.symbols == ["a"] && found.programs == ["b", "c"] && found.modules == nil)
         #expect(found.isTrusted && !found.stopsOnEntry)
         // The longest directory first: gdb takes the first that fits.
         #expect(found.sourceMap.map(\.from) == ["/a/b", "/a"])
@@ -57,7 +58,8 @@ import Testing
 /// gdb's machine interface.
 @Suite struct DebuggerRecordTests {
     @Test func recordsAreToldApart() {
-        #expect(DebuggerRecord("12^done,answer=\"e30=\"") == .result(number: 12, class: "done", rest: "answer=\"e30=\""))
+        #expect(
+            DebuggerRecord("12^done,answer=\"e30=\"") == .result(number: 12, class: "done", rest: "answer=\"e30=\""))
         #expect(DebuggerRecord("3^running") == .result(number: 3, class: "running", rest: ""))
         #expect(DebuggerRecord("^done") == .result(number: nil, class: "done", rest: ""))
         #expect(DebuggerRecord("*stopped,reason=\"breakpoint-hit\"") == .stopped)

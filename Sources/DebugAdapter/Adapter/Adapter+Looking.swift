@@ -134,7 +134,9 @@ extension Adapter {
         let text = try request.required("text")
         guard text.utf8.count <= Adapter.longestExpression else { throw RequestError("the text is too long") }
         let column = try request.requiredInteger("column") &- client.firstColumn
-        let words = ["where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "help"].map { "tt \($0)" }
+        let words = ["where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "help"].map {
+            "tt \($0)"
+        }
         let known = text.hasPrefix("tt") ? words.filter { $0.hasPrefix(text) } : []
         try look(request, "completions", ["text": .string(text), "column": .integer(min(max(column, 0), 1 << 20))]) {
             let own = known.map { word in

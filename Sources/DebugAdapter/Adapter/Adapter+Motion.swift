@@ -197,9 +197,12 @@ extension Adapter {
     func gotoTargets(_ request: Request) throws(RequestError) {
         let debugger = try stoppedDebugger()
         if let place = request.string("place") {
-            return answer(request, .object(["targets": .array([target(.place(place), place, request.integer("line"))])]))
+            return answer(
+                request, .object(["targets": .array([target(.place(place), place, request.integer("line"))])]))
         }
-        guard let path = request.arguments["source"]?["path"]?.string else { throw RequestError("a source needs a path") }
+        guard let path = request.arguments["source"]?["path"]?.string else {
+            throw RequestError("a source needs a path")
+        }
         let line = try request.requiredInteger("line") - client.firstLine + 1
         debugger.ask("has_code", ["path": .string(path), "line": .integer(line)], owner: request.number) {
             [unowned self] result in
@@ -211,7 +214,8 @@ extension Adapter {
                 }
                 let shown = line + client.firstLine - 1
                 let targets = [
-                    target(.line(path: path, line: line, isBack: false), "the next time that line \(line) begins", shown),
+                    target(
+                        .line(path: path, line: line, isBack: false), "the next time that line \(line) begins", shown),
                     target(.line(path: path, line: line, isBack: true), "the last time that line \(line) began", shown),
                 ]
                 answer(request, .object(["targets": .array(targets)]))

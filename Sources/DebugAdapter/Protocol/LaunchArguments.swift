@@ -3,7 +3,7 @@
 import RunDirectory
 
 /// The arguments of the request `launch`. Members that are not listed here are ignored: editors add their own.
-public struct LaunchArguments: Equatable, Sendable {
+public struct LaunchArguments: Sendable {
     /// `run`: the run directory.
     public var run: String
     /// `place`: where the guest stops first.
@@ -49,22 +49,6 @@ public struct LaunchArguments: Equatable, Sendable {
         isTrusted = try reader.flag("trust") ?? false
         stopsOnEntry = try reader.flag("stopOnEntry") ?? true
         sourceMap = try reader.map("sourceMap")
-    }
-
-    /// Whether two are the same.
-    public static func == (a: LaunchArguments, b: LaunchArguments) -> Bool {
-        a.run == b.run && a.place == b.place && a.words == b.words && a.qemu == b.qemu && a.gdb == b.gdb
-            && a.isTrusted == b.isTrusted && a.stopsOnEntry == b.stopsOnEntry
-            && a.sourceMap.elementsEqual(b.sourceMap) { $0 == $1 }
-    }
-
-    /// The names of symbol files and of the other run, as the tools' command lines have them.
-    public var words: [String] {
-        var words = symbols.map { "--symbols=\($0)" } + programs.map { "--user=\($0)" }
-        if let modules { words.append("--modules=\(modules)") }
-        if let kaslr { words.append("--kaslr=\(kaslr)") }
-        if let other { words.append("--other=\(other)") }
-        return words
     }
 }
 
