@@ -44,7 +44,8 @@ public final class HelperProcess {
 
     private static func missing(_ program: String) -> RunError {
         let package = program.split(separator: "/").last.map(String.init) ?? program
-        return .missing(what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(package))"))
+        return .missing(
+            what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(package))"))
     }
 
     private init(

@@ -22,13 +22,13 @@ struct TTDAP: ParsableCommand {
             LAUNCH ARGUMENTS
               run                the run directory, or that of a replay in it (needed)
               place              where the guest stops first (see tt-gdb; default: 0)
-              symbols, user      symbol files of the kernel and of programs; one or a list, as tt-gdb --symbols, --user
-              modules, kaslr     as tt-gdb --modules, --kaslr
+              symbols, user      symbol files of the kernel and of programs; one or a list
+              modules, kaslr     where they were loaded: as the options of tt-gdb
               other              the run that the place `divergence` compares with
-              sourceMap          an object: directories of the debug information, and those that take their places
+              sourceMap          an object: directories of the debug information to directories here
               stopOnEntry        false: go on at once (default: true)
               qemu, gdb          programs
-              trust              true: the recording is your own, as tt-gdb --trust
+              trust              true: the recording is your own
 
             IN THE CLIENT'S CONSOLE
               EXPRESSION         its value, by gdb

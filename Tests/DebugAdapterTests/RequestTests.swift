@@ -59,7 +59,7 @@ import Testing
 @Suite struct DebuggerRecordTests {
     @Test func recordsAreToldApart() {
         #expect(
-            DebuggerRecord("12^done,answer=\"e30=\"") == .result(number: 12, class: "done", rest: "answer=\"e30=\""))
+            DebuggerRecord("12^done,answer=\"e30=\"") == .result(number: 12, class: "done", rest: ",answer=\"e30=\""))
         #expect(DebuggerRecord("3^running") == .result(number: 3, class: "running", rest: ""))
         #expect(DebuggerRecord("^done") == .result(number: nil, class: "done", rest: ""))
         #expect(DebuggerRecord("*stopped,reason=\"breakpoint-hit\"") == .stopped)

@@ -183,7 +183,7 @@ final class Debugger {
             return
         }
         if name == "error" {
-            let message = DebuggerRecord.value(of: "msg", in: "," + rest) ?? "gdb reports an error"
+            let message = DebuggerRecord.value(of: "msg", in: rest) ?? "gdb reports an error"
             finish { fail($0, RequestError(message)) }
             return
         }
@@ -195,7 +195,7 @@ final class Debugger {
 
     /// The answer of the script: base64 of JSON.
     private static func answer(_ rest: String) -> Result<JSONValue, RequestError> {
-        guard let text = DebuggerRecord.value(of: "answer", in: "," + rest), let data = Data(base64Encoded: text),
+        guard let text = DebuggerRecord.value(of: "answer", in: rest), let data = Data(base64Encoded: text),
             let value = try? JSONDecoder().decode(JSONValue.self, from: data)
         else { return .failure(RequestError("gdb's answer cannot be read")) }
         if let error = value["error"]?.string { return .failure(RequestError(error)) }

@@ -2,7 +2,7 @@
 
 /// One line of gdb's machine interface (gdb manual, GDB/MI Output Syntax), as far as the adapter reads it.
 enum DebuggerRecord: Equatable {
-    /// `N^CLASS,…`: the result of a command with this number; the rest of the line.
+    /// `N^CLASS,…`: the result of a command with this number; the rest of the line from the comma on.
     case result(number: Int?, class: String, rest: String)
     /// `*stopped,…`: the guest has stopped.
     case stopped

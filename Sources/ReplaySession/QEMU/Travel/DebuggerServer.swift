@@ -140,7 +140,8 @@ public final class DebuggerServer {
         if text == "bs" { return try move { _ in try stepBack() } }
         if text == "bc" { return try move { try continueBack(codeAtStepBack: $0) } }
         if text.hasPrefix("vCont;") {
-            return try move { _ in try text.dropFirst(6).first?.lowercased() == "s" ? stepForward() : continueForward() }
+            let isStep = text.dropFirst(6).first?.lowercased() == "s"
+            return try move { _ in try isStep ? stepForward() : continueForward() }
         }
         if text.hasPrefix("qRcmd,") { return try monitor(text.dropFirst(6)) }
         if text.hasPrefix("vKill") { return Array("OK".utf8) }
