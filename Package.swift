@@ -32,6 +32,7 @@ let package = Package(
         .executable(name: "tt-record", targets: ["tt-record"]),
         .executable(name: "tt-replay", targets: ["tt-replay"]),
         .executable(name: "tt-gdb", targets: ["tt-gdb"]),
+        .executable(name: "tt-dap", targets: ["tt-dap"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -132,6 +133,9 @@ let package = Package(
             name: "ArrowStreams", dependencies: ["CArrow", "Formatting", "LogFormat", "CallTree", "Alignment"],
             exclude: ["exports.map"]),
 
+        // Editors on a replay: the Debug Adapter Protocol, spoken over gdb.
+        .target(name: "DebugAdapter", dependencies: ["RunDirectory"], resources: [.embedInCode("ttdap.py")]),
+
         // Executables, and what their command lines have in common.
         .target(
             name: "ToolSupport",
@@ -171,6 +175,11 @@ let package = Package(
             name: "tt-gdb",
             dependencies: ["ToolSupport", "TravelSupport", "ReplaySession", "RunDirectory", argumentParser],
             resources: [.embedInCode("ttgdb.py")]),
+        .executableTarget(
+            name: "tt-dap",
+            dependencies: [
+                "DebugAdapter", "ToolSupport", "TravelSupport", "ReplaySession", "RunDirectory", argumentParser,
+            ]),
 
         // Tests. TestSupport: the text-to-log assembler and the synthetic pair generator.
         .target(name: "TestSupport", dependencies: ["Formatting", "LogFormat"], path: "Tests/Support"),
@@ -213,6 +222,7 @@ let package = Package(
         .testTarget(
             name: "ReplaySessionTests",
             dependencies: ["Formatting", "LogFormat", "ReplaySession", "RunDirectory", "TestSupport"]),
+        .testTarget(name: "DebugAdapterTests", dependencies: ["DebugAdapter", "RunDirectory"]),
         .testTarget(
             name: "ToolTests",
             dependencies: ["TestSupport", "LogFormat", "LogViews", "Symbolize", "Formatting", "Reporting"],

@@ -11,7 +11,7 @@ import json
 import re
 import sys
 
-SEE_ALSO = ["bts-dump", "tt-analyze", "tt-gdb", "tt-record", "tt-replay"]
+SEE_ALSO = ["bts-dump", "tt-analyze", "tt-dap", "tt-gdb", "tt-record", "tt-replay"]
 
 
 def escape(text):

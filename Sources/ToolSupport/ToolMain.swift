@@ -38,21 +38,21 @@ public enum ToolMain {
             Output.standard.flush()
             exit(ToolStatus.done.rawValue)
         }
-        switch error {
-        case let error as RunError:
-            Diagnostics.error(lines: error.textWithRemedy.split(separator: "\n").map(String.init))
-        case let error as ViewError:
-            Diagnostics.error(error.description + (error.advice.map { "; \($0)" } ?? ""))
-        case let error as LogError:
-            Diagnostics.error(error.description + (error.advice.map { "; \($0)" } ?? ""))
-        case let error as DecodingError:
-            Diagnostics.error(error.oneLine)
-        case _ where root.exitCode(for: error) == .validationFailure:
-            Diagnostics.error(usage(root, error))
-        default:
-            Diagnostics.error(root.message(for: error))
-        }
+        let text = lines(root, error)
+        if text.count > 1 { Diagnostics.error(lines: text) } else { Diagnostics.error(text.first ?? "") }
         exit(ToolStatus.trouble.rawValue)
+    }
+
+    /// What an error of a command is for its user.
+    public static func lines<Root: ParsableCommand>(_ root: Root.Type, _ error: any Error) -> [String] {
+        switch error {
+        case let error as RunError: error.textWithRemedy.split(separator: "\n").map(String.init)
+        case let error as ViewError: [error.description + (error.advice.map { "; \($0)" } ?? "")]
+        case let error as LogError: [error.description + (error.advice.map { "; \($0)" } ?? "")]
+        case let error as DecodingError: [error.oneLine]
+        case _ where root.exitCode(for: error) == .validationFailure: [usage(root, error)]
+        default: [root.message(for: error)]
+        }
     }
 
     /// The problem with the arguments, in one line with the command that explains them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import ReplaySession
 import RunDirectory
 
 /// A program that a tool runs beside it: gdb. It is ended with this object.
@@ -17,15 +18,44 @@ public final class HelperProcess {
     /// Starts a program of PATH.
     ///
     /// - Parameter output: a file for its output, and no input; nil for the tool's own terminal.
-    public init(_ program: String, _ arguments: [String], output: String?) throws(RunError) {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        if let output {
+    public convenience init(_ program: String, _ arguments: [String], output: String?) throws(RunError) {
+        try self.init(program, arguments, flags: 0) { actions in
+            guard let output else { return }
             posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
             posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
             posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
         }
+    }
+
+    /// Starts a program with descriptors as its input and output, in a process group of its own. The kernel kills it with the
+    /// thread that starts it, where setpriv of util-linux is installed.
+    public convenience init(
+        _ program: String, _ arguments: [String], input: Int32, output: Int32
+    ) throws(RunError) {
+        guard let path = SystemProgram.locate(program) else { throw HelperProcess.missing(program) }
+        let setpriv = "/usr/bin/setpriv"
+        let bond = Files.isExecutable(setpriv) ? [setpriv, "--pdeathsig", "KILL", "--"] : []
+        let words = bond + [path] + arguments
+        try self.init(words[0], Array(words.dropFirst()), flags: POSIX_SPAWN_SETPGROUP) { actions in
+            posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+            posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+        }
+    }
+
+    private static func missing(_ program: String) -> RunError {
+        let package = program.split(separator: "/").last.map(String.init) ?? program
+        return .missing(
+            what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(package))"))
+    }
+
+    private init(
+        _ program: String, _ arguments: [String], flags: Int32,
+        prepare: (inout posix_spawn_file_actions_t) -> Void
+    ) throws(RunError) {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        prepare(&actions)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -35,16 +65,13 @@ public final class HelperProcess {
         sigfillset(&all)
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        posix_spawnattr_setflags(&attributes, Int16(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
         words.append(nil)
         defer { for word in words { free(word) } }
         var child: pid_t = 0
         let code = posix_spawnp(&child, program, &actions, &attributes, words, environ)
-        guard code != ENOENT else {
-            throw .missing(
-                what: "program", name: program, remedy: .advice("install it (Debian: apt-get install \(program))"))
-        }
+        guard code != ENOENT else { throw HelperProcess.missing(program) }
         guard code == 0 else { throw .system(doing: "start", path: program, code: code) }
         pid = child
     }

@@ -79,7 +79,7 @@ import Testing
         ["bts-dump"], ["tt-analyze"], ["tt-analyze", "info"], ["tt-analyze", "events"], ["tt-analyze", "verify"],
         ["tt-analyze", "slice"], ["tt-analyze", "diverge"], ["tt-analyze", "symbolize"], ["tt-analyze", "index"],
         ["tt-analyze", "sql"], ["tt-analyze", "schema"], ["tt-analyze", "import"],
-        ["tt-analyze", "report"], ["tt-analyze", "open"], ["tt-gdb"],
+        ["tt-analyze", "report"], ["tt-analyze", "open"], ["tt-gdb"], ["tt-dap"],
     ]
 
     @Test(arguments: helpTopics)

@@ -6,7 +6,7 @@ import Testing
 
 /// The man pages and completions, which are made from the tools' own help.
 @Suite struct ManualTests {
-    static let tools = ["bts-dump", "tt-analyze", "tt-gdb", "tt-record", "tt-replay"]
+    static let tools = ["bts-dump", "tt-analyze", "tt-dap", "tt-gdb", "tt-record", "tt-replay"]
 
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../..").standardized.path

@@ -30,9 +30,9 @@ enum ToolFile {
 }
 
 /// Programs of the system.
-enum SystemProgram {
+public enum SystemProgram {
     /// The path of a program: given with a slash, or found in PATH.
-    static func locate(_ name: String) -> String? {
+    public static func locate(_ name: String) -> String? {
         if name.contains("/") { return Files.isExecutable(name) ? (try? Files.absolute(name, what: "program")) : nil }
         let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
         for directory in path.split(separator: ":") {

@@ -51,6 +51,8 @@ extension DebuggerServer {
             try setBreakpoints()
             return result
         } catch {
+            // What ends the server comes while the guest runs: its gdbstub would not answer.
+            try? session.side.pause()
             try setBreakpoints()
             throw error
         }

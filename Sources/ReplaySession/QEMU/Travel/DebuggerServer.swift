@@ -35,11 +35,16 @@ public final class DebuggerServer {
     /// Called about ten times a second. What it throws ends the server.
     public var onWait: () throws -> Void = {}
 
+    /// Whether the guest shall stop, and not move until this is false again. Asked as often as ``onWait`` is called.
+    public var wantsInterrupt: () -> Bool = { false }
+
     private let listener: Int32
     var debugger: PacketStream?
     var state = DebuggerState()
     private var request: [UInt8] = []
     private var hasMoved = false
+    /// The addresses of breakpoints at the step back that was the debugger's last move.
+    private var codeAtStepBack: Set<UInt64>?
 
     /// Listens on a new Unix socket.
     public init(_ session: TravelSession, socket path: String) throws(RunError) {
@@ -94,7 +99,6 @@ public final class DebuggerServer {
             debugger = nil
             session.onRestart = {}
             session.onWait = { _ in }
-            try? removeBreakpoints()
             state = DebuggerState()
         }
         var end = End.detached
@@ -104,13 +108,17 @@ public final class DebuggerServer {
                 guard case .packet(let packet) = try stream.next(timeout: 0.1) else { continue }
                 request = packet
             } catch {
+                try? removeBreakpoints()
                 return end
             }
             if request.first == UInt8(ascii: "k") || request.starts(with: Array("vKill".utf8)) { end = .killed }
             // A packet `k` has no answer.
             if request.first == UInt8(ascii: "k") { continue }
             let answer = try answer(request)
-            do throws(RunError) { try stream.send(answer) } catch { return end }
+            do throws(RunError) { try stream.send(answer) } catch {
+                try? removeBreakpoints()
+                return end
+            }
         }
     }
 
@@ -120,8 +128,8 @@ public final class DebuggerServer {
     private func answer(_ packet: [UInt8]) throws -> [UInt8] {
         let text = String(decoding: packet, as: UTF8.self)
         switch packet.first {
-        case UInt8(ascii: "c"), UInt8(ascii: "C"): return try move { try continueForward() }
-        case UInt8(ascii: "s"), UInt8(ascii: "S"): return try move { try stepForward() }
+        case UInt8(ascii: "c"), UInt8(ascii: "C"): return try move { _ in try continueForward() }
+        case UInt8(ascii: "s"), UInt8(ascii: "S"): return try move { _ in try stepForward() }
         case UInt8(ascii: "Z"), UInt8(ascii: "z"): return try changeBreakpoint(packet, text)
         case UInt8(ascii: "M"), UInt8(ascii: "G"), UInt8(ascii: "P"): return Array("E01".utf8)
         case UInt8(ascii: "X"): return []
@@ -129,10 +137,11 @@ public final class DebuggerServer {
         case UInt8(ascii: "!"), UInt8(ascii: "D"): return Array("OK".utf8)
         default: break
         }
-        if text == "bs" { return try move { try stepBack() } }
-        if text == "bc" { return try move { try continueBack() } }
+        if text == "bs" { return try move { _ in try stepBack() } }
+        if text == "bc" { return try move { try continueBack(codeAtStepBack: $0) } }
         if text.hasPrefix("vCont;") {
-            return try move { try text.dropFirst(6).first?.lowercased() == "s" ? stepForward() : continueForward() }
+            let isStep = text.dropFirst(6).first?.lowercased() == "s"
+            return try move { _ in try isStep ? stepForward() : continueForward() }
         }
         if text.hasPrefix("qRcmd,") { return try monitor(text.dropFirst(6)) }
         if text.hasPrefix("vKill") { return Array("OK".utf8) }
@@ -151,23 +160,27 @@ public final class DebuggerServer {
     }
 
     /// A stop reply that names the thread as QEMU does.
-    private func stopReply(_ reason: String = "") throws -> [UInt8] {
+    private func stopReply(_ reason: String = "", signal: String = "05") throws -> [UInt8] {
         let thread = try session.client.request("qC").dropFirst(2)
-        return Array("T05\(reason)thread:\(thread);".utf8)
+        return Array("T\(signal)\(reason)thread:\(thread);".utf8)
     }
 
     // MARK: Moving
 
     /// Moves the guest. A move that fails is reported on gdb's console, and the guest stays where it got to.
-    private func move(_ body: () throws -> [UInt8]) throws -> [UInt8] {
+    private func move(_ body: (_ codeAtStepBack: Set<UInt64>?) throws -> [UInt8]) throws -> [UInt8] {
         if hasMoved {
             hasMoved = false
             return try stopReply()
         }
+        // SIGINT ends gdb's stepping over a line; at SIGTRAP it would go on.
+        if wantsInterrupt() { return try stopReply(signal: "02") }
+        let code = codeAtStepBack
+        codeAtStepBack = nil
         do {
-            return try body()
+            return try body(code)
         } catch is Interruption {
-            return try stopReply()
+            return try stopReply(signal: "02")
         } catch let error as PlaceError {
             try debugger?.send(Array("O".utf8) + DebuggerServer.hexadecimal("tt-gdb: \(error)\n"))
             try session.look()
@@ -201,17 +214,28 @@ public final class DebuggerServer {
         return try reply ?? stopReply()
     }
 
+    private var codeBreakpoints: Set<UInt64> { Set(state.breakpoints.filter(\.isCode).map(\.address)) }
+
     private func stepBack() throws -> [UInt8] {
-        try withoutBreakpoints { try session.stepBack() ? stopReply() : stopReply("replaylog:begin;") }
+        defer { codeAtStepBack = codeBreakpoints }
+        return try withoutBreakpoints { try session.stepBack() ? stopReply() : stopReply("replaylog:begin;") }
     }
 
-    private func continueBack() throws -> [UInt8] {
-        let addresses = Set(state.breakpoints.filter(\.isCode).map(\.address))
+    /// - Parameter before: the addresses of breakpoints at the step back before: a new one is the entry of the function into
+    ///   which gdb stepped back.
+    private func continueBack(codeAtStepBack before: Set<UInt64>?) throws -> [UInt8] {
+        let addresses = codeBreakpoints
         if state.breakpoints.contains(where: { !$0.isCode }) {
             throw PlaceError("watchpoints stop the guest forwards only")
         }
+        let new = before.map { addresses.subtracting($0) } ?? []
         return try withoutBreakpoints {
-            try session.runBack(to: addresses) ? stopReply() : stopReply("replaylog:begin;")
+            if new.count == 1, let entry = new.first,
+                try session.goBackToEntry(at: entry, unless: addresses.subtracting(new))
+            {
+                return try stopReply()
+            }
+            return try session.runBack(to: addresses) ? stopReply() : stopReply("replaylog:begin;")
         }
     }
 
@@ -220,6 +244,7 @@ public final class DebuggerServer {
 
     /// Whether gdb has sent a Ctrl-C. While the guest runs, it sends nothing else.
     private func isInterrupted() throws -> Bool {
+        if wantsInterrupt() { return true }
         guard let debugger else { return false }
         return try debugger.next(timeout: 0) == .interrupt
     }
