@@ -129,7 +129,10 @@ let package = Package(
         // Logs as Arrow streams: the shared library of python/ttlog (scripts/build-arrow-library).
         .target(name: "CArrow", cSettings: warningsAsErrors),
         .target(
-            name: "ArrowStreams", dependencies: ["CArrow", "Formatting", "LogFormat", "CallTree", "Alignment"],
+            name: "ArrowStreams",
+            dependencies: [
+                "CArrow", "Formatting", "LogFormat", "CallTree", "Alignment", "Symbolize", "BranchAnalysis",
+            ],
             exclude: ["exports.map"]),
 
         // Executables, and what their command lines have in common.

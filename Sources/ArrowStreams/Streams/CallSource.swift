@@ -92,11 +92,15 @@ struct CallRow {
             .init(.init("kind", .text, "call, interruption, system-call, software-interrupt or start")) {
                 $1.append($0.frame.kind.name)
             },
-            .init(.init("call_site", "address of the instruction that called or was interrupted")) {
+            .init(.init("call_site", isCode: true, "address of the instruction that called or was interrupted")) {
                 $1.append($0.frame.callSite)
             },
-            .init(.init("target", "address that was called")) { $1.append($0.frame.target) },
-            .init(.init("function", "address of the code that ran last in it: the target, or that of a tail call")) {
+            .init(.init("target", isCode: true, "address that was called")) { $1.append($0.frame.target) },
+            .init(
+                .init(
+                    "function", isCode: true,
+                    "address of the code that ran last in it: the target, or that of a tail call")
+            ) {
                 $1.append($0.function)
             },
             .init(.init("begin_brctr", unit: "transitions", "clock of the branch that began it")) {
