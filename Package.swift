@@ -130,7 +130,10 @@ let package = Package(
         // Logs as Arrow streams: the shared library of python/ttlog (scripts/build-arrow-library).
         .target(name: "CArrow", cSettings: warningsAsErrors),
         .target(
-            name: "ArrowStreams", dependencies: ["CArrow", "Formatting", "LogFormat", "CallTree", "Alignment"],
+            name: "ArrowStreams",
+            dependencies: [
+                "CArrow", "Formatting", "LogFormat", "CallTree", "Alignment", "Symbolize", "BranchAnalysis",
+            ],
             exclude: ["exports.map"]),
 
         // Editors on a replay: the Debug Adapter Protocol, spoken over gdb.

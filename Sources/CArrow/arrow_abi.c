@@ -10,7 +10,9 @@ _Static_assert(offsetof(struct ArrowSchema, release) == 56, "ArrowSchema.release
 _Static_assert(sizeof(struct ArrowArray) == 80, "ArrowArray");
 _Static_assert(offsetof(struct ArrowArray, release) == 64, "ArrowArray.release");
 _Static_assert(sizeof(struct ArrowArrayStream) == 40, "ArrowArrayStream");
-_Static_assert(sizeof(struct ttla_request) == 48, "ttla_request");
+_Static_assert(sizeof(struct ttla_request) == 56, "ttla_request");
+_Static_assert(offsetof(struct ttla_request, symbols) == 48, "ttla_request before symbols");
+_Static_assert(sizeof(struct ttla_symbol_files) == 48, "ttla_symbol_files");
 _Static_assert(sizeof(struct ttla_error) == 24, "ttla_error");
 
 /* Swift's runtime names hypotf, which glibc has under the version GLIBC_2.35. Nothing here calls it. A definition of our

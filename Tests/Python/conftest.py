@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -36,6 +37,29 @@ def tool_rows(*command):
 
 def unsigned(value):
     return None if value is None else value & (2**64 - 1)
+
+
+def run_in_children(source, *arguments, count=2):
+    """Runs a program in processes of their own, so that a crash is a failure and not the end of the tests.
+
+    Each gets its number before the other arguments, and prints a line that begins with "whole" when it is done.
+    """
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", source, str(number), *map(str, arguments)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for number in range(count)
+    ]
+    try:
+        for child in children:
+            output, errors = child.communicate(timeout=3600)
+            assert child.returncode == 0, errors[-2000:]
+            assert output.startswith("whole")
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
 
 
 @pytest.fixture(autouse=True)

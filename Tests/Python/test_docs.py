@@ -10,12 +10,18 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 
-from conftest import ROOT
+from conftest import FIXTURES, ROOT, tool
 
 PAGE = ROOT / "docs/fleets.md"
+
+
+def search_path():
+    """The programs of the examples: Python's, and the tools."""
+    return f"{os.path.dirname(sys.executable)}:{os.path.dirname(tool('tt-analyze'))}:{os.environ['PATH']}"
 
 
 class Session:
@@ -26,7 +32,7 @@ class Session:
         self.console = code.InteractiveConsole({"__name__": "__main__"})
 
     def shell(self, command):
-        environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+        environment = {**os.environ, "PATH": search_path()}
         output = subprocess.run(
             command, shell=True, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -64,7 +70,10 @@ def _display(value):
         print(repr(value))
 
 
-def test_examples_of_the_page(run_folder):
+def test_examples_of_the_page(run_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", search_path())
+    shutil.copy(FIXTURES / "tiny.elf", run_folder.parent)
     session = Session(run_folder.parent)
     lines = PAGE.read_text().splitlines()
     result, index, count = [], 0, 0

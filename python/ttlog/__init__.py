@@ -6,6 +6,7 @@
     >>> branches = run.branches()
     >>> duckdb.sql('SELECT hex("to"), count(*) FROM branches GROUP BY 1 ORDER BY 2 DESC LIMIT 10')
     >>> run.events().to_pandas()
+    >>> run.calls(symbols="vmlinux").to_pandas()
     >>> ttlog.diverge("run/", "run/replays/1").place
 
 The package needs the standard library only. pyarrow, DuckDB, Polars and pandas take its streams; `Dataset` and
@@ -16,11 +17,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._bundle import Bundle
 from ._divergence import Difference, Divergence, Position, diverge
 from ._errors import LogError
 from ._log import VCPU, Log, Run, Skipped, open
 from ._rows import struct_counts
 from ._stream import ArrowSource, Column, Stream, columns
+from ._symbols import SymbolFile, Symbols, SymbolWarning
 
 if TYPE_CHECKING:
     from ._dataset import Dataset
@@ -29,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArrowSource",
+    "Bundle",
     "Column",
     "Dataset",
     "Difference",
@@ -39,6 +43,9 @@ __all__ = [
     "Run",
     "Skipped",
     "Stream",
+    "SymbolFile",
+    "SymbolWarning",
+    "Symbols",
     "VCPU",
     "columns",
     "diverge",

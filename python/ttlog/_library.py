@@ -18,6 +18,8 @@ ABI_VERSION = 1
 FAILED = 1
 SKIP_DAMAGE = 1
 PLAIN_STRINGS = 2
+NO_CACHE = 1
+LINKAGE_NAMES = 2
 NO_END = 2**64 - 1
 
 
@@ -39,6 +41,21 @@ class Request(ctypes.Structure):
         ("stop", c_uint64),
         ("columns", c_char_p),
         ("kinds", c_char_p),
+        ("symbols", c_void_p),
+    ]
+
+
+class SymbolFiles(ctypes.Structure):
+    """struct ttla_symbol_files"""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("kernels", POINTER(c_char_p)),
+        ("programs", POINTER(c_char_p)),
+        ("modules", c_char_p),
+        ("module_list", c_char_p),
+        ("kaslr", c_char_p),
     ]
 
 
@@ -114,6 +131,17 @@ class Library:
         self.divergence_json = self._function("ttla_divergence_json", text, c_void_p)
         self.divergence_stream = self._function("ttla_divergence_stream", None, c_void_p, c_void_p)
         self.divergence_free = self._function("ttla_divergence_free", None, c_void_p)
+        self.symbols_open = self._function(
+            "ttla_symbols_open", c_int32, log, POINTER(SymbolFiles), POINTER(c_void_p), POINTER(Error)
+        )
+        self.symbols_describe = self._function("ttla_symbols_describe", text, c_void_p)
+        self.symbols_close = self._function("ttla_symbols_close", None, c_void_p)
+        self.names = self._function(
+            "ttla_names", c_int32, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_char_p, c_uint32, c_void_p, POINTER(Error)
+        )
+        self.frames = self._function(
+            "ttla_frames", c_int32, c_void_p, c_void_p, c_int64, c_char_p, c_void_p, POINTER(Error)
+        )
         self.scan = self._function("ttla_scan", c_int64, log, c_char_p)
         self.struct_counts = self._function("ttla_struct_counts", None, POINTER(c_int64), POINTER(c_int64))
         self.stream_new = self._function("ttla_stream_new", c_void_p)

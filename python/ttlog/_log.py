@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
 from ._errors import LogError
 from ._library import Error, library
 from ._stream import Stream
+from ._symbols import Symbols
 
 if TYPE_CHECKING:
     from typing import Literal, TypedDict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         stop: Optional[int]
         on_damage: Literal["raise", "skip"]
         strings: Literal["dictionary", "plain"]
+        symbols: Union[None, Symbols, Path, Sequence[Path]]
 
 
 Path = Union[str, "os.PathLike[str]"]
@@ -62,6 +64,8 @@ class Log:
     - `on_damage`: `"raise"`: a stream of a damaged or truncated log fails after the rows before the damage. `"skip"`: it goes
       on, and `skipped` and `damage()` say what is missing.
     - `strings`: `"dictionary"`, or `"plain"` for consumers that take no dictionaries (Spark).
+    - `symbols`: symbol files, or what `symbols()` returned: columns with names, `X_name`, stand beside those of addresses of code,
+      and `X_function` and `X_line` may be asked for in `columns`.
 
     Addresses are signed 64-bit integers: those above 2^63 are negative; `address & (2**64 - 1)` is the unsigned one.
     """
@@ -73,6 +77,7 @@ class Log:
         library().check(status, error)
         self._handle = handle.value
         self._description: Optional[dict[str, Any]] = None
+        self._symbols: dict[tuple[str, ...], Symbols] = {}
 
     # -- What it holds
 
@@ -124,7 +129,7 @@ class Log:
 
     def branches(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row a branch: `brctr`, `icount`, `vcpu`, `epoch`, `from`, `to`, `kind`. Quote `from` and `to` in SQL."""
-        return Stream(self, "branches", columns, **options)
+        return self._stream("branches", columns, (), options)
 
     def events(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
         """One row an interrupt, exception, discontinuity or state digest.
@@ -133,23 +138,23 @@ class Log:
             kind: only events of this kind, or of these. One kind alone adds a column for each of its fields:
                 `events(kind="interrupt")` has `vector` and `handler`. `ttlog.columns("events", kind)` lists them.
         """
-        return Stream(self, "events", columns, kinds=_names(kind), **options)
+        return self._stream("events", columns, _names(kind), options)
 
     def accesses(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
         """One row an access to a port, device memory, a clock or a special register; otherwise like `events`."""
-        return Stream(self, "accesses", columns, kinds=_names(kind), **options)
+        return self._stream("accesses", columns, _names(kind), options)
 
     def notes(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
         """One row a record about the run: attributes, annotations, losses, the comparable end, why the run ended."""
-        return Stream(self, "notes", columns, kinds=_names(kind), **options)
+        return self._stream("notes", columns, _names(kind), options)
 
     def attributes(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row an attribute of the run: `key`, `value`."""
-        return Stream(self, "attributes", columns, **options)
+        return self._stream("attributes", columns, (), options)
 
     def chunks(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row a chunk of the log: its place, counts, clocks and digests. No body is read."""
-        return Stream(self, "chunks", columns, **options)
+        return self._stream("chunks", columns, (), options)
 
     def damage(self, columns: Optional[Sequence[str]] = None) -> Stream:
         """One row a damaged part: what opening found, and what streams have passed over so far."""
@@ -157,11 +162,54 @@ class Log:
 
     def calls(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row a call, interruption or system call, in the order in which they end; open ones last."""
-        return Stream(self, "calls", columns, **options)
+        return self._stream("calls", columns, (), options)
 
     def edges(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row a distinct branch: `vcpu`, `from`, `to`, `kind`, `count`, `first_brctr`, `last_brctr`."""
-        return Stream(self, "edges", columns, **options)
+        return self._stream("edges", columns, (), options)
+
+    def _stream(self, name: str, columns: Optional[Sequence[str]], kinds: Sequence[str], options: StreamOptions) -> Stream:
+        known = dict(options)
+        symbols = known.pop("symbols", None)
+        return Stream(self, name, columns, kinds=kinds, symbols=self._symbols_of(symbols), **known)  # type: ignore[arg-type]
+
+    # -- Names
+
+    def symbols(
+        self,
+        *files: Path,
+        programs: Sequence[Path] = (),
+        modules: Optional[Path] = None,
+        module_list: Optional[Path] = None,
+        kaslr: Union[str, int] = "auto",
+        cache: bool = True,
+        demangle: bool = True,
+    ) -> Symbols:
+        """Reads symbol files and finds where each was loaded in this run, as the tools do (docs/symbols.md).
+
+        Args:
+            files: kernels and programs that ran where they were linked: `FILE[@ADDRESS|+SLIDE][,FROM:TO]`, as `--symbols` takes
+                them. The log's calls show the slide of a kernel (KASLR). The first file that knows an address names it.
+            programs: user programs and libraries, `PROGRAM[@ADDRESS|+SLIDE]`, or directories of them, as `--user` takes them.
+            modules: the directory with the kernel modules (`.ko`) that were loaded.
+            module_list: their addresses: a copy of `/proc/modules`. None: the file `modules` in the directory.
+            kaslr: the slide of kernels without a given one: a number of bytes, `"off"`, or `"auto"`.
+            cache: keep tables of symbols in `$XDG_CACHE_HOME/tt-analyze/symbols`, which the tools share.
+            demangle: names of C++, Rust, Swift and D as people read them.
+
+        Raises:
+            LogError: a file cannot be read. What is wrong with a file that serves is a `SymbolWarning`.
+        """
+        return Symbols(self, files, programs, modules, module_list, kaslr, cache, demangle)
+
+    def _symbols_of(self, symbols: Any) -> Optional[Symbols]:
+        if symbols is None or isinstance(symbols, Symbols):
+            return symbols
+        paths = [symbols] if isinstance(symbols, (str, os.PathLike)) else list(symbols)
+        key = tuple(os.fspath(path) for path in paths)
+        if key not in self._symbols:
+            self._symbols[key] = Symbols(self, paths)
+        return self._symbols[key]
 
     def partitions(self, parts: int, stream: str = "branches", vcpu: int = 0) -> list[tuple[int, int]]:
         """Ranges of clocks (start, stop) that hold about equally many records of a stream of a vCPU; at most `parts`."""
@@ -236,12 +284,19 @@ class Run(Log):
 
 
 def open(path: Path) -> Log:
-    """Opens a log, a run directory (a `Run`), or a file of a foreign format, which is imported (docs/import.md).
+    """Opens a log, a run directory (a `Run`), a bundle (a `Bundle`), or a file of a foreign format, which is imported
+    (docs/import.md).
+
+    A bundle (`.ttbug`) is unpacked by `tt-analyze`, which must be on PATH.
 
     Raises:
         LogError: the file cannot be read or has no known format.
     """
-    return Run(path) if os.path.isdir(path) else Log(path)
+    from ._bundle import Bundle, is_bundle
+
+    if os.path.isdir(path):
+        return Run(path)
+    return Bundle(path) if is_bundle(path) else Log(path)
 
 
 def _names(kind: Union[str, Sequence[str]]) -> Sequence[str]:

@@ -54,7 +54,8 @@ def _column(schema: ArrowSchema, array: ArrowArray) -> Sequence[Any]:
     values: Sequence[Any]
     if schema.dictionary:
         names = _column(schema.dictionary.contents, array.dictionary.contents)
-        values = [names[index] for index in _numbers(schema.format, array, length)]
+        # A null row's index may be that of no name.
+        values = [names[index] if names else None for index in _numbers(schema.format, array, length)]
     elif schema.format in _NUMBERS:
         values = _numbers(schema.format, array, length)
     elif schema.format == b"b":

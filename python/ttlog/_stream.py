@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow
 
     from ._log import Log
+    from ._symbols import Symbols
 
 ON_DAMAGE = ("raise", "skip")
 STRINGS = ("dictionary", "plain")
@@ -26,12 +27,14 @@ class Column(NamedTuple):
     """A column of a stream."""
 
     name: str
-    #: `int64`, `int32`, `bool`, `text`, `binary`, or `dictionary` (text, dictionary-encoded).
+    #: `int64`, `int32`, `bool`, `text`, `binary`, or `dictionary` (text, dictionary-encoded; `dictionary32` if the list is long).
     type: str
     #: What a number counts; None for a number without a unit, such as an address.
     unit: Optional[str]
     #: The meaning, in a phrase.
     summary: str
+    #: Whether it has addresses of code: with symbols there are `X_name`, `X_function` and `X_line` beside a column `X`.
+    is_code: bool = False
 
 
 def columns(stream: str, kind: Optional[str] = None) -> list[Column]:
@@ -107,6 +110,7 @@ class Stream(ArrowSource):
         kinds: Sequence[str] = (),
         on_damage: str = "raise",
         strings: str = "dictionary",
+        symbols: Optional[Symbols] = None,
     ) -> None:
         if on_damage not in ON_DAMAGE:
             raise ValueError(f"on_damage is {on_damage!r}; it can be {' or '.join(map(repr, ON_DAMAGE))}")
@@ -115,7 +119,10 @@ class Stream(ArrowSource):
         self.log = log
         self.name = name
         if columns is None:
-            columns = [column.name for column in _columns(name, kinds[0] if len(kinds) == 1 else None)]
+            known = _columns(name, kinds[0] if len(kinds) == 1 else None)
+            columns = [column.name for column in known]
+            if symbols is not None:
+                columns += [f"{column.name}_name" for column in known if column.is_code]
         if not columns:
             raise ValueError("no columns")
         self.columns = list(columns)
@@ -129,7 +136,10 @@ class Stream(ArrowSource):
             stop=self._range[1],
             columns=",".join(self.columns).encode(),
             kinds=",".join(kinds).encode() if kinds else None,
+            symbols=None if symbols is None else symbols._handle,
         )
+        # The request has the address of the symbols.
+        self._symbols = symbols
         # A wrong request fails here and not at the first reading, which may be in another program's thread.
         self.__arrow_c_stream__()
 

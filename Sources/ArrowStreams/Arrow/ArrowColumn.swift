@@ -21,6 +21,11 @@ struct DictionaryColumn {
     var owner: AnyObject
 }
 
+extension DictionaryColumn {
+    /// The values of a column of text.
+    init(_ texts: ArrowColumn) { self.init(length: texts.length, buffers: texts.buffers, owner: texts.owner) }
+}
+
 /// Rows of a stream.
 struct RecordBatch {
     var rows: Int

@@ -13,6 +13,8 @@ enum ColumnType: String, Sendable {
     case binary
     /// Text from a short list: an index of 8 bits into a dictionary.
     case name = "dictionary"
+    /// Text from a list that each batch has: an index of 32 bits into a dictionary.
+    case longName = "dictionary32"
 
     /// The format string of the Arrow C data interface.
     var format: String {
@@ -23,6 +25,7 @@ enum ColumnType: String, Sendable {
         case .text: "u"
         case .binary: "z"
         case .name: "C"
+        case .longName: "i"
         }
     }
 }
@@ -33,11 +36,15 @@ struct ColumnDefinition: Sendable {
     var type: ColumnType
     /// The unit of a number; nil for a number without one.
     var unit: String?
+    /// Whether it has addresses of code, which symbol files can name.
+    var isCode = false
     /// The meaning; a phrase without a full stop.
     var summary: String
 
-    init(_ name: String, _ type: ColumnType = .int64, unit: String? = nil, _ summary: String) {
-        (self.name, self.type, self.unit, self.summary) = (name, type, unit, summary)
+    init(
+        _ name: String, _ type: ColumnType = .int64, unit: String? = nil, isCode: Bool = false, _ summary: String
+    ) {
+        (self.name, self.type, self.unit, self.isCode, self.summary) = (name, type, unit, isCode, summary)
     }
 
     /// A column of 64-bit numbers without a unit.
@@ -50,7 +57,9 @@ struct ColumnDefinition: Sendable {
 func exportSchema(_ columns: [ColumnDefinition], to place: UnsafeMutablePointer<ArrowSchema>) {
     let children = columns.map { column in
         let child = newSchema(format: column.type.format, name: column.name, flags: Int64(ARROW_FLAG_NULLABLE))
-        if column.type == .name { child.pointee.dictionary = newSchema(format: ColumnType.text.format, name: "") }
+        if column.type == .name || column.type == .longName {
+            child.pointee.dictionary = newSchema(format: ColumnType.text.format, name: "")
+        }
         return child
     }
     let batch = newSchema(format: "+s", name: "")

@@ -59,7 +59,7 @@ struct ColumnBuilder {
         isValid.append(false)
         nullCount += 1
         switch type {
-        case .int64, .int32, .flag, .name: words.append(0)
+        case .int64, .int32, .flag, .name, .longName: words.append(0)
         case .text, .binary: ends.append(Int32(clamping: bytes.count))
         }
     }
@@ -86,7 +86,7 @@ struct ColumnBuilder {
     private func valueSize(_ count: Int) -> Int {
         switch type {
         case .int64: 8 * count
-        case .int32: 4 * count
+        case .int32, .longName: 4 * count
         case .flag: (count + 7) / 8
         case .name: count
         case .text, .binary: 4 * (count + 1)
@@ -96,7 +96,7 @@ struct ColumnBuilder {
     private func store(_ count: Int, at place: Int, in owner: ColumnMemory) {
         switch type {
         case .int64: owner.store(words, at: place)
-        case .int32: owner.store(words.map { Int32(truncatingIfNeeded: $0) }, at: place)
+        case .int32, .longName: owner.store(words.map { Int32(truncatingIfNeeded: $0) }, at: place)
         case .name: owner.store(words.map { UInt8(truncatingIfNeeded: $0) }, at: place)
         case .flag: owner.storeBits(words.map { $0 != 0 }, at: place)
         case .text, .binary: owner.store([0] + ends, at: place)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import BranchAnalysis
 import CArrow
 import Glibc
 import LogFormat
+import Symbolize
 
 // Logs through the C interface (ttlogarrow.h). A handle is a retained object.
 
@@ -73,9 +75,9 @@ func reporting(to place: UnsafeMutablePointer<ttla_error>?, _ body: () throws ->
         try body()
         return 0
     } catch {
-        let log = error as? LogError
-        let offset = log?.offset.flatMap { Int64(exactly: $0) } ?? -1
-        place?.pointee = ttla_error(message: strdup("\(error)"), file: log.flatMap { strdup($0.file) }, offset: offset)
+        let offset = (error as? LogError)?.offset.flatMap { Int64(exactly: $0) } ?? -1
+        let file = (error as? LogError)?.file ?? (error as? SymbolError)?.file ?? (error as? PlacementError)?.path
+        place?.pointee = ttla_error(message: strdup("\(error)"), file: file.flatMap { strdup($0) }, offset: offset)
         return TTLA_FAILED
     }
 }

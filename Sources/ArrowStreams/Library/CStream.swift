@@ -16,7 +16,7 @@ public func openStream(
     return reporting(to: error) {
         guard let out, let log = Handle<OpenLog>.object(handle) else { throw RequestError.noStream("") }
         let stream = try StreamName(name)
-        let request = try request.map { try StreamRequest($0.pointee, log: log.file) } ?? StreamRequest()
+        let request = try request.map { try StreamRequest(complete($0), log: log.file) } ?? StreamRequest()
         exportStream(try stream.source(log, request), to: out)
     }
 }
@@ -30,7 +30,7 @@ public func describeColumns(
     let columns = stream.columns(kind: kinds.first).map { column in
         JSONValue.object([
             ("name", .text(column.name)), ("type", .text(column.type.rawValue)), ("unit", .optional(column.unit)),
-            ("summary", .text(column.summary)),
+            ("summary", .text(column.summary)), ("is_code", .flag(column.isCode)),
         ])
     }
     return strdup(JSONValue.list(columns).document)
@@ -106,9 +106,22 @@ extension StreamName {
     }
 }
 
+/// A request of a caller that may know fewer fields; those are 0.
+private func complete(_ request: UnsafePointer<ttla_request>) -> ttla_request {
+    var whole = ttla_request()
+    let size = min(Int(request.pointee.size), MemoryLayout<ttla_request>.size)
+    withUnsafeMutableBytes(of: &whole) { bytes in
+        bytes.copyMemory(from: UnsafeRawBufferPointer(start: request, count: size))
+    }
+    return whole
+}
+
 extension StreamRequest {
+    /// The size of a request of the first callers.
+    private static let firstSize = MemoryLayout<ttla_request>.offset(of: \.symbols) ?? 0
+
     fileprivate init(_ request: ttla_request, log: LogFile) throws(RequestError) {
-        guard request.size >= UInt32(MemoryLayout<ttla_request>.size) else { throw .requestSize(request.size) }
+        guard Int(request.size) >= StreamRequest.firstSize else { throw .requestSize(request.size) }
         if request.vcpu >= 0 {
             guard let number = UInt16(exactly: request.vcpu), log.vcpus.contains(number) else {
                 throw .noVCPU(request.vcpu, present: log.vcpus)
@@ -121,10 +134,11 @@ extension StreamRequest {
         kinds = try StreamRequest.kinds(request.kinds)
         skipsDamage = request.flags & UInt32(TTLA_SKIP_DAMAGE) != 0
         usesPlainText = request.flags & UInt32(TTLA_PLAIN_STRINGS) != 0
+        symbols = Handle<RunSymbols>.object(request.symbols)
     }
 
     /// Names separated by commas; nil without a list.
-    fileprivate static func names(_ list: UnsafePointer<CChar>?) throws(RequestError) -> [String]? {
+    static func names(_ list: UnsafePointer<CChar>?) throws(RequestError) -> [String]? {
         guard let list else { return nil }
         guard let text = String(validatingCString: list) else { throw .notUTF8 }
         return text.split(separator: ",").map(String.init)

@@ -13,8 +13,8 @@ enum BranchColumn: String, CaseIterable {
             .init(rawValue, unit: "instructions", "instructions begun before the one at `to`; null without counts")
         case .vcpu: .init(rawValue, .int32, "the vCPU")
         case .epoch: .init(rawValue, .int32, "number of the stretch without a gap, from 0")
-        case .from: .init(rawValue, "address of the instruction that the branch left")
-        case .to: .init(rawValue, "address of the instruction that began next")
+        case .from: .init(rawValue, isCode: true, "address of the instruction that the branch left")
+        case .to: .init(rawValue, isCode: true, "address of the instruction that began next")
         case .kind:
             .init(
                 rawValue, isPlain ? .text : .name,
@@ -44,8 +44,7 @@ enum LabelNames {
     static let dictionary: DictionaryColumn = {
         var builder = ColumnBuilder(.text)
         for name in all { builder.append(name) }
-        let column = builder.finish()
-        return DictionaryColumn(length: column.length, buffers: column.buffers, owner: column.owner)
+        return DictionaryColumn(builder.finish())
     }()
 }
 

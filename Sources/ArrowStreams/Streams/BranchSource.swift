@@ -10,9 +10,7 @@ final class BranchSource: BatchSource {
     private let decoded: BranchBatch.Columns
     private let hasIcount: Bool
     private let pool = BranchMemory.Pool()
-    private var end: EndReport
-    private var chunks: [Chunk]?
-    private var place = 0
+    private var chunks: RequestedChunks
     /// Columns of one repeated number, by the number; most batches have the same two.
     private var constants: [Int32: ComputedMemory] = [:]
 
@@ -26,29 +24,23 @@ final class BranchSource: BatchSource {
         self.chosen = chosen
         decoded = chosen.reduce([]) { $0.union($1.decoded) }
         hasIcount = log.file.header.features.contains(.icount)
-        end = EndReport(log, skipsDamage: request.skipsDamage)
+        chunks = RequestedChunks(.branch, of: log, request)
         super.init(columns: chosen.map { $0.definition(isPlain: request.usesPlainText) })
     }
 
     override func next() throws -> RecordBatch? {
-        let chunks = self.chunks ?? request.chunks(.branch, of: log.file)
-        self.chunks = chunks
-        while place < chunks.count {
-            let chunk = chunks[place]
-            place += 1
+        while true {
             let memory = BranchMemory(pool)
-            do throws(LogError) {
+            let found = try chunks.next { chunk throws(LogError) in
                 try log.file.decode(chunk, into: &memory.batch.pointee, columns: decoded)
-            } catch {
-                guard request.skipsDamage else { throw error }
-                log.skip(chunk, error)
-                continue
+            }
+            guard let chunk = found else {
+                try chunks.checkEnd()
+                return nil
             }
             let rows = memory.batch.pointee.range(from: request.from, to: request.to)
             if !rows.isEmpty { return batch(memory, rows, chunk) }
         }
-        try end.check()
-        return nil
     }
 
     private func batch(_ memory: BranchMemory, _ rows: Range<Int>, _ chunk: Chunk) -> RecordBatch {

@@ -7,9 +7,7 @@ import LogFormat
 final class CallSource: TableSource<CallRow> {
     private let log: OpenLog
     private let request: StreamRequest
-    private var end: EndReport
-    private var chunks: [Chunk]?
-    private var place = 0
+    private var chunks: RequestedChunks
     private let batch: UnsafeMutablePointer<BranchBatch>
     private let tracker: UnsafeMutablePointer<CallTracker>
     private var calls: OpenCallRows?
@@ -17,7 +15,7 @@ final class CallSource: TableSource<CallRow> {
     init(_ log: OpenLog, _ request: StreamRequest) throws(RequestError) {
         self.log = log
         self.request = request
-        end = EndReport(log, skipsDamage: request.skipsDamage)
+        chunks = RequestedChunks(.branch, of: log, request)
         let hasIcount = log.file.header.features.contains(.icount)
         let columns = try request.choose(CallRow.columns(hasIcount: hasIcount)) { $0.definition.name }
         batch = .allocate(capacity: 1)
@@ -35,32 +33,26 @@ final class CallSource: TableSource<CallRow> {
     }
 
     override func produce() throws -> Bool {
-        let chunks = self.chunks ?? request.chunks(.branch, of: log.file)
-        self.chunks = chunks
-        guard place < chunks.count else {
-            finishVCPU()
-            try end.check()
-            return false
-        }
-        let chunk = chunks[place]
-        place += 1
-        if calls?.vcpu != chunk.vcpu {
-            finishVCPU()
-            tracker.pointee = CallTracker(handlers: HandlerSet(log.file, vcpu: chunk.vcpu))
-            tracker.pointee.recordsSteps = true
-            calls = OpenCallRows(vcpu: chunk.vcpu)
-        }
-        do throws(LogError) {
+        let found = try chunks.next { chunk throws(LogError) in
+            if calls?.vcpu != chunk.vcpu { beginVCPU(chunk.vcpu) }
             try log.file.decode(chunk, into: &batch.pointee)
-        } catch {
-            guard request.skipsDamage else { throw error }
-            log.skip(chunk, error)
-            return true
+        }
+        guard found != nil else {
+            finishVCPU()
+            try chunks.checkEnd()
+            return false
         }
         tracker.pointee.append(batch.pointee, batch.pointee.range(from: request.from, to: request.to))
         for step in tracker.pointee.steps { calls?.take(step) }
         for row in calls?.takeFinal() ?? [] { append(row) }
         return true
+    }
+
+    private func beginVCPU(_ vcpu: UInt16) {
+        finishVCPU()
+        tracker.pointee = CallTracker(handlers: HandlerSet(log.file, vcpu: vcpu))
+        tracker.pointee.recordsSteps = true
+        calls = OpenCallRows(vcpu: vcpu)
     }
 
     private func finishVCPU() {
@@ -92,11 +84,15 @@ struct CallRow {
             .init(.init("kind", .text, "call, interruption, system-call, software-interrupt or start")) {
                 $1.append($0.frame.kind.name)
             },
-            .init(.init("call_site", "address of the instruction that called or was interrupted")) {
+            .init(.init("call_site", isCode: true, "address of the instruction that called or was interrupted")) {
                 $1.append($0.frame.callSite)
             },
-            .init(.init("target", "address that was called")) { $1.append($0.frame.target) },
-            .init(.init("function", "address of the code that ran last in it: the target, or that of a tail call")) {
+            .init(.init("target", isCode: true, "address that was called")) { $1.append($0.frame.target) },
+            .init(
+                .init(
+                    "function", isCode: true,
+                    "address of the code that ran last in it: the target, or that of a tail call")
+            ) {
                 $1.append($0.function)
             },
             .init(.init("begin_brctr", unit: "transitions", "clock of the branch that began it")) {

@@ -111,8 +111,10 @@ struct EdgeRow: HashSlot {
     static var columns: [TableColumn<EdgeRow>] {
         [
             .init(.init("vcpu", .int32, "the vCPU")) { $1.append(Int64($0.vcpu)) },
-            .init(.init("from", "address of the instruction that the branch left")) { $1.append($0.from) },
-            .init(.init("to", "address of the instruction that began next")) { $1.append($0.to) },
+            .init(.init("from", isCode: true, "address of the instruction that the branch left")) {
+                $1.append($0.from)
+            },
+            .init(.init("to", isCode: true, "address of the instruction that began next")) { $1.append($0.to) },
             .init(.init("kind", .text, "class of the instruction at `from`, with ! if its static target is `to`")) {
                 $1.append(LabelNames.all[Int($0.label)])
             },

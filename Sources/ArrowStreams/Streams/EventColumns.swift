@@ -32,7 +32,7 @@ extension EventRow {
                 $1.append(Int64($0.chunk.epoch))
             },
             Column(.init("kind", .text, "the kind, as `tt-analyze events` prints it")) { $1.append($0.kind.name) },
-            Column(.init("ip", "address of the instruction")) {
+            Column(.init("ip", isCode: true, "address of the instruction")) {
                 $1.append($0.optional(.ip, $0.batch.pointee.ip($0.index)))
             },
         ]
@@ -70,7 +70,10 @@ extension EventRow {
     // MARK: Fields of a kind
 
     private static func column(_ field: EventField) -> Column {
-        let definition = ColumnDefinition(field.name, type(of: field), unit: field.unit?.rawValue, field.summary)
+        // Other addresses are of data.
+        let isCode = field.type == .address && field.name == "handler"
+        let definition = ColumnDefinition(
+            field.name, type(of: field), unit: field.unit?.rawValue, isCode: isCode, field.summary)
         return Column(definition) { row, builder in
             switch field.value(in: row.event) {
             case nil: builder.appendNull()

@@ -6,19 +6,15 @@ import LogFormat
 final class EventSource: TableSource<EventRow> {
     private let log: OpenLog
     private let request: StreamRequest
-    private let stream: LogStream
     private let kinds: Set<EventKind>
-    private var end: EndReport
-    private var chunks: [Chunk]?
-    private var place = 0
+    private var chunks: RequestedChunks
     private let batch: UnsafeMutablePointer<EventBatch>
 
     init(_ log: OpenLog, _ stream: LogStream, _ request: StreamRequest) throws(RequestError) {
         self.log = log
         self.request = request
-        self.stream = stream
         kinds = Set(request.kinds)
-        end = EndReport(log, skipsDamage: request.skipsDamage)
+        chunks = RequestedChunks(stream, of: log, request)
         batch = .allocate(capacity: 1)
         batch.initialize(to: EventBatch())
         let all = EventRow.columns(kinds: request.kinds)
@@ -37,20 +33,10 @@ final class EventSource: TableSource<EventRow> {
     }
 
     override func produce() throws -> Bool {
-        let chunks = self.chunks ?? request.chunks(stream, of: log.file)
-        self.chunks = chunks
-        guard place < chunks.count else {
-            try end.check()
+        let found = try chunks.next { chunk throws(LogError) in try log.file.decode(chunk, into: &batch.pointee) }
+        guard let chunk = found else {
+            try chunks.checkEnd()
             return false
-        }
-        let chunk = chunks[place]
-        place += 1
-        do throws(LogError) {
-            try log.file.decode(chunk, into: &batch.pointee)
-        } catch {
-            guard request.skipsDamage else { throw error }
-            log.skip(chunk, error)
-            return true
         }
         for index in 0..<batch.pointee.count {
             guard request.contains(clock: batch.pointee.clock(index)) else { continue }

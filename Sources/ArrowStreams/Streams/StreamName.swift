@@ -17,8 +17,16 @@ enum StreamName: String, CaseIterable {
         }
     }
 
-    /// Makes the stream.
+    /// Makes the stream, with names if the request has symbols.
     func source(_ log: OpenLog, _ request: StreamRequest) throws(RequestError) -> BatchSource {
+        guard let symbols = request.symbols else { return try plainSource(log, request) }
+        let kind = request.kinds.count == 1 ? request.kinds.first : nil
+        return try NamedSource(columns(kind: kind), request, symbols) { inner throws(RequestError) in
+            try plainSource(log, inner)
+        }
+    }
+
+    private func plainSource(_ log: OpenLog, _ request: StreamRequest) throws(RequestError) -> BatchSource {
         switch self {
         case .branches: try BranchSource(log, request)
         case .events: try EventSource(log, .event, request)

@@ -18,6 +18,8 @@ struct StreamRequest {
     var skipsDamage = false
     /// Whether columns of names are plain text.
     var usesPlainText = false
+    /// What names addresses of code; nil: nothing.
+    var symbols: RunSymbols?
 
     /// The vCPUs that are read, in order.
     func vcpus(of log: LogFile) -> [UInt16] { vcpu.map { [$0] } ?? log.vcpus }
@@ -55,6 +57,7 @@ enum RequestError: Error, CustomStringConvertible {
     case noKind(String)
     case noVCPU(Int32, present: [UInt16])
     case requestSize(UInt32)
+    case noSlide(String)
     case notUTF8
 
     var description: String {
@@ -67,6 +70,7 @@ enum RequestError: Error, CustomStringConvertible {
         case .noVCPU(let number, let present):
             "no vCPU \(number); there are \(present.map(String.init).joined(separator: ", "))"
         case .requestSize(let size): "the request has \(size) bytes: the caller was built for another interface"
+        case .noSlide(let text): "\(text) is no slide of a kernel: a number, auto or off"
         case .notUTF8: "a name is not UTF-8"
         }
     }

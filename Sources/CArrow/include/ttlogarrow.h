@@ -49,6 +49,8 @@ extern "C" {
 typedef struct ttla_log ttla_log;
 /* How two logs relate. */
 typedef struct ttla_divergence ttla_divergence;
+/* The symbol files of a run, each where it was loaded. */
+typedef struct ttla_symbols ttla_symbols;
 
 /* Why a function failed. ttla_error_clear frees the texts. */
 typedef struct ttla_error {
@@ -72,7 +74,26 @@ typedef struct ttla_request {
     const char *columns; /* names, separated by commas, in the order of the result; NULL: all */
     const char *kinds;   /* streams of events: only these kinds, separated by commas; NULL: all. One kind alone adds the
                             columns of its fields. */
+    struct ttla_symbols *symbols; /* names the addresses of code; NULL: none. A column X of such addresses (is_code in ttla_columns)
+                              has X_name (function and offset, as bts-dump prints it), X_function (without the offset) and
+                              X_line (file:line). NULL for `columns` adds each X_name. Callers that were built before this
+                              field existed state a smaller size. */
 } ttla_request;
+
+/* Flags of symbol files. */
+#define TTLA_NO_CACHE 1u      /* neither read nor write tables of symbols in $XDG_CACHE_HOME/tt-analyze/symbols */
+#define TTLA_LINKAGE_NAMES 2u /* names as the linker has them, not demangled */
+
+/* The symbol files of a run, as the tools' options name them (docs/symbols.md). Lists end with NULL; NULL for a list: none. */
+typedef struct ttla_symbol_files {
+    uint32_t size;               /* sizeof(struct ttla_symbol_files) */
+    uint32_t flags;              /* TTLA_NO_CACHE, TTLA_LINKAGE_NAMES */
+    const char *const *kernels;  /* --symbols: FILE[@ADDRESS|+SLIDE][,FROM:TO] */
+    const char *const *programs; /* --user: PROGRAM[@ADDRESS|+SLIDE] or a directory */
+    const char *modules;         /* --modules: the directory of the kernel modules; NULL: none */
+    const char *module_list;     /* their addresses (/proc/modules); NULL: the file `modules` in the directory */
+    const char *kaslr;           /* a slide, "auto" (NULL too) or "off" */
+} ttla_symbol_files;
 
 /* The version of the library's interface. */
 int32_t ttla_abi_version(void);
@@ -96,8 +117,8 @@ void ttla_skipped(ttla_log *log, uint64_t *chunks, uint64_t *records);
  */
 int32_t ttla_stream(ttla_log *log, const char *name, const struct ttla_request *request, struct ArrowArrayStream *out,
                     struct ttla_error *error);
-/* The columns of a stream as a JSON array of objects: name, type, unit, summary. `kind`: as in a request; NULL: none. NULL
- * if there is no such stream or kind. */
+/* The columns of a stream as a JSON array of objects: name, type, unit, summary, is_code. `kind`: as in a request; NULL: none.
+ * NULL if there is no such stream or kind. */
 char *ttla_columns(const char *name, const char *kind);
 
 /*
@@ -116,6 +137,28 @@ char *ttla_divergence_json(ttla_divergence *divergence);
 /* One row for each class of elements in which a vCPU's runs differ; no row for identical runs. */
 void ttla_divergence_stream(ttla_divergence *divergence, struct ArrowArrayStream *out);
 void ttla_divergence_free(ttla_divergence *divergence);
+
+/*
+ * Reads symbol files and places them in a run: the calls in `log` show the slide of a kernel and where programs were loaded.
+ * `log` may be NULL: then only given places are used. The log may be closed afterwards.
+ */
+int32_t ttla_symbols_open(ttla_log *log, const struct ttla_symbol_files *files, ttla_symbols **out,
+                          struct ttla_error *error);
+/* The files with their places, and what was found or is wrong, as a JSON object: modules, notices. */
+char *ttla_symbols_describe(ttla_symbols *symbols);
+/* Streams keep their symbols: this may come first. NULL is allowed. */
+void ttla_symbols_close(ttla_symbols *symbols);
+/*
+ * The names of addresses as a stream with one row each, in order: address, name, function, line (see ttla_request). `columns`:
+ * names, separated by commas; NULL: all. `validity`: a bitmap, of which bit `offset + i` says whether addresses[i] is known;
+ * NULL: all are. `flags`: TTLA_PLAIN_STRINGS. Addresses and bitmap are copied.
+ */
+int32_t ttla_names(ttla_symbols *symbols, const uint64_t *addresses, int64_t count, const uint8_t *validity, int64_t offset,
+                   const char *columns, uint32_t flags, struct ArrowArrayStream *out, struct ttla_error *error);
+/* The inline chains of addresses as a stream, one row a frame, the innermost function first: row (the number of the address),
+ * depth, address, function, offset, file, line, is_inlined, module. An address that no file knows has no row. */
+int32_t ttla_frames(ttla_symbols *symbols, const uint64_t *addresses, int64_t count, const char *columns,
+                    struct ArrowArrayStream *out, struct ttla_error *error);
 
 /* Decodes all branches and hands none out; returns how many. For measuring. `columns`: as in a request. -1: damage. */
 int64_t ttla_scan(ttla_log *log, const char *columns);

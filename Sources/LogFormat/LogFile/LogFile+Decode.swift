@@ -9,10 +9,20 @@ extension LogFile {
     /// Throws when the body was left out (`.elidedBody`), cannot be read or is damaged; the batch is then empty.
     ///
     /// - Parameter columns: the columns that are decoded; others have any content, and are not checked beyond the hash.
+    ///   Without any the body is not decompressed either: the batch has clocks only.
     public func decode(
         _ chunk: Chunk, into batch: inout BranchBatch, columns: BranchBatch.Columns = .all
     ) throws(LogError) {
-        _ = try decodeBody(chunk, into: &batch, columns: columns)
+        guard columns.isEmpty, chunk.stream == .branch, !chunk.isOpenSlot else {
+            _ = try decodeBody(chunk, into: &batch, columns: columns)
+            return
+        }
+        batch.count = 0
+        try checkLimits(of: chunk)
+        bytesTouched.add(UInt64(truncatingIfNeeded: chunk.storedSize), ordering: .relaxed)
+        _ = try batch.reader.storedBody(of: chunk, in: file)
+        _ = batch.room(for: chunk.count)
+        batch.begin(chunk)
     }
 
     /// Decodes an event, access or meta chunk, its body's hash checked.
@@ -38,9 +48,7 @@ extension LogFile {
         } catch {
             throw malformed(chunk, error)
         }
-        batch.clockFirst = chunk.clockFirst
-        batch.epoch = chunk.epoch
-        batch.count = chunk.count
+        batch.begin(chunk)
         return body
     }
 
@@ -79,16 +87,7 @@ extension LogFile {
 
     /// The raw body of a chunk, from the log or the open file.
     func body(of chunk: Chunk, reader: inout BodyReader) throws(LogError) -> UnsafeRawBufferPointer {
-        // Chunks are values: a caller may have changed one.
-        if let problem = ChunkHeaderDecoder.limits(chunk) {
-            throw LogError(file: path, offset: chunk.offset, kind: .damaged(problem.what))
-        }
-        if chunk.stream == .branch, chunk.rawSize > BranchDecoder.bodyBound(count: chunk.count) {
-            let bound = UInt64(BranchDecoder.bodyBound(count: chunk.count))
-            let columns = Int(TTLOG_BRANCH_COLUMNS.rawValue)
-            throw malformed(
-                chunk, MalformedBody(column: columns, expected: bound, found: UInt64(chunk.rawSize)))
-        }
+        try checkLimits(of: chunk)
         if chunk.isOpenSlot {
             guard Int(chunk.slot) < slotBodies.count else {
                 throw LogError(file: path, offset: chunk.offset, kind: .invalidRequest("a chunk of another log"))
@@ -99,8 +98,30 @@ extension LogFile {
         return try reader.body(of: chunk, in: file)
     }
 
+    /// Chunks are values: a caller may have changed one.
+    private func checkLimits(of chunk: Chunk) throws(LogError) {
+        if let problem = ChunkHeaderDecoder.limits(chunk) {
+            throw LogError(file: path, offset: chunk.offset, kind: .damaged(problem.what))
+        }
+        if chunk.stream == .branch, chunk.rawSize > BranchDecoder.bodyBound(count: chunk.count) {
+            let bound = UInt64(BranchDecoder.bodyBound(count: chunk.count))
+            let columns = Int(TTLOG_BRANCH_COLUMNS.rawValue)
+            throw malformed(
+                chunk, MalformedBody(column: columns, expected: bound, found: UInt64(chunk.rawSize)))
+        }
+    }
+
     func malformed(_ chunk: Chunk, _ error: MalformedBody) -> LogError {
         LogError(file: path, offset: chunk.offset, kind: .damaged(error.damage))
+    }
+}
+
+extension BranchBatch {
+    /// Takes over what the header says of the decoded records.
+    fileprivate mutating func begin(_ chunk: Chunk) {
+        clockFirst = chunk.clockFirst
+        epoch = chunk.epoch
+        count = chunk.count
     }
 }
 

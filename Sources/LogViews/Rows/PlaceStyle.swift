@@ -19,7 +19,7 @@ enum PlaceStyle {
     /// The words for one address, at most `PlaceCache.lengthLimit` bytes: longer names and inline chains are shortened.
     func render(_ place: Symbolized?) -> String {
         let whole = words(place)
-        return whole.utf8.count <= PlaceCache.lengthLimit ? whole : words(place.map(PlaceStyle.shortened))
+        return whole.utf8.count <= PlaceCache.lengthLimit ? whole : words(place?.shortened)
     }
 
     private func words(_ place: Symbolized?) -> String {
@@ -61,33 +61,11 @@ enum PlaceStyle {
     /// ` <foo+18>` as gdb names an address; with `lines` ` <foo+18 at file.c:33>`, its `set print symbol-filename on`.
     static func gdb(_ symbolizer: Symbolizer, _ address: UInt64, lines: Bool) -> String {
         guard var name = symbolizer.debuggerName(address) else { return "" }
-        if name.name.utf8.count > PlaceCache.lengthLimit / 2 { name.name = cut(name.name) }
-        guard lines, let place = symbolizer.symbolize(address).map(shortened), let source = place.sourcePlace else {
+        if name.name.utf8.count > PlaceCache.lengthLimit / 2 { name.name = Symbolized.cut(name.name) }
+        guard lines, let place = symbolizer.symbolize(address)?.shortened, let source = place.sourcePlace else {
             return " <\(name)>".onOneLine
         }
         return " <\(name) at \(source)>".onOneLine
-    }
-
-    /// At most 24 frames, and at most 160 characters of each name.
-    private static func shortened(_ place: Symbolized) -> Symbolized {
-        var result = place
-        result.module = cut(place.module)
-        result.symbol = place.symbol.map(cut)
-        result.demangledSymbol = place.demangledSymbol.map(cut)
-        result.frames = (place.frames.count <= 24 ? place.frames : place.frames.prefix(23) + place.frames.suffix(1)).map
-        {
-            var frame = $0
-            frame.function = cut(frame.function)
-            frame.demangledFunction = frame.demangledFunction.map(cut)
-            frame.file = frame.file.map(cut)
-            return frame
-        }
-        return result
-    }
-
-    private static func cut(_ text: String) -> String {
-        text.unicodeScalars.count <= 160
-            ? text : String(String.UnicodeScalarView(text.unicodeScalars.prefix(159))) + "…"
     }
 
     private static func json(_ place: Symbolized) -> String {
