@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Optional, Sequence
 
-from . import __version__, _compact, _lake, _verdicts
+from . import __version__, _compact, _lake, _nightly, _verdicts
 from ._errors import LogError
 
 
@@ -53,6 +53,23 @@ def parser() -> argparse.ArgumentParser:
     verdicts.add_argument("pairs", metavar="PAIRS.csv", help="CSV with the columns original and replay")
     verdicts.add_argument("-o", "--out", required=True, metavar="OUT", help="the folder of the rows")
 
+    nightly = commands.add_parser(
+        "nightly",
+        help="record guests again and again, replay, compare, and keep what parted",
+        description="Makes the runs of a night that CONFIG describes (docs/fleets.md), adds them to a data set, and writes a "
+        "page about all nights. A night that was interrupted is continued. CONFIG says what is executed: use your own. "
+        "Exit status: 0 all replays are identical, 1 some parted, 2 trouble.",
+    )
+    nightly.add_argument("config", metavar="CONFIG", help="an INI file")
+    nightly.add_argument("--night", metavar="NAME", help="the name of the night (default: the date, in UTC)")
+    nightly.add_argument("--junit", metavar="FILE", help="also write the night as JUnit XML to this file")
+    nightly.add_argument(
+        "--annotations",
+        action="store_true",
+        default=os.environ.get("GITHUB_ACTIONS") == "true",
+        help="print annotations of GitHub Actions (default: in a job of GitHub Actions)",
+    )
+
     for command in (lake, compact, verdicts):
         command.add_argument(
             "--jobs", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="processes at once (default: all cores)"
@@ -65,8 +82,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command; returns its exit status."""
     options = parser().parse_args(arguments)
-    jobs = max(options.jobs, 1)
     try:
+        if options.command == "nightly":
+            return _nightly.run(options.config, options.night, options.junit, options.annotations)
+        jobs = max(options.jobs, 1)
         if options.command == "lake":
             return _lake.run(
                 options.out, options.runs, jobs, options.branches, options.on_damage, options.timeout, night=options.night

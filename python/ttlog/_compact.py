@@ -16,14 +16,11 @@ from typing import IO, TYPE_CHECKING, Iterator, NamedTuple, Optional
 
 from . import _children, _parquet
 from ._errors import LogError
-from ._lake import TABLES, check_marker, file_name
+from ._lake import TABLES, WHOLE, check_marker, file_name
 from ._storage import Storage, is_remote
 
 if TYPE_CHECKING:
     import pyarrow
-
-#: The name of a compacted file. Those of single runs are hashes.
-WHOLE = "whole.parquet"
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2

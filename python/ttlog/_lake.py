@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 VERSION = 2
 MARKER = "_ttlog.json"
 TABLES = ("branches", "chunks", "edges", "events", "runs", "verdicts")
+#: The name of a compacted file. Those of single runs are hashes.
+WHOLE = "whole.parquet"
 EVENT_COLUMNS = ["brctr", "icount", "vcpu", "epoch", "kind", "ip", "info", "address", "value", "details"]
 
 
@@ -243,21 +245,30 @@ def check_marker(storage: Storage) -> None:
 
 
 def known_runs(storage: Storage) -> dict[str, dict[str, Any]]:
-    """The rows of `runs` that say which logs are there, by run, with night and file. A file that cannot be read is passed
-    over: its runs are added again."""
+    """The rows of `runs` that say which logs are there, by run, with night and file."""
+    return _rows_of(storage, [(folder, name) for folder in storage.list("runs") for name in storage.list(f"runs/{folder}")])
+
+
+def known_runs_of(out: str, night: str, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The same for some runs of one night; files that cannot have them are not read."""
+    folder = f"night={night}"
+    return _rows_of(Storage(out), [(folder, name) for name in (WHOLE, *map(file_name, runs))])
+
+
+def _rows_of(storage: Storage, files: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+    """A file that cannot be read is passed over: its runs are added again."""
     import pyarrow
     import pyarrow.parquet
 
     result = {}
-    for folder in storage.list("runs"):
-        for name in storage.list(f"runs/{folder}"):
-            try:
-                with storage.open(f"runs/{folder}/{name}") as file:
-                    table = pyarrow.parquet.ParquetFile(file).read(["run", "digest", "has_branches"])
-            except (OSError, pyarrow.ArrowInvalid):
-                continue
-            for row in table.to_pylist():
-                result[row["run"]] = {**row, "night": folder[len("night=") :], "file": name}
+    for folder, name in files:
+        try:
+            with storage.open(f"runs/{folder}/{name}") as file:
+                table = pyarrow.parquet.ParquetFile(file).read(["run", "digest", "has_branches"])
+        except (OSError, pyarrow.ArrowInvalid):
+            continue
+        for row in table.to_pylist():
+            result[row["run"]] = {**row, "night": folder[len("night=") :], "file": name}
     return result
 
 
