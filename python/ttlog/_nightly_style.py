@@ -41,6 +41,7 @@ tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--dim); font-weight: 600; white-space: nowrap; }
 td { white-space: nowrap; }
 #rows td:nth-child(6), #rows td:nth-child(8), #rows td:nth-child(9), #places + .wide td:nth-child(3) { white-space: normal; overflow-wrap: anywhere; }
+#rows td:nth-child(8) { min-width: 12rem; overflow-wrap: normal; }
 #rows td:nth-child(6), #places + .wide td:nth-child(3) { min-width: 16rem; }
 code { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 0.86em; }
 .num { font-variant-numeric: tabular-nums; }
