@@ -81,11 +81,9 @@ def synthesize(count, connection):
         digests = ", ".join(change.format(digest) for digest in ("path", "position", "chain"))
         for table in TABLES:
             replace = {"chunks": f", {digests}", "verdicts": ", name AS replay"}.get(table, "")
-            query = f"""SELECT t.* EXCLUDE night REPLACE (name AS run{replace})
-                        FROM {source(table)} t JOIN made ON t.run = base WHERE t.night NOT LIKE 'synthetic%'
-                        ORDER BY name, {{'chunks': 'offset', 'events': 'brctr', 'edges': 'vcpu'}}"""
             order = {"chunks": '"offset"', "events": "brctr", "edges": "first_brctr"}.get(table, "name")
-            query = query[: query.index("ORDER BY")] + f"ORDER BY name, {order}"
+            query = f"""SELECT t.* EXCLUDE night REPLACE (name AS run{replace})
+                        FROM {source(table)} t JOIN made ON t.run = base WHERE t.night = 'recorded' ORDER BY name, {order}"""
             os.makedirs(f"lake/{table}/night={name}")
             _parquet.write(connection.sql(query).to_arrow_reader(1 << 20), f"lake/{table}/night={name}/whole.parquet")
 
@@ -132,7 +130,7 @@ def sizes():
 
 def report(title, bad, connection):
     """The times of all questions, and the bytes of the tables."""
-    branches, runs = connection.sql(f"SELECT sum(branches), count(*) FROM {source('runs')}").fetchone()
+    branches, runs = connection.sql(f"SELECT sum(branches), count(*) FROM {source('runs')}").fetchall()[0]
     print(f"\n{title}: {runs} runs, {branches:,} branches\n\n| table | bytes | files | bytes a branch |\n| --- | --- | --- | --- |")
     for table, (size, files) in sizes().items():
         print(f"| {table} | {size:,} | {files} | {size / branches:.5f} |")
@@ -177,7 +175,8 @@ def main():
         if verdict != expected and (expected or verdict == "identical"):
             wrong.append(f"{place(number)}: {verdict}, planted {expected or 'a difference'}")
     print(f"verdicts as planted: {options.runs - len(wrong)} of {options.runs}")
-    print("\n".join(wrong))
+    for line in wrong:
+        print(line)
     bad = f"{place(6)}/replays/1"
 
     report("recorded, a file a run", bad, connection)

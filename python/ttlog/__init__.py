@@ -25,7 +25,8 @@ from ._stream import ArrowSource, Column, Stream, columns
 if TYPE_CHECKING:
     from ._dataset import Dataset
 
-__version__ = "0.1.0"
+# scripts/build-wheel puts the version of the tools here.
+__version__ = "0+source"
 
 __all__ = [
     "ArrowSource",
