@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import ttlog
-from ttlog import _children, _compact, _lake, _verdicts
+from ttlog import _children, _compact, _lake, _lake_state, _verdicts
 from ttlog.__main__ import main
 
 
@@ -139,7 +139,7 @@ def test_a_lake_holds_the_runs(lake, run_folder):
         (name, ttlog.open(name).vcpus[0].branches, None if index == 0 else names[0]) for index, name in enumerate(names)
     ]
     for name, columns in (("branches", None), ("events", _lake.EVENT_COLUMNS), ("chunks", None), ("edges", None)):
-        [place] = (lake / name).glob(f"night=*/{_lake.file_name(names[1])}")
+        [place] = (lake / name).glob(f"night=*/{_lake_state.file_name(names[1])}")
         stored = pyarrow.parquet.read_table(place, partitioning=None)
         assert set(stored["run"].to_pylist()) == {names[1]}
         stored = stored.drop(["run"])
@@ -173,7 +173,7 @@ def test_a_lake_is_continued(lake, run_folder, tmp_path):
     assert main(["lake", str(lake), str(run_folder)]) == 0
     stored = {path: path.stat().st_mtime_ns for path in lake.glob("*/*/*.parquet")}
     # A run whose last table is missing is made again, in whole; the others are left alone.
-    name = _lake.file_name(f"{run_folder}/replays/1")
+    name = _lake_state.file_name(f"{run_folder}/replays/1")
     [place] = (lake / "runs").glob(f"*/{name}")
     place.unlink()
     (lake / ".999999999-edges").mkdir()
@@ -181,19 +181,19 @@ def test_a_lake_is_continued(lake, run_folder, tmp_path):
     assert main(["lake", str(lake), str(run_folder), "--branches"]) == 0
     changed = {path for path in lake.glob("*/*/*.parquet") if stored[path] != path.stat().st_mtime_ns}
     assert changed and {path.name for path in changed} == {name}
-    assert {path.name for path in lake.iterdir()} == {".lock", "_ttlog.json", *_lake.TABLES}
+    assert {path.name for path in lake.iterdir()} == {".lock", "_ttlog.json", *_lake_state.TABLES}
     (tmp_path / "file").write_text("not a lake")
     assert main(["lake", str(tmp_path), str(run_folder)]) == 2
     (lake / "_ttlog.json").write_text('{"schema": "ttlog-lake", "version": 1}')
     assert main(["lake", str(lake), str(run_folder)]) == 2
-    (lake / "_ttlog.json").write_text(json.dumps({"schema": "ttlog-lake", "version": _lake.VERSION}))
+    (lake / "_ttlog.json").write_text(json.dumps({"schema": "ttlog-lake", "version": _lake_state.VERSION}))
 
 
 def contents(lake):
     """All rows of a data set, without the order."""
     return {
         name: sorted(duckdb.sql(f"SELECT * FROM {table(lake, name)}").fetchall(), key=repr)
-        for name in _lake.TABLES
+        for name in _lake_state.TABLES
         if (lake / name).exists()
     }
 

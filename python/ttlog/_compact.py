@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Iterator, NamedTuple, Optional
 
 from . import _children, _parquet
 from ._errors import LogError
-from ._lake import TABLES, WHOLE, check_marker, file_name
+from ._lake_state import TABLES, WHOLE, check_marker, file_name
 from ._storage import Storage, is_remote
 
 if TYPE_CHECKING:

@@ -16,15 +16,15 @@ can be compacted (`_compact.py`). OUT may be an address that fsspec opens.
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import os
 import re
 import sys
 from typing import IO, TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Optional
 
 from . import _children, _parquet
+from ._compact import forget
 from ._errors import LogError, from_consumer
+from ._lake_state import VERSION, file_name, prepare
 from ._log import Log
 from ._log import open as open_log
 from ._storage import Storage
@@ -34,12 +34,6 @@ from ._verdicts import Pair, verdict
 if TYPE_CHECKING:
     import pyarrow
 
-#: The version of the tables.
-VERSION = 2
-MARKER = "_ttlog.json"
-TABLES = ("branches", "chunks", "edges", "events", "runs", "verdicts")
-#: The name of a compacted file. Those of single runs are hashes.
-WHOLE = "whole.parquet"
 EVENT_COLUMNS = ["brctr", "icount", "vcpu", "epoch", "kind", "ip", "info", "address", "value", "details"]
 
 
@@ -79,11 +73,6 @@ def find_runs(paths: Iterable[str]) -> Iterator[tuple[str, Optional[str]]]:
             for name in sorted(os.listdir(place)) if os.path.isdir(place) else []:
                 if os.path.isfile(os.path.join(place, name, "ttd.log")):
                     yield os.path.join(place, name), path
-
-
-def file_name(run: str) -> str:
-    """The name of the file of a run: a hash, since names of runs are paths of any length."""
-    return hashlib.sha256(run.encode(errors="surrogateescape")).hexdigest()[:16] + ".parquet"
 
 
 def add(task: Task) -> str:
@@ -191,8 +180,6 @@ def run(
 
 def add_or_replace(task: Task) -> str:
     """Adds a run. The rows that an earlier state of it has in another night, or in a compacted file, are removed first."""
-    from ._compact import forget
-
     if task.known is not None:
         with open_log(task.path) as log:
             is_changed = task.known["digest"] != _signed(log.digest)
@@ -205,71 +192,6 @@ def add_or_replace(task: Task) -> str:
                 forget(task.out, task.known["night"], task.name)
             task = task._replace(night=task.known["night"])
     return add(task)
-
-
-def prepare(out: str) -> dict[str, dict[str, Any]]:
-    """Makes the folder, or checks that it is one of this version. Returns the rows of `runs` by run, with night and file.
-
-    It is done in a child: reading starts threads, and this process forks later.
-    """
-    outcome = next(_children.run([out], _prepare, 1))
-    if outcome.error is not None:
-        raise LogError(outcome.error, out)
-    return dict(outcome.result)
-
-
-def _prepare(out: str) -> dict[str, dict[str, Any]]:
-    storage = Storage(out)
-    storage.sweep()
-    if not storage.has(MARKER):
-        if [name for name in storage.list() if not name.startswith(".")]:
-            raise LogError(f"{out}: not empty, and no data set of ttlog", out)
-        storage.write(MARKER, json.dumps({"schema": "ttlog-lake", "version": VERSION}).encode())
-    check_marker(storage)
-    return known_runs(storage)
-
-
-def check_marker(storage: Storage) -> None:
-    """Raises LogError if the folder is no data set of this version."""
-    try:
-        with storage.open(MARKER) as file:
-            known = json.load(file)
-    except FileNotFoundError:
-        raise LogError(f"{storage.place}: no data set of ttlog", storage.place) from None
-    if not isinstance(known, dict) or known.get("schema") != "ttlog-lake" or known.get("version") != VERSION:
-        version = known.get("version") if isinstance(known, dict) else None
-        raise LogError(
-            f"{storage.place}/{MARKER}: version {version}; this program writes version {VERSION}: make a new data set",
-            storage.place,
-        )
-
-
-def known_runs(storage: Storage) -> dict[str, dict[str, Any]]:
-    """The rows of `runs` that say which logs are there, by run, with night and file."""
-    return _rows_of(storage, [(folder, name) for folder in storage.list("runs") for name in storage.list(f"runs/{folder}")])
-
-
-def known_runs_of(out: str, night: str, runs: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The same for some runs of one night; files that cannot have them are not read."""
-    folder = f"night={night}"
-    return _rows_of(Storage(out), [(folder, name) for name in (WHOLE, *map(file_name, runs))])
-
-
-def _rows_of(storage: Storage, files: list[tuple[str, str]]) -> dict[str, dict[str, Any]]:
-    """A file that cannot be read is passed over: its runs are added again."""
-    import pyarrow
-    import pyarrow.parquet
-
-    result = {}
-    for folder, name in files:
-        try:
-            with storage.open(f"runs/{folder}/{name}") as file:
-                table = pyarrow.parquet.ParquetFile(file).read(["run", "digest", "has_branches"])
-        except (OSError, pyarrow.ArrowInvalid):
-            continue
-        for row in table.to_pylist():
-            result[row["run"]] = {**row, "night": folder[len("night=") :], "file": name}
-    return result
 
 
 def _signed(word: int) -> int:
