@@ -94,7 +94,7 @@ test-python: deps ## the tests of the Python package and of the Arrow streams (f
 	@[ -n "$$BIN" ] || [ -x .build-tests/release/bts-dump ] || $(MAKE) --no-print-directory build >&2
 	@scripts/test-python
 
-test-fleet: deps ## the tests of ttlog.spark on a cluster of two executors (fetches Spark, 460 MB, once; needs Java 17)
+test-fleet: build plugin guests preferred-qemu ## the tests of Spark, object storage, ClickHouse and nightly corpora (fetches 900 MB from PyPI, once)
 	@scripts/test-fleet
 
 how-to: build plugin guests preferred-qemu ## run the commands of docs/how-to.md and compare their outputs (RECORD=1 writes them)
@@ -137,12 +137,19 @@ fixtures: build plugin guests ## record the logs in Fixtures/ again
 docs: build ## generate man pages and completions from the tools' help
 	@scripts/generate-docs
 
-deb: build plugin deviced sqlite-extension ## the Debian packages: out/deb, checked with lintian
+deb: build plugin deviced sqlite-extension arrow-library ## the Debian packages: out/deb, checked with lintian
 	@scripts/install-dependencies --packaging
 	@scripts/make-deb
 
 test-deb: deb guests ## the packages in a bare Debian (root, mmdebstrap)
 	@scripts/test-deb
+
+.PHONY: tarball test-tarball
+tarball: build plugin sqlite-extension arrow-library ## a tarball that runs from any folder: out/tarball
+	@scripts/make-tarball
+
+test-tarball: tarball guests preferred-qemu ## the tarball in another folder, with an empty environment
+	@scripts/test-tarball "$$(ls -t out/tarball/*.tar.gz | head -n 1)"
 
 install: build plugin ## install tools, plugin, man pages and completions under DESTDIR/PREFIX
 	@DESTDIR="$(DESTDIR)" scripts/install "$(PREFIX)"

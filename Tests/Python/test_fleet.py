@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import ttlog
-from ttlog import _children, _lake, _verdicts
+from ttlog import _children, _compact, _lake, _lake_state, _verdicts
 from ttlog.__main__ import main
 
 
@@ -139,8 +139,10 @@ def test_a_lake_holds_the_runs(lake, run_folder):
         (name, ttlog.open(name).vcpus[0].branches, None if index == 0 else names[0]) for index, name in enumerate(names)
     ]
     for name, columns in (("branches", None), ("events", _lake.EVENT_COLUMNS), ("chunks", None), ("edges", None)):
-        place = lake / name / ("run=" + names[1].replace("/", "%2F")) / "part-0.parquet"
+        [place] = (lake / name).glob(f"night=*/{_lake_state.file_name(names[1])}")
         stored = pyarrow.parquet.read_table(place, partitioning=None)
+        assert set(stored["run"].to_pylist()) == {names[1]}
+        stored = stored.drop(["run"])
         stream = ttlog.Stream(ttlog.open(names[1]), name, columns).to_arrow()
         assert stored.num_rows == stream.num_rows
         assert stored.slice(0, 500).to_pylist() == stream.slice(0, 500).to_pylist()
@@ -171,15 +173,97 @@ def test_a_lake_is_continued(lake, run_folder, tmp_path):
     assert main(["lake", str(lake), str(run_folder)]) == 0
     stored = {path: path.stat().st_mtime_ns for path in lake.glob("*/*/*.parquet")}
     # A run whose last table is missing is made again, in whole; the others are left alone.
-    place = lake / "runs" / ("run=" + f"{run_folder}/replays/1".replace("/", "%2F"))
-    (place / "part-0.parquet").unlink()
+    name = _lake_state.file_name(f"{run_folder}/replays/1")
+    [place] = (lake / "runs").glob(f"*/{name}")
+    place.unlink()
     (lake / ".999999999-edges").mkdir()
+    (lake / ".999999999-chunks-night=1-x.parquet").write_text("cut off")
     assert main(["lake", str(lake), str(run_folder), "--branches"]) == 0
     changed = {path for path in lake.glob("*/*/*.parquet") if stored[path] != path.stat().st_mtime_ns}
-    assert changed and all("replays%2F1/" in str(path) for path in changed)
-    assert {path.name for path in lake.iterdir()} == {"_ttlog.json", "branches", "chunks", "edges", "events", "runs", "verdicts"}
+    assert changed and {path.name for path in changed} == {name}
+    assert {path.name for path in lake.iterdir()} == {".lock", "_ttlog.json", *_lake_state.TABLES}
     (tmp_path / "file").write_text("not a lake")
     assert main(["lake", str(tmp_path), str(run_folder)]) == 2
+    (lake / "_ttlog.json").write_text('{"schema": "ttlog-lake", "version": 1}')
+    assert main(["lake", str(lake), str(run_folder)]) == 2
+    (lake / "_ttlog.json").write_text(json.dumps({"schema": "ttlog-lake", "version": _lake_state.VERSION}))
+
+
+def contents(lake):
+    """All rows of a data set, without the order."""
+    return {
+        name: sorted(duckdb.sql(f"SELECT * FROM {table(lake, name)}").fetchall(), key=repr)
+        for name in _lake_state.TABLES
+        if (lake / name).exists()
+    }
+
+
+@pytest.fixture
+def nights(tmp_path, run_folder, recording):
+    """A data set of two nights."""
+    out = tmp_path / "nights"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/ttd.log").write_bytes(pathlib.Path(recording).read_bytes())
+    assert main(["lake", str(out), str(run_folder), "--night", "2026-11-29"]) == 0
+    assert main(["lake", str(out), str(run_folder), str(tmp_path / "other"), "--night", "2026-11-30"]) == 0
+    return out
+
+
+def test_nights_are_compacted(nights, run_folder, capsys):
+    before = contents(nights)
+    assert main(["compact", str(nights), "--night", "2026-11-29"]) == 0
+    assert capsys.readouterr().err.endswith("14 files before, 5 after\n")
+    assert contents(nights) == before
+    assert main(["compact", str(nights)]) == 0
+    assert contents(nights) == before
+    assert [path.name for path in (nights / "edges/night=2026-11-29").iterdir()] == ["whole.parquet"]
+    # Compacted runs are known; a new one is added beside the compacted file, and compacted with it.
+    assert main(["lake", str(nights), str(run_folder), f"{run_folder}/replays/2/ttd.log", "--night", "2026-11-29"]) == 0
+    assert capsys.readouterr().err.endswith("1 added, 3 unchanged, 0 failed\n")
+    after = contents(nights)
+    assert {name: len(rows) for name, rows in after.items() if name == "runs"} == {"runs": 5}
+    assert main(["compact", str(nights)]) == 0
+    assert contents(nights) == after
+
+
+def test_a_changed_run_leaves_no_rows_of_its_former_state(nights, run_folder, tmp_path):
+    main(["compact", str(nights)])
+    before = contents(nights)
+    log = tmp_path / "other/ttd.log"
+    log.write_bytes((run_folder / "replays/1/ttd.log").read_bytes())
+    assert main(["lake", str(nights), str(tmp_path / "other"), "--night", "2026-12-01"]) == 0
+    rows = duckdb.sql(f"SELECT run, night::text, digest FROM {table(nights, 'runs')} ORDER BY run").fetchall()
+    digest = {name: value for name, _, value in rows}
+    assert len(rows) == 4 and digest[str(tmp_path / "other")] == digest[f"{run_folder}/replays/1"]
+    assert (str(tmp_path / "other"), "2026-12-01") in {row[:2] for row in rows}
+    chunks = duckdb.sql(f"SELECT run, count(DISTINCT night) FROM {table(nights, 'chunks')} GROUP BY 1").fetchall()
+    assert [count for _, count in chunks] == [1, 1, 1, 1]
+    assert len(contents(nights)["edges"]) != len(before["edges"]) or contents(nights)["edges"] != before["edges"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_compaction_can_be_killed(nights, monkeypatch, moment):
+    """Before the folders change places, and after it: all rows are there, once, and the next call cleans up."""
+    real = _compact._exchange
+    before = contents(nights)
+
+    def deadly(first, second):
+        if moment == "after":
+            real(first, second)
+        if "events" in second:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if moment == "before":
+            real(first, second)
+
+    monkeypatch.setattr(_compact, "_exchange", deadly)
+    assert main(["compact", str(nights)]) == 2
+    assert contents(nights) == before
+    assert list(nights.glob(".[0-9]*"))
+    monkeypatch.setattr(_compact, "_exchange", real)
+    assert main(["compact", str(nights)]) == 0
+    assert contents(nights) == before and not list(nights.glob(".[0-9]*"))
+    assert main(["compact", "s3://bucket/lake"]) == 2
+    assert main(["lake", str(nights), "nothing", "--night", "../x"]) == 2
 
 
 def test_a_damaged_run_is_left_out_or_counted(recording, tmp_path):

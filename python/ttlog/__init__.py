@@ -28,7 +28,8 @@ from ._symbols import SymbolFile, Symbols, SymbolWarning
 if TYPE_CHECKING:
     from ._dataset import Dataset
 
-__version__ = "0.1.0"
+# scripts/build-wheel puts the version of the tools here.
+__version__ = "0+source"
 
 __all__ = [
     "ArrowSource",

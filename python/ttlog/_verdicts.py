@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
-import os
 import sys
 from typing import IO, Any, NamedTuple, Optional
 
 from . import _children
 from ._divergence import Divergence, diverge
 from ._errors import LogError
+from ._journal import open_journal
 from ._library import library
 
 #: The version of the rows.
@@ -100,48 +99,9 @@ def _failure(outcome: _children.Outcome[Pair]) -> dict[str, Any]:
     }
 
 
-class Journal:
-    """The rows so far, one JSON object a line. A row that was cut off by a crash is removed when the journal is opened."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._file: IO[bytes] = open(path, "ab+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            raise LogError(f"{path}: another process is writing to it", path) from None
-        self._file.seek(0)
-        data = self._file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._file.truncate(len(whole))
-        self.rows: list[dict[str, Any]] = []
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                row = json.loads(line)
-                row["original"], row["replay"], row["status"]
-            except (ValueError, KeyError, TypeError):
-                raise LogError(f"{path}: line {number} is no row of verdicts; remove the file", path) from None
-            if row.get("version") != SCHEMA_VERSION:
-                raise LogError(f"{path}: line {number} has version {row.get('version')}; remove the file", path)
-            self.rows.append(row)
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Writes a row. It is in the file when this returns."""
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
-        self.rows.append(row)
-
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
-
-
-def run(pairs: list[Pair], folder: str, jobs: int, timeout: Optional[float], say: IO[str] = sys.stderr) -> int:
+def run(pairs: list[Pair], folder: str, jobs: int, timeout: Optional[float], say: Optional[IO[str]] = None) -> int:
     """Compares the pairs that the folder has no row of yet. Returns the exit status: 0 identical, 1 different, 2 trouble."""
-    os.makedirs(folder, exist_ok=True)
-    journal = Journal(os.path.join(folder, "verdicts.jsonl"))
-    try:
+    with open_journal(folder, "verdicts", SCHEMA_VERSION, ("original", "replay", "status")) as journal:
         known = {(row["original"], row["replay"]) for row in journal.rows}
         left = [pair for pair in dict.fromkeys(pairs) if pair not in known]
         library()  # Loaded once, before the children are forked.
@@ -149,11 +109,9 @@ def run(pairs: list[Pair], folder: str, jobs: int, timeout: Optional[float], say
             journal.add(outcome_row(outcome))
         wanted = {tuple(pair) for pair in pairs}
         rows = [row for row in journal.rows if (row["original"], row["replay"]) in wanted]
-    finally:
-        journal.close()
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["verdict"]] = counts.get(row["verdict"], 0) + 1
     for name, count in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
-        say.write(f"{count:8d}  {name}\n")
+        (say or sys.stderr).write(f"{count:8d}  {name}\n")
     return max((int(row["status"]) for row in rows), default=0)

@@ -2,7 +2,6 @@
 """ttlog.spark on a cluster of two executors, each a process of its own. Usage: pytest, with the wheel in TTLOG_WHEEL."""
 
 import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -20,9 +19,9 @@ os.environ["PYSPARK_PYTHON"] = sys.executable
 from pyspark.sql import SparkSession, functions  # noqa: E402
 
 import ttlog  # noqa: E402
+from conftest import FIXTURES, ttlog as ttlog_command  # noqa: E402
 import ttlog.spark  # noqa: E402
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/tiny"
 PAIRS = int(os.environ.get("TT_SPARK_PAIRS", "120"))
 
 
@@ -31,7 +30,7 @@ def spark(tmp_path_factory):
     # A file named .whl is shipped to executors and not put on their path; the same file named .zip is.
     package = tmp_path_factory.mktemp("package") / "ttlog.zip"
     shutil.copy(os.environ["TTLOG_WHEEL"], package)
-    builder = SparkSession.builder.master("local-cluster[2,1,1024]")
+    builder = SparkSession.builder.master("local-cluster[2,1,2048]")
     for name, value in (
         ("spark.executor.memory", "1g"),
         ("spark.ui.enabled", "false"),
@@ -139,11 +138,13 @@ def test_verdicts_with_an_executor_killed(spark, runs, tmp_path):
     thread = threading.Thread(target=kill)
     thread.start()
     out = str(tmp_path / "out")
+    began = time.monotonic()
     try:
-        rows = ttlog.spark.verdicts(frame, out, per_task=1).collect()
+        rows = ttlog.spark.verdicts(frame, out, per_task=max(1, PAIRS // 64)).collect()
     finally:
         done.set()
         thread.join()
+    seconds = time.monotonic() - began
     assert len(killed) == 1
     assert len(rows) == PAIRS + 1 and len({row["replay"] for row in rows}) == PAIRS + 1
     for row in rows:
@@ -152,6 +153,14 @@ def test_verdicts_with_an_executor_killed(spark, runs, tmp_path):
             assert row["verdict"] == "failed" and "cannot be opened" in row["error"]
         else:
             assert row["verdict"] == ("control-flow" if int(name[6:]) % 2 else "identical")
+    # The cost beside the tool for one machine, on the same pairs.
+    listed = tmp_path / "pairs.csv"
+    listed.write_text("original,replay\n" + "".join(f"{original},{replay}\n" for original, replay in pairs))
+    began = time.monotonic()
+    ttlog_command("verdicts", listed, "-o", tmp_path / "one-machine", statuses=(2,))
+    alone = time.monotonic() - began
+    print(f"\n{PAIRS} pairs, one executor killed: {seconds:.1f} s ({seconds / PAIRS * 1e3:.0f} ms a pair); "
+          f"python -m ttlog verdicts: {alone:.1f} s ({alone / PAIRS * 1e3:.0f} ms a pair)")
     # A second call compares only what is new.
     more = spark.createDataFrame(pairs + [(pairs[0][1], pairs[0][0])], "original string, replay string")
     again = ttlog.spark.verdicts(more, out)

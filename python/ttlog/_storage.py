@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The folder of a data set: a directory of this machine, or an address such as `s3://bucket/lake` that fsspec opens.
+
+A file appears whole. On this machine it is written aside and renamed; an object is uploaded when it has been written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from typing import IO, Any, Iterator, cast
+
+
+class Storage:
+    """A folder; names in it are relative and use `/`. Of an address, only processes without threads may make one: fsspec
+    starts a thread."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self._remote: Any = None
+        if is_remote(place):
+            import fsspec
+
+            self._remote, self._root = fsspec.core.url_to_fs(place)
+        else:
+            self._root = place
+            os.makedirs(place, exist_ok=True)
+
+    def path(self, name: str) -> str:
+        """The path of a file, as the file system has it."""
+        return f"{self._root}/{name}" if self._remote is not None else os.path.join(self._root, name)
+
+    def list(self, name: str = "") -> list[str]:
+        """The names in a folder, sorted; none if there is no such folder."""
+        if self._remote is None:
+            with contextlib.suppress(FileNotFoundError):
+                return sorted(os.listdir(self.path(name)))
+            return []
+        # Another process may have written since this one last asked.
+        self._remote.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(str(path).rstrip("/").rsplit("/", 1)[1] for path in self._remote.ls(self.path(name), detail=False))
+        return []
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return os.path.isfile(self.path(name)) if self._remote is None else bool(self._remote.isfile(self.path(name)))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Opens a file for reading."""
+        return open(self.path(name), "rb") if self._remote is None else cast("IO[bytes]", self._remote.open(self.path(name), "rb"))
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[str]:
+        """The path of an empty local file; at the end of the block it takes its name, unless the block failed."""
+        if self._remote is None:
+            hidden = self.path(f".{os.getpid()}-{name.replace('/', '-')}")
+            try:
+                yield hidden
+                os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+                os.replace(hidden, self.path(name))
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(hidden)
+        else:
+            with tempfile.TemporaryDirectory(prefix="ttlog-") as folder:
+                path = os.path.join(folder, "file")
+                yield path
+                self._remote.put_file(path, self.path(name))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Writes a small file."""
+        with self.writing(name) as path, open(path, "wb") as file:
+            file.write(data)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._remote is None:
+                os.unlink(self.path(name))
+            else:
+                self._remote.rm_file(self.path(name))
+
+    @contextlib.contextmanager
+    def locked(self, exclusive: bool) -> Iterator[None]:
+        """Holds the folder for changes: shared by those that add files, exclusive for who replaces files of others.
+
+        Object storage has no locks: there the caller must be alone.
+        """
+        if self._remote is not None:
+            yield
+            return
+        with open(self.path(".lock"), "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+            yield
+
+    def sweep(self) -> None:
+        """Removes what processes that were killed have left, if they are gone."""
+        if self._remote is not None:
+            return
+        for name in self.list():
+            number = name[1:].split("-")[0]
+            if name.startswith(".") and number.isdigit() and not os.path.exists(f"/proc/{number}"):
+                path = self.path(name)
+                if os.path.isdir(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    self.remove(name)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is an address of fsspec."""
+    return "://" in place
