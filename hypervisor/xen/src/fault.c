@@ -94,7 +94,6 @@ void ttd_fault_hide(struct ttd_session *s)
         s->due.payload[s->fault.bit / 8] ^= mask(s);
     s->fault.hidden = false;
 }
-}
 
 /* Before the due record is used.  True: it is not to be used. */
 bool ttd_fault_record(struct ttd_session *s)
