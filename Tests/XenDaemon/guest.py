@@ -56,7 +56,7 @@ def run(count, seed=1):
             yield record(GUEST_WRITE, clock=after, info=0x1234000 + clock, payload=numbers.randbytes(numbers.randrange(1, 60)))
         if choice < 0.02:
             yield record(
-                SHARED_WRITE, clock=after, code=numbers.randrange(4), info=8 * numbers.randrange(400),
+                SHARED_WRITE, clock=after, code=numbers.randrange(7), info=8 * numbers.randrange(400),
                 payload=numbers.randbytes(numbers.randrange(1, 20)))
         if choice < 0.008:
             flags = numbers.choice([0, 0, ASYNC, WINDOW])

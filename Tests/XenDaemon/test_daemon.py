@@ -5,6 +5,7 @@ Usage: test_daemon.py [NAME ...]   DEVICED names the daemon, BIN the directory o
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import random
@@ -565,6 +566,33 @@ exec {DEVICED} "$@" --lock {self.folder}/lock --rings {self.folder}/out,{self.fo
         self.assertEqual(self.contents("run/serial.log"), b"guest: end\r\n")
         self.assertEqual({file["role"] for file in manifest["files"]}, {"configuration", "kernel", "initrd"})
 
+    def test_a_guest_writes_to_a_copy_of_its_disk_and_a_replay_has_none(self):
+        image = self.path("image")
+        self.write("image", "contents" * 1000)
+        self.write("guest.cfg", self.CONFIGURATION.format(folder=self.folder)
+                   + f"disk = [ '{image},raw,xvda,rw', '{image},raw,xvdb,ro' ]\nvif = [ 'mac=00:16:3e:00:00:01' ]\n")
+        self.write("bin/xl", f"""#!/bin/sh
+echo "$@" >>{self.folder}/xl.calls
+[ "$1" != create ] || [ ! -e {self.folder}/run/disk0.img ] || cp {self.folder}/run/disk0.img {self.folder}/seen
+[ "$1" != unpause ] || [ ! -e {self.folder}/run/disk0.img ] || echo written >{self.folder}/run/disk0.img
+""", 0o755)
+        self.finish(self.record_run()[0], 0)
+        self.assertIn(
+            f'disk=["format=raw,vdev=xvda,access=rw,target={self.folder}/run/disk0.img",'
+            f'"format=raw,vdev=xvdb,access=ro,target={image}"]', self.calls()[0])
+        with open(image) as original, open(self.path("seen")) as copy:
+            self.assertEqual(original.read(), copy.read())
+        self.assertFalse(os.path.exists(self.path("run/disk0.img")))
+        with open(self.path("run/manifest.json")) as file:
+            manifest = json.load(file)
+        with open(image, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        disks = {file["role"]: file["identity"]["sha256"] for file in manifest["files"] if "disk" in file["role"]}
+        self.assertEqual(disks, {"logged disk xvda": digest, "logged disk xvdb": digest})
+        os.unlink(image)
+        self.finish(self.replay_run(), 0)
+        self.assertIn("disk=[] vif=[]", self.calls()[0])
+
     def test_a_divergence_is_status_1(self):
         self.finish(self.record_run()[0], 0)
 
@@ -589,7 +617,7 @@ exec {DEVICED} "$@" --lock {self.folder}/lock --rings {self.folder}/out,{self.fo
         for old, new, word in (
             ('type = "pvh"', 'type = "pv"', "PVH"), ("vcpus = 1", "vcpus = 2", "one vCPU"),
             ("always_emulate", "native", "time stamp counter"), (",rdrand=0", "", "random numbers"),
-            ("ttd_flag = 1", "ttd_flag = 0", "no recording"), ("memory = 96", "vif = [ 'bridge=x' ]", "vif"),
+            ("ttd_flag = 1", "ttd_flag = 0", "no recording"), ("memory = 96", "disk = ['/a.qcow2,qcow2,xvda,rw']", "raw"),
             ("memory = 96", "memory", "line 6"), ("ttd_flag = 1", "tt_replay_flag = 1", "asks for a replay"),
         ):
             self.write("guest.cfg", self.CONFIGURATION.format(folder=self.folder).replace(old, new))
