@@ -344,6 +344,11 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
         }
         if ( !ttd_reached(s, regs) )
             return;
+        if ( ttd_pipe_low(&s->out) )    /* a read brings many pages */
+        {
+            ttd_hold(s);
+            return;
+        }
         if ( ttd_fault_record(s) )
             s->have_due = false;
         else if ( apply(s) )
