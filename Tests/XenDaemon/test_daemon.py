@@ -4,6 +4,7 @@
 Usage: test_daemon.py [NAME ...]   DEVICED names the daemon, BIN the directory of the tools.
 """
 
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -24,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BRANCHES, BREAK, CONSOLE, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
+from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -174,6 +175,14 @@ class RecordingTests(DaemonTest):
             out.put(fields)
         os.unlink(out.path)
         self.assertIn("the domain is gone", self.finish(daemon, 0))
+        self.assertEqual(len([event for event in self.events("ttd.log") if event["kind"] == "exit"]), 500)
+
+    def test_a_ring_that_had_no_room_ends_the_recording(self):
+        daemon, out = self.start_recording()
+        for fields in guest.run(500):
+            out.put(fields)
+        out.word(CLOSED, ctypes.c_uint32).value = 1
+        self.assertIn("use more --pages", self.finish(daemon, 2))
         self.assertEqual(len([event for event in self.events("ttd.log") if event["kind"] == "exit"]), 500)
 
     def test_memory_is_digested_at_breaks(self):

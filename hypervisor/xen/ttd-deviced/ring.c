@@ -93,3 +93,7 @@ int ttd_view_is_waited_for(const struct ttd_view *view) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     return __atomic_load_n(&view->ring->waiting, __ATOMIC_RELAXED) != 0;
 }
+
+int ttd_view_is_closed(const struct ttd_view *view) {
+    return __atomic_load_n(&view->ring->closed, __ATOMIC_ACQUIRE) != 0;
+}

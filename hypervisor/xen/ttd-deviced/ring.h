@@ -37,4 +37,7 @@ int ttd_view_put(struct ttd_view *view, struct ttd_record *record, const void *p
 /* Whether the guest waits for this ring; the hypervisor must be woken after a change. */
 int ttd_view_is_waited_for(const struct ttd_view *view);
 
+/* Whether the producer adds no more. */
+int ttd_view_is_closed(const struct ttd_view *view);
+
 #endif

@@ -149,11 +149,16 @@ static int should_wait(struct ttd_session *session, const volatile sig_atomic_t 
         return 0;
     }
     if (session->is_gone) {
-        end_with(session, TTLOG_END_HOST_QUIT, "the domain is gone");
+        /* A ring that was closed without an END had no room for it. */
+        session->recorder.end = TTD_END_NO_ROOM;
+        if (ttd_view_is_closed(&session->out))
+            note_end(session);
+        else
+            end_with(session, TTLOG_END_HOST_QUIT, "the domain is gone");
         return 0;
     }
     /* Its last records may have come since the ring was read: look once more. */
-    session->is_gone = !machine->calls->is_alive(machine);
+    session->is_gone = ttd_view_is_closed(&session->out) || !machine->calls->is_alive(machine);
     if (!session->is_gone)
         machine->calls->wait(machine, WAIT_MS);
     return 1;
