@@ -94,7 +94,7 @@ struct DisassemblerTests {
         for bytes: [UInt8] in [[0x0f, 0x01, 0xee], [0x0f, 0x01, 0xef, 0x90]] {
             let found = bytes.withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) }
             #expect(found?.size == 3)
-            #expect(found?.branchClass == BranchClass.none)
+            #expect(found?.canFallThrough == true)
             #expect(bytes.prefix(2).withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) } == nil)
         }
         // ud1 with a displacement, complete and cut.
