@@ -64,7 +64,7 @@ public final class Disassembler {
         var left = min(bytes.count, 15)
         var next = address
         guard cs_disasm_iter(handle, &code, &left, &next, scratch), let detail = scratch.pointee.detail else {
-            return nil
+            return Disassembler.protectionKeys(bytes, at: address, mode: mode)
         }
         let id = x86_insn(UInt32(scratch.pointee.id))
         var size = Int(scratch.pointee.size)
@@ -116,6 +116,15 @@ public final class Disassembler {
         let field = UnsafeRawBufferPointer(
             start: UnsafeRawPointer(scratch) + offset, count: MemoryLayout<T>.size)
         return String(decoding: field.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// rdpkru and wrpkru, which a Linux kernel executes at each switch of tasks: capstone 4 knows neither.
+    private static func protectionKeys(
+        _ bytes: UnsafeRawBufferPointer, at address: UInt64, mode: CodeMode
+    ) -> Instruction? {
+        guard bytes.count >= 3, bytes[0] == 0x0f, bytes[1] == 0x01, bytes[2] & 0xfe == 0xee else { return nil }
+        return Instruction(
+            address: address, target: 0, size: 3, branchClass: .none, hasTarget: false, mode: mode, alwaysFaults: false)
     }
 
     /// The bytes of ModRM, SIB and displacement (Intel SDM volume 2, 2.1.5); 16-bit addressing has no SIB.

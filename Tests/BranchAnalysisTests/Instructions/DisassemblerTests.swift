@@ -90,6 +90,13 @@ struct DisassemblerTests {
             #expect(found == nil && disassembler.text.isEmpty)
         }
         #expect(bytes.withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) }?.size == 10)
+        // rdpkru and wrpkru, complete and cut.
+        for bytes: [UInt8] in [[0x0f, 0x01, 0xee], [0x0f, 0x01, 0xef, 0x90]] {
+            let found = bytes.withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) }
+            #expect(found?.size == 3)
+            #expect(found?.canFallThrough == true)
+            #expect(bytes.prefix(2).withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) } == nil)
+        }
         // ud1 with a displacement, complete and cut.
         let ud1: [UInt8] = [0x0f, 0xb9, 0x80, 1, 2, 3, 4]
         #expect(ud1.withUnsafeBytes { disassembler.decode($0, at: 0, mode: .bits64) }?.size == 7)

@@ -145,6 +145,7 @@ enum ttd_window {
     TTD_WINDOW_ENDED = 3,   /* the replay ended or diverged */
     TTD_WINDOW_STEPS = 4,   /* the guest set the trap flag itself */
     TTD_WINDOW_SEGMENT = 5, /* code with a segment base, or 16-bit code */
+    TTD_WINDOW_LOST = 6,    /* the guest did not stop where it was to: transfers are missing before this record */
 };
 
 /* The longest payload of one record. Longer writes are several records. */

@@ -361,6 +361,23 @@ static bool after_began(const struct ttd_session *s, enum ttd_stop stop,
     return regs->rip != t->after.rip && regs->rip != t->code.rip;
 }
 
+/* Whether the guest ran on where it was to stop. */
+static bool is_lost(const struct ttd_session *s, enum ttd_stop stop,
+                    const struct cpu_user_regs *regs)
+{
+    const struct ttd_trace *t = &s->trace;
+
+    if ( stop == TTD_STOP_FAULT )
+        return false;
+    if ( t->how == TTD_STEP_TARGET )
+        return regs->rip != t->target && regs->rip != t->code.rip &&
+               !(t->after.size && regs->rip == t->after.rip);
+
+    /* A delivery may need a page of Xen's; it can make no other exit. */
+    return t->how == TTD_STEP_DELIVERY && stop == TTD_STOP_OTHER &&
+           !s->event.asynchronous && s->event.kind != TTD_KIND_MEMORY;
+}
+
 /*
  * First at an exit, whose event is described already.  True: the exit is the
  * window's own, and its handler must not run.
@@ -389,6 +406,8 @@ bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs)
         if ( t->after.size && after_began(s, stop, regs) )
             begun(s, &t->after);
     }
+    if ( is_lost(s, stop, regs) )
+        ttd_trace_close(s, TTD_WINDOW_LOST);
     if ( t->limit && t->instructions >= t->limit )
         ttd_trace_close(s, TTD_WINDOW_LIMIT);
 

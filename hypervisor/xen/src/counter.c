@@ -104,7 +104,7 @@ int ttd_counter_begin(struct ttd_session *s)
     {
         printk(XENLOG_WARNING "ttd: d%d: this processor has no such counter\n",
                s->domain_id);
-        return -EOPNOTSUPP;
+        return -ENODEV;
     }
 
     return s->machine->count ? s->machine->count(s->vcpu, true) : 0;

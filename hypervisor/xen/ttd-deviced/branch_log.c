@@ -125,6 +125,7 @@ static const char *end_text(uint32_t end) {
     case TTD_WINDOW_ENDED: return "the replay's end";
     case TTD_WINDOW_STEPS: return "the guest set the trap flag";
     case TTD_WINDOW_SEGMENT: return "code with a segment base, or 16-bit code";
+    case TTD_WINDOW_LOST: return "a step that did not stop: the last branches are missing";
     default: return "an unknown reason";
     }
 }

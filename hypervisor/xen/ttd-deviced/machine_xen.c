@@ -87,6 +87,7 @@ static int start_error(struct xen *xen, ttlog_error *error) {
     case EINVAL:
         return ttd_fail(error, errno, "domain %u cannot be recorded: Xen has another version of the interface, or the "
                         "guest is no PVH guest with one vCPU and tsc_mode=\"always_emulate\"", xen->domain);
+    case ENODEV: return ttd_fail(error, errno, "this processor has no counter that --count names");
     case ESRCH: return ttd_fail(error, errno, "there is no domain %u", xen->domain);
     case EBUSY: return ttd_fail(error, errno, "another domain is being recorded or replayed, or this one already is");
     case EPERM: return ttd_fail(error, errno, "not permitted: only root in dom0 can record a domain");
