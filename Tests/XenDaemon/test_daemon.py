@@ -251,6 +251,26 @@ class ReplayTests(DaemonTest):
         self.assertEqual(status, 0, text)
         self.assertIn("identical", text)
 
+    def test_positions_by_instructions(self):
+        records = [{**fields, "instructions": 7 * (fields["clock"] % 90 + 1)} for fields in guest.run(2000)]
+        for fields in records:
+            if fields["type"] != EXIT and not fields["flags"]:
+                fields["instructions"] = 0
+        daemon, out = self.start_recording("ttd.log", 4, "--count", "2")
+        for fields in records:
+            out.put(fields)
+        out.put(record(END, clock=2000, info=SHUTDOWN))
+        self.finish(daemon, 0)
+        exits = [event for event in self.events("ttd.log") if event["kind"] == "exit"]
+        total = 0
+        for event, fields in zip(exits, (fields for fields in records if fields["type"] == EXIT), strict=True):
+            total += fields["instructions"]
+            self.assertEqual(int(event["icount"]), total)
+        self.assertIn("xen.tsc-shift=2", self.analyze("events", "--stream", "meta", self.path("ttd.log"))[1])
+        daemon, fed, _ = self.replay()
+        self.finish(daemon, 0)
+        self.assertEqual(fed, [guest.as_fed(fields) for fields in records])
+
     def test_a_divergence_is_named(self):
         self.record_guest(5000)
         place = 3456
@@ -407,6 +427,7 @@ class DaemonTests(DaemonTest):
             (["--uuid", "xyz"], "--uuid"),
             (["--attribute", "nokey"], "KEY=VALUE"),
             (["--pages", "3"], "at least 64"),
+            (["--count", "11"], "a number up to 10"),
             (["--if-killed", "perhaps"], "hold or release"),
             (["word"], "not an option"),
         ):
