@@ -287,6 +287,7 @@ class ReplayTests(DaemonTest):
         status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
         self.assertEqual(status, 1, text)
         self.assertIn(f"original  exit {place}\n", text)
+        self.assertIn(f"tt-analyze events --around {place}:20 ", text)
 
     def test_a_killed_recording_is_replayed(self):
         daemon, out = self.start_recording()
