@@ -41,9 +41,12 @@ struct BundleOptions: ParsableArguments {
         maker.content = comparison.content
         maker.completeDocument = { document in
             document.spellCommands { step in
-                guard step.action == .listBranches, let brctr = step.brctr else { return nil }
+                let programs = [
+                    DivergenceDocument.NextStep.Action.listBranches: "bts-dump", .listEvents: "events",
+                ]
+                guard let program = programs[step.action], let brctr = step.brctr else { return nil }
                 // The bytes of the bundle do not depend on its name.
-                return ["tt-analyze", "open", "bug.ttbug", "bts-dump", step.side.rawValue, "--around", "\(brctr):20"]
+                return ["tt-analyze", "open", "bug.ttbug", program, step.side.rawValue, "--around", "\(brctr):20"]
                     .map(ShellWord.quoted).joined(separator: " ")
             }
         }

@@ -13,10 +13,12 @@ struct DivergeCommands {
     func spell(_ step: DivergenceDocument.NextStep) -> String? {
         switch step.action {
         case .listBranches:
+            return list(["bts-dump"], step)
+        case .listEvents:
+            return list(["tt-analyze", "events"], step)
+        case .pauseReplay:
             guard let brctr = step.brctr else { return nil }
-            let files = step.side == .original ? document.original.symbolFiles : document.replay.symbolFiles
-            let names = files.isEmpty ? [] : symbols.arguments(files)
-            return DivergeCommands.line(["bts-dump"] + names + ["--around", "\(brctr):20", step.path])
+            return DivergeCommands.line(["tt-replay", "--until", "\(brctr)", step.path])
         case .replayForDebugger:
             return DivergeCommands.line(["tt-replay", step.path, "--", "-S", "-gdb", "tcp::1234"])
         case .attachDebugger:
@@ -25,6 +27,14 @@ struct DivergeCommands {
                 "gdb", "-ex", "target remote :1234", "-ex", "hbreak *\(address)", "-ex", "continue",
             ])
         }
+    }
+
+    /// What a program lists around the step's clock.
+    private func list(_ program: [String], _ step: DivergenceDocument.NextStep) -> String? {
+        guard let brctr = step.brctr else { return nil }
+        let files = step.side == .original ? document.original.symbolFiles : document.replay.symbolFiles
+        let names = files.isEmpty ? [] : symbols.arguments(files)
+        return DivergeCommands.line(program + names + ["--around", "\(brctr):20", step.path])
     }
 
     private static func line(_ words: [String]) -> String {

@@ -262,6 +262,26 @@ class ReplayTests(DaemonTest):
         self.assertEqual(status, 0, text)
         self.assertIn("identical", text)
 
+    def test_positions_by_instructions(self):
+        records = [{**fields, "instructions": 7 * (fields["clock"] % 90 + 1)} for fields in guest.run(2000)]
+        for fields in records:
+            if fields["type"] != EXIT and not fields["flags"]:
+                fields["instructions"] = 0
+        daemon, out = self.start_recording("ttd.log", 4, "--count", "2")
+        for fields in records:
+            out.put(fields)
+        out.put(record(END, clock=2000, info=SHUTDOWN))
+        self.finish(daemon, 0)
+        exits = [event for event in self.events("ttd.log") if event["kind"] == "exit"]
+        total = 0
+        for event, fields in zip(exits, (fields for fields in records if fields["type"] == EXIT), strict=True):
+            total += fields["instructions"]
+            self.assertEqual(int(event["icount"]), total)
+        self.assertIn("xen.tsc-shift=2", self.analyze("events", "--stream", "meta", self.path("ttd.log"))[1])
+        daemon, fed, _ = self.replay()
+        self.finish(daemon, 0)
+        self.assertEqual(fed, [guest.as_fed(fields) for fields in records])
+
     def test_a_divergence_is_named(self):
         self.record_guest(5000)
         place = 3456
@@ -278,6 +298,7 @@ class ReplayTests(DaemonTest):
         status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
         self.assertEqual(status, 1, text)
         self.assertIn(f"original  exit {place}\n", text)
+        self.assertIn(f"tt-analyze events --around {place}:20 ", text)
 
     def test_a_killed_recording_is_replayed(self):
         daemon, out = self.start_recording()
@@ -456,6 +477,7 @@ class DaemonTests(DaemonTest):
             (["--replay", "2", "--recording", "x", "--branches", "9..9"], "FROM below TO"),
             (["--replay", "2", "--recording", "x", "--branches", "1..9,"], "FROM below TO"),
             (["--record", "2", "--branches", "1..9"], "belongs to --replay"),
+            (["--count", "11"], "a number up to 10"),
             (["--if-killed", "perhaps"], "hold or release"),
             (["word"], "not an option"),
         ):

@@ -20,7 +20,9 @@ extension BundleMaker {
         }
         var document = DivergenceDocument(result, original: runs[0], replay: runs[1], content: content)
         (document.original.path, document.replay.path) = ("original", "replay")
-        if !options.includesRecording { document.commands.removeAll { $0.action != .listBranches } }
+        if !options.includesRecording {
+            document.commands.removeAll { ![.listBranches, .listEvents].contains($0.action) }
+        }
         for index in document.commands.indices {
             document.commands[index].path = document.commands[index].side.rawValue
         }

@@ -11,6 +11,10 @@ extension DivergenceDocument {
         public enum Action: String, Codable, Hashable, Sendable, CaseIterable {
             /// List the branches around `brctr` of a log.
             case listBranches = "list-branches"
+            /// List the events around `brctr` of a log: runs of Xen, whose logs have no branches.
+            case listEvents = "list-events"
+            /// Start a replay of the recording in `path` that is paused before the exit `brctr`: runs of Xen.
+            case pauseReplay = "pause-replay"
             /// Start a replay of the recording in `path` that waits for a debugger.
             case replayForDebugger = "replay-for-debugger"
             /// Attach a debugger to that replay and stop at `address`.

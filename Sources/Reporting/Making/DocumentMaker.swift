@@ -123,15 +123,24 @@ struct DocumentMaker {
     /// The steps with which a reader can learn more about a divergence.
     private func nextSteps(_ divergence: Divergence) -> [DivergenceDocument.NextStep] {
         let clock = divergence.difference?.clock ?? divergence.original.clock
+        let isXen = DivergenceDocument.ClockUnit(original.log.header.clock) == .exits
+        let (action, what): (DivergenceDocument.NextStep.Action, String) =
+            isXen ? (.listEvents, "events") : (.listBranches, "branches")
         var steps = [
             DivergenceDocument.NextStep(
-                action: .listBranches, purpose: "the original's branches", side: .original, path: original.log.path,
+                action: action, purpose: "the original's \(what)", side: .original, path: original.log.path,
                 brctr: Counter(clock)),
             DivergenceDocument.NextStep(
-                action: .listBranches, purpose: "the replay's branches", side: .replay, path: replay.log.path,
+                action: action, purpose: "the replay's \(what)", side: .replay, path: replay.log.path,
                 brctr: Counter(clock &+ divergence.clockSkew)),
         ]
-        if let directory = original.directory, let ip = divergence.replay.ip ?? divergence.original.ip {
+        if isXen {
+            guard let directory = original.directory else { return steps }
+            steps.append(
+                DivergenceDocument.NextStep(
+                    action: .pauseReplay, purpose: "a replay that is paused there, for xl dump-core and gdbsx",
+                    side: .original, path: directory, brctr: Counter(clock)))
+        } else if let directory = original.directory, let ip = divergence.replay.ip ?? divergence.original.ip {
             steps.append(
                 DivergenceDocument.NextStep(
                     action: .replayForDebugger, purpose: "a replay that waits for a debugger", side: .original,
