@@ -105,7 +105,7 @@ def questions(bad):
             SELECT "from", "to", min(night) FROM {source('edges')} WHERE "from" = {0x201048} GROUP BY 1, 2""",
         "coverage of each run": f"""SELECT run, count(DISTINCT "to") FROM {source('edges')} GROUP BY 1""",
         "edges that only one run has": f"""
-            SELECT "from", "to", min(run) FROM {source('edges')} GROUP BY 1, 2 HAVING count(DISTINCT run) = 1""",
+            SELECT "from", "to", min(run) FROM {source('edges')} GROUP BY 1, 2 HAVING min(run) = max(run)""",
         "first event that a bad run has and its recording has not": f"""
             WITH e AS (SELECT run, brctr, kind, details FROM {source('events')})
             SELECT * EXCLUDE run FROM e WHERE run = '{bad}' EXCEPT SELECT * EXCLUDE run FROM e WHERE run = '{bad[: bad.index('/replays')]}'

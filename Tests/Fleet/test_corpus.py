@@ -27,7 +27,7 @@ def section():
 
 
 def test_the_nightly_corpus_of_the_page(tmp_path):
-    configuration, example = section()
+    configuration, example, *_ = section()
     text = "\n".join(configuration).replace("tools = /usr/bin", f"tools = {BIN}")
     (tmp_path / "nightly.ini").write_text(text)
     for guest in ("tiny", "tiny-extra-turn"):

@@ -120,6 +120,19 @@ def test_a_night_is_continued_and_the_next_one_added(corpus):
     assert run_directories(corpus) == ["runs/n1/boot/0001", "runs/n1/boot/0002", "runs/n3/boot/0003"]
 
 
+def test_the_budget_holds_also_within_a_night(corpus, monkeypatch, capsys):
+    """Each run has three logs of 95 KB. The folder never holds many more than the budget allows."""
+    most = []
+    real = _nightly._retain
+    monkeypatch.setattr(_nightly, "_retain", lambda config, rows: (most.append(len(run_directories(corpus))), real(config, rows))[1])
+    config = corpus(SOMETIMES.replace("runs = 3", "runs = 8"), keep="300K")
+    assert main(["nightly", config, "--night", "n1"]) == 1
+    assert len(most) > 1 and max(most) <= 5
+    [left] = run_directories(corpus)
+    assert "`keep` has no room for" in capsys.readouterr().err
+    assert left in ("runs/n1/boot/0002", "runs/n1/boot/0004", "runs/n1/boot/0006", "runs/n1/boot/0008")
+
+
 def test_trouble_is_reported(corpus, capsys):
     guests = (
         "[guest a]\nrecord = --fails\nruns = 1\n[guest b]\nrecord = --plain\nreplay = --crashes\nruns = 1\n"
@@ -175,6 +188,8 @@ def test_what_is_kept():
     # With less room, one run of each place stays, with the good one.
     plan = _nightly_keep.plan(rows, agreements, 30)
     assert plan.keep == {f"runs/n1/g/{number}" for number in (2, 3, 5)} and plan.over_budget == ["runs/n1/g/4"]
+    # Without room for the good one, the one that parted stays alone.
+    assert _nightly_keep.plan(rows, agreements, 10).keep == {"runs/n1/g/3"}
     # A newer run of the same place is worth more than the older one.
     plan = _nightly_keep.plan([*rows, row("n2", 1, 1)], agreements, 10)
     assert plan.keep == {"runs/n2/g/1"}

@@ -74,13 +74,14 @@ def plan(rows: list[Row], agreements: Mapping[tuple[str, str], Optional[int]], b
     over: list[str] = []
     left = budget
     for row in _by_value(rows):
-        group = {row["run"]}
-        if row["run"] in references:
-            group.add(references[row["run"]][0])
-        cost = sum(sizes[run] for run in group - keep)
-        if cost <= left:
-            keep |= group
-            left -= cost
+        alone = {row["run"]}
+        both = alone | {references[row["run"]][0]} if row["run"] in references else alone
+        for group in (both, alone):
+            cost = sum(sizes[run] for run in group - keep)
+            if cost <= left:
+                keep |= group
+                left -= cost
+                break
         else:
             over.append(row["run"])
     return Plan(keep, references, [run for run in over if run not in keep])
