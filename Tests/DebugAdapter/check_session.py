@@ -157,9 +157,7 @@ def places(client, check, truth, source):
     """goto, conditions, log points, the ends of the run."""
     work = os.path.join(source, "work.c")
     line = next(n for n, text in enumerate(open(work), 1) if "return (uint32_t)numbers" in text)
-    client("restart")
-    client.event("stopped")
-    check.equal(client.position()[0], 0, "restart")
+    restart(client, check)
     targets = client("gotoTargets", source={"path": work}, line=line)["targets"]
     check.equal(len(targets), 2, "targets")
     client("goto", threadId=1, targetId=targets[0]["id"])
@@ -196,6 +194,44 @@ def places(client, check, truth, source):
     check.equal(client.position()[:2], (0, 0), "the first instruction")
 
 
+def interruptions(client, check, truth, source):
+    """Pause, cancel, and breakpoints that are set while the guest runs. A log point in a loop makes it run long."""
+    work = os.path.join(source, "work.c")
+    loop = next(n for n, text in enumerate(open(work), 1) if "numbers[i] = " in text)
+    restart(client, check)
+    client("setBreakpoints", source={"path": work}, breakpoints=[{"line": loop, "logMessage": "i is {i}"}])
+    client.output, client.kept = "", []
+    client("continue", threadId=1)
+    progress = client.event("progressStart")
+    check.that(progress["cancellable"] and progress["message"].startswith("instruction "), "progress")
+    check.refused("is running", "evaluate", expression="1")
+    check.refused("is running", "next", threadId=1)
+    points = client("setFunctionBreakpoints", breakpoints=[{"name": "run_in_user_mode"}])["breakpoints"]
+    check.that(points[0]["verified"], "a breakpoint while the guest runs")
+    before = client.output.count("\n")
+    client.event("progressUpdate")
+    check.that(client.output.count("\n") > before, "the guest runs on")
+    client("cancel", progressId=progress["progressId"])
+    check.equal(client.event("stopped")["reason"], "pause", "cancel")
+    check.equal(client.event("progressEnd")["progressId"], progress["progressId"], "the end of the progress")
+    here = client.position()
+    check.that(truth[0][1] < here[1] < truth[-1][1], "stopped on the way")
+    client("reverseContinue", threadId=1)
+    client.event("progressStart")
+    client("pause", threadId=1)
+    check.equal(client.event("stopped")["reason"], "pause", "pause")
+    check.that(client.position()[1] < here[1], "it ran back")
+    client("setBreakpoints", source={"path": work}, breakpoints=[])
+    check.equal(client.move("continue")["hitBreakpointIds"], [points[0]["id"]], "the breakpoint that was set on the way")
+    client("setFunctionBreakpoints", breakpoints=[])
+
+
+def restart(client, check):
+    client("restart")
+    client.event("stopped")
+    check.equal(client.position()[0], 0, "restart")
+
+
 def bad_messages(client, check):
     """Messages that are no requests do no harm."""
     for body in (b"", b"{", b"[1]", b'{"type":"request"}', b"\xff\xfe", b"[" * 5000):
@@ -228,6 +264,7 @@ def main():
         lines_forwards_and_back(client, check, source)
         values(client, check, source)
         places(client, check, truth, source)
+        interruptions(client, check, truth, source)
         bad_messages(client, check)
         check.equal(client.end(), 0, "the exit status")
     except (AssertionError, Failed) as error:

@@ -92,7 +92,8 @@ extension Adapter {
         link?.interrupt(false)
         (motion.isPaused, motion.goesOn, motion.resumes) = (false, command, nil)
         phase = .runs
-        beginWork(isBack ? "Going back" : "Replaying")
+        // A guest that goes on after breakpoints were set goes on with the same work.
+        if work == nil { beginWork(isBack ? "Going back" : "Replaying") }
     }
 
     /// Asks why the guest has stopped, and reports it.
@@ -156,21 +157,13 @@ extension Adapter {
     // MARK: Places
 
     /// Goes to a place by a command of the replay's server, and reports the stop.
-    func travel(
-        _ request: Request, _ command: String, reason: String, answered: Bool = false
-    ) throws(RequestError) {
+    func travel(_ request: Request, _ command: String, reason: String) throws(RequestError) {
         let debugger = try stoppedDebugger()
         beginMove(nil, false)
         work?.owner = request.number
         debugger.ask("travel", ["command": .string(command)]) { [unowned self] result in
-            hasTravelled(result, reason) { error in
-                if answered { if let error { tell(error, "important") } } else { reply(request, error) }
-            }
+            hasTravelled(result, reason) { if let error = $0 { refuse(request, error) } else { answer(request) } }
         }
-    }
-
-    private func reply(_ request: Request, _ error: String?) {
-        if let error { refuse(request, error) } else { answer(request) }
     }
 
     /// The end of a request that may have moved the guest.
