@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Rates of streams beside the library's own decode of the same columns, and of engines beside Parquet and SQLite.
 
-Usage: rates.py RUN [--parquet FILE] [--sql TT-ANALYZE]   (PYTHONPATH: python; TTLOG_LIBRARY: the library)
+Usage: rates.py RUN [--parquet FILE] [--sql TT-ANALYZE] [--symbols FILE --dump BTS-DUMP]   (PYTHONPATH: python; TTLOG_LIBRARY: the library)
   RUN         a log with branches
   --parquet   where its branches are written as Parquet (default: a temporary file)
   --sql       tt-analyze, for the virtual table of SQLite; it makes an index beside the log
+  --symbols   the run's kernel; names of the stream are measured beside those of --dump (bts-dump), on 4 million branches
 Each figure is the best of three in CPU seconds: millions of branches a second. The machine may be busy.
 """
 
@@ -43,12 +44,33 @@ def drain(stream):
 
 def sql(options, query):
     """CPU seconds of a query with `tt-analyze sql`, which is called once before."""
-    command = [options.sql, "sql", options.run, query]
-    subprocess.run(command, check=True, capture_output=True)
+    return child([options.sql, "sql", options.run, query])
+
+
+def child(command):
+    """CPU seconds of a program that is run once before."""
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def names(log, options, report):
+    """Names of a stream beside those of bts-dump, and of arrays."""
+    symbols = log.symbols(options.symbols)
+    log.branches(["to_name"], symbols=symbols).reader()
+    start, stop = 16_000_000, 20_000_000
+    if options.dump:
+        command = [options.dump, "--range", f"{start}:{stop}", "--symbols", options.symbols, "--format", "csv", options.run]
+        peer = report("bts-dump --symbols --format csv", child(command), stop - start)
+    columns = ["brctr", "from", "to", "kind", "from_name", "to_name"]
+    work = lambda: drain(log.branches(columns, symbols=symbols, start=start, stop=stop))
+    report(f"stream of the same rows: {','.join(columns)}", best(work), stop - start, peer=peer if options.dump else None)
+    report("whole stream: from_name,to_name", best(lambda: drain(log.branches(["from_name", "to_name"], symbols=symbols))))
+    edges = log.edges(["from", "to"]).to_arrow()
+    addresses = edges["to"].combine_chunks()
+    report(f"name() of {len(addresses):,} addresses (edges)", best(lambda: symbols.name(addresses)), len(addresses))
 
 
 def main():
@@ -56,6 +78,8 @@ def main():
     parser.add_argument("run")
     parser.add_argument("--parquet")
     parser.add_argument("--sql")
+    parser.add_argument("--symbols")
+    parser.add_argument("--dump")
     options = parser.parse_args()
     log = ttlog.open(options.run)
     count = sum(vcpu.branches for vcpu in log.vcpus)
@@ -67,10 +91,12 @@ def main():
         return seconds
 
     print(f"{log!r}")
-    for names in (PATH, ALL, ["to"], ["icount"], ["kind"]):
-        text = ",".join(names)
+    for wanted in (PATH, ALL, ["to"], ["icount"], ["kind"], ["brctr"]):
+        text = ",".join(wanted)
         own = report(f"decode alone: {text}", best(lambda: library().scan(log._handle, text.encode())))
-        report(f"stream, drained: {text}", best(lambda: drain(log.branches(names))), peer=own)
+        report(f"stream, drained: {text}", best(lambda: drain(log.branches(wanted))), peer=own)
+    if options.symbols:
+        names(log, options, report)
     report("edges", best(lambda: drain(log.edges()), 1))
     report("calls", best(lambda: drain(log.calls(["vcpu", "depth", "target", "begin_brctr", "end_brctr"])), 1))
     if events:

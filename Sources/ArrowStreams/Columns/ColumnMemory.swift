@@ -27,6 +27,11 @@ final class ColumnMemory {
 
     func pointer(_ place: Int) -> UnsafeRawPointer { UnsafeRawPointer(base + place) }
 
+    /// Where the owner's maker writes values, before a consumer has the column.
+    func words<Value: BitwiseCopyable>(_ place: Int, as type: Value.Type) -> UnsafeMutablePointer<Value> {
+        (base + place).assumingMemoryBound(to: type)
+    }
+
     func store<Value: BitwiseCopyable>(_ values: [Value], at place: Int) {
         values.withUnsafeBytes { bytes in
             if let source = bytes.baseAddress { (base + place).copyMemory(from: source, byteCount: bytes.count) }

@@ -41,6 +41,10 @@ struct NameTable {
         var address: UInt64
         /// An index into `texts`; `freeText` in a free slot.
         var text: UInt32
+        /// The batch that `place` is about.
+        var batch: UInt32 = 0
+        /// The text's index in the dictionary of that batch; negative for none.
+        var place: Int32 = -1
 
         static let freeText = UInt32.max
         static let free = Slot(address: 0, text: freeText)
@@ -76,29 +80,66 @@ struct NameTable {
     /// The texts for a column of addresses.
     mutating func column(_ addresses: ArrowColumn, isPlain: Bool) -> ArrowColumn {
         if slots.count >= NameTable.addressLimit || textSize >= NameTable.textLimit { removeAll() }
-        guard let words = addresses.buffers[1]?.assumingMemoryBound(to: UInt64.self) else { return addresses }
-        let validity = addresses.nullCount == 0 ? nil : addresses.buffers[0]?.assumingMemoryBound(to: UInt8.self)
+        guard let words = addresses.buffers[1]?.assumingMemoryBound(to: UInt64.self) else {
+            return addresses
+        }
+        let validity =
+            addresses.nullCount == 0 ? nil : addresses.buffers[0]?.assumingMemoryBound(to: UInt8.self)
         if isPlain { return plainColumn(words, addresses.length, validity) }
+        return makeIndexes(words, addresses.length, validity)
+    }
+
+    private mutating func makeIndexes(
+        _ words: UnsafePointer<UInt64>, _ count: Int, _ validity: UnsafePointer<UInt8>?
+    ) -> ArrowColumn {
         batch &+= 1
-        var (indexes, names) = (ColumnBuilder(.longName), ColumnBuilder(.text))
-        var nameCount: Int32 = 0
+        var memory = ColumnMemory.Layout()
+        let (bitsPlace, indexesPlace) = (memory.reserve((count + 7) / 8), memory.reserve(4 * count))
+        let owner = ColumnMemory(memory)
+        let bits = owner.words(bitsPlace, as: UInt8.self)
+        let indexes = owner.words(indexesPlace, as: Int32.self)
+        var (names, nameCount) = (ColumnBuilder(.text), Int32(0))
+        var nullCount = 0
         var (last, lastIndex): (UInt64, Int32) = (0, -1)
         var isFirst = true
-        for row in 0..<addresses.length {
+        var probe = slots.probe
+        for row in 0..<count {
             if let validity, validity[row >> 3] >> UInt8(row & 7) & 1 == 0 {
-                indexes.appendNull()
+                nullCount += 1
                 continue
             }
-            if isFirst || words[row] != last {
+            let address = words[row]
+            if isFirst || address != last {
                 isFirst = false
-                last = words[row]
-                lastIndex = index(of: text(of: last), in: &names, &nameCount)
+                last = address
+                var found = probe.find(address)
+                if found == nil {
+                    _ = makeText(of: address)
+                    probe = slots.probe
+                    found = probe.find(address)
+                }
+                if let slot = found {
+                    if slot.pointee.batch != batch {
+                        slot.pointee.batch = batch
+                        slot.pointee.place = index(of: slot.pointee.text, in: &names, &nameCount)
+                    }
+                    lastIndex = slot.pointee.place
+                } else {
+                    lastIndex = -1
+                }
             }
-            if lastIndex < 0 { indexes.appendNull() } else { indexes.append(Int64(lastIndex)) }
+            if lastIndex < 0 {
+                nullCount += 1
+            } else {
+                indexes[row] = lastIndex
+                bits[row >> 3] |= 1 << UInt8(row & 7)
+            }
         }
-        var column = indexes.finish()
-        column.dictionary = DictionaryColumn(names.finish())
-        return column
+        return ArrowColumn(
+            length: count, nullCount: nullCount,
+            buffers: [nullCount > 0 ? owner.pointer(bitsPlace) : nil, owner.pointer(indexesPlace)],
+            owner: owner,
+            dictionary: DictionaryColumn(names.finish()))
     }
 
     private mutating func plainColumn(
@@ -115,7 +156,9 @@ struct NameTable {
 
     /// The place of a text in the batch's dictionary; -1 for none.
     @inline(__always)
-    private mutating func index(of text: UInt32, in names: inout ColumnBuilder, _ count: inout Int32) -> Int32 {
+    private mutating func index(of text: UInt32, in names: inout ColumnBuilder, _ count: inout Int32)
+        -> Int32
+    {
         if text == 0 { return -1 }
         let known = places[Int(text)]
         if known.batch == batch { return known.place }
