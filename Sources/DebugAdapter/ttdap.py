@@ -384,19 +384,25 @@ class NoShell(gdb.Function):
 NoShell()
 
 
-def current_task():
-    """`current` is a macro in Linux, which debug information lacks: the running processor's variable takes its place."""
+def set_current_task(symbol):
+    """`current` is a macro in Linux, which debug information lacks: the running processor's variable takes its place.
+
+    The type comes from the variable: gdb looks for the name of a type in all units, which takes a minute in a kernel.
+    """
     base = unsigned(gdb.parse_and_eval("$gs_base"))
     if base >> 63 == 0:
         base = unsigned(gdb.parse_and_eval("$k_gs_base"))
     offset = unsigned(gdb.parse_and_eval("(unsigned long)&current_task")) - setup_slide
-    return "(*(struct task_struct **)%d)" % ((base + offset) & (2**64 - 1))
+    value = gdb.Value((base + offset) & (2**64 - 1)).cast(symbol.type.pointer()).dereference()
+    gdb.set_convenience_variable("tt_current", value)
 
 
 def evaluate(expression):
-    if re.search(r"\bcurrent\b", expression) and gdb.lookup_global_symbol("current_task") is not None:
-        if gdb.lookup_global_symbol("current") is None:
-            expression = re.sub(r"\bcurrent\b", lambda match: current_task(), expression)
+    if re.search(r"\bcurrent\b", expression) and gdb.lookup_global_symbol("current") is None:
+        symbol = gdb.lookup_global_symbol("current_task")
+        if symbol is not None:
+            set_current_task(symbol)
+            expression = re.sub(r"\bcurrent\b", "$tt_current", expression)
     return gdb.parse_and_eval(expression)
 
 

@@ -93,7 +93,11 @@ public struct DebuggerPrint {
             if base >> 63 == 0:
                 base = int(gdb.parse_and_eval("$k_gs_base")) & (2**64 - 1)
             offset = int(gdb.parse_and_eval("(unsigned long)&current_task")) - (\(slide))
-            return "(*(struct task_struct **)%d)" % ((base + offset) & (2**64 - 1))
+            # The type comes from the variable: gdb looks for the name of a type in all units, which takes a minute.
+            pointer = gdb.lookup_global_symbol("current_task").type.pointer()
+            value = gdb.Value((base + offset) & (2**64 - 1)).cast(pointer).dereference()
+            gdb.set_convenience_variable("tt_current", value)
+            return "$tt_current"
         values = []
         for expression in json.loads(\(quoted(expressions))):
             value = {"expression": expression}
