@@ -150,7 +150,8 @@ let package = Package(
         .target(
             name: "TravelSupport",
             dependencies: [
-                "ToolSupport", "ReplaySession", "RunDirectory", "LogFormat", "CallTree", "Alignment", "Symbolize",
+                "ToolSupport", "ReplaySession", "Zoom", "RunDirectory", "LogFormat", "CallTree", "Alignment",
+                "Symbolize",
                 "Formatting", argumentParser,
             ]),
         .executableTarget(
@@ -217,7 +218,7 @@ let package = Package(
             dependencies: [
                 "BugBundle", "CZstd", "Alignment", "LogFormat", "Reporting", "RunDirectory", "TestSupport", "Zoom",
             ]),
-        .testTarget(name: "ZoomTests", dependencies: ["Zoom", "Symbolize"]),
+        .testTarget(name: "ZoomTests", dependencies: ["Zoom", "ReplaySession", "Symbolize"]),
         .testTarget(name: "RunDirectoryTests", dependencies: ["RunDirectory", "TestSupport"]),
         .testTarget(
             name: "TraceIndexTests",

@@ -17,6 +17,12 @@ let package = Package(
                 .product(name: "LogFormat", package: "tt-analyze"),
                 .product(name: "Alignment", package: "tt-analyze"),
             ]),
+        .executableTarget(
+            name: "go-through",
+            dependencies: [
+                .product(name: "LogFormat", package: "tt-analyze"),
+                .product(name: "ReplaySession", package: "tt-analyze"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -34,7 +34,8 @@ public struct SymbolOptions: ParsableArguments {
         help: ArgumentHelp(
             "Take names from the kernel modules that were loaded; their files (.ko) are in or below DIR. LIST names them "
                 + "and their addresses: a copy of /proc/modules, read as root, or the output of "
-                + "grep . /sys/module/*/sections/*. (default for LIST: DIR/\(KernelModules.listName))",
+                + "grep . /sys/module/*/sections/*. (default for LIST: DIR/\(KernelModules.listName), "
+                + "else the one that tt-replay --print modules has left in the run's directory)",
             valueName: "dir[,list]"),
         completion: .directory)
     public var modules: String?
@@ -117,7 +118,7 @@ public struct SymbolOptions: ParsableArguments {
         var placer = SymbolPlacer(
             log, into: symbolizer, kaslr: kaslr, from: from, to: to, progress: search.update)
         defer { report(placer.notices) }
-        try add(files, to: &placer)
+        try add(files, to: &placer, log)
         try placer.finish()
         return symbolizer
     }
@@ -154,15 +155,21 @@ public struct SymbolOptions: ParsableArguments {
             log, into: Symbolizer(cache: noCache ? .off : .standard), kaslr: kaslr, needsNames: false,
             progress: search.update)
         defer { report(placer.notices) }
-        try add(files, to: &placer)
+        try add(files, to: &placer, log)
         return try placer.code()
     }
 
-    private func add(_ files: [String], to placer: inout SymbolPlacer) throws {
+    private func add(_ files: [String], to placer: inout SymbolPlacer, _ log: LogFile?) throws {
         do {
             for file in files { try placer.addKernel(SymbolFile(argument: file)) }
             if let modules {
-                let (directory, list) = SymbolOptions.modules(modules)
+                var (directory, list) = SymbolOptions.modules(modules)
+                // The list that `--print modules` has found in the guest's memory.
+                if list == nil, access("\(directory)/\(KernelModules.listName)", F_OK) != 0, let log {
+                    let found = log.path.lastIndex(of: "/").map { log.path[..<$0] } ?? "."
+                    let own = "\(found)/\(KernelModules.listName)"
+                    if access(own, F_OK) == 0 { list = own }
+                }
                 try placer.addModules(directory: directory, list: list)
             }
             for program in programs {

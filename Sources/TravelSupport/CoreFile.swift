@@ -35,9 +35,9 @@ public enum CoreFile {
         defer { close(file) }
         do {
             let memory = session.side.memory
-            let description = kernelDescription(memory)
+            let description = KernelDescription(memory)
             var notes = try registerNotes(session)
-            if let description { notes += note(name: "VMCOREINFO", type: 0, Array(description.utf8)) }
+            if let description { notes += note(name: "VMCOREINFO", type: 0, Array(description.text.utf8)) }
             let segments = segments(memory.size, description)
             let start = UInt64(64 + 56 * (segments.count + 1) + notes.count + 4095) & ~4095
             try put(header(segments, notes: notes.count, memoryAt: start) + notes, to: file, at: 0, path)
@@ -50,22 +50,6 @@ public enum CoreFile {
     }
 
     // MARK: Notes
-
-    /// The text of VMCOREINFO in the guest's memory; nil without a Linux kernel that has made it.
-    private static func kernelDescription(_ memory: GuestMemory) -> String? {
-        let start = Array("OSRELEASE=".utf8)
-        var page = 0
-        while let found = memory.nextData(from: page), found + 4096 <= memory.size {
-            page = found
-            if let bytes = memory.bytes(at: page, count: 4096), bytes.starts(with: start) {
-                // The text is made in one go; a page that only begins like it is another.
-                let text = String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                if text.contains("\nPAGESIZE=") { return text }
-            }
-            page += 4096
-        }
-        return nil
-    }
 
     /// QEMU's notes of the processor's registers, from a core of one page.
     private static func registerNotes(_ session: TravelSession) throws -> [UInt8] {
@@ -108,23 +92,20 @@ public enum CoreFile {
     private static let (kernelMap, directMap): (UInt64, UInt64) = (0xffff_ffff_8000_0000, 0xffff_8880_0000_0000)
 
     /// The whole memory, and the views of it that a Linux kernel's description shows.
-    static func segments(_ size: Int, _ description: String?) -> [Segment] {
+    static func segments(_ size: Int, _ description: KernelDescription?) -> [Segment] {
         let memory = Segment(virtual: 0, physical: 0, size: UInt64(size))
         guard let description else { return [memory] }
-        func value(_ key: String) -> Substring? {
-            description.split(separator: "\n").first { $0.hasPrefix("\(key)=") }?.dropFirst(key.utf8.count + 1)
-        }
         var list = [memory]
-        if let base = value("NUMBER(phys_base)").flatMap({ Int64($0) }) {
+        if let base = description.number("phys_base") {
             let skipped = base < 0 ? base.magnitude : 0
             let physical = base > 0 ? UInt64(base) : 0
-            let limit = value("NUMBER(KERNEL_IMAGE_SIZE)").flatMap { UInt64($0) } ?? 1 << 29
+            let limit = description.number("KERNEL_IMAGE_SIZE").flatMap { UInt64(exactly: $0) } ?? 1 << 29
             if physical < memory.size, skipped < limit {
                 let length = min(memory.size - physical, limit - skipped, 1 << 30)
                 list.append(Segment(virtual: kernelMap + skipped, physical: physical, size: length))
             }
         }
-        if value("KERNELOFFSET") == "0" {
+        if description["KERNELOFFSET"] == "0" {
             list.append(Segment(virtual: directMap, physical: 0, size: memory.size))
         }
         return list

@@ -24,3 +24,39 @@ public struct TravelOptions: ParsableArguments {
     /// Makes options that are not given.
     public init() {}
 }
+
+/// The QEMU of a replay, and the trust in its recording.
+public struct EngineOptions: ParsableArguments {
+    /// `--qemu`.
+    @Option(
+        help: ArgumentHelp(
+            "QEMU's program. (default: an installed one of the recording's version)", valueName: "file"),
+        completion: .file())
+    public var qemu: String?
+
+    /// `--trust`.
+    @Flag(
+        help: """
+            The recording is your own: run the QEMU and the plugin that its manifest names, and any argument in it.
+            """)
+    public var trust = false
+
+    /// `--checkpoint-space`.
+    @Option(
+        help: ArgumentHelp(
+            "MiB of checkpoints of this run that stay in the user's cache ($XDG_CACHE_HOME/tt-analyze/checkpoints), so that "
+                + "the next session is at any place at once; 0: none stay.", valueName: "MiB"))
+    public var checkpointSpace: UInt32 = 1024
+
+    /// Makes options that are not given.
+    public init() {}
+
+    /// The options of a session.
+    public var sideOptions: ReplaySide.Options {
+        var options = ReplaySide.Options()
+        options.checkpointSpace = UInt64(checkpointSpace) << 20
+        options.program = qemu
+        options.trustsManifest = trust
+        return options
+    }
+}

@@ -28,11 +28,12 @@ public final class TravelRun {
         self.directory = directory
         other = options.other
         run = try RepeatableRun(directory, comparedWith: options.other ?? directory)
-        let log = try LogFile(path: directory)
-        places = try RunPlaces(log: log, inputLog: QEMUReplayLog(path: "\(run.recording)/\(RunFiles.inputLogName)"))
-        for warning in places.warnings { Diagnostics.warning(warning) }
+        let inputLog = try QEMUReplayLog(path: "\(run.recording)/\(RunFiles.inputLogName)")
+        places =
+            Files.exists("\(directory)/\(RunFiles.logName)")
+            ? try RunPlaces(log: LogFile(path: directory), inputLog: inputLog) : try RunPlaces(inputLog: inputLog)
         symbolizer = try options.symbols.symbolizer(
-            for: log, orKernelOf: [directory], from: 0, to: .max, reading: .whole)
+            for: places.log, orKernelOf: [directory], from: 0, to: .max, reading: .whole)
     }
 
     /// Starts QEMU, paused before the first instruction.
@@ -41,15 +42,47 @@ public final class TravelRun {
     public func start(_ options: ReplaySide.Options, isQuiet: Bool, keepsCheckpoints: Bool = false) throws
         -> TravelSession
     {
+        var options = options
+        options.keepsCheckpoints = keepsCheckpoints
         let session = try TravelSession(run, places: places, options: options)
         for warning in session.warnings { Diagnostics.warning(warning) }
         if keepsCheckpoints { try session.keepCheckpoints() }
         return session
     }
 
+    /// Runs through the smallest window around two places that has exact edges, and logs it in full to a new log.
+    ///
+    /// - Throws: ``RunError`` if the file exists.
+    public func trace(
+        from: Place, to: Place, log path: String, _ options: ReplaySide.Options, logging: QEMUEngine.Logging,
+        isQuiet: Bool
+    ) throws -> TracedWindow {
+        guard !Files.exists(path) else { throw RunError.system(doing: "create", path: path, code: EEXIST) }
+        let window = try resolver.window(from: from, to: to)
+        warnIfUncertain(window.to.icount)
+        var options = options
+        options.recorder = SleepingRecorder(
+            log: path, logging: logging, clock: window.from.brctr ?? 0, icount: window.from.icount)
+        do {
+            let session = try start(options, isQuiet: isQuiet)
+            let progress = RunProgress("replaying", total: window.to.engine.icount, isQuiet: isQuiet)
+            session.onWait = { [unowned self] icount in
+                progress.run(instructions: icount)
+                try checkSignals()
+            }
+            defer { progress.finish() }
+            try session.trace(window)
+        } catch {
+            for name in [path, path + ".open"] { unlink(name) }
+            throw error
+        }
+        return try TracedWindow(window, path, run: places)
+    }
+
     /// Goes to a place, with a line of progress. Ctrl-C ends it.
     public func go(_ session: TravelSession, to place: Place, isQuiet: Bool) throws {
         let destination = try resolver.destination(of: place)
+        warnIfUncertain(destination.position.icount)
         let progress = RunProgress("replaying", total: destination.engine.icount, isQuiet: isQuiet)
         session.onWait = { [unowned self] icount in
             progress.run(instructions: icount)
@@ -60,6 +93,11 @@ public final class TravelRun {
             session.onWait = { _ in }
         }
         try session.go(to: destination)
+    }
+
+    /// Warns about what makes a place uncertain: what comes after it does not.
+    private func warnIfUncertain(_ icount: UInt64) {
+        for warning in places.warnings(at: icount) { Diagnostics.warning(warning) }
     }
 
     /// Throws the tool's end if the user has interrupted it.
@@ -109,6 +147,9 @@ public final class TravelRun {
                 { [unowned self] _ in try openCalls(before: try session.position().brctr ?? 0) }
             )
         ]
+        for view in LinuxView.allCases {
+            commands.others.append((view.rawValue, view.help, { [unowned self] _ in try text(view, session) }))
+        }
         return commands
     }
 
@@ -117,11 +158,9 @@ public final class TravelRun {
 
     /// The open calls after so many transitions, the innermost first.
     private func openCalls(before brctr: UInt64) throws -> String {
-        let first = brctr > TravelRun.callReach ? brctr - TravelRun.callReach : 0
-        var tracker = CallTracker(handlers: HandlerSet(places.log, vcpu: 0, clocks: first..<max(first, brctr)))
-        var branches = places.log.branches(from: first, to: brctr)
-        while branches.nextBatch({ tracker.append($0, $1) }) {}
-        let lines = tracker.openFrames.reversed().prefix(64).enumerated().map { number, frame in
+        let finder = StackFinder(places.log, vcpu: 0, reach: TravelRun.callReach)
+        let lines = finder.find(before: brctr, then: []).stack.frames.reversed().prefix(64).enumerated().map {
+            number, frame in
             "#\(number)  \(name(frame.target) ?? "0x\(String(frame.target, radix: 16))")  \(frame.kind.name) at "
                 + "\(name(frame.callSite) ?? "0x\(String(frame.callSite, radix: 16))"), brctr \(frame.clock + 1)"
         }
@@ -134,7 +173,11 @@ public final class TravelRun {
         let partner = try partner()
         let isReplay = run.manifest.kind != .recording
         let other = try LogFile(path: partner)
-        let result = isReplay ? try align(other, places.log) : try align(places.log, other)
+        var options = AlignmentOptions()
+        (options.contextCount, options.inputCount, options.stackReach) = (0, 0, 0)
+        let result =
+            isReplay
+            ? try align(other, places.log, options: options) : try align(places.log, other, options: options)
         guard let divergence = result.divergence else {
             throw PlaceError("\(directory) and \(partner): the logs show no difference")
         }
@@ -179,11 +222,13 @@ public struct StoppedPosition: Encodable {
     public var core: String?
     /// The values that were printed.
     public var values: [PrintedValue]?
+    /// What a Linux guest answered.
+    public var linux: LinuxAnswers?
     /// Lines for people.
     public var notes: [String] = []
 
     private enum CodingKeys: String, CodingKey {
-        case place, brctr, icount, engineInstructions, rip, rcx, symbol, socket, core, values
+        case place, brctr, icount, engineInstructions, rip, rcx, symbol, socket, core, values, linux
     }
 
     /// Describes a stopped session.

@@ -29,7 +29,7 @@ public struct GuestKernel: Sendable, Hashable {
 }
 
 /// Reads the tasks of a stopped Linux guest. All that it reads is the guest's, and bounded.
-struct TaskReader {
+package struct TaskReader {
     /// Directories of a program's path, at most.
     private static let depth = 16
     /// Bytes of a name in a directory (Linux, NAME_MAX).
@@ -41,6 +41,11 @@ struct TaskReader {
     let kernel: GuestKernel
     let tables: PageTables
 
+    package init(kernel: GuestKernel, tables: PageTables) {
+        self.kernel = kernel
+        self.tables = tables
+    }
+
     /// The address of the pointer to the running task; nil if the kernel has not set up its processor yet.
     var currentPlace: UInt64? {
         let slide = UInt64(bitPattern: kernel.slide)
@@ -50,10 +55,10 @@ struct TaskReader {
     }
 
     /// The address of the running task.
-    var current: UInt64? { currentPlace.flatMap { tables.value(at: $0) } }
+    package var current: UInt64? { currentPlace.flatMap { tables.value(at: $0) } }
 
     /// What the kernel knows about a task.
-    func task(at address: UInt64) -> ZoomResult.Task? {
+    package func task(at address: UInt64) -> ZoomResult.Task? {
         let layout = kernel.tasks
         guard let name = tables.text(at: address &+ layout.name, limit: layout.nameSize),
             let process = tables.value(at: address &+ layout.process, bytes: 4),

@@ -27,6 +27,7 @@ struct TTGDB: ParsableCommand {
               tt branches [N]    the last branches before here
               tt calls           the open calls, by the log
               tt divergence      go to the divergence from the other run
+              tt tasks, modules, dmesg   of a Linux guest
 
             PLACES
               N                  after N transitions (brctr)
@@ -66,17 +67,7 @@ struct TTGDB: ParsableCommand {
     @Option(help: ArgumentHelp("gdb's program.", valueName: "file"), completion: .file())
     var gdb = "gdb"
 
-    @Option(
-        help: ArgumentHelp(
-            "QEMU's program. (default: an installed one of the recording's version)", valueName: "file"),
-        completion: .file())
-    var qemu: String?
-
-    @Flag(
-        help: """
-            The recording is your own: run the QEMU that its manifest names, and any argument in it.
-            """)
-    var trust = false
+    @OptionGroup var engine: EngineOptions
 
     @Flag(help: "Print no progress.")
     var quiet = false
@@ -86,11 +77,8 @@ struct TTGDB: ParsableCommand {
     }
 
     func run() throws {
-        var options = ReplaySide.Options()
-        options.program = qemu
-        options.trustsManifest = trust
         let run = try TravelRun(directory, travel)
-        let session = try run.start(options, isQuiet: quiet, keepsCheckpoints: true)
+        let session = try run.start(engine.sideOptions, isQuiet: quiet, keepsCheckpoints: true)
         try run.go(session, to: place, isQuiet: quiet)
         let server = try DebuggerServer(session, socket: "\(session.privateDirectory)/gdb")
         let commands = run.commands(session)

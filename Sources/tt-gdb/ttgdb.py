@@ -4,10 +4,10 @@ import gdb
 
 
 class TimeTravel(gdb.Command):
-    """Go through a recorded run: tt where, goto, back, events, branches, calls, divergence. `tt help` lists them."""
+    """Go through a recorded run: tt where, goto, back, events, branches, calls, divergence, tasks, modules, dmesg. `tt help` lists them."""
 
     MOVES = ("goto", "back", "divergence")
-    WORDS = ("where", "goto", "back", "events", "branches", "calls", "divergence", "help")
+    WORDS = ("where", "goto", "back", "events", "branches", "calls", "divergence", "tasks", "modules", "dmesg", "help")
 
     def __init__(self):
         super().__init__("tt", gdb.COMMAND_RUNNING)

@@ -4,6 +4,7 @@ import ArgumentParser
 import Formatting
 import ReplaySession
 import ToolSupport
+import TravelSupport
 
 /// The differences of the guest from the recording.
 struct ChangeOptions: ParsableArguments {
@@ -119,21 +120,11 @@ struct SessionOptions: ParsableArguments {
     @Option(
         name: [.short, .long],
         help: ArgumentHelp(
-            "Write the replay to this directory, and nothing into the recording's, which may be read-only.",
-            valueName: "dir"), completion: .directory)
+            "Write the replay to this directory, and nothing into the recording's, which may be read-only. With --trace: "
+                + "the new log.", valueName: "path"), completion: .file())
     var output: String?
 
-    @Option(
-        help: ArgumentHelp(
-            "QEMU's program. (default: an installed one of the recording's version)", valueName: "file"),
-        completion: .file())
-    var qemu: String?
-
-    @Flag(
-        help: """
-            The recording is your own: run the QEMU and the plugin that its manifest names, and any argument in it.
-            """)
-    var trust = false
+    @OptionGroup var engine: EngineOptions
 
     @Flag(help: "Replay although something differs from the recording.")
     var force = false

@@ -30,9 +30,24 @@ struct StopOptions: ParsableArguments {
     @Option(
         name: .customLong("print"),
         help: ArgumentHelp(
-            "With --at: print the value of an expression of gdb: $rax, jiffies_64, *(int *)0x1000. May be repeated.",
+            "With --at: print the value of an expression of gdb: $rax, jiffies_64, *(int *)0x1000. May be repeated. Of a "
+                + "Linux guest: tasks, modules (their list is kept in the run's directory, for --modules), dmesg.",
             valueName: "expr"))
     var expressions: [String] = []
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Replay, and log what runs between two places in full to the new file that --output names. The window is "
+                + "made of whole cells of the recording's log (65,536 transitions), and compared with their digests.",
+            valueName: "from> <to"))
+    var trace: [Place] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Replay to the end, without a log, and keep a checkpoint after each so many seconds of the run: later, --until, "
+                + "--at, --trace and tt-gdb begin at the nearest one.", valueName: "seconds"))
+    var checkpoints: Double?
 
     @OptionGroup var travel: TravelOptions
 
@@ -44,8 +59,19 @@ struct StopOptions: ParsableArguments {
         if at == nil, core != nil || !expressions.isEmpty {
             throw ValidationError("--core and --print are valid with --at only.")
         }
-        if place == nil, travel.symbols.isGiven || travel.other != nil {
-            throw ValidationError("--symbols, --user, --modules and --other are valid with --until or --at only.")
+        if let checkpoints {
+            try Seconds.check(checkpoints, "--checkpoints")
+            if place != nil || !trace.isEmpty {
+                throw ValidationError("--checkpoints excludes --until, --at and --trace.")
+            }
+        }
+        if !trace.isEmpty {
+            guard trace.count == 2 else { throw ValidationError("--trace needs two places: --trace FROM TO") }
+            if place != nil { throw ValidationError("--trace excludes --until and --at.") }
+        }
+        if place == nil, trace.isEmpty, checkpoints == nil, travel.symbols.isGiven || travel.other != nil {
+            throw ValidationError(
+                "--symbols, --user, --modules and --other are valid with --until, --at or --trace only.")
         }
     }
 
@@ -62,9 +88,7 @@ struct StopOptions: ParsableArguments {
     /// Stops at the place.
     func run(_ directory: String, _ session: SessionOptions) throws {
         guard let place else { return }
-        var options = ReplaySide.Options()
-        options.program = session.qemu
-        options.trustsManifest = session.trust
+        var options = session.engine.sideOptions
         options.patience = session.hangTimeout
         let run = try TravelRun(directory, travel)
         let guest = try run.start(options, isQuiet: session.quiet, keepsCheckpoints: until != nil)
@@ -80,9 +104,47 @@ struct StopOptions: ParsableArguments {
                         + (result.hasKernelNote ? ", with the notes of a Linux kernel" : ""))
             }
         }
-        if !expressions.isEmpty { position.values = try DebuggerPrint.values(of: expressions, guest, run) }
-        try report(position, session)
+        let views = expressions.compactMap(LinuxView.init)
+        let others = expressions.filter { LinuxView(rawValue: $0) == nil }
+        if !others.isEmpty { position.values = try DebuggerPrint.values(of: others, guest, run) }
+        var answers = LinuxAnswers()
+        for view in views { try run.ask(view, guest, &answers) }
+        if !views.isEmpty { position.linux = answers }
+        try report(position, session, views)
         if position.values?.contains(where: { $0.error != nil }) == true { throw ToolStatus.trouble.exitCode }
+    }
+
+    /// Logs the window between two places.
+    func runTrace(_ directory: String, _ session: SessionOptions, _ logging: QEMUEngine.Logging) throws {
+        guard let output = session.output else { throw ValidationError("--trace needs --output for the new log.") }
+        var options = session.engine.sideOptions
+        options.patience = session.hangTimeout
+        var logging = logging
+        if logging.mode == nil { logging.mode = .branches }
+        let (parent, name) = Files.split(output)
+        let path = "\(try Files.absolute(parent, what: "directory"))/\(name)"
+        let run = try TravelRun(directory, travel)
+        let window = try run.trace(
+            from: trace[0], to: trace[1], log: path, options, logging: logging,
+            isQuiet: session.quiet)
+        switch session.format {
+        case .json: Output.standard.line(try window.json())
+        case .text: if !session.quiet || window.differs { Output.standard.line(window.text) }
+        }
+        if window.differs { throw ToolStatus.different.exitCode }
+    }
+
+    /// Keeps checkpoints of the whole run.
+    func runCheckpoints(_ directory: String, _ session: SessionOptions, every seconds: Double) throws {
+        guard session.engine.checkpointSpace > 0 else {
+            throw ValidationError("--checkpoints keeps checkpoints, --checkpoint-space 0 keeps none.")
+        }
+        let result = try TravelRun(directory, travel).keepCheckpoints(
+            session.engine.sideOptions, every: seconds, isQuiet: session.quiet)
+        switch session.format {
+        case .json: Output.standard.line(try result.json())
+        case .text: if !session.quiet { Output.standard.line(result.text) }
+        }
     }
 
     private func wait(
@@ -102,13 +164,16 @@ struct StopOptions: ParsableArguments {
         try server.serve()
     }
 
-    private func report(_ position: StoppedPosition, _ session: SessionOptions) throws {
+    private func report(
+        _ position: StoppedPosition, _ session: SessionOptions, _ views: [LinuxView] = []
+    ) throws {
         switch session.format {
         case .json: Output.standard.line(try position.json())
         case .text:
             if !session.quiet || position.socket != nil { Output.standard.line(position.text) }
             for note in position.notes { Output.standard.line(note) }
             for value in position.values ?? [] { Output.standard.line(value.text) }
+            for view in views { for line in position.linux?.lines(view) ?? [] { Output.standard.line(line) } }
         }
     }
 }

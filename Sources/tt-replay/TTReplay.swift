@@ -32,6 +32,7 @@ struct TTReplay: ParsableCommand {
               tt-replay /tmp/run1 --name patched --kernel patched.elf --force
               tt-replay /tmp/run1 -- -S -gdb tcp::1234
               tt-replay /tmp/run1 --until do_page_fault:3 --symbols vmlinux
+              tt-replay /tmp/run1 --trace do_page_fault:3 end-1000 -o window.log --symbols vmlinux
               tt-replay /tmp/run1 --at console:12 --symbols vmlinux --print jiffies_64 --core guest.core
               tt-analyze diverge /tmp/run1 /tmp/run1/replays/patched --symbols patched.elf
 
@@ -61,6 +62,15 @@ struct TTReplay: ParsableCommand {
     func run() throws {
         let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
         if manifest?.engine.name == XenEngine.name { return try replayXen() }
+        if !stop.trace.isEmpty {
+            if session.name != nil || session.force || session.overwrite || !extraArguments.isEmpty {
+                throw ValidationError("--trace writes no replay: leave out its options.")
+            }
+            return try stop.runTrace(directory, session, logging.logging)
+        }
+        if let seconds = stop.checkpoints {
+            return try stop.runCheckpoints(directory, session, every: seconds)
+        }
         guard stop.place != nil else {
             return try replay(
                 Replay<QEMUEngine>(options: qemuOptions, tool: tool), total: manifest?.outcome?.instructions ?? 0)
@@ -87,8 +97,8 @@ struct TTReplay: ParsableCommand {
 
     private var qemuOptions: QEMUEngine.ReplayOptions {
         var options = QEMUEngine.ReplayOptions()
-        options.program = session.qemu
-        options.trustsManifest = session.trust
+        options.program = session.engine.qemu
+        options.trustsManifest = session.engine.trust
         options.changes = changes.changes(extraArguments)
         options.logging = logging.logging
         return options

@@ -18,7 +18,7 @@ struct XenOptions: ParsableArguments {
     /// - Parameter until: the clock before whose exit the domain stays paused until Ctrl-C; nil for a replay to the end.
     func options(_ session: SessionOptions, until: UInt64?) -> XenEngine.ReplayOptions {
         var options = XenEngine.ReplayOptions()
-        options.trustsManifest = session.trust
+        options.trustsManifest = session.engine.trust
         options.configuration = config
         options.daemonOptions = daemonOption
         options.until = until

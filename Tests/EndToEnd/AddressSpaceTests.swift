@@ -36,14 +36,6 @@ extension EndToEndTests.QEMU10 {
             var isCall: Bool { label.hasPrefix("call") }
         }
 
-        /// The vmlinux of the guest's kernel, if it has been fetched (630 MB).
-        private func vmlinux() throws -> String? {
-            let package = String(decoding: try Files.contents(LinuxGuest.file("kernel")), as: UTF8.self)
-            let kernel = String(package.prefix { $0 != "\n" })
-            let result = try run("\(Products.root)/scripts/fetch-vmlinux", ["--kept", kernel])
-            return result.status == 0 ? String(result.out.prefix { $0 != "\n" }) : nil
-        }
-
         /// The clock of the first branch to one of these addresses.
         private func firstClock(_ directory: String, _ isWanted: (UInt64) -> Bool) throws -> UInt64 {
             var first: UInt64?
@@ -131,7 +123,7 @@ extension EndToEndTests.QEMU10 {
 
         /// The slide is the one that the guest printed.
         private func findTheKernel(_ directory: String) throws {
-            guard let vmlinux = try vmlinux() else {
+            guard let vmlinux = try LinuxGuest.vmlinux() else {
                 print("no vmlinux of the guest's kernel here: scripts/fetch-vmlinux")
                 return
             }

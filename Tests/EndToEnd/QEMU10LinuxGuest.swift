@@ -20,6 +20,14 @@ enum LinuxGuest {
 
     static func file(_ name: String) throws -> String { "\(try #require(directory))/\(name)" }
 
+    /// The vmlinux of its kernel, if it has been fetched (630 MB).
+    static func vmlinux() throws -> String? {
+        let package = String(decoding: try Files.contents(file("kernel")), as: UTF8.self)
+        let kernel = String(package.prefix { $0 != "\n" })
+        let result = try run("\(Products.root)/scripts/fetch-vmlinux", ["--kept", kernel])
+        return result.status == 0 ? String(result.out.prefix { $0 != "\n" }) : nil
+    }
+
     /// Records a boot under QEMU 10.0.
     static func record(into directory: String, randomizingTheKernel: Bool = false, _ more: [String]) throws {
         let qemu = try #require(Products.qemu10)

@@ -39,7 +39,8 @@ extension EndToEndTests {
             let script = scratch.file("script.gdb")
             try Files.replace(script, with: Array((["set pagination off"] + lines).joined(separator: "\n").utf8))
             let result = try run(
-                Products.tool("tt-gdb"), [directory, place, "--quiet", "--", "-nx", "-batch", "-x", script])
+                Products.tool("tt-gdb"),
+                [directory, place, "--quiet", "--checkpoint-space", "0", "--", "-nx", "-batch", "-x", script])
             #expect(result.status == 0, "\(result)")
             #expect(!result.err.contains("Cannot") && !result.err.contains("error"), "\(result.err)")
             return (result.out.split(separator: "\n").filter { $0.hasPrefix("brctr ") }.compactMap(Where.init), result)
@@ -89,6 +90,64 @@ extension EndToEndTests {
             #expect(places[18].icount > places[17].icount && places[19] == places[17], "\(result.out)")
             #expect(places[20].brctr == 0 && places[20].icount == 0)
             #expect(result.out.contains("No more reverse-execution history"))
+        }
+
+        /// A watched variable stops gdb backwards before each store that stopped it forwards; a breakpoint between them stops it, too.
+        @Test(arguments: Version.allCases) func watchpointsStopBackwards(version: Version) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, version)
+            let watch = ["watch sink", "continue", "tt where", "continue", "tt where", "continue", "tt where"]
+            let (places, result) = try gdb(
+                directory, at: "sort_numbers:2",
+                watch + [
+                    "print sink", "reverse-continue", "tt where", "print sink", "reverse-continue", "tt where",
+                    "reverse-continue", "tt where", "break sort_numbers", "tt goto sort_numbers:4", "reverse-continue",
+                    "tt where", "reverse-continue", "tt where", "delete", "reverse-continue", "tt where",
+                ], scratch)
+            try #require(places.count == 10, "\(result.out)\(result.err)")
+            // Forwards gdb stops after the store, backwards before it.
+            for (forward, back) in [(2, 3), (1, 4), (0, 5)] {
+                #expect(places[back].icount == places[forward].icount - 1, "\(result.out)")
+            }
+            let (rows, _) = try entries(directory, "sort_numbers")
+            #expect(places[6].icount == rows[3].icount)
+            // The last store before the fourth call, then the third call or a store before it.
+            #expect(places[7].icount < rows[3].icount && places[7].icount >= rows[2].icount)
+            #expect(places[8].icount < places[7].icount && places[8].icount >= rows[2].icount)
+            #expect(places[9].icount == 0 && places[9].brctr == 0)
+            let values = result.out.split(separator: "\n").filter { $0.hasPrefix("$") }
+            #expect(values.count == 2 && values[0].dropFirst(2) != values[1].dropFirst(2), "\(values)")
+        }
+
+        /// A session goes on from the checkpoints of an earlier one; another run has others.
+        @Test(arguments: Version.allCases) func checkpointsOutliveASession(version: Version) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, version)
+            let environment = [
+                "XDG_CACHE_HOME=\(scratch.path)",
+                "QEMU=\(version == .new ? Products.qemu10 ?? "" : "qemu-system-x86_64")",
+            ]
+            func tool(_ name: String, _ arguments: [String]) throws -> ToolResult {
+                try run("/usr/bin/env", environment + [Products.tool(name), directory] + arguments)
+            }
+            let made = try tool("tt-replay", ["--checkpoints", "0.01", "--format", "json"])
+            #expect(made.status == 0 && made.out.contains("\"schema\" : \"tt-analyze checkpoints\""), "\(made)")
+            let stores = try Files.list("\(scratch.path)/tt-analyze/checkpoints")
+            try #require(stores.count == 1)
+            let store = "\(scratch.path)/tt-analyze/checkpoints/\(stores[0])"
+            let size = Files.size("\(store)/machine.qcow2")
+            for place in ["end-5000", "sort_numbers:3", "end-5000"] {
+                let there = try tool("tt-replay", ["--at", place, "--print", "$rax", "--print", "trap_counts"])
+                let fresh = try tool(
+                    "tt-replay",
+                    ["--at", place, "--print", "$rax", "--print", "trap_counts", "--checkpoint-space", "0"])
+                #expect(there.status == 0 && there.out == fresh.out, "\(there) \(fresh)")
+            }
+            // A damaged store is made anew.
+            #expect(truncate("\(store)/machine.qcow2", off_t(size / 2)) == 0)
+            let again = try tool("tt-replay", ["--at", "end-5000", "--print", "$rax"])
+            let fresh = try tool("tt-replay", ["--at", "end-5000", "--print", "$rax", "--checkpoint-space", "0"])
+            #expect(again.status == 0 && again.out == fresh.out, "\(again) \(fresh)")
         }
 
         /// What would change the run is refused, gdb stays connected, and unknown places are errors of the command.

@@ -21,7 +21,7 @@ public struct CallStack: Sendable, Hashable {
 }
 
 /// Rebuilds call stacks from the branches of one vCPU.
-struct StackFinder {
+package struct StackFinder {
     private let log: LogFile
     private let vcpu: UInt16
     private let reach: UInt64
@@ -32,7 +32,7 @@ struct StackFinder {
     private static let growth: UInt64 = 16
 
     /// - Parameter reach: the largest number of branches to read backwards.
-    init(_ log: LogFile, vcpu: UInt16, reach: UInt64) {
+    package init(_ log: LogFile, vcpu: UInt16, reach: UInt64) {
         self.log = log
         self.vcpu = vcpu
         self.reach = reach
@@ -45,7 +45,7 @@ struct StackFinder {
     ///
     /// Reads further back, in steps of sixteen times as many branches, until the stack is complete or the limit is
     /// reached: a call that is still open can be any number of branches ago.
-    func find(before clock: UInt64, then lists: [[Branch]]) -> (stack: CallStack, later: [[CallFrame]]) {
+    package func find(before clock: UInt64, then lists: [[Branch]]) -> (stack: CallStack, later: [[CallFrame]]) {
         let start = start
         var length = min(StackFinder.firstReach, reach)
         while true {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import LogFormat
+import RunDirectory
 
 /// Converts between the positions of a run's log and QEMU's instruction count, from the log and its replay.bin.
 ///
@@ -31,18 +32,25 @@ public final class RunPlaces {
     public let inputLog: QEMUReplayLog
     /// What makes positions uncertain.
     public let warnings: [String]
+    /// The first instruction count, as the log counts, at which they are.
+    public let uncertainFrom: UInt64
     /// The transition after the last that the run repeats, and the instruction there.
     public let end: (brctr: UInt64, icount: UInt64)
+    /// Whether the run has a log.
+    public let isLogged: Bool
     /// Ascending.
     let deliveries: [Delivery]
     /// The log's counts after each restored fault, ascending.
     private let faults: [UInt64]
+    /// Stretches of the log's counts in which a log without branch bodies hides restored faults: QEMU's counts in them are
+    /// uncertain by their number.
+    private let hiddenFaults: [Range<UInt64>]
     /// QEMU's counts at which an interrupt or exception is in the input log, ascending.
     private let entries: [UInt64]
     private var batch = BranchBatch()
     /// The chunk in `batch`.
     private var decoded: Chunk?
-    private let chunks: ArraySlice<Chunk>
+    let chunks: ArraySlice<Chunk>
 
     /// Joins a log with the replay.bin that its run wrote or followed.
     ///
@@ -62,26 +70,95 @@ public final class RunPlaces {
         self.inputLog = inputLog
         chunks = log.chunks(.branch, vcpu: 0)
         let join = try ReplayJoin.join(log, with: inputLog)
-        faults = join.causes.filter { $0.kind == .fault }.map(\.icount)
+        (faults, hiddenFaults) = RunPlaces.faults(join)
         deliveries = RunPlaces.deliveries(join)
         entries = RunPlaces.entries(inputLog)
         warnings = RunPlaces.warnings(join)
-        let last = chunks.last.map { (brctr: $0.clockLast &+ 1, icount: $0.icountLast) } ?? (0, 0)
+        uncertainFrom = RunPlaces.firstLeftover(join)
+        isLogged = true
+        let last =
+            chunks.last.map { (brctr: $0.clockLast &+ 1, icount: $0.icountLast) } ?? RunPlaces.recorderEnd(log)
         end = join.comparableEnd.map { (min($0.clock, last.brctr), $0.icount) } ?? last
+    }
+
+    /// The positions of a run without a log: its instruction counts are QEMU's, and there is no brctr.
+    public init(inputLog: QEMUReplayLog) throws {
+        log = try RunPlaces.emptyLog()
+        self.inputLog = inputLog
+        chunks = []
+        faults = []
+        hiddenFaults = []
+        deliveries = []
+        entries = RunPlaces.entries(inputLog)
+        warnings = ["the run has no log: positions are QEMU's instruction counts"]
+        uncertainFrom = 0
+        isLogged = false
+        end = (0, inputLog.lastIcount)
+    }
+
+    /// A log without records, whose file has no name any more.
+    private static func emptyLog() throws -> LogFile {
+        let directory = try PrivateDirectory(named: "tt-places", inMemory: 1 << 16)
+        var options = LogWriter.Options()
+        options.features = [.icount]
+        try LogWriter(path: "\(directory.path)/ttd.log", options: options).close()
+        return try LogFile(path: "\(directory.path)/ttd.log")
+    }
+
+    /// Where the recorder ended, by its own counts; (0, 0) if it was killed.
+    private static func recorderEnd(_ log: LogFile) -> (brctr: UInt64, icount: UInt64) {
+        let attributes = log.attributes
+        guard let brctr = attributes["recorder.transitions"].flatMap({ UInt64($0) }),
+            let icount = attributes["recorder.instructions"].flatMap({ UInt64($0) })
+        else { return (0, 0) }
+        return (brctr, icount)
+    }
+
+    private static func faults(_ join: ReplayJoin) -> (counts: [UInt64], hidden: [Range<UInt64>]) {
+        var (counts, hidden): ([UInt64], [Range<UInt64>]) = ([], [])
+        var before: (icount: UInt64, faults: UInt64) = (0, 0)
+        for cause in join.causes {
+            let own: UInt64 = cause.kind == .fault ? 1 : 0
+            let added = cause.restoredFaults &- before.faults
+            // A reset may restore its instruction, too.
+            if added > own, cause.kind != .reset, cause.icount > before.icount {
+                hidden.append(before.icount..<cause.icount)
+            }
+            guard added <= 1 << 20 else { break }
+            counts += Array(repeating: cause.icount, count: Int(added))
+            before = (cause.icount, cause.restoredFaults)
+        }
+        return (counts, hidden)
     }
 
     private static func deliveries(_ join: ReplayJoin) -> [Delivery] {
         var list: [Delivery] = []
-        var faults: UInt64 = 0
         for cause in join.causes {
-            if cause.kind == .fault { faults &+= 1 }
-            guard cause.kind == .fault || cause.kind == .interrupt, cause.icount >= faults else { continue }
+            guard cause.kind == .fault || cause.kind == .interrupt, cause.icount >= cause.restoredFaults else {
+                continue
+            }
             list.append(
                 Delivery(
-                    engine: cause.icount - faults, brctr: cause.clock, icount: cause.icount,
+                    engine: cause.icount - cause.restoredFaults, brctr: cause.clock, icount: cause.icount,
                     isFault: cause.kind == .fault, to: cause.to))
         }
         return list
+    }
+
+    /// Whether the log hides restored faults around a count of it.
+    func hidesFaults(at icount: UInt64) -> Bool {
+        var (low, high) = (0, hiddenFaults.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if hiddenFaults[middle].upperBound > icount { high = middle } else { low = middle + 1 }
+        }
+        return low < hiddenFaults.count && hiddenFaults[low].contains(icount)
+    }
+
+    /// What makes positions at a count of the log uncertain.
+    public func warnings(at icount: UInt64) -> [String] {
+        let hidden = "the log has no branches here and hides a restored fault: the place is uncertain"
+        return (icount >= uncertainFrom ? warnings : []) + (hidesFaults(at: icount) ? [hidden] : [])
     }
 
     private static func entries(_ inputLog: QEMUReplayLog) -> [UInt64] {
@@ -93,6 +170,18 @@ public final class RunPlaces {
         return list
     }
 
+    /// The place of the first leftover. Before it, all deliveries are explained. Uncounted instructions have no place.
+    private static func firstLeftover(_ join: ReplayJoin) -> UInt64 {
+        guard join.uncounted == 0 else { return 0 }
+        let first = join.leftovers.map { leftover in
+            switch leftover.what {
+            case .transition(let branch): branch.icount
+            case .entry(let event): event.icount
+            }
+        }
+        return first.min() ?? 0
+    }
+
     private static func warnings(_ join: ReplayJoin) -> [String] {
         var list: [String] = []
         if join.uncounted > 0 {
@@ -100,7 +189,7 @@ public final class RunPlaces {
                 "QEMU counted \(join.uncounted) instructions after an into that never began: later places are uncertain"
             )
         }
-        let unknown = join.eventsWithoutTransition + join.transitionsWithoutEvent + join.eventsNotVisible
+        let unknown = join.eventsWithoutTransition + join.transitionsWithoutEvent
         if unknown > 0 {
             list.append(
                 "the join leaves \(unknown) interrupts or exceptions unexplained: places after the first are uncertain")

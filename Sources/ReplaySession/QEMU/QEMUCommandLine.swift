@@ -38,6 +38,8 @@ public struct QEMUCommandLine: Sendable, Equatable {
     public var readsSerialInput = false
     /// Whether the guest waits before its first instruction.
     public var startsPaused = true
+    /// qcow2 images over the guest's disks, in their order, that outlive the run; empty: what the guest writes is discarded.
+    public var overlays: [String] = []
     /// Further arguments that only watch the guest.
     public var watchers: [String] = []
 
@@ -77,8 +79,13 @@ public struct QEMUCommandLine: Sendable, Equatable {
         if let initrd = guest.initrd { list += ["-initrd", initrd] }
         if let commandLine = guest.commandLine { list += ["-append", commandLine] }
         for (index, disk) in guest.disks.enumerated() {
-            let file = QEMUCommandLine.escaped(disk.image)
-            list += ["-drive", "file=\(file),format=\(disk.format),if=none,id=ttimage\(index),snapshot=on"]
+            let overlay = index < overlays.count ? overlays[index] : nil
+            let file = QEMUCommandLine.escaped(overlay ?? disk.image)
+            let format = overlay == nil ? disk.format : "qcow2"
+            list += [
+                "-drive",
+                "file=\(file),format=\(format),if=none,id=ttimage\(index)" + (overlay == nil ? ",snapshot=on" : ""),
+            ]
             list += ["-drive", "driver=blkreplay,if=none,image=ttimage\(index),id=ttdisk\(index)"]
             list += ["-device", "\(disk.device),drive=ttdisk\(index)"]
         }

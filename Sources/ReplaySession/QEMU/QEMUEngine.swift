@@ -18,6 +18,8 @@ public struct QEMUEngine: Engine {
     public var plugin: PluginConfiguration?
     /// Arguments that only watch the guest: a debugger, QEMU's own logs. A replay does not repeat them.
     public var watchers: [String] = []
+    /// For a replay: images over the guest's disks (``QEMUCommandLine/overlays``).
+    var overlays: [String] = []
     /// The input of a recording's guest on its first serial port.
     public var serialInput: SerialInput?
     /// Receives the guest's output if it has serial input.
@@ -137,6 +139,7 @@ public struct QEMUEngine: Engine {
             inputLog: plan.inputLog, serialLog: plan.files.serialLog,
             plugin: plugin?.argument(log: plan.files.log, runKind: plan.kind, uuid: plan.uuid, qemu: program),
             snapshotImage: plan.keepsSnapshot ? plan.files.snapshotImage : nil, watchers: watchers)
+        command.overlays = overlays
         command.readsSerialInput = plan.kind == .recording && guest.hasSerialInput
         command.startsPaused = !(watchers + guest.extraArguments).contains("-S")
         return command

@@ -72,7 +72,7 @@ struct LogCompletion<RunEngine: Engine> {
     }
 
     /// The parts of the manifest that become attributes of the log.
-    private var attributes: [(String, String)] {
+    var attributes: [(String, String)] {
         var list: [(String, String)] = [("tool", manifest.tool)]
         list += engine.attributes.map { ($0.key, $0.value) }
         for file in manifest.files {

@@ -32,6 +32,30 @@ package final class PrivateDirectory {
         throw .system(doing: what, path: PrivateDirectory.temporary, code: reason)
     }
 
+    /// Removes directories of this user that a killed process left: those of this name whose lock nobody holds.
+    package static func removeAbandoned(named name: String) {
+        for parent in ["/dev/shm", temporary] {
+            for entry in (try? Files.list(parent)) ?? [] where entry.hasPrefix("\(name)-") {
+                let path = "\(parent)/\(entry)"
+                var information = stat()
+                guard lstat(path, &information) == 0, FileKind(information) == .directory,
+                    information.st_uid == geteuid(), time(nil) - information.st_mtim.tv_sec > abandonedAge
+                else { continue }
+                let lock = open("\(path)/\(RunFiles.lockName)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+                if lock >= 0 {
+                    defer { close(lock) }
+                    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { continue }
+                    FileTree.remove(path)
+                } else if errno == ENOENT {
+                    FileTree.remove(path)
+                }
+            }
+        }
+    }
+
+    /// Seconds after which a directory without a held lock is no new one whose lock is about to be taken.
+    private static let abandonedAge = 60
+
     /// Bytes that this user can write.
     private static func room(in directory: String) -> UInt64 {
         var status = statvfs()

@@ -33,12 +33,14 @@ public struct RunFiles: Sendable {
     package static let diskCopyNames = (0..<8).map { "disk\($0).img" }
     package static let lockName = ".lock"
     package static let replaysName = "replays"
+    /// The guest's kernel modules and their addresses, as a tool found them in its memory.
+    package static let modulesName = "proc-modules"
 
     /// All that a run may have left, the manifest last.
     package static let allNames =
         [
             logName, logName + ".open", inputLogName, inputLogName + ".new", snapshotImageName,
-            snapshotImageName + ".new", serialLogName, engineLogName, xenLogName,
+            snapshotImageName + ".new", serialLogName, engineLogName, xenLogName, modulesName,
         ] + diskCopyNames + [Manifest.fileName + ".new", Manifest.fileName]
 
     /// Removes the files of an earlier run, and nothing else.

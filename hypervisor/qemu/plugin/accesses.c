@@ -80,6 +80,11 @@ static void write_context(uint64_t sp) {
                        TTLOG_VALID_IP | TTLOG_VALID_ICOUNT | TTLOG_VALID_VALUE, 0, begun.ip, begun.icount, payload, 2);
 }
 
+void ttd_accesses_know_context(uint64_t cr3) {
+    cr3_is_known = true;
+    known_cr3 = cr3;
+}
+
 void ttd_accesses_forget_context(void) {
     cr3_is_known = false;
 }

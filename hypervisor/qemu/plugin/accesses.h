@@ -29,6 +29,9 @@ bool ttd_accesses_watch(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *
 bool ttd_accesses_watch_context(struct qemu_plugin_insn *insn, struct qemu_plugin_insn *next, uint64_t address,
                                 uint8_t size, uint16_t index, const struct ttd_instruction *decoded);
 
+/* Takes the address space in which the guest is. */
+void ttd_accesses_know_context(uint64_t cr3);
+
 /* Forgets the last address space: the machine was reset. */
 void ttd_accesses_forget_context(void);
 

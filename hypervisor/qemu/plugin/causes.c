@@ -96,6 +96,12 @@ void ttd_causes_watch_table(struct qemu_plugin_insn *lidt) {
     qemu_plugin_register_vcpu_mem_cb(lidt, on_table_loaded, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_R, NULL);
 }
 
+void ttd_causes_know_table(uint64_t base, uint32_t limit) {
+    table.base = base;
+    table.limit = limit;
+    table.stale = true;
+}
+
 void ttd_causes_forget_table(void) {
     table.base = 0;
 }

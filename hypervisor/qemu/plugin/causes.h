@@ -13,6 +13,9 @@
 /* Watches a lidt instruction, which loads the address of the table. */
 void ttd_causes_watch_table(struct qemu_plugin_insn *lidt);
 
+/* Takes the address and the limit of the table that the guest has loaded already. */
+void ttd_causes_know_table(uint64_t base, uint32_t limit);
+
 /* Forgets the table: the machine was reset. */
 void ttd_causes_forget_table(void);
 

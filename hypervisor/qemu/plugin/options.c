@@ -101,6 +101,10 @@ static const char *set(struct ttd_options *options, const char *key, char *value
         options->oracle = value;
         return *value ? NULL : "a path";
     }
+    if (strcmp(key, "await") == 0) {
+        options->await = value;
+        return *value ? NULL : "a path";
+    }
     if (strcmp(key, "name") == 0) {
         writer->recorder_name = value;
         return NULL;
@@ -169,7 +173,7 @@ static const char *set(struct ttd_options *options, const char *key, char *value
         return parse_switch(value, &options->nested) ? NULL : "on or off";
     }
     return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, values, context, "
-           "causes, state, kept, window, sync, oracle, check, correct, nested";
+           "causes, state, kept, window, sync, await, oracle, check, correct, nested";
 }
 
 bool ttd_options_parse(int argc, char **argv, struct ttd_options *options, char *message, size_t size) {

@@ -9,6 +9,7 @@
  *     uuid=HEX32                 of the recording; a replay repeats it (unknown)
  *     name=TEXT                  the recorder's name in the header
  *     clock_base=N icount_base=N    first values of the counters, for a run that starts from a checkpoint (0)
+ *     await=PATH                 records begin when a tool says so in this file (wake.h)
  *     access=on|off              rdtsc, port, cpuid, msr and rdrand accesses in the access stream (on)
  *     mmio=on|off                MMIO in the access stream; the run takes half as long again (off)
  *     values=on|off              the values that accesses, and with mmio=on MMIO, read and write (on if API 4 shows
@@ -38,6 +39,7 @@
 struct ttd_options {
     const char *log;    /* NULL: none given */
     const char *oracle; /* NULL: none */
+    const char *await;  /* NULL: the recorder is awake from the beginning */
     bool access;
     bool mmio;
     bool values;

@@ -14,6 +14,7 @@
 #include "options.h"
 #include "recorder.h"
 #include "session.h"
+#include "wake.h"
 
 /* The instrumentation of every block; set once, at installation. */
 static struct {
@@ -147,7 +148,7 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     (void)id;
     size_t count = qemu_plugin_tb_n_insns(tb);
-    if (count == 0) {
+    if (count == 0 || ttd_wake_sleeps()) {
         return;
     }
     ttd_recorder.blocks_translated++;
@@ -234,6 +235,10 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
     }
     if (options.nested) {
         options.access = options.mmio = options.check = false;
+    }
+    if (options.await && !ttd_wake_open(options.await)) {
+        ttd_tell("%s: no file of a tool that wakes this recorder", options.await);
+        return -1;
     }
     options.writer.machine = strcmp(info->target_name, "i386") == 0 ? 3 : 62; /* EM_386, EM_X86_64 */
     options.writer.recorder = TTLOG_RECORDER_QEMU;

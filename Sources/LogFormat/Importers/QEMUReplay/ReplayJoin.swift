@@ -26,6 +26,9 @@ public struct JoinedCause: Hashable, Sendable {
     public var from: UInt64
     /// The instruction that began next: the first of the handler.
     public var to: UInt64
+    /// Restored faults up to and including it. A log without branch bodies does not show all of them: those that it hides count
+    /// from the next cause on that shows how many they were.
+    public var restoredFaults: UInt64
 }
 
 /// Joins a log with the replay.bin of its run: finds the interrupt or exception that caused each discontinuity.

@@ -191,7 +191,9 @@ struct ReplayMatcher: ~Copyable {
     /// Adds the pending entry as the cause of this transition.
     private mutating func add(_ branch: Branch, _ kind: JoinedCauseKind) {
         result.causes.append(
-            JoinedCause(clock: branch.clock, icount: branch.icount, kind: kind, from: branch.from, to: branch.to))
+            JoinedCause(
+                clock: branch.clock, icount: branch.icount, kind: kind, from: branch.from, to: branch.to,
+                restoredFaults: result.restoredFaults))
         matchedAt = pending?.icount
         advance()
     }

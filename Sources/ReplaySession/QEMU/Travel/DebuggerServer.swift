@@ -225,17 +225,22 @@ public final class DebuggerServer {
     ///   which gdb stepped back.
     private func continueBack(codeAtStepBack before: Set<UInt64>?) throws -> [UInt8] {
         let addresses = codeBreakpoints
-        if state.breakpoints.contains(where: { !$0.isCode }) {
-            throw PlaceError("watchpoints stop the guest forwards only")
-        }
+        let watches = state.breakpoints.filter { !$0.isCode }.map(\.packet)
         let new = before.map { addresses.subtracting($0) } ?? []
         return try withoutBreakpoints {
-            if new.count == 1, let entry = new.first,
-                try session.goBackToEntry(at: entry, unless: addresses.subtracting(new))
-            {
-                return try stopReply()
+            if watches.isEmpty {
+                if new.count == 1, let entry = new.first,
+                    try session.goBackToEntry(at: entry, unless: addresses.subtracting(new))
+                {
+                    return try stopReply()
+                }
+                return try session.runBack(to: addresses) ? stopReply() : stopReply("replaylog:begin;")
             }
-            return try session.runBack(to: addresses) ? stopReply() : stopReply("replaylog:begin;")
+            switch try session.runBack(to: addresses, watching: watches) {
+            case .begin: return try stopReply("replaylog:begin;")
+            case .breakpoint: return try stopReply()
+            case .watch(let reason): return try stopReply("\(reason);")
+            }
         }
     }
 

@@ -39,6 +39,12 @@ extension ReplaySide {
         guard answer.isEmpty else { throw .engine(problem: "QEMU kept no checkpoint", output: answer) }
     }
 
+    /// The counts of the states that the images have, ascending.
+    func keptStates() throws(RunError) -> [UInt64] {
+        let words = try monitor("info snapshots").split(whereSeparator: \.isWhitespace)
+        return Set(words.compactMap { Checkpoints.count(String($0)) }).sorted()
+    }
+
     /// Puts the guest back to a state that was kept at this count.
     func restoreState(_ name: String, icount: UInt64) throws(RunError) {
         let answer = try monitor("loadvm \(name)")

@@ -63,8 +63,10 @@ public struct TravelCommands {
 
     private func go(_ text: String) throws -> DebuggerServer.Answer {
         guard let place = Place(text) else { throw PlaceError("\(text) is no place; tt help lists places") }
-        try session.go(to: try resolver.destination(of: place))
-        return .init(self.text(of: try session.position()), hasMoved: true)
+        let destination = try resolver.destination(of: place)
+        try session.go(to: destination)
+        let notes = session.places.warnings(at: destination.position.icount).map { "warning: \($0)" }
+        return .init(([self.text(of: try session.position())] + notes).joined(separator: "\n"), hasMoved: true)
     }
 
     private func back(_ count: UInt64) throws -> DebuggerServer.Answer {

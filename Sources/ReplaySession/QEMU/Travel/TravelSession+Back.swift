@@ -3,77 +3,98 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// The checkpoints of one QEMU process.
-struct Checkpoints {
-    /// Whether QEMU can go back to one.
-    var isPossible = false
-    /// Counts of QEMU at which one was kept, ascending.
-    var counts: [UInt64] = []
-    /// Instructions between two of them: about two seconds of the run.
-    var interval: UInt64 = 200_000_000
-
-    /// One needs some 80 MB of memory with a Linux guest.
-    static let most = 12
-
-    static func name(_ icount: UInt64) -> String { "tt\(icount)" }
-
-    /// The last one up to a count.
-    func last(upTo icount: UInt64) -> UInt64? { counts.last { $0 <= icount } }
-
-    /// The one whose neighbours are nearest to each other: it is missed least. The first is never dropped.
-    func leastUseful() -> UInt64? {
-        guard counts.count > 2 else { return nil }
-        func gap(_ index: Int) -> UInt64 { counts[index + 1] - counts[index - 1] }
-        return (1..<counts.count - 1).min { gap($0) < gap($1) }.map { counts[$0] }
-    }
-}
-
 extension TravelSession {
-    /// Seconds of the run between two checkpoints.
-    private static let secondsBetween = 2.0
+    /// Takes the checkpoints of earlier sessions, if there are any. The guest is at its first instruction, and its disks are
+    /// as they were there.
+    func openStore() throws {
+        guard let store = side.prepared.store else { return }
+        if store.isReady {
+            do {
+                checkpoints.counts = try side.keptStates()
+                try side.restoreState(Checkpoints.name(0), icount: 0)
+            } catch {
+                // A session was killed while it kept one.
+                store.clear()
+                try side.restart()
+                client = try DebuggerClient(path: side.debuggerSocket)
+            }
+        }
+        if !store.isReady {
+            try side.keepState(Checkpoints.name(0))
+            checkpoints.counts = [0]
+            try store.setReady()
+        }
+        current = EnginePlace(icount: 0)
+    }
 
     /// Goes to a count before the present one, or to a checkpoint before it.
     func goBack(to icount: UInt64) throws {
-        if let count = checkpoints.last(upTo: icount) {
-            try side.restoreState(Checkpoints.name(count), icount: count)
-            current = EnginePlace(icount: count)
-            return
-        }
+        if !side.hasEnded, let count = checkpoints.last(upTo: icount), try side.canGoBack() { return try load(count) }
         try side.restart()
         checkpoints.counts = []
         current = EnginePlace(icount: 0)
         client = try DebuggerClient(path: side.debuggerSocket)
+        try openStore()
         try onRestart()
+        if let count = checkpoints.last(upTo: icount), count > 0 { try load(count) }
+    }
+
+    private func load(_ count: UInt64) throws {
+        try side.restoreState(Checkpoints.name(count), icount: count)
+        current = EnginePlace(icount: count)
+    }
+
+    /// Goes forward to a checkpoint if that saves time.
+    func skip(to icount: UInt64) throws {
+        guard let count = checkpoints.last(upTo: icount), count > current.icount &+ checkpoints.interval / 8,
+            try side.canGoBack()
+        else { return }
+        try load(count)
     }
 
     /// Keeps a checkpoint if the way from the last one takes long enough.
     func keepCheckpoint(_ start: (icount: UInt64, time: Double), isLast: Bool) throws {
-        guard checkpoints.isPossible else { return }
-        let (count, seconds) = (current.icount, Clock.now() - start.time)
-        if seconds > 0.2 {
-            let rate = Double(count - start.icount) / seconds
-            checkpoints.interval = UInt64(min(max(rate * TravelSession.secondsBetween, 1e6), 1e12))
-        }
-        guard !isLast || count - (checkpoints.last(upTo: count) ?? 0) > checkpoints.interval / 8 else { return }
+        guard checkpoints.isKept else { return }
+        let count = current.icount
+        checkpoints.adapt(instructions: count - start.icount, seconds: Clock.now() - start.time, at: count)
+        let gap = count - (checkpoints.last(upTo: count) ?? 0)
+        guard gap > (isLast ? checkpoints.interval / 8 : checkpoints.interval / 2) else { return }
         try keepCheckpoint()
     }
 
     /// Keeps a checkpoint here.
     func keepCheckpoint() throws {
-        guard checkpoints.isPossible, !checkpoints.counts.contains(current.icount) else { return }
-        if checkpoints.counts.count >= Checkpoints.most, let least = checkpoints.leastUseful() {
+        guard checkpoints.isKept, !checkpoints.counts.contains(current.icount), try side.canGoBack() else { return }
+        if let store = side.prepared.store {
+            // The images do not shrink: a checkpoint that is dropped makes room in them.
+            let count = UInt64(max(1, checkpoints.counts.count))
+            checkpoints.most = Int(clamping: max(3, store.limit / max(1, store.bytes / count)))
+        }
+        while checkpoints.counts.count >= checkpoints.most, let least = checkpoints.leastUseful() {
             try side.dropState(Checkpoints.name(least))
             checkpoints.counts.removeAll { $0 == least }
         }
+        let start = Clock.now()
         try side.keepState(Checkpoints.name(current.icount))
+        checkpoints.cost = Clock.now() - start
         checkpoints.counts.append(current.icount)
         checkpoints.counts.sort()
+        onCheckpoint(Checkpoint(icount: current.icount, seconds: checkpoints.cost))
     }
 
-    /// Keeps checkpoints from here on, so that going back is quick, where QEMU can.
+    /// Keeps checkpoints from here on, so that going back is quick.
     public func keepCheckpoints() throws {
-        checkpoints.isPossible = try side.canGoBack()
+        checkpoints.isKept = true
         try keepCheckpoint()
+    }
+
+    /// Seconds of the run between two checkpoints.
+    public var checkpointSeconds: Double {
+        get { checkpoints.seconds }
+        set {
+            checkpoints.seconds = newValue
+            checkpoints.share = 1
+        }
     }
 
     /// Goes back by one instruction or delivery. Returns false at the beginning of the run.

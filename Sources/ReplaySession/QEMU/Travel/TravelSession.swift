@@ -12,8 +12,8 @@ import RunDirectory
 ///     try session.stepBack()
 ///
 /// QEMU runs to the last count before the position at which it stops in one state only (``RunPlaces/cleanStop(upTo:)``), then
-/// single steps lead to the position; the log's address there is compared. QEMU 7.2 goes back to a checkpoint; 10.0 hangs after
-/// it loads one and starts again from the beginning. Looking changes nothing. QEMU dies with this process.
+/// single steps lead to the position; the log's address there is compared. QEMU goes to a checkpoint where one is nearer; 10.0
+/// starts again from the beginning if the guest uses an HPET. Looking changes nothing. QEMU dies with this process.
 ///
 /// The trust rules are those of ``Replay``.
 public final class TravelSession {
@@ -27,8 +27,24 @@ public final class TravelSession {
     var current: EnginePlace
     var client: DebuggerClient
     var checkpoints = Checkpoints()
+    /// The accesses to watched memory that were searched last.
+    var watched: WatchedStretch?
     /// Called about five times a second while the guest runs, with QEMU's count. What it throws ends the run.
     public var onWait: (UInt64) throws -> Void = { _ in }
+    /// A checkpoint that was kept.
+    public struct Checkpoint: Sendable {
+        /// QEMU's count.
+        public var icount: UInt64
+        /// Seconds that it took.
+        public var seconds: Double
+    }
+
+    /// Called after each new checkpoint.
+    public var onCheckpoint: (Checkpoint) -> Void = { _ in }
+    /// Bytes of the checkpoints that outlive the session; nil if none do.
+    public var checkpointBytes: UInt64? { side.prepared.store?.bytes }
+    /// QEMU's counts of the checkpoints that there are.
+    public var checkpointCounts: [UInt64] { checkpoints.counts }
     /// Called after QEMU was started again: the state of its gdbstub is lost.
     var onRestart: () throws -> Void = {}
 
@@ -44,6 +60,7 @@ public final class TravelSession {
         self.places = places
         client = try DebuggerClient(path: side.debuggerSocket)
         current = EnginePlace(icount: 0)
+        try openStore()
     }
 
     // MARK: Going
@@ -58,7 +75,7 @@ public final class TravelSession {
     func go(to place: EnginePlace, ip: UInt64? = nil) throws {
         if current != place {
             let clean = places.cleanStop(upTo: place.icount)
-            if place < current { try goBack(to: clean) }
+            if place < current { try goBack(to: clean) } else { try skip(to: clean) }
             if current.icount < clean { try run(to: clean) }
             try step(to: place)
         }
@@ -126,7 +143,7 @@ public final class TravelSession {
     private func run(to icount: UInt64) throws {
         while current.icount < icount {
             let next =
-                checkpoints.isPossible
+                checkpoints.isKept
                 ? min(icount, places.cleanStop(upTo: current.icount &+ checkpoints.interval)) : icount
             let target = next > current.icount ? next : icount
             let start = (icount: current.icount, time: Clock.now())
@@ -161,6 +178,11 @@ public final class TravelSession {
     public var end: UInt64 {
         let last = places.engineCount(places.end.icount)
         return places.cleanStop(upTo: last > 0 ? last - 1 : 0)
+    }
+
+    /// Runs through the whole run, without going to a checkpoint that is ahead.
+    public func goToEnd() throws {
+        if current.icount < end { try run(to: end) }
     }
 
     /// Stops a guest that runs to a place.

@@ -9,21 +9,32 @@ struct PreparedSide {
     let engine: QEMUEngine
     let plan: RunPlan
     let warnings: [String]
+    /// The run's.
+    let manifest: Manifest
     private let directory: PrivateDirectory
     /// Holds the shared lock of the recording.
     private let recording: StateDirectory
     private let files: [GuestFile]
     private let checker: Replay<QEMUEngine>
     private let capacity: WindowLog.Capacity
+    /// Files outside of the private directory that QEMU writes.
+    private let outputs: [String]
+    /// Checkpoints that outlive the session; nil without.
+    let store: CheckpointStore?
+    /// The engine with the plugin of the recorder that ``ReplaySide/Options/recorder`` asks for.
+    let recorder: QEMUEngine?
 
+    private static let directoryName = "tt-zoom"
     private static let memoryName = "memory"
     private static let windowName = "window"
     private static let debuggerName = "debugger"
+    private static let wakeName = "wake"
 
     /// The socket of QEMU's gdbstub.
     var debuggerSocket: String { "\(directory.path)/\(PreparedSide.debuggerName)" }
 
     init(_ run: RepeatableRun, _ options: ReplaySide.Options) throws(RunError) {
+        manifest = run.manifest
         recording = try StateDirectory.open(run.recording, isShared: true)
         let recorded = try recording.recording.readManifest()
         guard RecordingUUID(recorded.recordingUUID) != nil, recorded.recordingUUID == run.manifest.recordingUUID else {
@@ -34,6 +45,7 @@ struct PreparedSide {
         var settings = QEMUEngine.ReplayOptions()
         settings.program = options.program
         settings.trustsManifest = options.trustsManifest
+        if let recorder = options.recorder { settings.logging = recorder.logging }
         checker = Replay<QEMUEngine>(options: settings, tool: "zoom")
         let found = try checker.locate(run.manifest, recording)
         var engine = try QEMUEngine.replaying(
@@ -47,18 +59,35 @@ struct PreparedSide {
 
         capacity = WindowLog.Capacity(instructions: options.windowInstructions)
         let memory = engine.guest.memory.mebibytes << 20
-        directory = try PrivateDirectory(named: "tt-zoom", inMemory: memory + UInt64(capacity.bytes) + 1 << 20)
+        PrivateDirectory.removeAbandoned(named: PreparedSide.directoryName)
+        directory = try PrivateDirectory(
+            named: PreparedSide.directoryName, inMemory: memory + UInt64(capacity.bytes) + 1 << 20)
         let (own, lock) = try StateDirectory.createReplay(at: directory.path, overwrite: false)
+        store = try PreparedSide.store(options, engine, run, recorded, recording, files)
+        engine.overlays = store?.disks ?? []
+        outputs =
+            (store.map { [$0.machine] + $0.disks } ?? []) + (options.recorder.map { [$0.log, "\($0.log).open"] } ?? [])
+        recorder = options.recorder == nil ? nil : engine
+        let plugin = engine.plugin
         engine.plugin = nil
         engine.watchers = [
             "-object",
             "memory-backend-file,id=ttmemory,size=\(memory),mem-path=\(own.directory)/\(PreparedSide.memoryName),share=on",
             "-machine", "memory-backend=ttmemory",
-            "-drive", "file=\(own.snapshotImage),format=qcow2,if=none,id=ttsnapshots",
+            "-drive",
+            "file=\(QEMUCommandLine.escaped(store?.machine ?? own.snapshotImage)),format=qcow2,if=none,id=ttsnapshots",
             "-plugin",
             "\(try PluginConfiguration.findWindow()),window=\(own.directory)/\(PreparedSide.windowName)"
                 + ",ram=\(own.directory)/\(PreparedSide.memoryName)",
         ]
+        if let recorder = options.recorder, var plugin {
+            plugin.options += recorder.options(wake: "\(own.directory)/\(PreparedSide.wakeName)")
+            engine.watchers += [
+                "-plugin",
+                plugin.argument(
+                    log: recorder.log, runKind: .replay, uuid: recorded.recordingUUID, qemu: engine.program),
+            ]
+        }
         if options.hasDebugger {
             engine.watchers += ["-gdb", "unix:\(own.directory)/\(PreparedSide.debuggerName),server=on,wait=off"]
         }
@@ -83,6 +112,27 @@ struct PreparedSide {
         }
     }
 
+    /// The run's checkpoints; nil if none are to outlive the session, or if the run has drives that are not overlaid.
+    private static func store(
+        _ options: ReplaySide.Options, _ engine: QEMUEngine, _ run: RepeatableRun, _ recorded: Manifest,
+        _ recording: StateDirectory, _ files: [GuestFile]
+    ) throws(RunError) -> CheckpointStore? {
+        let drives = ["-drive", "-blockdev", "-hd", "-cdrom", "-sd", "-mtdblock", "-pflash", "-fd"]
+        let others = engine.guest.extraArguments + engine.guest.devices
+        guard options.checkpointSpace > 0, !others.contains(where: { drives.contains(where: $0.hasPrefix) }),
+            try QEMUInputLog.isClosed(recording.recording.place), let written = try QEMUDetails(recorded).inputLog
+        else { return nil }
+        let inputLog = try QEMUInputLog.identity(recording.recording.place, like: written)
+        guard !inputLog.sha256.isEmpty else { return nil }
+        var text = "checkpoints 1\n\(recorded.recordingUUID)\n\(inputLog.sha256)\n\(engine.version)\n\(engine.guest)\n"
+        for file in files { text += "\(file.role) \(file.identity.size) \(file.identity.sha256)\n" }
+        var digest = FileDigest()
+        Array(text.utf8).withUnsafeBytes { digest.update($0) }
+        return try CheckpointStore(
+            key: String(digest.finish().prefix(32)), limit: options.checkpointSpace, creates: options.keepsCheckpoints,
+            disks: engine.guest.disks)
+    }
+
     private static func check(_ guest: GuestConfiguration) throws(RunError) {
         guard guest.memory.mebibytes <= GuestMemory.largest else {
             throw .refused(
@@ -97,15 +147,22 @@ struct PreparedSide {
 
     /// New files for the guest's memory, the window and snapshots: each run of QEMU needs its own.
     func makeFiles() throws(RunError) -> (GuestMemory, WindowLog) {
-        try SnapshotImage.create(in: plan.files.place)
+        if let store { try store.prepare() } else { try SnapshotImage.create(in: plan.files.place) }
         let memory = try GuestMemory(
             creating: "\(directory.path)/\(PreparedSide.memoryName)", size: Int(engine.guest.memory.mebibytes << 20))
         return (memory, try WindowLog(creating: "\(directory.path)/\(PreparedSide.windowName)", capacity: capacity))
     }
 
+    /// The file that wakes the recorder; nil without one.
+    func makeWakePage() throws(RunError) -> WakePage? {
+        recorder == nil ? nil : try WakePage(creating: "\(directory.path)/\(PreparedSide.wakeName)")
+    }
+
     /// Removes the names of the files that QEMU has open: nothing large stays when this process is killed.
     func forgetFiles() {
-        for name in [PreparedSide.memoryName, PreparedSide.windowName, RunFiles.snapshotImageName] {
+        for name in [
+            PreparedSide.memoryName, PreparedSide.windowName, PreparedSide.wakeName, RunFiles.snapshotImageName,
+        ] {
             unlink("\(directory.path)/\(name)")
         }
     }
@@ -116,7 +173,8 @@ struct PreparedSide {
             engine.commandLine(plan), plan, temporaryDirectory: directory.path, diesWithTool: true)
         let guest = QEMUGuest(
             child: running.child, monitor: running.monitor, inputLog: plan.inputLog,
-            outputs: [PreparedSide.memoryName, PreparedSide.windowName].map { "\(directory.path)/\($0)" },
+            outputs: [PreparedSide.memoryName, PreparedSide.windowName].map { "\(directory.path)/\($0)" }
+                + outputs,
             isResumedByTool: true, dataDirectories: try engine.program.dataDirectories(engine.guest.extraArguments))
         return (running, guest)
     }

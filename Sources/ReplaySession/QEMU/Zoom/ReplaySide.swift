@@ -41,6 +41,12 @@ public final class ReplaySide {
         public var patience: Double = 3
         /// Whether QEMU's gdbstub listens (``ReplaySide/debuggerSocket``).
         public var hasDebugger = false
+        /// Bytes of checkpoints that outlive the session, at most; 0: none do.
+        public var checkpointSpace: UInt64 = 0
+        /// Whether the session keeps new ones. Otherwise it uses those that there are.
+        public var keepsCheckpoints = false
+        /// A recorder that sleeps until ``ReplaySide/wakeRecorder()``.
+        public var recorder: SleepingRecorder?
 
         /// The default options.
         public init() {}
@@ -62,7 +68,8 @@ public final class ReplaySide {
     public var debuggerSocket: String { prepared.debuggerSocket }
 
     private let options: Options
-    private let prepared: PreparedSide
+    let prepared: PreparedSide
+    private var wakePage: WakePage?
     private var running: (child: ChildProcess, monitor: QMPClient)
     private var guest: QEMUGuest
     private var target: UInt64 = 0
@@ -80,16 +87,32 @@ public final class ReplaySide {
         warnings = prepared.warnings
         hang = HangDetector(patience: options.patience)
         (memory, window) = try prepared.makeFiles()
+        wakePage = try prepared.makeWakePage()
         (running, guest) = try prepared.start()
-        try check()
+        do throws(RunError) {
+            try check()
+        } catch {
+            // Damaged images of checkpoints may be the reason.
+            guard let store = prepared.store, store.isReady else { throw error }
+            store.clear()
+            try restart()
+        }
     }
 
-    deinit { running.child.endNow() }
+    deinit {
+        // QEMU closes the images of checkpoints that outlive it.
+        if prepared.store != nil, !hasEnded {
+            _ = try? running.monitor.execute("quit", timeout: 1)
+            for _ in 0..<400 where running.child.poll() == nil { usleep(5000) }
+        }
+        running.child.endNow()
+    }
 
     /// Ends QEMU and starts the run again from its beginning.
     public func restart() throws(RunError) {
         running.child.endNow()
         (memory, window) = try prepared.makeFiles()
+        wakePage = try prepared.makeWakePage()
         (running, guest) = try prepared.start()
         (icount, hasEnded, checkpoint) = (0, false, nil)
         try check()
@@ -231,6 +254,29 @@ public final class ReplaySide {
         if hasEnded { return }
         _ = try monitor(mode == .sleeps ? "log none" : "log nochain")
     }
+
+    // MARK: The recorder
+
+    /// Wakes the recorder of the stopped guest. It logs what QEMU translates from here on: a single step of the debugger makes
+    /// QEMU forget all that it has translated.
+    public func wakeRecorder() throws(RunError) { wakePage?.wake(try registers()) }
+
+    /// The recorder's settings.
+    var recorderSettings: SleepingRecorder? { options.recorder }
+
+    /// Ends QEMU in order: the recorder closes its log.
+    public func quit() throws(RunError) {
+        if !hasEnded { _ = try? running.monitor.execute("quit", timeout: 5) }
+        hasEnded = true
+        let deadline = Clock.now() + ReplaySide.quitTime
+        while running.child.poll() == nil {
+            guard Clock.now() < deadline else { throw .engine(problem: "QEMU does not quit", output: "") }
+            usleep(5000)
+        }
+    }
+
+    /// Seconds that QEMU may take to close a log.
+    private static let quitTime: Double = 60
 
     // MARK: Checkpoints
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import FoundationEssentials
+@preconcurrency import Glibc
+import ReplaySession
+import ToolSupport
+
+/// The checkpoints of a run, and what they cost.
+public struct KeptCheckpoints: Encodable {
+    /// Checkpoints that there are now.
+    public var checkpoints: Int
+    /// Those that this session has made.
+    public var made: Int
+    /// Bytes of all on the disk.
+    public var bytes: String
+    /// Seconds of the whole replay.
+    public var seconds: Double
+    /// Seconds of it in which checkpoints were made.
+    public var checkpointSeconds: Double
+    /// Instructions of the run, as QEMU counts.
+    public var engineInstructions: String
+
+    /// One JSON document that begins with its schema and version, without a newline at its end.
+    public func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let members = String(decoding: try encoder.encode(self), as: UTF8.self).dropFirst()
+        return "{\n  \"schema\" : \"tt-analyze checkpoints\",\n  \"version\" : 1,\(members)"
+    }
+
+    /// One line for people.
+    public var text: String {
+        func tenths(_ value: Double) -> String { String((value * 10).rounded() / 10) }
+        return
+            "\(checkpoints) checkpoints (\(made) new), \((UInt64(bytes) ?? 0) >> 20) MiB; replayed in \(tenths(seconds)) s,"
+            + " of which \(tenths(checkpointSeconds)) s for checkpoints"
+    }
+}
+
+extension TravelRun {
+    /// Replays the whole run and keeps checkpoints of it.
+    public func keepCheckpoints(_ options: ReplaySide.Options, every seconds: Double, isQuiet: Bool) throws
+        -> KeptCheckpoints
+    {
+        let session = try start(options, isQuiet: isQuiet, keepsCheckpoints: true)
+        guard session.checkpointBytes != nil else {
+            throw PlaceError("the run's checkpoints are in use by another session, or cannot be kept for its drives")
+        }
+        var (made, spent) = (0, 0.0)
+        session.onCheckpoint = { checkpoint in
+            made += 1
+            spent += checkpoint.seconds
+        }
+        let progress = RunProgress("replaying", total: session.end, isQuiet: isQuiet)
+        session.onWait = { [unowned self] icount in
+            progress.run(instructions: icount)
+            try checkSignals()
+        }
+        defer { progress.finish() }
+        let begin = TravelRun.now()
+        session.checkpointSeconds = seconds
+        try session.goToEnd()
+        return KeptCheckpoints(
+            checkpoints: session.checkpointCounts.count, made: made, bytes: String(session.checkpointBytes ?? 0),
+            seconds: TravelRun.now() - begin, checkpointSeconds: spent, engineInstructions: String(session.end))
+    }
+
+    private static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
