@@ -134,7 +134,10 @@ extension Adapter {
         let text = try request.required("text")
         guard text.utf8.count <= Adapter.longestExpression else { throw RequestError("the text is too long") }
         let column = try request.requiredInteger("column") &- client.firstColumn
-        let words = ["where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "help"].map {
+        let names = [
+            "where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "tasks", "modules", "dmesg", "help",
+        ]
+        let words = names.map {
             "tt \($0)"
         }
         let known = text.hasPrefix("tt") ? words.filter { $0.hasPrefix(text) } : []
