@@ -135,7 +135,8 @@ extension Adapter {
         guard text.utf8.count <= Adapter.longestExpression else { throw RequestError("the text is too long") }
         let column = try request.requiredInteger("column") &- client.firstColumn
         let names = [
-            "where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "tasks", "modules", "dmesg", "help",
+            "where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "tasks", "modules", "dmesg",
+            "help",
         ]
         let words = names.map {
             "tt \($0)"
