@@ -52,6 +52,16 @@ import Testing
         }
     }
 
+    /// The clock of Xen's logs counts exits.
+    @Test func thePageSaysWhatPositionsCount() throws {
+        for (clock, word) in [("", "brctr"), ("clock=synchronous-entries ", "exit")] {
+            let logs = [whole, other].map { $0.replacingOccurrences(of: "options ", with: "options \(clock)") }
+            let page = try HTMLReport(document(logs[0], logs[1])).text()
+            #expect(
+                page.contains("<body data-clock=\"\(word)\">") && page.contains("<th scope=\"col\">from \(word)</th>"))
+        }
+    }
+
     @Test func everyVerdictHasAPage() throws {
         for replay in [whole, other, ReportTests.code] {
             let document = try document(whole, replay)

@@ -37,17 +37,7 @@ final class WakePage {
     private let base: UnsafeMutableRawPointer
 
     init(creating path: String) throws(RunError) {
-        unlink(path)
-        let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw .system(doing: "create", path: path, code: errno) }
-        defer { close(file) }
-        // A write to a hole on a full disk would kill this process.
-        let code = posix_fallocate(file, 0, off_t(WakePage.size))
-        guard code == 0 else { throw .system(doing: "allocate", path: path, code: code) }
-        guard let memory = mmap(nil, WakePage.size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0),
-            memory != MAP_FAILED
-        else { throw .system(doing: "map", path: path, code: errno) }
-        base = memory
+        base = try SharedFile.create(path, bytes: WakePage.size)
         write(.magic, WakePage.magic)
     }
 

@@ -30,19 +30,10 @@ public final class WindowLog {
     private let capacity: Capacity
     private let base: UnsafeMutableRawPointer
 
-    /// Creates the file with all its blocks: a write to a hole on a full disk would kill QEMU.
+    /// Creates the file.
     init(creating path: String, capacity: Capacity) throws(RunError) {
-        unlink(path)
-        let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw .system(doing: "create", path: path, code: errno) }
-        defer { close(file) }
-        let code = posix_fallocate(file, 0, off_t(capacity.bytes))
-        guard code == 0 else { throw .system(doing: "allocate", path: path, code: code) }
-        guard let memory = mmap(nil, capacity.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0),
-            memory != MAP_FAILED
-        else { throw .system(doing: "map", path: path, code: errno) }
         self.capacity = capacity
-        base = memory
+        base = try SharedFile.create(path, bytes: capacity.bytes)
         write(.magic, WindowLog.magic)
         write(.siteCapacity, UInt64(capacity.sites))
         write(.streamWords, UInt64(capacity.words))

@@ -5,6 +5,8 @@
 (function () {
     const data = JSON.parse(document.getElementById("data").textContent);
     const byId = (id) => document.getElementById(id);
+    // What positions count: brctr, or exits.
+    const clock = document.body.dataset.clock;
 
     function element(name, className, text) {
         const made = document.createElement(name);
@@ -249,12 +251,12 @@
                 made.push(svg("rect", { x: left, y: y, width: Math.max(1, right - left), height: tall, class: "cell " + state }, title));
             };
             data.strip.branches.forEach((stretch) => {
-                const title = (count) => "brctr " + grouped(stretch[0]) + " to " + grouped(stretch[1]) + ": " + stretch[2] + ", " + grouped(count) + " branches";
+                const title = (count) => clock + " " + grouped(stretch[0]) + " to " + grouped(stretch[1]) + ": " + stretch[2] + ", " + grouped(count) + " branches";
                 if (stretch[2] !== "replay-only") box(stretch, lanes.original, 24, stretch[2], title(stretch[3]));
                 if (stretch[2] !== "original-only") box(stretch, lanes.replay, 24, stretch[2], title(stretch[4]));
             });
             data.strip.events.forEach((stretch) => {
-                box(stretch, lanes.events, 16, stretch[2], "events, brctr " + grouped(stretch[0]) + " to " + grouped(stretch[1]) + ": " + stretch[2] + ", " + grouped(stretch[3]) + " and " + grouped(stretch[4]));
+                box(stretch, lanes.events, 16, stretch[2], "events, " + clock + " " + grouped(stretch[0]) + " to " + grouped(stretch[1]) + ": " + stretch[2] + ", " + grouped(stretch[3]) + " and " + grouped(stretch[4]));
             });
             const inView = records.filter((record) => record.clock >= low && record.clock < high);
             const isClose = (width / span) * 1 >= 2;
@@ -263,7 +265,7 @@
                 if (record.isEvent) {
                     if (width / span < 0.002) return;
                     const y = record.side === "replay" ? lanes.replay + 30 : record.side === "original" ? lanes.original - 2 : lanes.events + 22;
-                    made.push(svg("path", { d: "M" + place + " " + y + "l-4 7h8z", class: "event " + record.side }, text(record.record[2]) + " at brctr " + grouped(text(record.record[0]))));
+                    made.push(svg("path", { d: "M" + place + " " + y + "l-4 7h8z", class: "event " + record.side }, text(record.record[2]) + " at " + clock + " " + grouped(text(record.record[0]))));
                 } else if (isClose) {
                     const title = grouped(text(record.record[0])) + "  " + (text(record.record[3]) || text(record.record[2])) + " → " + (text(record.record[5]) || text(record.record[4]));
                     if (record.side !== "replay") made.push(svg("rect", { x: place, y: lanes.original, width: Math.max(1, width / span - 1), height: 24, class: "branch " + record.side }, title));
@@ -283,7 +285,7 @@
             made.push(label(4, 146, grouped(String(Math.round(low))), "label"), last);
             content.replaceChildren(...made);
             const events = inView.filter((record) => record.isEvent).length;
-            byId("strip-range").textContent = "brctr " + grouped(String(Math.round(low))) + " to " + grouped(String(Math.round(high)))
+            byId("strip-range").textContent = clock + " " + grouped(String(Math.round(low))) + " to " + grouped(String(Math.round(high)))
                 + (events > 0 ? ", " + events + (events === 1 ? " event" : " events") + " of the list below" : "");
         }
 
