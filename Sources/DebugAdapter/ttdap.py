@@ -442,6 +442,8 @@ def do_travel(command):
     words = command.split()
     moves = words and words[0] in MOVES and not text.startswith("error:")
     if moves or "\nthe guest has moved:" in text:
+        # gdb looks for the frame before it steps: not with the registers of the old place.
+        gdb.execute("maintenance flush register-cache", False, True)
         gdb.execute("stepi", False, True)
         return {"text": text, "moved": True}
     return {"text": text, "moved": False}

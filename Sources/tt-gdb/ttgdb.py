@@ -16,8 +16,10 @@ class TimeTravel(gdb.Command):
         text = gdb.execute("monitor tt " + argument, False, True)
         gdb.write(text)
         words = argument.split()
-        # The server reports the new place as the stop after this step, which moves nothing.
+        # The server reports the new place as the stop after this step, which moves nothing. gdb looks for the frame before it
+        # steps: with the registers of the old place and the memory of the new one it finds none, and does not step.
         if words and words[0] in self.MOVES and not text.startswith("error:"):
+            gdb.execute("maintenance flush register-cache", False, True)
             gdb.execute("stepi", from_tty)
 
     def complete(self, text, word):

@@ -29,6 +29,26 @@ extension EndToEndTests {
             return try #require(lines.firstIndex { $0.starts(with: Array(text.utf8)) }) + 1
         }
 
+        /// gdb has the registers of a place in the kernel to which `tt goto` goes from the firmware, and steps back from there.
+        private func gdbFollows(_ directory: String, _ vmlinux: String?, _ place: String) throws {
+            let commands = ["tt goto \(place)", "info registers rip", "reverse-stepi", "tt where"]
+            let gdb = try run(
+                Products.tool("tt-gdb"),
+                [directory] + (vmlinux.map { ["--symbols", $0] } ?? []) + ["--", "-batch"]
+                    + commands.flatMap { ["-ex", $0] })
+            let lines = gdb.out.split(separator: "\n")
+            func value(_ line: Substring, _ name: String) -> Substring? {
+                line.split(separator: ",").first { $0.contains(name) }?.split(separator: " ").dropFirst().first
+            }
+            let places = lines.filter { $0.hasPrefix("brctr ") || $0.hasPrefix("icount ") }
+            try #require(places.count == 2, "\(gdb)")
+            let counts = places.compactMap { value($0, "icount").flatMap { UInt64($0) } }
+            try #require(counts.count == 2 && counts[0] > 1_000_000, "\(gdb)")
+            #expect(counts[1] < counts[0] && counts[1] + 2 >= counts[0], "\(gdb)")
+            let rip = try #require(value(places[0], "rip"))
+            #expect(gdb.out.contains("rip            \(rip) "), "\(gdb)")
+        }
+
         @Test func aLightRecordingIsTracedAndAsked() throws {
             let scratch = try temporaryDirectory()
             let directory = scratch.file("run")
@@ -53,6 +73,7 @@ extension EndToEndTests {
             #expect(asked.status == 0, "\(asked.err)")
             #expect(asked.out.contains("Linux version 6.1."), "\(asked.out)")
             #expect(asked.out.contains("virtio_blk virtio0: [vda]"), "\(asked.out)")
+            try gdbFollows(directory, vmlinux, place)
             guard vmlinux != nil else { return }
             #expect(asked.out.split(separator: "\n").count { $0.hasPrefix(">") } == 1)
             #expect(asked.out.contains("  kthreadd"))

@@ -42,6 +42,7 @@ extension TravelSession {
     private func load(_ count: UInt64) throws {
         try side.restoreState(Checkpoints.name(count), icount: count)
         current = EnginePlace(icount: count)
+        checkpoints.since = 0
     }
 
     /// Goes forward to a checkpoint if that saves time.
@@ -56,10 +57,9 @@ extension TravelSession {
     func keepCheckpoint(_ start: (icount: UInt64, time: Double), isLast: Bool) throws {
         guard checkpoints.isKept else { return }
         let count = current.icount
-        checkpoints.adapt(instructions: count - start.icount, seconds: Clock.now() - start.time, at: count)
-        let gap = count - (checkpoints.last(upTo: count) ?? 0)
-        guard gap > (isLast ? checkpoints.interval / 8 : checkpoints.interval / 2) else { return }
-        try keepCheckpoint()
+        let isDue = checkpoints.isDue(
+            instructions: count - start.icount, seconds: Clock.now() - start.time, at: count, isLast: isLast)
+        if isDue { try keepCheckpoint() }
     }
 
     /// Keeps a checkpoint here.
@@ -79,6 +79,7 @@ extension TravelSession {
         checkpoints.cost = Clock.now() - start
         checkpoints.counts.append(current.icount)
         checkpoints.counts.sort()
+        checkpoints.since = 0
         onCheckpoint(Checkpoint(icount: current.icount, seconds: checkpoints.cost))
     }
 

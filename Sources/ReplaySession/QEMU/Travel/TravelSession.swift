@@ -144,7 +144,7 @@ public final class TravelSession {
         while current.icount < icount {
             let next =
                 checkpoints.isKept
-                ? min(icount, places.cleanStop(upTo: current.icount &+ checkpoints.interval)) : icount
+                ? min(icount, places.cleanStop(upTo: current.icount &+ checkpoints.step)) : icount
             let target = next > current.icount ? next : icount
             let start = (icount: current.icount, time: Clock.now())
             try side.begin(to: target)
