@@ -2,6 +2,7 @@
 
 import Formatting
 @preconcurrency import Glibc
+import RunDirectory
 
 /// A progress line for work that takes over a second: a bar, the rate, the time left.
 ///
@@ -26,7 +27,7 @@ public final class Progress: @unchecked Sendable {
         self.label = label
         self.unit = unit
         self.total = Double(total)
-        start = Progress.now()
+        start = Clock.now()
         nextDraw = start + 1
         isShown = !isQuiet && isatty(STDERR_FILENO) == 1 && Terminal.hasControls
     }
@@ -36,7 +37,7 @@ public final class Progress: @unchecked Sendable {
     /// - Parameter done: Units since the start, not since the last call.
     public func update(_ done: UInt64) {
         guard isShown else { return }
-        let now = Progress.now()
+        let now = Clock.now()
         guard now >= nextDraw else { return }
         nextDraw = now + 0.2
         draw(Double(done), now)
@@ -76,11 +77,5 @@ public final class Progress: @unchecked Sendable {
         guard lineIsDrawn else { return }
         lineIsDrawn = false
         _ = write(STDERR_FILENO, "\r\u{1B}[K", 4)
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import FoundationEssentials
-@preconcurrency import Glibc
 import ReplaySession
+import RunDirectory
 import ToolSupport
 
 /// The checkpoints of a run, and what they cost.
@@ -57,17 +57,11 @@ extension TravelRun {
             try checkSignals()
         }
         defer { progress.finish() }
-        let begin = TravelRun.now()
+        let begin = Clock.now()
         session.checkpointSeconds = seconds
         try session.goToEnd()
         return KeptCheckpoints(
             checkpoints: session.checkpointCounts.count, made: made, bytes: String(session.checkpointBytes ?? 0),
-            seconds: TravelRun.now() - begin, checkpointSeconds: spent, engineInstructions: String(session.end))
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+            seconds: Clock.now() - begin, checkpointSeconds: spent, engineInstructions: String(session.end))
     }
 }

@@ -68,8 +68,7 @@ struct TTDAP: ParsableCommand {
         let start = ContinuousClock.now
         return { line in
             let milliseconds = Int(start.duration(to: .now) / .milliseconds(1))
-            let bytes = Array("\(milliseconds) ms \(line)\n".utf8)
-            _ = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            _ = Files.write(Array("\(milliseconds) ms \(line)\n".utf8), to: file)
         }
     }
 }

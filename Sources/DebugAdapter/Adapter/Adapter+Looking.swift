@@ -138,9 +138,7 @@ extension Adapter {
             "where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "tasks", "modules", "dmesg",
             "help",
         ]
-        let words = names.map {
-            "tt \($0)"
-        }
+        let words = names.map { "tt \($0)" }
         let known = text.hasPrefix("tt") ? words.filter { $0.hasPrefix(text) } : []
         try look(request, "completions", ["text": .string(text), "column": .integer(min(max(column, 0), 1 << 20))]) {
             let own = known.map { word in

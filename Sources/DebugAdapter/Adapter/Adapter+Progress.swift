@@ -27,7 +27,7 @@ extension Adapter {
     func beginWork(_ title: String) {
         if work != nil { endWork() }
         workCount += 1
-        let now = Adapter.now()
+        let now = Clock.now()
         work = Work(name: "work-\(workCount)", title: title, start: now, nextReport: now + Adapter.patience)
     }
 
@@ -40,7 +40,7 @@ extension Adapter {
     /// Reports how far the guest is, if it is time.
     func reportProgress() {
         guard client.hasProgress, var work, phase != .ended else { return }
-        let now = Adapter.now()
+        let now = Clock.now()
         guard now >= work.nextReport else { return }
         work.nextReport = now + Adapter.interval
         var body: [String: JSONValue] = ["progressId": .string(work.name)]
@@ -57,12 +57,6 @@ extension Adapter {
             report("progressUpdate", .object(body))
         }
         self.work = work
-    }
-
-    private static func now() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
 

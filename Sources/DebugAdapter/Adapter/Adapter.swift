@@ -194,7 +194,7 @@ public final class Adapter {
         log?("adapter: \(String(decoding: body, as: UTF8.self))")
         let header = Array("Content-Length: \(body.count)\r\n\r\n".utf8)
         // The client is gone: nobody waits for the run.
-        if !Descriptor.write(header + body, to: output) { isDone = true }
+        if Files.write(header + body, to: output) != 0 { isDone = true }
     }
 
     // MARK: Beginning and end

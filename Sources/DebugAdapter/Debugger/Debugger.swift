@@ -123,7 +123,7 @@ final class Debugger {
         commands[index].number = lastNumber
         let line = "\(lastNumber)\(commands[index].text)"
         onLine(true, line)
-        _ = Descriptor.write(Array("\(line)\n".utf8), to: output)
+        _ = Files.write(Array("\(line)\n".utf8), to: output)
     }
 
     private func finish(_ body: (Command) -> Void) {

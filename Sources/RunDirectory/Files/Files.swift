@@ -101,7 +101,7 @@ package enum Files {
     }
 
     /// Writes all bytes. Returns 0, or the errno of the failure.
-    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+    package static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes {

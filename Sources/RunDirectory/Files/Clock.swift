@@ -3,9 +3,9 @@
 @preconcurrency import Glibc
 
 /// The host's clocks.
-enum Clock {
+package enum Clock {
     /// UTC, ISO 8601, to the second.
-    static func timestamp() -> String {
+    package static func timestamp() -> String {
         var now = time(nil)
         var parts = tm()
         gmtime_r(&now, &parts)
@@ -15,7 +15,7 @@ enum Clock {
     }
 
     /// Seconds of the monotonic clock.
-    static func now() -> Double {
+    package static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
