@@ -3,7 +3,6 @@
 
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +10,9 @@ import time
 
 import pytest
 
-FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "Fixtures/tiny"
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "Python"))
+
+from runs import FIXTURES, make_run  # noqa: E402
 
 
 def ttlog(*words, folder=None, statuses=(0,)):
@@ -26,9 +27,7 @@ def ttlog(*words, folder=None, statuses=(0,)):
 def run_folder(tmp_path_factory):
     """A run directory `run`: a recording and two replays, of which one parted."""
     folder = tmp_path_factory.mktemp("fleet")
-    for source, target in (("recording", "run"), ("extra-turn", "run/replays/1"), ("faithful", "run/replays/2")):
-        (folder / target).mkdir(parents=True)
-        shutil.copy(FIXTURES / f"{source}.log", folder / target / "ttd.log")
+    make_run(folder)
     return folder
 
 

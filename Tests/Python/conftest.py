@@ -5,16 +5,15 @@ import gc
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 import ttlog
+from runs import FIXTURES, make_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FIXTURES = ROOT / "Fixtures" / "tiny"
 
 
 def tool(name):
@@ -79,11 +78,7 @@ def recording():
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory):
     """A run directory: a recording and two replays, of which one parted."""
-    folder = tmp_path_factory.mktemp("fleet")
-    for source, target in (("recording", "run"), ("extra-turn", "run/replays/1"), ("faithful", "run/replays/2")):
-        (folder / target).mkdir(parents=True)
-        shutil.copy(FIXTURES / f"{source}.log", folder / target / "ttd.log")
-    return folder / "run"
+    return make_run(tmp_path_factory.mktemp("fleet"))
 
 
 @pytest.fixture(scope="session")
