@@ -102,7 +102,7 @@ def unsigned(value):
 # Frames
 
 
-sources = set()  # the source files that the client has been told of
+sources = set()  # the source files whose names the client has
 
 
 def line_of(sal):
@@ -696,7 +696,7 @@ def do_memory(address, count):
 
 
 def do_source(path):
-    """The text of a source file that the client was told of, and of no other file."""
+    """The text of a source file whose name the client has, and of no other file."""
     if path not in sources:
         raise gdb.GdbError("%s is no source file that this session has named" % path)
     with open(path, "rb") as file:

@@ -64,7 +64,7 @@ class Log:
     - `on_damage`: `"raise"`: a stream of a damaged or truncated log fails after the rows before the damage. `"skip"`: it goes
       on, and `skipped` and `damage()` say what is missing.
     - `strings`: `"dictionary"`, or `"plain"` for consumers that take no dictionaries (Spark).
-    - `symbols`: symbol files, or what `symbols()` returned: columns with names, `X_name`, stand beside those of addresses of code,
+    - `symbols`: symbol files, or what `symbols()` returned: columns with names, `X_name`, are beside those of addresses of code,
       and `X_function` and `X_line` may be asked for in `columns`.
 
     Addresses are signed 64-bit integers: those above 2^63 are negative; `address & (2**64 - 1)` is the unsigned one.

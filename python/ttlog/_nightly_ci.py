@@ -16,7 +16,7 @@ _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def cases(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-    """Each replay with its run; a run that failed before a replay, with a replay that stands for it."""
+    """Each replay with its run; a run that failed before a replay, with a replay in its place."""
     for row in rows:
         yield from ((row, replay) for replay in row["replays"])
         if row["error"] is not None:

@@ -57,7 +57,7 @@ struct NameTable {
     private let symbolizer: Symbolizer
     private let aspect: NameAspect
     private var slots: HashTable<Slot>
-    /// Distinct texts; the first stands for none.
+    /// Distinct texts; the first means none.
     private var texts = [""]
     private var numbers: [String: UInt32] = [:]
     private var textSize = 0

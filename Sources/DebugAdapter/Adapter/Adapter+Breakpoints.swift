@@ -44,7 +44,7 @@ extension Adapter {
         answer(request, .object(["breakpoints": .array([])]))
     }
 
-    /// The string members that a breakpoint is told apart by.
+    /// The string members by which breakpoints differ.
     private static func kept(_ item: JSONValue, _ names: [String]) -> JSONValue {
         var members: [String: JSONValue] = [:]
         for name in names { if let text = item[name]?.string, !text.isEmpty { members[name] = .string(text) } }
@@ -55,7 +55,7 @@ extension Adapter {
     {
         guard items.count <= Adapter.most else { throw RequestError("more than \(Adapter.most) breakpoints") }
         guard let debugger, phase != .launches, phase != .ended else { throw RequestError("no run is launched") }
-        // gdb sets breakpoints while the guest stands still: it stops, and goes on after that.
+        // gdb sets breakpoints while the guest is paused: it stops, and goes on after that.
         if phase == .runs, let command = motion.goesOn {
             motion.resumes = command
             link?.interrupt(true)

@@ -12,7 +12,7 @@ enum SnapshotImage {
     private static let cluster = 1 << clusterBits
     /// Bytes of the disk that it describes; snapshots of the machine come after it.
     private static let diskSize = 1 << 20
-    /// Bytes of a disk that an entry of the first-level table stands for.
+    /// Bytes of a disk that an entry of the first-level table covers.
     private static let entrySize = cluster * cluster / 8
     /// The name of another image may have 1023 bytes.
     private static let longestName = 1023

@@ -29,7 +29,7 @@ public struct HTMLReport {
             "item": try Self.template(resources.item_mustache), "frame": try Self.template(resources.frame_mustache),
             "call": try Self.template(resources.call_mustache), "event": try Self.template(resources.event_mustache),
             "place": try Self.template(resources.place_mustache),
-            // What stands before a position: brctr, exit.
+            // The word before a position: brctr, exit.
             "clock": try MustacheTemplate(string: Words.clock(document.clockUnit)),
         ])
         var page = PageModel(document)

@@ -24,7 +24,7 @@ struct DivergenceText {
     /// The vCPU that the verdict is about.
     var vcpu: DivergenceDocument.VCPU? { document.vcpus.first { $0.vcpu == document.vcpu } }
 
-    /// What stands before a position.
+    /// The word before a position.
     var clock: String { Words.clock(document.clockUnit) }
 
     /// Whether both logs have a feature.

@@ -23,7 +23,7 @@ enum Words {
         }
     }
 
-    /// What stands before a position: `brctr`, `exit`.
+    /// The word before a position: `brctr`, `exit`.
     static func clock(_ unit: DivergenceDocument.ClockUnit?) -> String {
         switch unit {
         case nil: "brctr"

@@ -112,7 +112,7 @@ private struct MessageRing {
         return found
     }
 
-    /// The bytes of a record. Positions in the ring count on; an odd one stands for no text. A block begins with its record's
+    /// The bytes of a record. Positions in the ring count on; an odd one means no text. A block begins with its record's
     /// number; one that does not fit before the ring's end is at its beginning.
     private func text(_ record: UInt64, _ length: UInt64, _ tables: PageTables, _ memory: GuestMemory) -> [UInt8]? {
         guard let begin = tables.value(at: record &+ begin), let next = tables.value(at: record &+ next), begin & 1 == 0

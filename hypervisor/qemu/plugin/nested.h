@@ -2,7 +2,7 @@
  *
  * nested.h - records only what runs inside VMRUN: the guest of a hypervisor that the emulated machine runs.
  *
- * The guest begins after a VMRUN, and ends at the instruction behind it. What the hypervisor does in between is neither
+ * The guest begins after a VMRUN, and ends at the instruction after it. What the hypervisor does in between is neither
  * counted nor recorded, so an exit is no transition if the guest goes on at the next instruction. All guests of the
  * machine share the log. API 1 only.
  */
