@@ -121,7 +121,7 @@ corpus: build plugin guests ## make 60 and more pairs of runs that differ in a k
 	@hypervisor/guests/linux/build.sh >/dev/null
 	@python3 Tests/Corpus/corpus.py $(foreach group,$(GROUPS),--group $(group))
 
-fuzz: deps ## libFuzzer on the readers of logs (also the one of ttd-deviced), raw branch records, foreign formats, symbol files, code, indexes and bundles, a minute each (FUZZ_SECONDS=n)
+fuzz: deps ## libFuzzer on the readers of logs (also the one of ttd-deviced), raw branch records, foreign formats, symbol files, code, indexes, bundles and guests' memory, a minute each (FUZZ_SECONDS=n)
 	@Tests/Fuzz/run.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/rawbts.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/foreign.sh $(or $(FUZZ_SECONDS),60)
@@ -130,6 +130,7 @@ fuzz: deps ## libFuzzer on the readers of logs (also the one of ttd-deviced), ra
 	@Tests/Fuzz/index.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/bundle.sh $(or $(FUZZ_SECONDS),60)
 	@Tests/Fuzz/daemonlog.sh $(or $(FUZZ_SECONDS),60)
+	@Tests/Fuzz/guestmemory.sh $(or $(FUZZ_SECONDS),60)
 
 fixtures: build plugin guests ## record the logs in Fixtures/ again
 	@scripts/make-fixtures
