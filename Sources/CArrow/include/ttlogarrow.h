@@ -91,7 +91,7 @@ typedef struct ttla_symbol_files {
     const char *const *kernels;  /* --symbols: FILE[@ADDRESS|+SLIDE][,FROM:TO] */
     const char *const *programs; /* --user: PROGRAM[@ADDRESS|+SLIDE] or a directory */
     const char *modules;         /* --modules: the directory of the kernel modules; NULL: none */
-    const char *module_list;     /* their addresses (/proc/modules); NULL: the file `modules` in the directory */
+    const char *module_list;     /* their addresses (/proc/modules); NULL: the file `proc-modules` in the directory */
     const char *kaslr;           /* a slide, "auto" (NULL too) or "off" */
 } ttla_symbol_files;
 
