@@ -14,9 +14,8 @@
  *     }
  *     ttla_close(log);
  *
- * Examples/arrow/count.c is a whole program. From other languages: R (nanoarrow::nanoarrow_allocate_array_stream, its
- * pointer as `out`), Rust (arrow::ffi_stream::FFI_ArrowArrayStream), Julia (Arrow.jl, or ccall with these structures),
- * Python (the package ttlog, which uses this header's functions through ctypes).
+ * Whole programs: Examples/arrow/count.c, and Examples/arrow/targets.rs in Rust. docs/fleets.md has the calls in R (nanoarrow) and
+ * Julia (ccall). The Python package ttlog uses this header's functions through ctypes.
  *
  * Conventions
  * - Functions that can fail return 0, or TTLA_FAILED with *error filled. `error` may be NULL.
