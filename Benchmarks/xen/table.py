@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Prints what Benchmarks/xen/run measured, as a table.
 
-usage: table.py MODE OURS STOCK...      directories of boots: the patched hypervisor's, and Debian's
+usage: table.py OURS [STOCK...]      directories of boots: the patched hypervisor's, and Debian's
 
 Seconds are dom0's, from the creation of a guest to its end: the median, the least and the most of all rounds.
 """
@@ -10,12 +10,19 @@ import re
 import statistics
 import sys
 
+# Kind, title, and the kind that its time is compared with.
 ROWS = [
-    ("unrecorded", "this Xen, unrecorded"),
-    ("recording", "recording"),
-    ("recording-small", "recording, ring of 256 KiB"),
-    ("replaying", "replaying"),
-    ("replaying-small", "replaying, rings of 256 KiB"),
+    ("unrecorded", "this Xen, unrecorded", "unrecorded"),
+    ("recording", "recording", "unrecorded"),
+    ("recording-small", "recording, ring of 256 KiB", "unrecorded"),
+    ("replaying", "replaying", "unrecorded"),
+    ("replaying-small", "replaying, rings of 256 KiB", "unrecorded"),
+    ("disk-mapped-unrecorded", "pages mapped for each request: unrecorded", "disk-mapped-unrecorded"),
+    ("disk-mapped-recording", "recording", "disk-mapped-unrecorded"),
+    ("disk-mapped-replaying", "replaying", "disk-mapped-unrecorded"),
+    ("disk-kept-unrecorded", "pages kept mapped: unrecorded", "disk-kept-unrecorded"),
+    ("disk-kept-recording", "recording", "disk-kept-unrecorded"),
+    ("disk-kept-replaying", "replaying", "disk-kept-unrecorded"),
 ]
 
 
@@ -50,8 +57,7 @@ def spread(values, form):
 
 def row(title, run, reference):
     """One row of the table; `reference` is the median of the unrecorded runs."""
-    median = statistics.median(run["time"])
-    cells = [title, spread(run["time"], ".2f"), f"{median / reference:.2f}", "", "", "", ""]
+    cells = [title, spread(run["time"], ".2f"), f"{statistics.median(run['time']) / reference:.2f}", "", "", "", ""]
     if "exits" in run:
         size, exits = statistics.median(run["bytes"]), statistics.median(run["exits"])
         cells[3:] = [
@@ -62,17 +68,18 @@ def row(title, run, reference):
 
 
 def main():
-    mode, ours, *stock = sys.argv[1:]
+    ours, *stock = sys.argv[1:]
     runs, plain = results([ours]), results(stock)
-    reference = statistics.median(runs["unrecorded"]["time"])
-    print(f"\n## {mode}: {len(runs['unrecorded']['time'])} rounds\n")
-    print("| | seconds | beside unrecorded | exits | bytes of log | an exit | waits; lost |")
+    print("\n| | seconds | beside unrecorded | exits | bytes of log | an exit | waits; lost |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    row("stock Xen, unrecorded", plain["unrecorded"], reference)
-    for kind, title in ROWS:
-        row(title, runs[kind], reference)
+    if stock:
+        row("stock Xen, unrecorded", plain["unrecorded"], statistics.median(runs["unrecorded"]["time"]))
+    for kind, title, reference in ROWS:
+        if kind in runs:
+            row(title, runs[kind], statistics.median(runs[reference]["time"]))
+    print(f"\nrounds: {max(len(run['time']) for run in runs.values())}")
     failed = [f"{kind} {value:.0f}" for kind, run in runs.items() for value in run.get("status", []) if value]
-    print(f"\nruns that did not end as they should: {', '.join(failed) or 'none'}")
+    print(f"runs that did not end as they should: {', '.join(failed) or 'none'}")
 
     stock_cost, costs = exit_costs(stock), exit_costs([ours])
     if stock_cost and len(costs) == 2 * len(runs["exits-unrecorded"]["time"]):
