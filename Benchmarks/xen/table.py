@@ -57,12 +57,13 @@ def spread(values, form):
 
 def row(title, run, reference):
     """One row of the table; `reference` is the median of the unrecorded runs."""
-    cells = [title, spread(run["time"], ".2f"), f"{statistics.median(run['time']) / reference:.2f}", "", "", "", ""]
+    cells = [title, spread(run["time"], ".2f"), f"{statistics.median(run['time']) / reference:.2f}", "", "", "", "", ""]
     if "exits" in run:
         size, exits = statistics.median(run["bytes"]), statistics.median(run["exits"])
         cells[3:] = [
             f"{exits:,.0f}", f"{size:,.0f}", f"{size / exits:.1f}",
             f"{statistics.median(run['held']):.0f}; {sum(run['lost']):.0f}",
+            f"{statistics.median(run['daemon']):.2f}" if "daemon" in run else "",
         ]
     print("| " + " | ".join(cells) + " |")
 
@@ -70,8 +71,8 @@ def row(title, run, reference):
 def main():
     ours, *stock = sys.argv[1:]
     runs, plain = results([ours]), results(stock)
-    print("\n| | seconds | beside unrecorded | exits | bytes of log | an exit | waits; lost |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("\n| | seconds | beside unrecorded | exits | bytes of log | an exit | waits; lost | of it the daemon |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     if stock:
         row("stock Xen, unrecorded", plain["unrecorded"], statistics.median(runs["unrecorded"]["time"]))
     for kind, title, reference in ROWS:
