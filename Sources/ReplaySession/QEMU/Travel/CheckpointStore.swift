@@ -40,8 +40,10 @@ final class CheckpointStore {
     /// - Parameter creates: whether a store is made where there is none.
     /// - Returns: nil if there is none, if it is being removed, if there is no cache directory, or if a disk's image has a
     ///   format over which no image is laid.
-    init?(key: String, limit: UInt64, creates: Bool, disks: [GuestConfiguration.Disk]) throws(RunError) {
-        guard let base = CheckpointStore.base else { return nil }
+    init?(
+        in base: String?, key: String, limit: UInt64, creates: Bool, disks: [GuestConfiguration.Disk]
+    ) throws(RunError) {
+        guard let base else { return nil }
         var backings: [SnapshotImage.Backing] = []
         for disk in disks {
             guard let backing = try SnapshotImage.Backing(disk.image, format: disk.format) else { return nil }

@@ -30,13 +30,15 @@ struct Checkpoints {
     var isMeasured = false
     /// Whether this is the session that runs ahead of another one.
     var isAhead = false
+    /// Seconds that QEMU takes to start again with other images.
+    var changeCost = 0.5
+    /// Seconds that other images must save.
+    var worthwhile = 0.3
     /// Where the session went last.
     private(set) var visits: [UInt64] = []
 
     /// A way to any place takes a second at most: this much of the run, and the load.
     static let aim = 0.75
-    /// Seconds that QEMU takes to start again with other images.
-    static let changeCost = 0.5
     /// Seconds of the run between a place to which the session goes and the checkpoint that it keeps before it: steps back from
     /// there need one before.
     static let lead = 0.03

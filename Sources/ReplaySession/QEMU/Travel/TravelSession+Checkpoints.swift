@@ -47,16 +47,16 @@ extension TravelSession {
     func usePart(for icount: UInt64) throws {
         guard let store = side.prepared.store else { return }
         let own = secondsFromHere(to: icount)
-        guard own > Checkpoints.changeCost else { return }
-        var best = (part: -1, seconds: own - TravelSession.worthwhile)
+        guard own > checkpoints.changeCost else { return }
+        var best = (part: -1, seconds: own - checkpoints.worthwhile)
         for number in store.parts where number != side.prepared.part?.number {
             guard let times = store.times(of: number), let last = times.last(upTo: icount) else { continue }
-            let seconds = Checkpoints.changeCost + checkpoints.loadCost + seconds(from: last, to: icount)
+            let seconds = checkpoints.changeCost + checkpoints.loadCost + seconds(from: last, to: icount)
             if seconds < best.seconds { best = (number, seconds) }
         }
         guard best.part >= 0 else { return }
         var part = store.open(best.part)
-        if part == nil, let ahead, best.seconds < own - 2 * TravelSession.worthwhile {
+        if part == nil, let ahead, best.seconds < own - 2 * checkpoints.worthwhile {
             ahead.end()
             part = store.open(best.part)
         }
@@ -71,9 +71,6 @@ extension TravelSession {
         try openStore()
         try onRestart()
     }
-
-    /// Seconds that other images must save.
-    private static let worthwhile = 0.3
 
     /// Lets the other process run ahead if there is something ahead.
     func startAhead() {
@@ -151,7 +148,10 @@ extension TravelSession {
     /// Keeps a checkpoint here.
     func keepCheckpoint() throws {
         guard checkpoints.isKept, !checkpoints.counts.contains(current.icount) else { return }
-        guard try side.canGoBack() else { return checkpoints.since = 0 }
+        guard try side.canGoBack() else {
+            checkpoints.since = 0
+            return
+        }
         makeRoom()
         guard checkpoints.isKept else { return }
         while checkpoints.counts.count >= checkpoints.most, let least = checkpoints.leastUseful() {

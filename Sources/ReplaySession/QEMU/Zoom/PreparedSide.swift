@@ -124,13 +124,13 @@ struct PreparedSide {
         else { return nil }
         let inputLog = try QEMUInputLog.identity(recording.recording.place, like: written)
         guard !inputLog.sha256.isEmpty else { return nil }
-        var text = "checkpoints 1\n\(recorded.recordingUUID)\n\(inputLog.sha256)\n\(engine.version)\n\(engine.guest)\n"
+        var text = "checkpoints 2\n\(recorded.recordingUUID)\n\(inputLog.sha256)\n\(engine.version)\n\(engine.guest)\n"
         for file in files { text += "\(file.role) \(file.identity.size) \(file.identity.sha256)\n" }
         var digest = FileDigest()
         Array(text.utf8).withUnsafeBytes { digest.update($0) }
         return try CheckpointStore(
-            key: String(digest.finish().prefix(32)), limit: options.checkpointSpace, creates: options.checkpointUse != .existing,
-            disks: engine.guest.disks)
+            in: options.checkpointDirectory ?? CheckpointStore.base, key: String(digest.finish().prefix(32)),
+            limit: options.checkpointSpace, creates: options.checkpointUse != .existing, disks: engine.guest.disks)
     }
 
     private static func check(_ guest: GuestConfiguration) throws(RunError) {

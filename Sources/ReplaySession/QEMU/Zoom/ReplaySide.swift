@@ -43,6 +43,8 @@ public final class ReplaySide {
         public var hasDebugger = false
         /// Bytes of checkpoints that outlive the session, at most; 0: none do.
         public var checkpointSpace: UInt64 = 0
+        /// The directory of all runs' checkpoints; nil for one in the user's cache. Only this user may be able to enter it.
+        public var checkpointDirectory: String?
         /// How it uses them.
         public var checkpointUse = CheckpointUse.existing
         /// A recorder that sleeps until ``ReplaySide/wakeRecorder()``.
