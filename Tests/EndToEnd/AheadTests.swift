@@ -119,6 +119,15 @@ extension EndToEndTests {
             #expect(try Files.list(cache).count == 2)
         }
 
+        /// Whether a part of the only store was kept to the end of the run.
+        private func isCovered(_ base: String) throws -> Bool {
+            guard let store = try? Files.list(base).first,
+                let bytes = try? Files.contents("\(base)/\(store)/0/times"),
+                let times = CheckpointTimes(text: String(decoding: bytes, as: UTF8.self))
+            else { return false }
+            return times.covered > 13_000_000
+        }
+
         /// The tool runs ahead beside tt-gdb, and neither it nor a QEMU is left when that is killed.
         @Test(arguments: [SIGTERM, SIGKILL]) func nothingIsLeft(signal: Int32) throws {
             let scratch = try temporaryDirectory()
@@ -130,8 +139,14 @@ extension EndToEndTests {
                     return text.contains(directory) && text.contains(word)
                 }
             }
-            let tool = try RunningTool(Products.tool("tt-gdb"), [directory, "--serve"])
-            try wait(until: { try !processes("--ahead").isEmpty }, "tt-replay runs ahead")
+            let cache = scratch.file("cache")
+            let tool = try RunningTool(
+                "/usr/bin/env", ["XDG_CACHE_HOME=\(cache)", Products.tool("tt-gdb"), directory, "--serve"])
+            if signal == SIGKILL {
+                try wait(until: { try !processes("--ahead").isEmpty }, "tt-replay runs ahead")
+            } else {
+                try wait(until: { try isCovered("\(cache)/tt-analyze/checkpoints") }, "tt-replay has kept checkpoints")
+            }
             tool.signal(signal)
             _ = try tool.wait(seconds: 20)
             try wait(until: { try processes("--ahead").isEmpty && processes("rr=replay").isEmpty }, "all have ended")
