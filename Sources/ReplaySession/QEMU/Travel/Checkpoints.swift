@@ -37,8 +37,8 @@ struct Checkpoints {
     /// Where the session went last.
     private(set) var visits: [UInt64] = []
 
-    /// A way to any place takes a second at most: this much of the run, and the load.
-    static let aim = 0.75
+    /// A way to any place takes a second at most: this much of the run, a load, and a checkpoint that is kept at its end.
+    static let aim = 0.55
     /// Seconds of the run between a place to which the session goes and the checkpoint that it keeps before it: steps back from
     /// there need one before.
     static let lead = 0.03
