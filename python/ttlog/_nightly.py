@@ -22,7 +22,7 @@ import shutil
 import sys
 from typing import IO, Any, Iterator, Mapping, Optional
 
-from . import _children, _lake, _lake_state, _nightly_ci, _nightly_keep, _nightly_page
+from . import _children, _lake, _lake_runs, _nightly_ci, _nightly_keep, _nightly_page
 from ._errors import LogError
 from ._journal import Journal, parse
 from ._nightly_config import Config, read
@@ -62,7 +62,7 @@ def run(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LogError(f"{config.out}: another process is working in it", config.out) from None
-        _lake_state.prepare(os.path.join(config.out, LAKE))
+        _lake_runs.prepare(os.path.join(config.out, LAKE))
         _make(config, night)
         rows = list(read_rows(config.out))
         references = _retain(config, rows)
