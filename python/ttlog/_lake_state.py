@@ -32,6 +32,6 @@ def check_marker(storage: Storage) -> None:
     if not isinstance(known, dict) or known.get("schema") != "ttlog-lake" or known.get("version") != VERSION:
         version = known.get("version") if isinstance(known, dict) else None
         raise LogError(
-            f"{storage.place}/{MARKER}: version {version}; this program writes version {VERSION}: make a new data set",
+            f"{storage.place}/{MARKER}: version {version}; this program writes version {VERSION}: make a new data set of the logs",
             storage.place,
         )
