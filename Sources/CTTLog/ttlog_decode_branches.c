@@ -38,10 +38,9 @@ struct pair {
 enum { PAIRS = 256, LINE = 64 };
 _Static_assert(sizeof(struct pair) == LINE, "a pair takes one line of the cache");
 
-/* The opaque type is the table of all control bytes. */
-static const struct pair *table(const ttlog_path_decoder *decoder) {
-    return (const struct pair *)decoder;
-}
+struct ttlog_path_decoder {
+    struct pair pairs[PAIRS]; /* by control byte */
+};
 
 /* The shuffle that takes two values of those sizes, one after the other, to 64 bits each. */
 static void fill_shuffle(uint8_t shuffle[16], unsigned low, unsigned high) {
@@ -96,14 +95,10 @@ void ttlog_write_clocks(uint64_t *clocks, uint64_t first, size_t count) {
 ttlog_path_decoder *ttlog_path_decoder_create(void) {
     if (!__builtin_cpu_supports("avx2"))
         return NULL;
-    struct pair *pairs = aligned_alloc(LINE, PAIRS * sizeof(struct pair));
-    if (pairs != NULL)
-        fill_pairs(pairs);
-    return (ttlog_path_decoder *)pairs;
-}
-
-void ttlog_path_decoder_free(ttlog_path_decoder *decoder) {
-    free(decoder);
+    ttlog_path_decoder *decoder = aligned_alloc(LINE, sizeof(*decoder));
+    if (decoder != NULL)
+        fill_pairs(decoder->pairs);
+    return decoder;
 }
 
 WITH_AVX2 void ttlog_path_sizes(const ttlog_path_decoder *decoder, const uint8_t *control, size_t count,
@@ -126,8 +121,8 @@ WITH_AVX2 void ttlog_path_sizes(const ttlog_path_decoder *decoder, const uint8_t
     *from_size = total(from_sums);
     *to_size = total(to_sums);
     for (; done < half; done++) {
-        *from_size += table(decoder)[control[done]].from_size;
-        *to_size += table(decoder)[control[done]].to_size;
+        *from_size += decoder->pairs[control[done]].from_size;
+        *to_size += decoder->pairs[control[done]].to_size;
     }
     if (count % 2 != 0) {
         *from_size += from_sizes[control[half] & 3];
@@ -139,7 +134,7 @@ WITH_AVX2 void ttlog_path_decode(const ttlog_path_decoder *decoder, const uint8_
                                  const uint8_t *to_column, size_t count, uint64_t *from_out, uint64_t *to_out) {
     __m128i previous = _mm_setzero_si128(); /* the to address before the pair, twice */
     for (size_t done = 0; done < count; done += 2) {
-        const struct pair *pair = &table(decoder)[control[done / 2]];
+        const struct pair *pair = &decoder->pairs[control[done / 2]];
         __m128i from = _mm_shuffle_epi8(load(from_column), load(pair->from_shuffle));
         __m128i to = _mm_shuffle_epi8(load(to_column), load(pair->to_shuffle));
         __m128i sign = load(pair->to_sign);
@@ -164,10 +159,6 @@ void ttlog_write_clocks(uint64_t *clocks, uint64_t first, size_t count) {
 
 ttlog_path_decoder *ttlog_path_decoder_create(void) {
     return NULL;
-}
-
-void ttlog_path_decoder_free(ttlog_path_decoder *decoder) {
-    (void)decoder;
 }
 
 /* Never called without a decoder. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-@preconcurrency import Glibc
 import ReplaySession
 import RunDirectory
 
@@ -13,10 +12,7 @@ final class AheadProcess: ReplayAhead {
 
     /// - Returns: nil if tt-replay is not beside this program, or if the session keeps no checkpoints.
     init?(_ directory: String, _ options: ReplaySide.Options) {
-        let path = realpath("/proc/self/exe", nil)
-        defer { free(path) }
-        let own = path.map { String(cString: $0) } ?? ""
-        program = "\(Files.split(own).directory)/tt-replay"
+        program = "\(ExecutableFile.directory)/tt-replay"
         guard options.checkpointSpace > 0, Files.isExecutable(program) else { return nil }
         var words = ["--ahead", "--checkpoint-space", String(options.checkpointSpace >> 20)]
         if let engine = options.program { words += ["--qemu", engine] }

@@ -26,9 +26,8 @@ int ttlog_decompressor_run(ttlog_decompressor *decompressor, void *raw, size_t r
 /* Decodes the path columns of branch bodies with vector instructions. May be used by many threads. */
 typedef struct ttlog_path_decoder ttlog_path_decoder;
 
-/* Returns NULL where the processor does not have the instructions (AVX2), and without memory. */
+/* Returns NULL where the processor does not have the instructions (AVX2), and without memory. It lives as long as the process. */
 ttlog_path_decoder *ttlog_path_decoder_create(void);
-void ttlog_path_decoder_free(ttlog_path_decoder *decoder);
 
 /* The bytes that the from and to columns of `count` records have, by the (count + 1) / 2 bytes of the control column. */
 void ttlog_path_sizes(const ttlog_path_decoder *decoder, const uint8_t *control, size_t count, size_t *from_size,

@@ -3,8 +3,9 @@
 @preconcurrency import Glibc
 
 /// The running program's own file.
-enum ExecutableFile {
-    static let directory: String = {
+package enum ExecutableFile {
+    /// The directory that it is in.
+    package static let directory: String = {
         guard let path = realpath("/proc/self/exe", nil) else { return "." }
         defer { free(path) }
         let text = String(cString: path)

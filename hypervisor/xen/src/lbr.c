@@ -245,8 +245,6 @@ void ttd_stack_exit(struct ttd_session *s)
     enum ttd_stack_gap gap;
     uint64_t top;
 
-    if ( !s->trace.recording )
-        return;
     s->trace.recording = false;
     top = stop(stack);
     for ( i = 0; i < stack->depth; i++ )

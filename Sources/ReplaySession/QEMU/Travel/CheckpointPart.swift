@@ -12,7 +12,7 @@ final class CheckpointPart {
     /// Its number in the store.
     let number: Int
     private let directory: String
-    private let lock: Int32
+    private let lock: FileLock
     private let backings: [SnapshotImage.Backing]
 
     /// Opens a directory; nil if another session uses it, or if it cannot be made.
@@ -21,17 +21,9 @@ final class CheckpointPart {
         self.number = number
         self.backings = backings
         mkdir(directory, 0o700)
-        let descriptor = open(
-            "\(directory)/\(CheckpointPart.lockName)", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { return nil }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            return nil
-        }
-        lock = descriptor
+        guard let lock = FileLock("\(directory)/\(CheckpointPart.lockName)") else { return nil }
+        self.lock = lock
     }
-
-    deinit { close(lock) }
 
     /// The image of the machine.
     var machine: String { "\(directory)/\(CheckpointPart.machineName)" }

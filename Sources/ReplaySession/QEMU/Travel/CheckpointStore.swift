@@ -31,8 +31,8 @@ final class CheckpointStore {
     let directory: String
     /// Bytes on the disk, at most.
     let limit: UInt64
-    private let lock: Int32
-    private var aheadLock: Int32 = -1
+    private let lock: FileLock
+    private var aheadLock: FileLock?
     private let backings: [SnapshotImage.Backing]
 
     /// Opens the store of a run.
@@ -55,22 +55,11 @@ final class CheckpointStore {
         guard creates || Files.exists("\(directory)/\(CheckpointStore.lockName)"),
             CheckpointStore.makeDirectories(directory)
         else { return nil }
-        let descriptor = Glibc.open(
-            "\(directory)/\(CheckpointStore.lockName)", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { return nil }
-        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else {
-            close(descriptor)
-            return nil
-        }
-        lock = descriptor
+        guard let lock = FileLock("\(directory)/\(CheckpointStore.lockName)", isShared: true) else { return nil }
+        self.lock = lock
         // The stores' age is that of this file.
-        futimens(descriptor, nil)
+        lock.touch()
         CheckpointStore.removeOldest(in: base, besides: key, above: limit &* CheckpointStore.storesInAll)
-    }
-
-    deinit {
-        close(lock)
-        if aheadLock >= 0 { close(aheadLock) }
     }
 
     // MARK: Parts
@@ -109,9 +98,8 @@ final class CheckpointStore {
 
     /// One process runs ahead of a run at a time.
     private func claimAhead() -> Bool {
-        aheadLock = Glibc.open(
-            "\(directory)/\(CheckpointStore.aheadName)", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        return aheadLock >= 0 && flock(aheadLock, LOCK_EX | LOCK_NB) == 0
+        aheadLock = FileLock("\(directory)/\(CheckpointStore.aheadName)")
+        return aheadLock != nil
     }
 
     /// Bytes of all parts on the disk.
@@ -163,11 +151,8 @@ final class CheckpointStore {
         }
         var total = stores.reduce(0) { $0 + $1.bytes }
         for store in stores.sorted(by: { $0.age < $1.age }) where total > limit {
-            let descriptor = Glibc.open("\(store.path)/\(lockName)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-            guard descriptor >= 0 else { continue }
-            defer { close(descriptor) }
-            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { continue }
-            FileTree.remove(store.path)
+            guard let lock = FileLock("\(store.path)/\(lockName)", creates: false) else { continue }
+            withExtendedLifetime(lock) { FileTree.remove(store.path) }
             total -= store.bytes
         }
     }

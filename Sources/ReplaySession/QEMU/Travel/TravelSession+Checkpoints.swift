@@ -46,13 +46,15 @@ extension TravelSession {
     /// Starts QEMU again with the checkpoints of another part if the way to a count is shorter from there.
     func usePart(for icount: UInt64) throws {
         guard let store = side.prepared.store else { return }
-        let own = secondsFromHere(to: icount)
+        let parts = store.parts.compactMap { number in store.times(of: number).map { (number: number, times: $0) } }
+        let others = parts.map(\.times).sorted { $0.covered > $1.covered }
+        let own = secondsFromHere(to: icount, others)
         guard own > checkpoints.changeCost else { return }
         var best = (part: -1, seconds: own - checkpoints.worthwhile)
-        for number in store.parts where number != side.prepared.part?.number {
-            guard let times = store.times(of: number), let last = times.last(upTo: icount) else { continue }
-            let seconds = checkpoints.changeCost + checkpoints.loadCost + seconds(from: last, to: icount)
-            if seconds < best.seconds { best = (number, seconds) }
+        for part in parts where part.number != side.prepared.part?.number {
+            guard let last = part.times.last(upTo: icount) else { continue }
+            let seconds = checkpoints.changeCost + checkpoints.loadCost + seconds(from: last, to: icount, others)
+            if seconds < best.seconds { best = (part.number, seconds) }
         }
         guard best.part >= 0 else { return }
         var part = store.open(best.part)
@@ -60,13 +62,15 @@ extension TravelSession {
             ahead.end()
             part = store.open(best.part)
         }
-        if let part { try use(part) }
+        if let part { try startAgain(with: part) }
         startAhead()
     }
 
-    private func use(_ part: CheckpointPart) throws {
-        try side.restart(with: part)
+    /// Starts QEMU again, at the first instruction: with the checkpoints of a part, or with those that it had.
+    private func startAgain(with part: CheckpointPart? = nil) throws {
+        if let part { try side.restart(with: part) } else { try side.restart() }
         (checkpoints.times, checkpoints.since) = (CheckpointTimes(), 0)
+        current = EnginePlace(icount: 0)
         client = try DebuggerClient(path: side.debuggerSocket)
         try openStore()
         try onRestart()
@@ -80,20 +84,19 @@ extension TravelSession {
 
     // MARK: The length of ways
 
-    /// Seconds of the run between two counts, as far as a session has measured them.
-    private func seconds(from start: UInt64, to icount: UInt64) -> Double {
+    /// Seconds of the run between two counts, as far as this session or another one has measured them.
+    private func seconds(from start: UInt64, to icount: UInt64, _ others: [CheckpointTimes] = []) -> Double {
         guard start < icount else { return 0 }
-        let others = side.prepared.store.map { store in store.parts.compactMap(store.times) } ?? []
-        for times in [checkpoints.times] + others.sorted(by: { $0.covered > $1.covered }) {
+        for times in [checkpoints.times] + others {
             if let begin = times.seconds(at: start), let end = times.seconds(at: icount) { return end - begin }
         }
         return Double(icount - start) / checkpoints.rate
     }
 
     /// Seconds of the way to a count with the checkpoints that QEMU has.
-    private func secondsFromHere(to icount: UInt64) -> Double {
-        let loaded = seconds(from: checkpoints.times.last(upTo: icount) ?? 0, to: icount) + checkpoints.loadCost
-        return icount < current.icount ? loaded : min(loaded, seconds(from: current.icount, to: icount))
+    private func secondsFromHere(to icount: UInt64, _ others: [CheckpointTimes]) -> Double {
+        let loaded = seconds(from: checkpoints.times.last(upTo: icount) ?? 0, to: icount, others) + checkpoints.loadCost
+        return icount < current.icount ? loaded : min(loaded, seconds(from: current.icount, to: icount, others))
     }
 
     // MARK: Going to one
@@ -103,12 +106,7 @@ extension TravelSession {
         if !side.hasEnded, let count = checkpoints.times.last(upTo: icount), try side.canGoBack() {
             return try load(count)
         }
-        try side.restart()
-        (checkpoints.times, checkpoints.since) = (CheckpointTimes(), 0)
-        current = EnginePlace(icount: 0)
-        client = try DebuggerClient(path: side.debuggerSocket)
-        try openStore()
-        try onRestart()
+        try startAgain()
         if let count = checkpoints.times.last(upTo: icount), count > 0 { try load(count) }
     }
 
