@@ -209,14 +209,18 @@ static void shut_down(void) {
     hypercall(SCHED_OP, 2, &reason, 0);
 }
 
-/* One step: some instructions are passed often, some seldom. */
+static inline uint64_t mix_four(uint64_t hash, uint64_t word) {
+    return mix(mix(mix(mix(hash, word), word + 1), word + 2), word + 3);
+}
+
+/* One step. It is long, and without loops: a replay stops at a position's address each time that the guest passes it. */
 static uint64_t step(uint64_t hash) {
     if ((hash & 7) == 5)
-        for (uint64_t i = 0; i < (hash >> 8 & 63); i++)
-            state = state * 6364136223846793005u + i;
+        state = state * 6364136223846793005u + hash;
     state ^= state << 13;
     state ^= state >> 7;
-    return mix(hash, state);
+    hash = mix_four(mix_four(hash, state), state >> 1);
+    return mix_four(mix_four(hash, state >> 2), state >> 3);
 }
 
 void guest_main(const struct start_info *start) {

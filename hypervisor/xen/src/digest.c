@@ -32,7 +32,7 @@ static uint64_t hash_page(const uint64_t *page)
     return hash;
 }
 
-static uint64_t digest_of(struct ttd_session *s, mfn_t mfn, void *buffer)
+uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer)
 {
     const void *page = map_domain_page(mfn);
 
@@ -40,6 +40,8 @@ static uint64_t digest_of(struct ttd_session *s, mfn_t mfn, void *buffer)
     unmap_domain_page(page);
     ttd_blank_tracked(s, mfn, buffer);
     ttd_settle_granted(s, mfn, buffer);
+    if ( s->is_pv )
+        ttd_pv_translate(s, buffer);
 
     return hash_page(buffer);
 }
@@ -69,7 +71,7 @@ int ttd_digest(struct ttd_session *s, struct ttd_op *op)
         bool ram = p2m_is_ram(type) && mfn_valid(mfn);
 
         if ( ram )
-            digest.hash = digest_of(s, mfn, buffer);
+            digest.hash = ttd_digest_page(s, mfn, buffer);
         put_gfn(s->domain, gfn);
         if ( !ram )
         {

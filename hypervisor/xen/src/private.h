@@ -18,6 +18,7 @@
  *   fault.c      divergences made on purpose
  *   svm.c vmx.c  the processor
  *   pv.c         PV guests, in place of the processor
+ *   pv_digest.c  digests of their memory
  */
 #ifndef TTD_PRIVATE_H
 #define TTD_PRIVATE_H
@@ -377,6 +378,11 @@ void ttd_trace_close(struct ttd_session *s, enum ttd_window why);
 
 /* digest.c */
 int ttd_digest(struct ttd_session *s, struct ttd_op *op);
+uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer);
+
+/* pv_digest.c */
+int ttd_pv_digest(struct ttd_session *s, struct ttd_op *op);
+void ttd_pv_translate(const struct ttd_session *s, uint64_t *page);
 
 /* fault.c */
 void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after);

@@ -337,7 +337,7 @@ static int digest(struct ttd_session *s, struct ttd_op *op)
     if ( !s->domain )
         return -ESRCH;
     domain_pause(s->domain);
-    rc = ttd_digest(s, op);
+    rc = s->is_pv ? ttd_pv_digest(s, op) : ttd_digest(s, op);
     domain_unpause(s->domain);
 
     return rc;

@@ -79,8 +79,8 @@ static int check_replayable(const struct ttd_options *options, const struct ttd_
 static int check_kind(const struct ttd_options *options, const struct ttd_log *log, int is_pv, ttlog_error *error) {
     if ((ttd_log_attribute(log, TTD_GUEST_KEY) != NULL) == is_pv)
         return 0;
-    return ttd_fail(error, EINVAL, "%s: a log of a %s guest; this domain is %s", options->from, is_pv ? "PVH" : "PV",
-                    is_pv ? "a PV guest" : "none");
+    return ttd_fail(error, EINVAL, "%s: a log of a %s guest; this domain is a %s guest", options->from,
+                    is_pv ? "PVH" : "PV", is_pv ? "PV" : "PVH");
 }
 
 /* Writing a log over the recording that it is replayed from would destroy it. */
