@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
+from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, FOREIGN_READ, PAGE, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -299,6 +299,22 @@ class ReplayTests(DaemonTest):
         self.assertEqual(status, 1, text)
         self.assertIn(f"original  exit {place}\n", text)
         self.assertIn(f"tt-analyze events --around {place}:20 ", text)
+
+    def test_what_the_guest_sends_is_compared(self):
+        self.record_guest(5000)
+        place = next(fields for fields in guest.run(5000) if fields["type"] == FOREIGN_READ and fields["clock"] > 3000)
+
+        def change(number, fields):
+            return fields if fields["clock"] < place["clock"] or fields["type"] != FOREIGN_READ else None
+
+        daemon, fed, out = self.replay(change)
+        self.assertEqual((fed[-1]["info"], fed[-1]["mask"], fed[-1]["value"]), (place["info"], 66, place["value"]))
+        out.put({**fed[-1], "value": place["value"] ^ 1})
+        out.put(record(DIVERGED, clock=place["clock"], mask=6))
+        self.assertIn("replay diverged: what the guest sends", self.finish(daemon, 1))
+        status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
+        self.assertEqual(status, 1, text)
+        self.assertIn(f"{place['value'] ^ 1:x}", text)
 
     def test_a_killed_recording_is_replayed(self):
         daemon, out = self.start_recording()

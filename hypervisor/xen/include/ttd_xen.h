@@ -28,7 +28,7 @@
 #include <stdint.h>
 #endif
 
-#define TTD_VERSION 2u
+#define TTD_VERSION 3u
 
 /* Number of the sysctl command: struct xen_sysctl with this `cmd`, and struct ttd_op at the start of its union. */
 #define TTD_SYSCTL 0x74746400u
@@ -58,6 +58,8 @@ enum ttd_type {
     TTD_END = 7,          /* the session recorded or replayed its last exit. info: enum ttd_end. out ring: closed after it */
     TTD_DIVERGED = 8,     /* a replay's first mismatch; the guest is paused. Fields: the replay's state; see ttd_divergence */
     TTD_CONSOLE = 9,      /* payload: what the guest wrote to its console since the last one. For people: not in the log */
+    TTD_FOREIGN_READ = 10, /* another domain read memory that the guest grants: a frame to send, a block to write. info: guest
+                              physical address; mask: bytes, inside one page; value: their digest */
 };
 
 /* ttd_record.flags: where between two synchronous exits the guest is. Neither: right after the synchronous exit. */
@@ -117,12 +119,13 @@ struct ttd_record {
     uint64_t instructions; /* guest instructions since the last synchronous exit; 0 without a counter */
     uint64_t info;         /* by type and kind */
     uint64_t value;        /* EXIT, for readers of the log only (a replay ignores it): what the guest gave or got. RDTSC,
-                              RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; others: 0 */
+                              RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; others: 0.
+                              FOREIGN_READ: a digest */
     uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT. A replay reads rip and hash of
                               EXITs and of records with AT_ flags only */
     uint32_t code;         /* EXIT: AMD's exit code, or TTD_CODE_VMX + Intel's basic reason, which a replay reads for
                               KIND_OTHER only; SHARED_WRITE: enum ttd_area */
-    uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch */
+    uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch; FOREIGN_READ: bytes */
     uint32_t length;       /* bytes of payload in use */
     uint8_t payload[];
 };
@@ -166,6 +169,7 @@ enum ttd_mismatch {
     TTD_MISMATCH_HOT = 3,      /* the position of an asynchronous record was not found within the bound */
     TTD_MISMATCH_INPUT = 4,    /* a record of the in ring is damaged or does not fit here */
     TTD_MISMATCH_ENDED = 5,    /* the in ring was closed without an END */
+    TTD_MISMATCH_SENT = 6,     /* what the guest sends differs; the FOREIGN_READ record before has the replay's digest */
 };
 
 /* Payload of DIVERGED. */
@@ -216,6 +220,7 @@ enum ttd_fault {
     TTD_FAULT_MEMORY = 8,       /* after exit with clock `at`: memory from guest physical address `detail` on */
     TTD_FAULT_PAGE = 9,         /* SHARED_WRITE number `at` into granted pages, of `detail` & 0xffffffff bytes or more: its
                                    payload. With bit 32 of `detail` the replay's log does not show it */
+    TTD_FAULT_SENT = 10,        /* FOREIGN_READ number `at` of `detail` bytes: the guest's memory there, before it is compared */
 };
 
 enum ttd_state {

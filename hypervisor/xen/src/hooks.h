@@ -38,6 +38,9 @@ void ttd_entry(struct cpu_user_regs *regs);
  */
 bool ttd_defer_softirqs(void);
 
+/* The vCPU makes room for another one, which is not the idle vCPU. */
+void ttd_switched(struct vcpu *v);
+
 /* Xen copied to guest memory; buf is NULL for zeros. */
 void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
                        unsigned int size);
@@ -50,6 +53,10 @@ void ttd_page_mapped(struct domain *d, mfn_t mfn);
 void ttd_page_unmapped(struct domain *d, mfn_t mfn);
 void ttd_page_written(struct domain *d, mfn_t mfn);
 
+/* Another domain maps a page to read only, or Xen copies out of it for one. */
+void ttd_page_read(struct domain *d, mfn_t mfn, unsigned int offset,
+                   unsigned int size);
+
 /* The domain's resources are about to go. */
 void ttd_domain_gone(struct domain *d);
 
@@ -61,6 +68,7 @@ int ttd_sysctl(struct ttd_op *op);
 #define ttd_page_mapped(d, mfn) ((void)0)
 #define ttd_page_unmapped(d, mfn) ((void)0)
 #define ttd_page_written(d, mfn) ((void)0)
+#define ttd_page_read(d, mfn, offset, size) ((void)0)
 
 static inline int ttd_sysctl(struct ttd_op *op)
 {

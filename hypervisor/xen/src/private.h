@@ -9,6 +9,7 @@
  *   console.c    what the guest wrote to its console
  *   tracked.c    the areas that dom0 and Xen write while the guest runs
  *   granted.c    the pages that other domains write, and the grant table
+ *   sent.c       the pages that other domains read
  *   record.c     recording
  *   replay.c     replaying
  *   position.c   asynchronous positions
@@ -131,9 +132,11 @@ struct ttd_granted {
     spinlock_t lock;            /* of the lists, against other writers of them */
     struct list_head pages[256];    /* struct ttd_page, by frame number */
     unsigned int nr_pages;
-    bool copied;                /* the pages, since the last exit */
+    bool copied;                /* the pages, since the last exit: others ran */
     const char *failed;         /* why the recording cannot go on */
     struct ttd_frame frame[2][TTD_FRAMES]; /* the table, and its status frames */
+    struct list_head sent;      /* struct ttd_sent: not recorded yet */
+    unsigned int nr_sent;
 };
 
 #define TTD_EARLY_WRITES 64
@@ -284,6 +287,9 @@ void ttd_blank_tracked(const struct ttd_session *s, mfn_t mfn, uint8_t *page);
 /* granted.c */
 void ttd_granted_init(struct ttd_session *s);
 void ttd_untrack_granted(struct ttd_session *s);
+struct ttd_session *ttd_recording_of(const struct domain *d);
+bool ttd_is_written_by_others(struct ttd_session *s,
+                              const struct page_info *page);
 void ttd_copy_granted(struct ttd_session *s);
 void ttd_record_granted(struct ttd_session *s,
                         const struct cpu_user_regs *regs);
@@ -297,6 +303,11 @@ void ttd_undo_frames(struct ttd_session *s);
 void ttd_record_frames(struct ttd_session *s);
 bool ttd_write_frame(struct ttd_session *s);
 void ttd_settle_granted(struct ttd_session *s, mfn_t mfn, uint8_t *page);
+
+/* sent.c */
+bool ttd_record_sent(struct ttd_session *s, const struct cpu_user_regs *regs);
+bool ttd_compare_sent(struct ttd_session *s);
+void ttd_forget_sent(struct ttd_session *s);
 
 /* console.c */
 void ttd_console_track(struct ttd_session *s);
@@ -344,10 +355,12 @@ void ttd_trace_close(struct ttd_session *s, enum ttd_window why);
 
 /* digest.c */
 int ttd_digest(struct ttd_session *s, struct ttd_op *op);
+uint64_t ttd_hash_memory(const void *memory, unsigned int size);
 
 /* fault.c */
 void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after);
 bool ttd_fault_record(struct ttd_session *s);
 void ttd_fault_hide(struct ttd_session *s);
+void ttd_fault_sent(struct ttd_session *s);
 
 #endif /* TTD_PRIVATE_H */

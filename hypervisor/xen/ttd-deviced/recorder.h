@@ -12,7 +12,7 @@ struct ttd_recorder {
     ttlog_writer *writer;
     int counts_instructions; /* positions have instruction counts */
     uint64_t icount;         /* at the last exit */
-    uint64_t exits, interrupts, writes, page_digests;
+    uint64_t exits, interrupts, writes, reads, page_digests;
     int has_ended;           /* END or DIVERGED was seen */
     uint32_t end;            /* enum ttd_end */
     int has_diverged;
