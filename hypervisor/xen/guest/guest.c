@@ -189,6 +189,7 @@ void guest_main(const struct start_info *start) {
     for (; ticks < wanted; steps++)
         hash = step(hash);
     asm volatile("cli");
+    asm volatile("nopl 0x2d647474(%rax)"); /* a recorder outside watches to here, see start.S */
     print_number("guest: end ticks=", ticks);
     print_number(" steps=", steps);
     print_number(" hash=", hash);

@@ -142,15 +142,24 @@ struct ttd_branch {
     uint8_t bytes[15];     /* that instruction */
 };
 
+/* Where the transfers of a window come from. All but steps: only `from` and `to` are known, and gaps are possible. */
+enum ttd_source {
+    TTD_SOURCE_STEP = 0,
+    TTD_SOURCE_LBR = 1, /* Intel's last branch records, AMD's LbrExtV2 */
+    TTD_SOURCE_BTS = 2, /* Intel's branch trace store: not for guests with page tables of their own, so always refused */
+    TTD_SOURCE_BRS = 3, /* AMD's branch sampling */
+};
+
 /* ttd_record.kind of BRANCHES. */
 enum ttd_window {
     TTD_WINDOW_GOES_ON = 0,
-    TTD_WINDOW_REACHED = 1, /* the others end the window. Its last clock was reached */
+    TTD_WINDOW_REACHED = 1, /* the others, but GAP, end the window. Its last clock was reached */
     TTD_WINDOW_LIMIT = 2,   /* the limit of instructions */
     TTD_WINDOW_ENDED = 3,   /* the replay ended or diverged */
     TTD_WINDOW_STEPS = 4,   /* the guest set the trap flag itself */
     TTD_WINDOW_SEGMENT = 5, /* code with a segment base, or 16-bit code */
     TTD_WINDOW_LOST = 6,    /* the guest did not stop where it was to: transfers are missing before this record */
+    TTD_WINDOW_GAP = 7,     /* the window goes on; transfers may be missing between this record's and the next ones */
 };
 
 /* The longest payload of one record. Longer writes are several records. */
@@ -276,7 +285,8 @@ struct ttd_op {
         } digest;
         struct {
             uint64_t from, to; /* clocks: from the entry with this clock to the exit that makes the clock `to` */
-            uint64_t limit;    /* instructions; 0: none */
+            uint64_t limit;    /* instructions; 0: none. With STEP only */
+            uint32_t source;   /* enum ttd_source; ENODEV: the processor does not have it */
         } branches;
         uint8_t room[112];
     };

@@ -15,6 +15,7 @@
  *   position.c   asynchronous positions
  *   counter.c    counters of the guest's progress
  *   branches.c   branch windows
+ *   lbr.c        branch windows from the processor's own records; stack.h
  *   digest.c     digests of guest memory
  *   fault.c      divergences made on purpose
  *   svm.c vmx.c  the processor
@@ -28,6 +29,7 @@
 #include <xen/mm.h>
 #include <xen/sched.h>
 #include <asm/hvm/ttd.h>
+#include "stack.h"
 
 /* Registers that an exit may change, in the order of enum ttd_word. */
 struct ttd_registers {
@@ -91,6 +93,11 @@ struct ttd_machine {
     void (*skip)(struct vcpu *v);
     /* Count in guest mode only, or no longer; NULL: the processor can. */
     int (*count)(struct vcpu *v, bool on);
+    /*
+     * Keep records of the guest's branches, or no longer; NULL: the registers
+     * of lbr.c are enough.
+     */
+    int (*records)(struct vcpu *v, bool on);
     /* Begin or end a branch window. */
     void (*trace)(struct vcpu *v, bool on);
     /* Last before an entry in a branch window. */
@@ -158,6 +165,9 @@ struct ttd_trace {
     uint64_t from, to, limit;
     bool wanted;                /* it is not over */
     bool open;
+    enum ttd_source source;
+    struct ttd_stack stack;     /* unless the source is steps */
+    bool recording;             /* the guest was entered with cleared records */
     bool stepping;              /* the guest was entered for one step */
     enum ttd_step how;
     unsigned long target, rsp;
@@ -379,12 +389,22 @@ s_time_t ttd_counter_time(const struct ttd_session *s, uint64_t units);
 
 /* branches.c */
 int ttd_trace_want(struct ttd_session *s, const struct ttd_op *op);
-bool ttd_tracing(const struct ttd_session *s);
+bool ttd_stepping(const struct ttd_session *s);
 void ttd_trace_prepare(struct ttd_session *s, struct cpu_user_regs *regs);
 void ttd_trace_entry(struct ttd_session *s, struct cpu_user_regs *regs);
 bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs);
 void ttd_trace_flush(struct ttd_session *s, enum ttd_window kind);
 void ttd_trace_close(struct ttd_session *s, enum ttd_window why);
+void ttd_trace_add(struct ttd_session *s, uint64_t from, uint64_t to);
+void ttd_trace_gap(struct ttd_session *s);
+
+/* lbr.c */
+#define MSR_ARCH_LBR_CTL 0x14ce
+bool ttd_stack_find(enum ttd_source source, struct ttd_stack *stack);
+int ttd_stack_begin(struct ttd_session *s);
+void ttd_stack_end(struct ttd_session *s);
+void ttd_stack_entry(struct ttd_session *s);
+void ttd_stack_exit(struct ttd_session *s);
 
 /* digest.c */
 int ttd_digest(struct ttd_session *s, struct ttd_op *op);

@@ -136,7 +136,8 @@ static int open_logs(const struct ttd_options *options, const struct ttd_start *
     choose_uuid(options, from, settings.recording_uuid);
     if (ttd_recorder_open(&session->recorder, &settings, error) != 0)
         return -1;
-    struct ttd_window_settings window = {start->branches_from, start->branches_to, start->branches_limit};
+    struct ttd_window_settings window = {start->branches_from, start->branches_to, start->branches_limit,
+                                         start->branch_source};
     if (window.to == 0)
         return 0;
     session->branches = ttd_branch_log_open(&settings, &window, error);
