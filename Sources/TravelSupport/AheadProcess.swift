@@ -21,7 +21,7 @@ final class AheadProcess: ReplayAhead {
         var words = ["--ahead", "--checkpoint-space", String(options.checkpointSpace >> 20)]
         if let engine = options.program { words += ["--qemu", engine] }
         if options.trustsManifest { words.append("--trust") }
-        arguments = words + ["--", directory]
+        arguments = [directory.hasPrefix("-") ? "./\(directory)" : directory] + words
     }
 
     deinit { end() }

@@ -165,7 +165,7 @@ extension TravelSession {
         checkpoints.times.covered = max(checkpoints.times.covered, current.icount)
         checkpoints.since = 0
         side.prepared.part?.times = checkpoints.times
-        onCheckpoint(Checkpoint(icount: current.icount, seconds: Clock.now() - start.time))
+        try onCheckpoint(Checkpoint(icount: current.icount, seconds: Clock.now() - start.time))
         if checkpoints.isMeasured { try load(current.icount) }
     }
 

@@ -39,8 +39,8 @@ public final class TravelSession {
         public var seconds: Double
     }
 
-    /// Called after each new checkpoint.
-    public var onCheckpoint: (Checkpoint) -> Void = { _ in }
+    /// Called after each new checkpoint. What it throws ends the way.
+    public var onCheckpoint: (Checkpoint) throws -> Void = { _ in }
     /// Bytes of the checkpoints that outlive the session; nil if none do.
     public var checkpointBytes: UInt64? { side.prepared.part == nil ? nil : side.prepared.store?.bytes }
     /// QEMU's counts of the checkpoints that there are.
@@ -193,8 +193,9 @@ public final class TravelSession {
     /// Waits for a stop. Returns false if the guest was paused before it because it has used its time.
     private func waitFor(_ target: UInt64, within limit: Double? = nil, since begin: Double = 0) throws -> Bool {
         var nextCall = Clock.now() + TravelSession.callSeconds
+        let pause = limit.map { min(TravelSession.pollSeconds, max(0.002, $0 / 8)) } ?? TravelSession.callSeconds
         while true {
-            switch try side.poll(seconds: limit == nil ? TravelSession.callSeconds : TravelSession.pollSeconds) {
+            switch try side.poll(seconds: pause) {
             case nil:
                 if let limit, side.processorTime - begin >= limit {
                     try side.pause()
@@ -219,7 +220,7 @@ public final class TravelSession {
 
     /// Seconds between two calls of ``onWait``.
     private static let callSeconds = 0.2
-    /// Seconds between two looks whether a checkpoint is due.
+    /// Seconds between two looks whether a checkpoint is due, at most.
     private static let pollSeconds = 0.02
 
     /// QEMU's count shortly before the end of what the run repeats: the last at which it can be stopped in one state.
