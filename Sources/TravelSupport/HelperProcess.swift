@@ -32,14 +32,40 @@ public final class HelperProcess {
     public convenience init(
         _ program: String, _ arguments: [String], input: Int32, output: Int32
     ) throws(RunError) {
+        try self.init(bound: program, arguments) { actions in
+            posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+            posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+        }
+    }
+
+    /// Starts a program that reads and prints nothing, in a process group of its own. It is killed as the one above.
+    public convenience init(silent program: String, _ arguments: [String]) throws(RunError) {
+        try self.init(bound: program, arguments) { actions in
+            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0)
+            for number in [STDOUT_FILENO, STDERR_FILENO] {
+                posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, number)
+            }
+        }
+    }
+
+    private convenience init(
+        bound program: String, _ arguments: [String], prepare: (inout posix_spawn_file_actions_t) -> Void
+    ) throws(RunError) {
         guard let path = SystemProgram.locate(program) else { throw HelperProcess.missing(program) }
         let setpriv = "/usr/bin/setpriv"
         let bond = Files.isExecutable(setpriv) ? [setpriv, "--pdeathsig", "KILL", "--"] : []
         let words = bond + [path] + arguments
-        try self.init(words[0], Array(words.dropFirst()), flags: POSIX_SPAWN_SETPGROUP) { actions in
-            posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
-            posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-        }
+        try self.init(words[0], Array(words.dropFirst()), flags: POSIX_SPAWN_SETPGROUP, prepare: prepare)
+    }
+
+    /// Asks it to end, and waits so many seconds.
+    public func end(within seconds: Double) {
+        guard !hasEnded else { return }
+        kill(pid, SIGTERM)
+        let deadline = Clock.now() + seconds
+        while !hasEnded, Clock.now() < deadline { usleep(5000) }
+        if !hasEnded { kill(pid, SIGKILL) }
+        wait()
     }
 
     private static func missing(_ program: String) -> RunError {

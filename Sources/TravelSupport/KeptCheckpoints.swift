@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import FoundationEssentials
+@preconcurrency import Glibc
 import ReplaySession
 import RunDirectory
 import ToolSupport
@@ -39,10 +40,12 @@ public struct KeptCheckpoints: Encodable {
 
 extension TravelRun {
     /// Replays the whole run and keeps checkpoints of it.
+    ///
+    /// - Parameter seconds: of the run, from one to the next.
     public func keepCheckpoints(_ options: ReplaySide.Options, every seconds: Double, isQuiet: Bool) throws
         -> KeptCheckpoints
     {
-        let session = try start(options, isQuiet: isQuiet, keepsCheckpoints: true)
+        let session = try start(options, use: .own)
         guard session.checkpointBytes != nil else {
             throw PlaceError("the run's checkpoints are in use by another session, or cannot be kept for its drives")
         }
@@ -59,9 +62,18 @@ extension TravelRun {
         defer { progress.finish() }
         let begin = Clock.now()
         session.checkpointSeconds = seconds
-        try session.goToEnd()
+        try session.keepCheckpointsToEnd(ahead: false)
         return KeptCheckpoints(
             checkpoints: session.checkpointCounts.count, made: made, bytes: String(session.checkpointBytes ?? 0),
             seconds: Clock.now() - begin, checkpointSeconds: spent, engineInstructions: String(session.end))
+    }
+
+    /// Keeps checkpoints where other sessions have kept none yet, at a low priority, for sessions that run at the same time.
+    public func runAhead(_ options: ReplaySide.Options) throws {
+        _ = nice(19)
+        let session = try start(options, use: .ahead)
+        guard session.checkpointBytes != nil else { return }
+        session.onWait = { [unowned self] _ in try checkSignals() }
+        try session.keepCheckpointsToEnd(ahead: true)
     }
 }

@@ -46,7 +46,10 @@ public struct EngineOptions: ParsableArguments {
         help: ArgumentHelp(
             "MiB of checkpoints of this run that stay in the user's cache ($XDG_CACHE_HOME/tt-analyze/checkpoints), so that "
                 + "the next session is at any place at once; 0: none stay.", valueName: "MiB"))
-    public var checkpointSpace: UInt32 = 1024
+    public var checkpointSpace = UInt32(EngineOptions.defaultCheckpointSpace >> 20)
+
+    /// Bytes of checkpoints of a run, without an option.
+    public static let defaultCheckpointSpace: UInt64 = 2048 << 20
 
     /// Makes options that are not given.
     public init() {}

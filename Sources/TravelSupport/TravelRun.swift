@@ -38,15 +38,24 @@ public final class TravelRun {
 
     /// Starts QEMU, paused before the first instruction.
     ///
-    /// - Parameter keepsCheckpoints: whether the user goes back and forth.
+    /// - Parameter keepsCheckpoints: whether the user goes back and forth. Then another replay runs ahead, too.
     public func start(_ options: ReplaySide.Options, isQuiet: Bool, keepsCheckpoints: Bool = false) throws
         -> TravelSession
     {
+        guard keepsCheckpoints else { return try start(options, use: .existing) }
+        let ahead = AheadProcess(directory, options)
+        let session = try start(options, use: ahead == nil ? .own : .besideAhead)
+        try session.keepCheckpoints()
+        session.ahead = ahead
+        return session
+    }
+
+    /// Starts QEMU, paused before the first instruction.
+    func start(_ options: ReplaySide.Options, use: CheckpointUse) throws -> TravelSession {
         var options = options
-        options.keepsCheckpoints = keepsCheckpoints
+        options.checkpointUse = use
         let session = try TravelSession(run, places: places, options: options)
-        for warning in session.warnings { Diagnostics.warning(warning) }
-        if keepsCheckpoints { try session.keepCheckpoints() }
+        if use != .ahead { for warning in session.warnings { Diagnostics.warning(warning) } }
         return session
     }
 

@@ -74,14 +74,9 @@ final class FleetOutput {
 
     /// Adds lines.
     func write(_ text: String) throws {
-        var bytes = Array(text.utf8)[...]
-        while !bytes.isEmpty {
-            let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard written > 0 else {
-                if errno == EINTR { continue }
-                throw DivergeError("\(path.onOneLine): cannot be written: \(String(cString: strerror(errno)))")
-            }
-            bytes = bytes.dropFirst(written)
+        let code = Files.write(Array(text.utf8), to: descriptor)
+        guard code == 0 else {
+            throw DivergeError("\(path.onOneLine): cannot be written: \(String(cString: strerror(code)))")
         }
     }
 }

@@ -34,6 +34,7 @@ enum Replayer {
         var options = ReplaySide.Options()
         options.program = arguments.qemu
         options.trustsManifest = arguments.isTrusted
+        options.checkpointSpace = EngineOptions.defaultCheckpointSpace
         let session = try run.start(options, isQuiet: true, keepsCheckpoints: true)
         for warning in session.warnings { link.report(note: "warning: \(warning)") }
         session.onWait = { icount in

@@ -49,6 +49,12 @@ struct StopOptions: ParsableArguments {
                 + "--at, --trace and tt-gdb begin at the nearest one.", valueName: "seconds"))
     var checkpoints: Double?
 
+    @Flag(
+        help: ArgumentHelp(
+            "Keep checkpoints where there are none yet, at a low priority: what a session of tt-gdb runs beside itself.",
+            visibility: .private))
+    var ahead = false
+
     @OptionGroup var travel: TravelOptions
 
     /// The place at which to stop; nil for a whole replay.
@@ -64,6 +70,9 @@ struct StopOptions: ParsableArguments {
             if place != nil || !trace.isEmpty {
                 throw ValidationError("--checkpoints excludes --until, --at and --trace.")
             }
+        }
+        if ahead, checkpoints != nil || place != nil || !trace.isEmpty {
+            throw ValidationError("--ahead excludes --checkpoints, --until, --at and --trace.")
         }
         if !trace.isEmpty {
             guard trace.count == 2 else { throw ValidationError("--trace needs two places: --trace FROM TO") }
@@ -132,6 +141,11 @@ struct StopOptions: ParsableArguments {
         case .text: if !session.quiet || window.differs { Output.standard.line(window.text) }
         }
         if window.differs { throw ToolStatus.different.exitCode }
+    }
+
+    /// Keeps checkpoints for sessions that run at the same time.
+    func runAhead(_ directory: String, _ session: SessionOptions) throws {
+        try TravelRun(directory, travel).runAhead(session.engine.sideOptions)
     }
 
     /// Keeps checkpoints of the whole run.

@@ -68,6 +68,9 @@ struct TTReplay: ParsableCommand {
             }
             return try stop.runTrace(directory, session, logging.logging)
         }
+        if stop.ahead {
+            return try stop.runAhead(directory, session)
+        }
         if let seconds = stop.checkpoints {
             return try stop.runCheckpoints(directory, session, every: seconds)
         }

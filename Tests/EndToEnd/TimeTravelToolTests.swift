@@ -134,7 +134,7 @@ extension EndToEndTests {
             #expect(made.status == 0 && made.out.contains("\"schema\" : \"tt-analyze checkpoints\""), "\(made)")
             let stores = try Files.list("\(scratch.path)/tt-analyze/checkpoints")
             try #require(stores.count == 1)
-            let store = "\(scratch.path)/tt-analyze/checkpoints/\(stores[0])"
+            let store = "\(scratch.path)/tt-analyze/checkpoints/\(stores[0])/0"
             let size = Files.size("\(store)/machine.qcow2")
             for place in ["end-5000", "sort_numbers:3", "end-5000"] {
                 let there = try tool("tt-replay", ["--at", place, "--print", "$rax", "--print", "trap_counts"])

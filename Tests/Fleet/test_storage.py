@@ -30,7 +30,6 @@ def test_a_lake_in_object_storage_has_the_same_rows(bucket, lake, run_folder):
     files.rm_file(first)
     assert ttlog("lake", place, "run", "--night", "2026-11-30", folder=run_folder).endswith("1 added, 2 unchanged, 0 failed\n")
     assert rows("edges", place) == rows("edges", lake)
-    assert "compact a data set before it is uploaded" in ttlog("compact", place, statuses=(2,))
     # A folder of something else is left alone.
     files.pipe("bucket/other/file", b"not a data set")
     assert "no data set of ttlog" in ttlog("lake", "s3://bucket/other", "run", folder=run_folder, statuses=(2,))

@@ -136,6 +136,11 @@ struct EventTableTests {
             ),
             (
                 Event(
+                    stream: .event, kind: .foreignRead, validity: [.address, .value], info: 66,
+                    payload: Event.payload(words: [0x1000, 0x2a])), "at 0x1000, 66 bytes, digest 0x2a"
+            ),
+            (
+                Event(
                     stream: .event, kind: .pageDigests, validity: [.address, .value],
                     payload: Event.payload(words: [0x40] + Array(repeating: 0, count: 17))),
                 "from page 0x40, digests " + String(repeating: "0x0 ", count: 16) + "… (17 words)"

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The C interface: its header, its example, its exported symbols."""
 
+import collections
+import os
 import re
+import shutil
 import subprocess
 
+import pytest
+
 import ttlog
-from conftest import ROOT
+from conftest import ROOT, unsigned
 from ttlog._library import library
 
 HEADERS = ROOT / "Sources/CArrow/include"
@@ -24,6 +29,26 @@ def test_the_example(tmp_path, recording, written):
     assert count(written).stdout == "200 branches, 0 to kernel addresses\n"
     failed = count("/nonexistent")
     assert failed.returncode == 2 and "cannot be opened" in failed.stderr
+
+
+@pytest.mark.skipif(shutil.which("rustc") is None, reason="no rustc")
+def test_the_example_in_rust(tmp_path, recording, written):
+    program = tmp_path / "targets"
+    folder = os.path.dirname(library().path)
+    flags = ["-O", "--edition", "2021", "-D", "warnings", "-L", folder, "-l", "ttlogarrow", "-C", f"link-arg=-Wl,-rpath,{folder}"]
+    subprocess.run(["rustc", *flags, ROOT / "Examples/arrow/targets.rs", "-o", program], check=True)
+
+    def targets(log):
+        return subprocess.run([program, log], capture_output=True, text=True)
+
+    for log in (recording, written):
+        counts = collections.Counter(ttlog.open(log).branches(["to"]).to_arrow()["to"].to_pylist())
+        expected = sorted((-count, unsigned(target)) for target, count in counts.items())[:3]
+        assert targets(log).stdout == "".join(f"{target:#x} {-count}\n" for count, target in expected)
+    cut = tmp_path / "cut.log"
+    cut.write_bytes(open(recording, "rb").read()[:50_000])
+    failed = targets(cut)
+    assert failed.returncode == 2 and failed.stdout == "" and "cut short" in failed.stderr
 
 
 def test_the_header_compiles_as_cpp(tmp_path):

@@ -2,12 +2,15 @@
 """Who owns what: streams that are not read, columns that outlive them, threads. conftest compares the counts."""
 
 import gc
+import os
 import threading
 import time
 
 import pyarrow
 
 import ttlog
+
+OPENS = int(os.environ.get("TT_OPENS", "3000"))
 
 
 def test_a_capsule_that_nobody_takes(recording):
@@ -46,14 +49,19 @@ def test_a_stream_outlives_its_log(recording):
 
 def test_many_opens(recording):
     """Descriptors and memory are given back."""
-    for _ in range(3000):
-        with ttlog.open(recording) as log:
-            log.chunks()
-    before = _memory()
-    for _ in range(3000):
-        with ttlog.open(recording) as log:
-            log.chunks().__arrow_c_stream__()
+
+    def turns(count):
+        for _ in range(count):
+            with ttlog.open(recording) as log:
+                log.branches().__arrow_c_stream__()
+                for batch in log.chunks(["cell"]).reader():
+                    assert len(batch) > 0
+
+    turns(min(OPENS, 3000))
+    before, descriptors = _memory(), len(os.listdir("/proc/self/fd"))
+    turns(OPENS)
     assert _memory() < before * 1.1 + 4096
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def _memory():

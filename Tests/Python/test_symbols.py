@@ -2,7 +2,11 @@
 """Names of addresses beside those of the tools."""
 
 import csv
+import hashlib
+import json
+import os
 import shutil
+import struct
 import subprocess
 import warnings
 
@@ -13,7 +17,8 @@ import pyarrow
 import pytest
 
 import ttlog
-from conftest import FIXTURES, run_in_children, tool, tool_rows, unsigned
+from conftest import FIXTURES, ROOT, run_in_children, tool, tool_rows, unsigned
+from runs import make_run
 
 ELF = str(FIXTURES / "tiny.elf")
 
@@ -164,9 +169,95 @@ def test_wrong_files(log, tmp_path):
     with pytest.raises(ttlog.LogError, match="slide"):
         log.symbols(ELF, kaslr="much")
     with pytest.raises(ValueError, match="no symbol file"):
-        log.symbols()
+        ttlog.Symbols(log)
     with pytest.raises(ttlog.LogError, match="no column nam"):
         log.symbols(ELF).names([1], ["nam"])
+
+
+def names_of_edges(log, symbols):
+    """The names of both addresses of all edges."""
+    edges = log.edges(["from", "to", "from_name", "to_name"], symbols=symbols).to_arrow().to_pylist()
+    return {(unsigned(edge["from"]), unsigned(edge["to"])): (edge["from_name"] or "", edge["to_name"] or "") for edge in edges}
+
+
+def names_of_bts_dump(*arguments):
+    """The same, as bts-dump prints them."""
+    command = [tool("bts-dump"), "--edges", "--format", "csv", *map(str, arguments)]
+    rows = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {
+        (int(row["from"], 16), int(row["to"], 16)): (row["from_symbol"], row["to_symbol"])
+        for row in csv.DictReader(rows.splitlines())
+    }
+
+
+def write_manifest(folder, kernel, **changes):
+    identity = {"path": str(kernel), "size": str(kernel.stat().st_size), "sha256": hashlib.sha256(kernel.read_bytes()).hexdigest()}
+    files = [{"role": "initrd", "identity": identity | {"path": "/nowhere"}}, {"role": "kernel", "identity": identity | changes}]
+    (folder / "manifest.json").write_text(json.dumps({"schema": "tt-analyze manifest", "schemaVersion": 2, "files": files}))
+
+
+def test_the_kernel_of_the_manifest(tmp_path):
+    """As bts-dump: without a file, the run's own kernel, where it was or beside the run."""
+    folder, elf = make_run(tmp_path), tmp_path / "kernel.elf"
+    shutil.copy(ELF, elf)
+    run = ttlog.open(folder)
+    with pytest.raises(ttlog.LogError, match="no manifest names the kernel"):
+        run.symbols()
+    for kernel in (elf, folder / "kernel.elf"):
+        write_manifest(folder, elf, path=str(kernel))
+        names = names_of_edges(run, run.symbols())
+        assert names == names_of_edges(run, True) == names_of_bts_dump("--symbols", ELF, folder)
+        assert [os.path.realpath(file.path) for file in run.symbols().files] == [str(elf)]
+    for changes, problem in [({"sha256": "0" * 64}, "is not the kernel"), ({"size": "1"}, "is not the kernel"), ({"path": "/nowhere/x"}, "not there")]:
+        write_manifest(folder, elf, **changes)
+        with pytest.raises(ttlog.LogError, match=problem):
+            run.symbols()
+    for text in ("{}", "[]", "{", '{"schema": "tt-analyze manifest", "files": [{"role": "kernel"}]}', "\xff"):
+        (folder / "manifest.json").write_bytes(text.encode("latin-1"))
+        with pytest.raises(ttlog.LogError, match="is damaged"):
+            run.symbols()
+    (folder / "manifest.json").write_text('{"schema": "tt-analyze manifest", "files": []}')
+    with pytest.raises(ttlog.LogError, match="names no kernel"):
+        run.symbols()
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    with pytest.raises(ttlog.LogError, match="no manifest names the kernel"):
+        run.symbols()
+
+
+def name_machine(path, monkeypatch):
+    """Writes x86-64 into the header of a log; imported rows do not name the machine."""
+    monkeypatch.syspath_prepend(ROOT / "Tests/SecondReader")
+    from checksums import crc32c_of_structure
+
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<H", data, 20, 62)
+    struct.pack_into("<I", data, 12, crc32c_of_structure(bytes(data[:4096]), 12))
+    path.write_bytes(data)
+
+
+def test_a_kernel_with_a_slide(tmp_path, monkeypatch):
+    """Calls between functions that ran 0x9200000 higher than the table has them."""
+    base, slide = 0xFFFFFFFF81000000, 0x9200000
+    starts = [base + 64 * index * (index + 3) for index in range(80)]
+    (tmp_path / "System.map").write_text("".join(f"{start:016x} T function_{index}\n" for index, start in enumerate(starts)))
+    rows = []
+    for index, start in enumerate(starts[1:]):
+        rows.append({"vcpu": 0, "brctr": str(index), "from": hex(starts[index] + slide + 8), "to": hex(start + slide), "class": "call"})
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    subprocess.run([tool("tt-analyze"), "import", tmp_path / "rows.jsonl", "-o", tmp_path / "kaslr.log"], check=True, capture_output=True)
+    name_machine(tmp_path / "kaslr.log", monkeypatch)
+    log = ttlog.open(tmp_path / "kaslr.log")
+    assert log.is_complete
+    with pytest.warns(ttlog.SymbolWarning, match="no DWARF"):
+        symbols = log.symbols(tmp_path / "System.map", cache=False)
+    assert [file.slide for file in symbols.files] == [slide] and any("KASLR" in note for note in symbols.notes)
+    names = names_of_edges(log, symbols)
+    assert names[starts[4] + slide + 8, starts[5] + slide] == ("function_4+0x8", "function_5")
+    assert names == names_of_bts_dump("--no-cache", "--symbols", tmp_path / "System.map", log.path)
+    with pytest.warns(ttlog.SymbolWarning, match="no DWARF"):
+        fixed = log.symbols(tmp_path / "System.map", kaslr=slide, cache=False)
+    assert names_of_edges(log, fixed) == names
 
 
 MUTATED = """

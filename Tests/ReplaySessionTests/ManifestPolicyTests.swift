@@ -18,7 +18,8 @@ import Testing
         ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/known/file"], ["-initrd", "/known/file arg"],
         ["-drive", "file=/known/a,,b,if=none,id=i,format=qcow2,snapshot=on"],
         ["-rtc", "base=2024-05-05T10:00:00,clock=vm"],
-        ["-fw_cfg", "name=opt/x,string=a/b"], ["-smbios", "type=1,serial=a/b"], ["-global", "apic.vapic=off"], [],
+        ["-fw_cfg", "name=opt/x,string=a/b"], ["-smbios", "type=1,serial=a/b"], ["-global", "apic.vapic=off"],
+        ["-global", "driver=apic,property=vapic,value=off"], [],
     ])
     func isAccepted(arguments: [String]) throws {
         try policy.check(arguments: arguments)
@@ -44,7 +45,8 @@ import Testing
         ["-M", "pc,dumpdtb=/tmp/x"], ["-M", "pc,firmware=/etc/shadow"], ["-M", "pc,accel=kvm"],
         ["-fw_cfg", "name=x,file=/etc/shadow"], ["-smbios", "type=11,path=/etc/shadow"],
         ["-acpitable", "data=/etc/shadow"],
-        ["-boot", "splash=/etc/shadow"], ["-global", "e1000.romfile=/etc/shadow"], ["-kernel", "/etc/shadow"],
+        ["-boot", "splash=/etc/shadow"], ["-global", "e1000.romfile=/etc/shadow"],
+        ["-global", "driver=e1000,property=romfile,value=secret"], ["-kernel", "/etc/shadow"],
         ["-initrd", "/etc/shadow"], ["-mem-path", "/tmp/x"], ["-add-fd", "fd=3,set=1"], ["-loadvm", "x"],
         ["-audiodev", "wav,id=a,path=/tmp/x"], ["-tpmdev", "passthrough,id=t,path=/x"], ["-semihosting"],
         ["-dump-vmstate", "/tmp/x"], ["-option-rom", "/etc/shadow"], ["-cpu"], ["-nic", "user"],

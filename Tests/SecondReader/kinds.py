@@ -22,6 +22,7 @@ KINDS = {
     35: "time-update",
     36: "exit",
     37: "foreign-write",
+    38: "foreign-read",
     48: "context",
     49: "state",
     50: "rewound",

@@ -4,7 +4,7 @@
 import random
 import struct
 
-from rings import ASYNC, EXIT, GUEST_WRITE, INTERRUPT, SHARED_WRITE, WINDOW, record
+from rings import ASYNC, EXIT, FOREIGN_READ, GUEST_WRITE, INTERRUPT, SHARED_WRITE, WINDOW, record
 
 KERNEL = 0xFFFFFFFF81000000
 RDTSC, CPUID, RDMSR, WRMSR, PORT_READ, PORT_WRITE, MEMORY, HYPERCALL, HALT = range(1, 10)
@@ -54,6 +54,8 @@ def run(count, seed=1):
         choice = numbers.random()
         if choice < 0.01:
             yield record(GUEST_WRITE, clock=after, info=0x1234000 + clock, payload=numbers.randbytes(numbers.randrange(1, 60)))
+        if choice < 0.005:
+            yield record(FOREIGN_READ, clock=after, info=0x5678000 + clock % 4000, mask=66, value=numbers.getrandbits(64))
         if choice < 0.02:
             yield record(
                 SHARED_WRITE, clock=after, code=numbers.randrange(7), info=8 * numbers.randrange(400),

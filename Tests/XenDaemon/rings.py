@@ -8,13 +8,13 @@ import struct
 import time
 
 PAGE = 4096
-VERSION = 2
+VERSION = 3
 # produced, consumed, held, lost, size, version, waiting, closed
 PRODUCED, CONSUMED, HELD, LOST, SIZE, RING_VERSION, WAITING, CLOSED = 0, 8, 16, 24, 32, 36, 40, 44
 # size, type, flags, kind, reserved, clock, rip, instructions, info, value, hash, code, mask, length
 RECORD = struct.Struct("<IBBBBQQQQQIIII")
 
-PAD, EXIT, INTERRUPT, GUEST_WRITE, SHARED_WRITE, BREAK, BRANCHES, END, DIVERGED, CONSOLE = range(10)
+PAD, EXIT, INTERRUPT, GUEST_WRITE, SHARED_WRITE, BREAK, BRANCHES, END, DIVERGED, CONSOLE, FOREIGN_READ = range(11)
 ASYNC, WINDOW = 1, 2
 FIELDS = ["type", "flags", "kind", "clock", "rip", "instructions", "info", "value", "hash", "code", "mask", "payload"]
 

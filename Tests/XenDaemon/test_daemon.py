@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, PAGE, RECORD, Ring, record  # noqa: E402
+from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, FOREIGN_READ, PAGE, RECORD, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -300,6 +300,22 @@ class ReplayTests(DaemonTest):
         self.assertIn(f"original  exit {place}\n", text)
         self.assertIn(f"tt-analyze events --around {place}:20 ", text)
 
+    def test_what_the_guest_sends_is_compared(self):
+        self.record_guest(5000)
+        place = next(fields for fields in guest.run(5000) if fields["type"] == FOREIGN_READ and fields["clock"] > 3000)
+
+        def change(number, fields):
+            return fields if fields["clock"] < place["clock"] or fields["type"] != FOREIGN_READ else None
+
+        daemon, fed, out = self.replay(change)
+        self.assertEqual((fed[-1]["info"], fed[-1]["mask"], fed[-1]["value"]), (place["info"], 66, place["value"]))
+        out.put({**fed[-1], "value": place["value"] ^ 1})
+        out.put(record(DIVERGED, clock=place["clock"], mask=6))
+        self.assertIn("replay diverged: what the guest sends", self.finish(daemon, 1))
+        status, text = self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))
+        self.assertEqual(status, 1, text)
+        self.assertIn(f"{place['value'] ^ 1:x}", text)
+
     def test_a_killed_recording_is_replayed(self):
         daemon, out = self.start_recording()
         for fields in guest.run(9000):
@@ -415,6 +431,33 @@ class ReplayTests(DaemonTest):
             out.put(record(BRANCHES, clock=40, payload=damaged))
             self.assertIn("damaged ring", self.finish(daemon, 2))
 
+    def test_branch_records_of_a_processor_have_gaps(self):
+        self.record_guest(100)
+        daemon, out, into = self.start_replay("ttd.log", "replay.log", 4, "--branches", "40..60", "--branch-source", "lbr")
+        known = [struct.pack("<QQQB15s", source, source + 16, 0, 0, b"") for source in (0x1000, 0x2000, 0x3000)]
+        going_on, reached, gap = 0, 1, 7
+        while (fields := into.take())["type"] != END:
+            if fields["type"] == EXIT and fields["clock"] == 50:
+                out.put(record(BRANCHES, clock=50, kind=gap, payload=known[0]))
+                out.put(record(BRANCHES, clock=50, kind=going_on, payload=known[1]))
+                out.put(record(BRANCHES, clock=50, kind=reached, payload=known[2]))
+            out.put(fields)
+        out.put(record(END, clock=fields["clock"], info=COMPLETE))
+        self.assertIn("3 branches with 1 gaps, to the window's end: ", self.finish(daemon, 0))
+        log = self.path("replay.log.branches")
+        status, text = self.analyze("verify", log)
+        self.assertEqual(status, 0, text)
+        done = subprocess.run([f"{BIN}/bts-dump", log], capture_output=True, text=True)
+        self.assertEqual([int(line.split()[1], 16) for line in done.stdout.splitlines()], [0x1000, 0x2000, 0x3000])
+        gaps = [event for event in self.events("replay.log.branches") if event["kind"] == "trace-gap"]
+        self.assertEqual([event["brctr"] for event in gaps], ["1"])
+
+    def test_branch_records_are_decoded(self):
+        program = self.path("branch_stack")
+        subprocess.run(["cc", "-std=gnu11", "-Wall", "-Werror", "-o", program, os.path.join(HERE, "branch_stack.c")], check=True)
+        done = subprocess.run([program], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
     def test_damaged_logs_are_refused(self):
         """No byte of a log makes the daemon crash or feed a record that is not in the recording."""
         records = [guest.as_fed(fields) for fields in self.record_guest(400)]
@@ -493,6 +536,9 @@ class DaemonTests(DaemonTest):
             (["--replay", "2", "--recording", "x", "--branches", "9..9"], "FROM below TO"),
             (["--replay", "2", "--recording", "x", "--branches", "1..9,"], "FROM below TO"),
             (["--record", "2", "--branches", "1..9"], "belongs to --replay"),
+            (["--replay", "2", "--recording", "x", "--branches", "1..9", "--branch-source", "pt"], "step, lbr, bts or brs"),
+            (["--replay", "2", "--recording", "x", "--branches", "1..9,5", "--branch-source", "lbr"], "only --branch-source step"),
+            (["--replay", "2", "--recording", "x", "--branch-source", "brs"], "belongs to --branches"),
             (["--count", "11"], "a number up to 10"),
             (["--if-killed", "perhaps"], "hold or release"),
             (["word"], "not an option"),

@@ -27,6 +27,7 @@ from ._symbols import SymbolFile, Symbols, SymbolWarning
 
 if TYPE_CHECKING:
     from ._dataset import Dataset
+    from ._objects import lake_files
 
 # scripts/build-wheel puts the version of the tools here.
 __version__ = "0+source"
@@ -50,15 +51,20 @@ __all__ = [
     "VCPU",
     "columns",
     "diverge",
+    "lake_files",
     "open",
     "struct_counts",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Dataset derives from a class of pyarrow, which the rest of the package does not need.
+    # Dataset derives from a class of pyarrow, and data sets are stored: the rest of the package needs neither.
     if name == "Dataset":
         from ._dataset import Dataset
 
         return Dataset
+    if name == "lake_files":
+        from ._objects import lake_files
+
+        return lake_files
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

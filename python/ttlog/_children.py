@@ -13,6 +13,8 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, Callable, Generic, Iterable, Iterator, Optional, TypeVar
 
+from ._errors import LogError
+
 Task = TypeVar("Task")
 
 
@@ -77,6 +79,18 @@ def run(
             for child in running.values():
                 os.kill(child.process, signal.SIGKILL)
                 _finish(child)
+
+
+def alone(function: Callable[[Task], Any], task: Task, place: str) -> Any:
+    """What a function returns that is called in a child, since it starts threads and this process forks later.
+
+    Raises:
+        LogError: the function failed; the error is about `place`.
+    """
+    outcome = next(run([task], function, 1))
+    if outcome.error is not None:
+        raise LogError(outcome.error, place)
+    return outcome.result
 
 
 def _start(task: Task, function: Callable[[Task], Any], others: list[int]) -> _Child[Task]:

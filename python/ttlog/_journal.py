@@ -11,7 +11,7 @@ from typing import IO, Any, Iterable, Sequence
 
 from . import _children
 from ._errors import LogError
-from ._storage import Storage, is_remote
+from ._storage import Storage, is_remote, load
 
 
 class Journal:
@@ -62,8 +62,9 @@ class RemoteJournal(Journal):
 
     def __init__(self, folder: str, name: str, version: int, keys: Sequence[str], per_object: int = 100) -> None:
         self._folder, self._name, self._per_object = folder, name, per_object
+        load(folder)
         self.rows = []
-        for path, text in _alone(_read, (folder, name)):
+        for path, text in _children.alone(_read, (folder, name), folder):
             self.rows += parse(path, text.encode(), version, keys)
         self._new: list[dict[str, Any]] = []
 
@@ -78,7 +79,8 @@ class RemoteJournal(Journal):
         """Uploads the rows that are left."""
         if self._new:
             text = "".join(json.dumps(row) + "\n" for row in self._new)
-            _alone(_upload, (self._folder, f"{self._name}-{uuid.uuid4().hex}.jsonl", text))
+            name = f"{self._name}-{uuid.uuid4().hex}.jsonl"
+            _children.alone(_upload, (self._folder, name, text), self._folder)
             self._new = []
 
 
@@ -104,14 +106,6 @@ def parse(path: str, data: bytes, version: int, keys: Iterable[str]) -> list[dic
             raise LogError(f"{path}: line {number} has version {row.get('version')}; remove the file", path)
         rows.append(row)
     return rows
-
-
-def _alone(function: Any, task: Any) -> Any:
-    """Calls a function in a child: fsspec starts threads, and this process forks."""
-    outcome = next(_children.run([task], function, 1))
-    if outcome.error is not None:
-        raise LogError(outcome.error, task[0])
-    return outcome.result
 
 
 def _read(task: tuple[str, str]) -> list[tuple[str, str]]:

@@ -24,10 +24,11 @@ from typing import IO, TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Optio
 from . import _children, _parquet
 from ._compact import forget
 from ._errors import LogError, from_consumer
-from ._lake_state import VERSION, file_name, prepare
+from ._lake_runs import prepare
+from ._lake_state import VERSION, file_name
 from ._log import Log
 from ._log import open as open_log
-from ._storage import Storage
+from ._storage import Storage, locked
 from ._stream import Stream
 from ._verdicts import Pair, verdict
 
@@ -82,7 +83,7 @@ def add(task: Task) -> str:
         if known and known["digest"] == _signed(log.digest) and (known["has_branches"] or not task.with_branches):
             return "unchanged"
         storage = Storage(task.out)
-        with storage.locked(exclusive=False):
+        with locked(task.out, exclusive=False):
             tables: dict[str, Optional[list[str]]] = {"chunks": None, "events": EVENT_COLUMNS, "edges": None}
             if task.with_branches:
                 tables["branches"] = None

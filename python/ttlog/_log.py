@@ -8,6 +8,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
 
+from . import _manifest
 from ._errors import LogError
 from ._library import Error, library
 from ._stream import Stream
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
         stop: Optional[int]
         on_damage: Literal["raise", "skip"]
         strings: Literal["dictionary", "plain"]
-        symbols: Union[None, Symbols, Path, Sequence[Path]]
+        symbols: Union[None, bool, Symbols, Path, Sequence[Path]]
 
 
 Path = Union[str, "os.PathLike[str]"]
@@ -64,7 +65,7 @@ class Log:
     - `on_damage`: `"raise"`: a stream of a damaged or truncated log fails after the rows before the damage. `"skip"`: it goes
       on, and `skipped` and `damage()` say what is missing.
     - `strings`: `"dictionary"`, or `"plain"` for consumers that take no dictionaries (Spark).
-    - `symbols`: symbol files, or what `symbols()` returned: columns with names, `X_name`, are beside those of addresses of code,
+    - `symbols`: symbol files, what `symbols()` returned, or True for the run's own kernel: columns with names, `X_name`, are beside those of addresses of code,
       and `X_function` and `X_line` may be asked for in `columns`.
 
     Addresses are signed 64-bit integers: those above 2^63 are negative; `address & (2**64 - 1)` is the unsigned one.
@@ -187,28 +188,36 @@ class Log:
     ) -> Symbols:
         """Reads symbol files and finds where each was loaded in this run, as the tools do (docs/symbols.md).
 
+        Without any file it takes the kernel that the run's manifest names, if that file has not changed.
+
         Args:
             files: kernels and programs that ran where they were linked: `FILE[@ADDRESS|+SLIDE][,FROM:TO]`, as `--symbols` takes
                 them. The log's calls show the slide of a kernel (KASLR). The first file that knows an address names it.
             programs: user programs and libraries, `PROGRAM[@ADDRESS|+SLIDE]`, or directories of them, as `--user` takes them.
             modules: the directory with the kernel modules (`.ko`) that were loaded.
-            module_list: their addresses: a copy of `/proc/modules`. None: the file `modules` in the directory.
+            module_list: their addresses: a copy of `/proc/modules`. None: the file `proc-modules` in the directory, or beside the
+                log.
             kaslr: the slide of kernels without a given one: a number of bytes, `"off"`, or `"auto"`.
             cache: keep tables of symbols in `$XDG_CACHE_HOME/tt-analyze/symbols`, which the tools share.
             demangle: names of C++, Rust, Swift and D as people read them.
 
         Raises:
-            LogError: a file cannot be read. What is wrong with a file that serves is a `SymbolWarning`.
+            LogError: a file cannot be read, or no file is given and the manifest names none that serves. What is wrong with a
+                file that serves is a `SymbolWarning`.
         """
+        if not files and not programs and modules is None:
+            files = (_manifest.kernel(self.path),)
+        if modules is not None and module_list is None:
+            module_list = _manifest.module_list(self.path, os.fspath(modules))
         return Symbols(self, files, programs, modules, module_list, kaslr, cache, demangle)
 
     def _symbols_of(self, symbols: Any) -> Optional[Symbols]:
-        if symbols is None or isinstance(symbols, Symbols):
-            return symbols
-        paths = [symbols] if isinstance(symbols, (str, os.PathLike)) else list(symbols)
+        if symbols is None or symbols is False or isinstance(symbols, Symbols):
+            return symbols or None
+        paths = [symbols] if isinstance(symbols, (str, os.PathLike)) else [] if symbols is True else list(symbols)
         key = tuple(os.fspath(path) for path in paths)
         if key not in self._symbols:
-            self._symbols[key] = Symbols(self, paths)
+            self._symbols[key] = self.symbols(*paths)
         return self._symbols[key]
 
     def partitions(self, parts: int, stream: str = "branches", vcpu: int = 0) -> list[tuple[int, int]]:

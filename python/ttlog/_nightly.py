@@ -22,7 +22,7 @@ import shutil
 import sys
 from typing import IO, Any, Iterator, Mapping, Optional
 
-from . import _children, _lake, _lake_state, _nightly_ci, _nightly_keep, _nightly_page
+from . import _children, _lake, _lake_runs, _nightly_ci, _nightly_keep, _nightly_page
 from ._errors import LogError
 from ._journal import Journal, parse
 from ._nightly_config import Config, read
@@ -62,13 +62,14 @@ def run(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LogError(f"{config.out}: another process is working in it", config.out) from None
-        _lake_state.prepare(os.path.join(config.out, LAKE))
+        _lake_runs.prepare(os.path.join(config.out, LAKE))
         _make(config, night)
         rows = list(read_rows(config.out))
         references = _retain(config, rows)
         files = Storage(config.out)
         files.sweep()
-        mine = [row for row in rows if row["night"] == night]
+        # Runs end in any order; reports have that of their numbers.
+        mine = sorted((row for row in rows if row["night"] == night), key=lambda row: (row["guest"], row["number"]))
         report = _nightly_ci.junit(config.path, mine)
         files.write(f"nights/{night}/junit.xml", report)
         if junit is not None:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from typing import Any, NamedTuple, Optional
 
-from . import _lake, _lake_state
+from . import _lake, _lake_runs
 from ._divergence import diverge
 from ._errors import LogError
 from ._nightly_config import Config, Guest
@@ -123,7 +123,7 @@ def _report(job: Job, path: str, name: str) -> dict[str, Any]:
 
 def _store(job: Job) -> None:
     """Puts the run and its replays into the data set."""
-    known = _lake_state.known_runs_of(LAKE, job.night, [name for name, _ in _lake.find_runs([job.place])])
+    known = _lake_runs.known_runs_of(LAKE, job.night, [name for name, _ in _lake.find_runs([job.place])])
     for path, original in _lake.find_runs([job.place]):
         _lake.add_or_replace(_lake.Task(path, path, original, LAKE, job.night, on_damage="skip", known=known.get(path)))
 

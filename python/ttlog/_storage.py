@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
-from typing import IO, Any, Iterator, cast
+from typing import IO, Any, Iterable, Iterator, Optional, cast
 
 
 class Storage:
@@ -28,6 +29,15 @@ class Storage:
         else:
             self._root = place
             os.makedirs(place, exist_ok=True)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether this is an address."""
+        return self._remote is not None
+
+    def address(self, name: str) -> str:
+        """What other programs call a file: its path, or its address with the protocol."""
+        return self.path(name) if self._remote is None else str(self._remote.unstrip_protocol(self.path(name)))
 
     def path(self, name: str) -> str:
         """The path of a file, as the file system has it."""
@@ -52,6 +62,14 @@ class Storage:
     def open(self, name: str) -> IO[bytes]:
         """Opens a file for reading."""
         return open(self.path(name), "rb") if self._remote is None else cast("IO[bytes]", self._remote.open(self.path(name), "rb"))
+
+    def read(self, name: str) -> Optional[bytes]:
+        """What a file holds now; None if it is not there."""
+        if self._remote is not None:
+            self._remote.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError), self.open(name) as file:
+            return file.read()
+        return None
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[str]:
@@ -84,18 +102,19 @@ class Storage:
             else:
                 self._remote.rm_file(self.path(name))
 
-    @contextlib.contextmanager
-    def locked(self, exclusive: bool) -> Iterator[None]:
-        """Holds the folder for changes: shared by those that add files, exclusive for who replaces files of others.
+    def remove_all(self, folder: str, names: Iterable[str]) -> None:
+        """Removes those of some files of a folder that are there."""
+        here = set(self.list(folder))
+        left = [f"{folder}/{name}" for name in names if name in here]
+        if self._remote is None:
+            for name in left:
+                self.remove(name)
+        elif left:
+            self._remote.rm([self.path(name) for name in left])
 
-        Object storage has no locks: there the caller must be alone.
-        """
-        if self._remote is not None:
-            yield
-            return
-        with open(self.path(".lock"), "ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-            yield
+    def copy(self, source: str, target: str) -> None:
+        """Copies an object; the storage does it, and the copy appears whole."""
+        self._remote.cp_file(self.path(source), self.path(target))
 
     def sweep(self) -> None:
         """Removes what processes that were killed have left, if they are gone."""
@@ -114,3 +133,29 @@ class Storage:
 def is_remote(place: str) -> bool:
     """Whether a place is an address of fsspec."""
     return "://" in place
+
+
+def load(place: str) -> None:
+    """Imports what an address needs, so that the children of this process need not do so once each. Starts no thread."""
+    if is_remote(place):
+        import fsspec
+
+        fsspec.get_filesystem_class(fsspec.utils.get_protocol(place))
+
+
+@contextlib.contextmanager
+def locked(place: str, exclusive: bool) -> Iterator[None]:
+    """Holds a folder for changes: shared by those that add files, exclusive for who replaces files of others.
+
+    Object storage has no locks: there the processes of one user of this machine wait for each other, and for no others.
+    """
+    path, mode = os.path.join(place, ".lock"), 0o666
+    if is_remote(place):
+        digest = hashlib.sha256(place.encode()).hexdigest()[:16]
+        path, mode = os.path.join(tempfile.gettempdir(), f"ttlog-{os.getuid()}-{digest}.lock"), 0o600
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)

@@ -3,74 +3,98 @@
 import Formatting
 import LogFormat
 
-/// The decoded columns of one chunk. Columns that a consumer holds point into it.
+/// The columns of one chunk: decoded, and numbered by the clock. Columns that a consumer holds point into it.
 ///
 /// When the last of them is released, the memory goes back to the stream's pool: a consumer that reads batch after batch
 /// causes no page faults.
 final class BranchMemory {
-    let batch: UnsafeMutablePointer<BranchBatch>
+    private let columns: UnsafeMutablePointer<BranchColumns>
     private let pool: Pool
 
     /// Takes memory of the pool, or new memory.
     init(_ pool: Pool) {
         self.pool = pool
-        batch = pool.take()
+        columns = pool.take()
     }
 
-    deinit { pool.put(batch) }
+    deinit { pool.put(columns) }
 
-    /// Batches that no consumer holds.
+    /// The decoded columns.
+    var batch: BranchBatch {
+        _read { yield columns.pointee.batch }
+        _modify { yield &columns.pointee.batch }
+    }
+
+    /// The clocks of some rows of the batch.
+    func clocks(_ rows: Range<Int>) -> UnsafeRawPointer {
+        UnsafeRawPointer(columns.pointee.number(rows))
+    }
+
+    /// Columns that no consumer holds.
     final class Pool: @unchecked Sendable {
         private let lock = Lock()
-        private var free: [UnsafeMutablePointer<BranchBatch>] = []
+        private var free: [UnsafeMutablePointer<BranchColumns>] = []
         private static let limit = 4
 
         deinit {
-            for batch in free { Pool.release(batch) }
+            for columns in free { Pool.release(columns) }
         }
 
-        fileprivate func take() -> UnsafeMutablePointer<BranchBatch> {
-            if let batch = lock.locked({ free.popLast() }) { return batch }
-            let batch = UnsafeMutablePointer<BranchBatch>.allocate(capacity: 1)
-            batch.initialize(to: BranchBatch())
-            return batch
+        fileprivate func take() -> UnsafeMutablePointer<BranchColumns> {
+            if let columns = lock.locked({ free.popLast() }) { return columns }
+            let columns = UnsafeMutablePointer<BranchColumns>.allocate(capacity: 1)
+            columns.initialize(to: BranchColumns())
+            return columns
         }
 
-        fileprivate func put(_ batch: UnsafeMutablePointer<BranchBatch>) {
+        fileprivate func put(_ columns: UnsafeMutablePointer<BranchColumns>) {
             let isKept = lock.locked {
-                if free.count < Pool.limit { free.append(batch) }
-                return free.last == batch
+                if free.count < Pool.limit { free.append(columns) }
+                return free.last == columns
             }
-            if !isKept { Pool.release(batch) }
+            if !isKept { Pool.release(columns) }
         }
 
-        private static func release(_ batch: UnsafeMutablePointer<BranchBatch>) {
-            batch.deinitialize(count: 1)
-            batch.deallocate()
+        private static func release(_ columns: UnsafeMutablePointer<BranchColumns>) {
+            columns.deinitialize(count: 1)
+            columns.deallocate()
         }
     }
 }
 
-/// Memory of a column that is computed, not decoded: clocks, and numbers that are the same in all rows.
-final class ComputedMemory {
+/// A decoded chunk and the clocks of its branches, which a log does not store.
+private struct BranchColumns: ~Copyable {
+    var batch = BranchBatch()
+    private var clocks: UnsafeMutablePointer<UInt64>?
+    private var capacity = 0
+
+    deinit { clocks?.deallocate() }
+
+    /// Writes the clocks of some rows of the batch.
+    mutating func number(_ rows: Range<Int>) -> UnsafeMutablePointer<UInt64> {
+        let clocks = room(for: rows.count)
+        batch.writeClocks(of: rows, to: clocks)
+        return clocks
+    }
+
+    private mutating func room(for count: Int) -> UnsafeMutablePointer<UInt64> {
+        if let clocks, count <= capacity { return clocks }
+        clocks?.deallocate()
+        let made = UnsafeMutablePointer<UInt64>.allocate(capacity: count)
+        (clocks, capacity) = (made, count)
+        return made
+    }
+}
+
+/// Memory of a column of one repeated number.
+final class ConstantMemory {
     let words: UnsafeMutableRawPointer
 
-    private init(byteCount: Int) { words = .allocate(byteCount: max(byteCount, 64), alignment: 64) }
+    /// The same number of 32 bits, `count` times.
+    init(_ value: Int32, count: Int) {
+        words = .allocate(byteCount: 4 * count, alignment: 64)
+        words.bindMemory(to: Int32.self, capacity: count).initialize(repeating: value, count: count)
+    }
 
     deinit { words.deallocate() }
-
-    /// Clocks from `first` on.
-    static func clocks(from first: UInt64, count: Int) -> ComputedMemory {
-        let memory = ComputedMemory(byteCount: 8 * count)
-        let values = memory.words.bindMemory(to: UInt64.self, capacity: count)
-        for index in 0..<count { values[index] = first &+ UInt64(truncatingIfNeeded: index) }
-        return memory
-    }
-
-    /// The same number of 32 bits, often.
-    static func constant(_ value: Int32, count: Int) -> ComputedMemory {
-        let memory = ComputedMemory(byteCount: 4 * count)
-        memory.words.bindMemory(to: Int32.self, capacity: count).initialize(repeating: value, count: count)
-        return memory
-    }
 }

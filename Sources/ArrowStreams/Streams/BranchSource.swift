@@ -12,7 +12,7 @@ final class BranchSource: BatchSource {
     private let pool = BranchMemory.Pool()
     private var chunks: RequestedChunks
     /// Columns of one repeated number, by the number; most batches have the same two.
-    private var constants: [Int32: ComputedMemory] = [:]
+    private var constants: [Int32: ConstantMemory] = [:]
 
     /// The most rows of a batch, and the size of repeated numbers.
     private static let rowLimit = 1 << 16
@@ -32,13 +32,13 @@ final class BranchSource: BatchSource {
         while true {
             let memory = BranchMemory(pool)
             let found = try chunks.next { chunk throws(LogError) in
-                try log.file.decode(chunk, into: &memory.batch.pointee, columns: decoded)
+                try log.file.decode(chunk, into: &memory.batch, columns: decoded)
             }
             guard let chunk = found else {
                 try chunks.checkEnd()
                 return nil
             }
-            let rows = memory.batch.pointee.range(from: request.from, to: request.to)
+            let rows = memory.batch.range(from: request.from, to: request.to)
             if !rows.isEmpty { return batch(memory, rows, chunk) }
         }
     }
@@ -54,28 +54,27 @@ final class BranchSource: BatchSource {
         func decoded(_ values: UnsafeRawPointer) -> ArrowColumn {
             ArrowColumn(length: rows.count, buffers: [nil, values], owner: memory)
         }
-        func computed(_ values: ComputedMemory) -> ArrowColumn {
-            ArrowColumn(length: rows.count, buffers: [nil, UnsafeRawPointer(values.words)], owner: values)
+        func repeated(_ value: Int32) -> ArrowColumn {
+            let values = constant(value)
+            return ArrowColumn(length: rows.count, buffers: [nil, UnsafeRawPointer(values.words)], owner: values)
         }
         switch column {
-        case .brctr:
-            let clock = memory.batch.pointee.clockFirst &+ UInt64(truncatingIfNeeded: first)
-            return computed(.clocks(from: clock, count: rows.count))
+        case .brctr: return decoded(memory.clocks(rows))
         case .icount:
-            if hasIcount { return decoded(memory.batch.pointee.icount + first) }
+            if hasIcount { return decoded(memory.batch.icount + first) }
             let zeros = constant(0)
             let words = UnsafeRawPointer(zeros.words)
             return ArrowColumn(length: rows.count, nullCount: rows.count, buffers: [words, words], owner: zeros)
-        case .vcpu: return computed(constant(Int32(chunk.vcpu)))
-        case .epoch: return computed(constant(Int32(truncatingIfNeeded: chunk.epoch)))
-        case .from: return decoded(memory.batch.pointee.from + first)
-        case .to: return decoded(memory.batch.pointee.to + first)
+        case .vcpu: return repeated(Int32(chunk.vcpu))
+        case .epoch: return repeated(Int32(truncatingIfNeeded: chunk.epoch))
+        case .from: return decoded(memory.batch.from + first)
+        case .to: return decoded(memory.batch.to + first)
         case .kind: return kind(memory, rows)
         }
     }
 
     private func kind(_ memory: BranchMemory, _ rows: Range<Int>) -> ArrowColumn {
-        let labels = memory.batch.pointee.label + rows.lowerBound
+        let labels = memory.batch.label + rows.lowerBound
         guard request.usesPlainText else {
             return ArrowColumn(
                 length: rows.count, buffers: [nil, UnsafeRawPointer(labels)], owner: memory,
@@ -87,10 +86,10 @@ final class BranchSource: BatchSource {
     }
 
     /// A repeated number, with room for words of 64 bits.
-    private func constant(_ value: Int32) -> ComputedMemory {
+    private func constant(_ value: Int32) -> ConstantMemory {
         if let known = constants[value] { return known }
         if constants.count >= 64 { constants = [:] }
-        let made = ComputedMemory.constant(value, count: 2 * BranchSource.rowLimit)
+        let made = ConstantMemory(value, count: 2 * BranchSource.rowLimit)
         constants[value] = made
         return made
     }

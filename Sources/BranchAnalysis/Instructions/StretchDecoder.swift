@@ -13,8 +13,8 @@ import Symbolize
 /// A log does not contain the mode of the code (16, 32 or 64 bits). Code above 4 GiB is 64-bit code. Below, a stretch
 /// is read in the mode of the stretch before. Another mode is tried if the branch between them can have changed it (a
 /// far jump, a return from an interrupt), and the stretch does not decode in that mode, or not to the number of
-/// instructions that began. If the mode of the first stretch is wrong and it decodes by chance, the first stretch that
-/// does not decode corrects the mode.
+/// instructions that began. If the mode of the first stretch is wrong and it decodes by chance, or a stretch decodes in
+/// two modes, the first stretch after it that does not decode corrects the mode.
 public struct StretchDecoder: ~Copyable {
     /// The size in bytes above which stretches are not decoded: no compiler makes them, but a damaged log can contain
     /// them.
@@ -70,17 +70,23 @@ public struct StretchDecoder: ~Copyable {
         }
         let first = decode(begin, end, mode, mode)
         if first.fits(begun: begun) || begin > UInt64(UInt32.max) { return first }
+        var found: Stretch?
+        var isAmbiguous = false
         for candidate in keepsMode && isModeKnown ? [mode] : StretchDecoder.readings(mode) {
             for afterFar in StretchDecoder.readings(candidate) {
                 let stretch = decode(begin, end, candidate, afterFar)
                 if stretch.fits(begun: begun) {
-                    setMode(stretch.modeAtEnd)
-                    return stretch
+                    isAmbiguous = isAmbiguous || found.map { $0.modeAtEnd != stretch.modeAtEnd } ?? false
+                    found = found ?? stretch
                 }
                 guard stretch.passesFar else { break }
             }
         }
-        return first
+        guard let found else { return first }
+        setMode(found.modeAtEnd)
+        // Code that decodes in two modes does not decide between them.
+        if isAmbiguous { isModeKnown = false }
+        return found
     }
 
     /// The modes in the order in which they are tried: a processor goes from 16 to 32 to 64 bits as it starts.

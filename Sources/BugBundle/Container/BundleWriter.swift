@@ -154,15 +154,8 @@ private final class FrameWriter {
         guard ZSTD_isError(rest) == 0 else {
             throw BundleError(file: path, kind: .damagedCompression(String(cString: ZSTD_getErrorName(rest))))
         }
-        var done = 0
-        while done < output.pos, let base = buffer.baseAddress {
-            let count = Glibc.write(descriptor, base + done, output.pos - done)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                throw BundleError(file: path, kind: .system(doing: "write", code: count == 0 ? EIO : errno))
-            }
-            done += count
-        }
+        let code = Files.write(UnsafeRawBufferPointer(rebasing: buffer[..<output.pos]), to: descriptor)
+        guard code == 0 else { throw BundleError(file: path, kind: .system(doing: "write", code: code)) }
         written += UInt64(output.pos)
         return rest
     }

@@ -125,16 +125,10 @@ private struct Unpacker: BundleReader.Receiver {
     }
 
     mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
-        var done = 0
-        while done < bytes.count, let base = bytes.baseAddress {
-            let count = Glibc.write(descriptor, base + done, bytes.count - done)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let code = count == 0 ? EIO : errno
-                close(descriptor)
-                throw BundleError(file: path, kind: .system(doing: "write", code: code))
-            }
-            done += count
+        let code = Files.write(bytes, to: descriptor)
+        guard code == 0 else {
+            close(descriptor)
+            throw BundleError(file: path, kind: .system(doing: "write", code: code))
         }
     }
 

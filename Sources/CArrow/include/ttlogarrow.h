@@ -14,9 +14,8 @@
  *     }
  *     ttla_close(log);
  *
- * Examples/arrow/count.c is a whole program. From other languages: R (nanoarrow::nanoarrow_allocate_array_stream, its
- * pointer as `out`), Rust (arrow::ffi_stream::FFI_ArrowArrayStream), Julia (Arrow.jl, or ccall with these structures),
- * Python (the package ttlog, which uses this header's functions through ctypes).
+ * Whole programs: Examples/arrow/count.c, and Examples/arrow/targets.rs in Rust. docs/fleets.md has the calls in R (nanoarrow) and
+ * Julia (ccall). The Python package ttlog uses this header's functions through ctypes.
  *
  * Conventions
  * - Functions that can fail return 0, or TTLA_FAILED with *error filled. `error` may be NULL.
@@ -91,7 +90,7 @@ typedef struct ttla_symbol_files {
     const char *const *kernels;  /* --symbols: FILE[@ADDRESS|+SLIDE][,FROM:TO] */
     const char *const *programs; /* --user: PROGRAM[@ADDRESS|+SLIDE] or a directory */
     const char *modules;         /* --modules: the directory of the kernel modules; NULL: none */
-    const char *module_list;     /* their addresses (/proc/modules); NULL: the file `modules` in the directory */
+    const char *module_list;     /* their addresses (/proc/modules); NULL: the file `proc-modules` in the directory */
     const char *kaslr;           /* a slide, "auto" (NULL too) or "off" */
 } ttla_symbol_files;
 

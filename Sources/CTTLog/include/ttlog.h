@@ -322,6 +322,8 @@ enum ttlog_event_kind {
                                           TTLOG_EXIT_*, reason << TTLOG_EXIT_REASON_SHIFT. payload: value ... = one word a bit */
     TTLOG_EVENT_FOREIGN_WRITE = 37,    /* somebody else wrote to the guest's memory. info: enum ttlog_area | bytes << 8.
                                           payload: address = in the area; value ... = the bytes, padded with zeros */
+    TTLOG_EVENT_FOREIGN_READ = 38,     /* another domain read the guest's memory: what the guest sends. info: bytes. payload:
+                                          address = physical; value = a digest of the bytes */
 
     TTLOG_EVENT_CONTEXT = 48, /* cr3 was changed, or the stack was switched: the instruction at ip loaded sp from memory, a
                                  constant or another register than the frame pointer (mov, lea, pop, xchg; not leave, iret

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CTTLog
 import Formatting
 
 /// The branches of one chunk, decoded into columns. Memory is used again by the next decode.
@@ -75,6 +76,13 @@ public struct BranchBatch: ~Copyable {
         let low = from > clockFirst ? min(from - clockFirst, present) : 0
         let high = to == .max ? present : (to > clockFirst ? min(to - clockFirst, present) : 0)
         return low < high ? Int(low)..<Int(high) : 0..<0
+    }
+
+    /// Writes the clocks of the branches with those indexes, which the caller takes from ``range(from:to:)``.
+    ///
+    /// - Parameter place: room for as many numbers as there are indexes.
+    public func writeClocks(of indexes: Range<Int>, to place: UnsafeMutablePointer<UInt64>) {
+        ttlog_write_clocks(place, clockFirst &+ UInt64(truncatingIfNeeded: indexes.lowerBound), indexes.count)
     }
 
     /// Makes room for `count` branches; the contents are undefined.

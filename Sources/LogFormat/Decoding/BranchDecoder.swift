@@ -6,7 +6,7 @@ import Formatting
 /// Decodes the columns of a branch body.
 ///
 /// The sizes of the columns are checked once, against sums over the control bytes. The loops then load whole words
-/// without further checks. They may load up to 8 bytes after a column; therefore a body has slack after it.
+/// without further checks. They may load up to 16 bytes after a column; therefore a body has slack after it.
 enum BranchDecoder {
     /// Where the decoded columns go: room for `count` records, rounded up to a multiple of 8, and 8 more.
     struct Output {

@@ -2,9 +2,9 @@
 
 import CTTLog
 
-/// Tables of the meanings of the control nibbles and control bytes of a branch body.
+/// Decodes the path columns of branch bodies, by the meanings of their control bytes.
 struct PathTables: @unchecked Sendable {
-    static let shared = PathTables()
+    static let shared = PathTables(usesVectors: true)
 
     /// The meaning of a nibble.
     private struct Record: BitwiseCopyable {
@@ -14,20 +14,21 @@ struct PathTables: @unchecked Sendable {
         var toMask: UInt64
         /// The to value's sign bit; 0 when it fills the word.
         var toSign: UInt64
-        var fromLength: UInt32
-        var toLength: UInt32
+        var fromLength: Int
+        var toLength: Int
     }
 
     private let records: UnsafeMutablePointer<Record>
-    /// A control byte's lengths: of two from values, and << 32 of two to values.
-    private let lengths: UnsafeMutablePointer<UInt64>
+    /// Decodes pairs of records; nil on processors without its instructions.
+    private let vectors: OpaquePointer?
 
-    private static let fromLengths: [UInt32] = [1, 2, 4, 8]
-    private static let toLengths: [UInt32] = [1, 2, 3, 8]
+    private static let fromLengths = [1, 2, 4, 8]
+    private static let toLengths = [1, 2, 3, 8]
 
-    private init() {
+    /// The tables live as long as the process.
+    init(usesVectors: Bool) {
+        vectors = usesVectors ? ttlog_path_decoder_create() : nil
         records = .allocate(capacity: 16)
-        lengths = .allocate(capacity: 256)
         for nibble in 0..<16 {
             let from = PathTables.fromLengths[nibble & 3]
             let to = PathTables.toLengths[nibble >> 2]
@@ -35,55 +36,53 @@ struct PathTables: @unchecked Sendable {
                 fromMask: UInt64.max >> UInt64(64 - 8 * from), toMask: UInt64.max >> UInt64(64 - 8 * to),
                 toSign: to == 8 ? 0 : 1 << UInt64(8 * to - 1), fromLength: from, toLength: to)
         }
-        for byte in 0..<256 {
-            let low = records[byte & 15]
-            let high = records[byte >> 4]
-            lengths[byte] = UInt64(low.fromLength + high.fromLength) | UInt64(low.toLength + high.toLength) << 32
-        }
     }
 
     /// The sizes of the from and to columns that belong to these control bytes.
     func columnSizes(_ control: UnsafeRawPointer, count: Int) -> (from: Int, to: Int) {
         let bytes = control.assumingMemoryBound(to: UInt8.self)
-        let lengths = self.lengths
-        var sum: UInt64 = 0
-        for index in 0..<(count / 2) { sum &+= lengths[Int(bytes[index])] }
-        if count & 1 != 0 {
-            let last = records[Int(bytes[count / 2] & 15)]
-            sum &+= UInt64(last.fromLength) | UInt64(last.toLength) << 32
+        var (from, to) = (0, 0)
+        if let vectors {
+            ttlog_path_sizes(vectors, bytes, count, &from, &to)
+            return (from, to)
         }
-        return (Int(sum & 0xffff_ffff), Int(sum >> 32))
+        for index in 0..<count {
+            let record = records[Int(bytes[index >> 1] >> UInt8((index & 1) * 4) & 15)]
+            from += record.fromLength
+            to += record.toLength
+        }
+        return (from, to)
     }
 
-    /// Decodes the path of `count` records. The caller has checked the columns' sizes; up to 8 bytes after them are
-    /// loaded.
+    /// Decodes the path of `count` records.
+    ///
+    /// The caller has checked the columns' sizes. Up to 16 bytes after them are loaded, and a record more than `count` may
+    /// be written.
     func decode(
         _ control: UnsafeRawPointer, _ fromColumn: UnsafeRawPointer, _ toColumn: UnsafeRawPointer, count: Int,
         _ fromOutput: UnsafeMutablePointer<UInt64>, _ toOutput: UnsafeMutablePointer<UInt64>
     ) {
         let bytes = control.assumingMemoryBound(to: UInt8.self)
-        let records = self.records
+        if let vectors {
+            ttlog_path_decode(
+                vectors, bytes, fromColumn.assumingMemoryBound(to: UInt8.self),
+                toColumn.assumingMemoryBound(to: UInt8.self), count, fromOutput, toOutput)
+            return
+        }
         var fromPlace = fromColumn
         var toPlace = toColumn
         var previous: UInt64 = 0
-        @inline(__always)
-        func step(_ nibble: UInt8, _ index: Int) {
-            let record = records + Int(nibble)
+        for index in 0..<count {
+            let record = records + Int(bytes[index >> 1] >> UInt8((index & 1) * 4) & 15)
             let from = previous &+ (fromPlace.loadUnaligned(as: UInt64.self) & record.pointee.fromMask)
             let sign = record.pointee.toSign
             let distance = ((toPlace.loadUnaligned(as: UInt64.self) & record.pointee.toMask) ^ sign) &- sign
             previous = from &+ distance
             fromOutput[index] = from
             toOutput[index] = previous
-            fromPlace += Int(record.pointee.fromLength)
-            toPlace += Int(record.pointee.toLength)
+            fromPlace += record.pointee.fromLength
+            toPlace += record.pointee.toLength
         }
-        for pair in 0..<(count / 2) {
-            let byte = bytes[pair]
-            step(byte & 15, pair * 2)
-            step(byte >> 4, pair * 2 + 1)
-        }
-        if count & 1 != 0 { step(bytes[count / 2] & 15, count - 1) }
     }
 }
 

@@ -63,6 +63,8 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let exit = EventKind(.exit)
     /// Somebody else wrote to the guest's memory.
     public static let foreignWrite = EventKind(.foreignWrite)
+    /// Another domain read the guest's memory: what the guest sends.
+    public static let foreignRead = EventKind(.foreignRead)
 
     /// The guest changed its address space or switched its stack.
     public static let context = EventKind(.context)

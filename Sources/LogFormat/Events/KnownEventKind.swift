@@ -27,6 +27,7 @@ package enum KnownEventKind: UInt16, CaseIterable, Sendable {
     case timeUpdate = 35
     case exit = 36
     case foreignWrite = 37
+    case foreignRead = 38
 
     case context = 48
     case state = 49

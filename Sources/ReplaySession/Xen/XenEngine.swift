@@ -33,7 +33,7 @@ public struct XenEngine: Engine {
     /// `Xen`.
     public static let displayName = "Xen"
     /// The version of the interface between the daemon and the hypervisor.
-    public var version: String { "interface 2" }
+    public var version: String { "interface 3" }
     /// The log is what a replay is made from.
     public var makesLog: Bool { true }
     /// The log is the input of a replay.

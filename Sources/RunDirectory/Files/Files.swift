@@ -101,16 +101,19 @@ package enum Files {
     }
 
     /// Writes all bytes. Returns 0, or the errno of the failure.
-    package static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done)
-            }
+    package static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { return count == 0 ? EIO : errno }
-            done += count
+            rest = rest.dropFirst(count)
         }
         return 0
+    }
+
+    /// Writes all bytes. Returns 0, or the errno of the failure.
+    package static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+        bytes.withUnsafeBytes { write($0, to: descriptor) }
     }
 }

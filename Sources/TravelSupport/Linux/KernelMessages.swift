@@ -38,8 +38,8 @@ extension LinuxGuest {
 
 /// The layout of the ring, and its place.
 private struct MessageRing {
-    /// Records and bytes of text, at most: 2^this.
-    private static let largest: UInt64 = 28
+    /// Records and bytes of text, at most: 2^this, the largest ring that Linux can be built with (CONFIG_LOG_BUF_SHIFT).
+    private static let largest: UInt64 = 25
 
     let (records, infos, recordSize, infoSize): (UInt64, UInt64, UInt64, UInt64)
     let (count, oldest, newest): (UInt64, UInt64, UInt64)
@@ -92,7 +92,9 @@ private struct MessageRing {
     func messages(_ tables: PageTables, _ memory: GuestMemory) -> [KernelMessage] {
         var found: [KernelMessage] = []
         var number = oldest & MessageRing.numbers
-        for _ in 0..<count {
+        // The texts of a sound ring do not overlap.
+        var left = Int(textSize)
+        for _ in 0..<count where left > 0 {
             let index = number & (count - 1)
             let (record, info) = (records &+ index &* recordSize, infos &+ index &* infoSize)
             if let word = tables.value(at: record &+ state), word & MessageRing.numbers == number,
@@ -100,11 +102,12 @@ private struct MessageRing {
                 let time = tables.value(at: info &+ time),
                 let length = tables.value(at: info &+ length, bytes: 2)
             {
-                let bytes = text(record, length, tables, memory)
+                let bytes = text(record, length, tables, memory) ?? []
+                left -= max(bytes.count, 1)
                 found.append(
                     KernelMessage(
                         sequence: String(sequence), nanoseconds: String(time),
-                        text: String(decoding: bytes ?? [], as: UTF8.self)))
+                        text: String(decoding: bytes, as: UTF8.self)))
             }
             if number == newest & MessageRing.numbers { break }
             number = (number &+ 1) & MessageRing.numbers

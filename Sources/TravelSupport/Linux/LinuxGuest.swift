@@ -9,7 +9,7 @@ import Zoom
 ///     let linux = try LinuxGuest(session, symbolizer)
 ///     for task in try linux.tasks() { print(task.process, task.name) }
 ///
-/// All that is read is the guest's: each list has a limit, and an address that is not mapped ends it.
+/// All that is read is the guest's, which may be hostile: lists have a limit, and an address that is not mapped ends one.
 struct LinuxGuest {
     /// Tasks and modules, at most.
     static let listLimit = 1 << 16
@@ -18,17 +18,6 @@ struct LinuxGuest {
     let memory: GuestMemory
     /// The kernel's file and what was added to its addresses; nil without a file.
     let kernel: (path: String, slide: UInt64)?
-
-    /// - Throws: ``PlaceError`` if the guest is not in 64-bit mode.
-    init(_ session: TravelSession, _ symbolizer: Symbolizer?) throws {
-        memory = session.side.memory
-        guard let tables = PageTables(try session.registers(), memory) else {
-            throw PlaceError("the guest is not in 64-bit mode yet: no Linux runs")
-        }
-        self.tables = tables
-        kernel = symbolizer?.modules.first { !$0.isKernelModule && !$0.range.isEmpty }
-            .map { ($0.path, UInt64(bitPattern: $0.slide)) }
-    }
 
     /// What the kernel's file says about variables and structures.
     func layout(variables: Set<String>, structures: Set<String>) throws -> KernelLayout {
@@ -54,11 +43,13 @@ struct LinuxGuest {
 
     /// The addresses of the elements of a list (include/linux/list.h), each of its `next` pointer.
     ///
-    /// - Parameter head: the address of the list's own `next` pointer.
-    func list(_ head: UInt64) -> [UInt64] {
+    /// - Parameters:
+    ///   - head: the address of the list's own `next` pointer.
+    ///   - limit: elements after this many are left out.
+    func list(_ head: UInt64, limit: Int = LinuxGuest.listLimit) -> [UInt64] {
         var found: [UInt64] = []
         var link = tables.value(at: head)
-        while let here = link, here != head, here != 0, found.count < LinuxGuest.listLimit {
+        while let here = link, here != head, here != 0, found.count < limit {
             found.append(here)
             link = tables.value(at: here)
         }
@@ -110,10 +101,11 @@ extension LinuxGuest {
         let running = GuestKernel.current(layout, self)
         let leaders = [first] + list(first &+ tasks).map { $0 &- tasks }
         var found: [GuestTask] = []
-        for leader in leaders where found.count < LinuxGuest.listLimit {
-            for address in reader.threads(of: leader) {
-                if let task = reader.task(at: address, running: running) { found.append(task) }
-            }
+        var left = LinuxGuest.listLimit
+        for leader in leaders where left > 0 {
+            let threads = reader.threads(of: leader, limit: left)
+            left -= threads.count
+            found += threads.compactMap { reader.task(at: $0, running: running) }
         }
         guard !found.isEmpty else { throw PlaceError("the kernel has no tasks yet") }
         return found
@@ -141,10 +133,10 @@ private struct TaskFields {
         threads = try guest.offset("signal_struct", "thread_head.next", layout)
     }
 
-    /// The threads of a process, the leader first.
-    func threads(of leader: UInt64) -> [UInt64] {
+    /// The threads of a process, the leader first; at most `limit`, and the leader.
+    func threads(of leader: UInt64, limit: Int) -> [UInt64] {
         guard let shared = guest.tables.value(at: leader &+ signal), shared != 0 else { return [leader] }
-        let found = guest.list(shared &+ threads).map { $0 &- thread }
+        let found = guest.list(shared &+ threads, limit: limit).map { $0 &- thread }
         return found.contains(leader) ? found : [leader] + found
     }
 

@@ -46,6 +46,21 @@ public struct LinuxAnswers: Encodable, Sendable {
     }
 }
 
+extension LinuxGuest {
+    /// The guest of a session that has stopped.
+    ///
+    /// - Throws: ``PlaceError`` if the guest is not in 64-bit mode.
+    init(_ session: TravelSession, _ symbolizer: Symbolizer?) throws {
+        let memory = session.side.memory
+        guard let tables = PageTables(try session.registers(), memory) else {
+            throw PlaceError("the guest is not in 64-bit mode yet: no Linux runs")
+        }
+        let kernel = symbolizer?.modules.first { !$0.isKernelModule && !$0.range.isEmpty }
+        self.init(
+            tables: tables, memory: memory, kernel: kernel.map { ($0.path, UInt64(bitPattern: $0.slide)) })
+    }
+}
+
 extension TravelRun {
     /// Asks a stopped Linux guest. The addresses of its modules are written into the run's directory, where `--modules` finds
     /// them.

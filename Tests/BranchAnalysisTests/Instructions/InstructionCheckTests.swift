@@ -145,4 +145,42 @@ struct InstructionCheckTests {
         #expect(
             try self.check(text.replacing("loop jcc! +6", with: "loop jcc! +7"), program).contradicted == [.count: 1])
     }
+
+    /// Without counts the code after a far jump decodes in two modes; the first stretch that decodes in one only decides.
+    @Test func aModeThatWasGuessedIsCorrected() throws {
+        let source = """
+                .globl _start, far, loop, end
+                .text
+                .code32
+            _start:
+                mov $0x12345678, %eax
+                jmp far
+                nop
+            far:
+                mov $0x2000, %esp
+                ljmp $0x08, $in64
+                .code64
+            in64:
+                xor %eax, %eax
+                mov $0xffffffffffffffff, %rax
+            loop:
+                dec %ecx
+                jnz loop
+                swapgs
+                movabs $0x0606060606060606, %rax
+            end:
+                jmp loop
+            """
+        let text = """
+            branch 0x100 -> _start far
+            branch _start+5 -> far jmp!
+            branch loop+2 -> loop jcc!
+            branch end -> loop jmp!
+            branch end -> loop jmp!
+            """
+        let check = try check(
+            text, SmallProgram(source, origin: 0x8000), options: "options features=branches,labels")
+        #expect(check.unexplained == 0, "\(check.contradictions)")
+        #expect(check.uncounted == 4)
+    }
 }

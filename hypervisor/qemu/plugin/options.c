@@ -170,7 +170,9 @@ static const char *set(struct ttd_options *options, const char *key, char *value
         return parse_switch(value, &options->correct) ? NULL : "on or off";
     }
     if (strcmp(key, "nested") == 0) {
-        return parse_switch(value, &options->nested) ? NULL : "on or off";
+        options->marked = strcmp(value, "marked") == 0;
+        options->nested = options->marked;
+        return options->marked || parse_switch(value, &options->nested) ? NULL : "on, marked or off";
     }
     return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, values, context, "
            "causes, state, kept, window, sync, await, oracle, check, correct, nested";

@@ -19,8 +19,8 @@
  *     state=on|off               register digests at the end of every branch cell (on if API 4 shows registers)
  *     kept=N                     mode digest: the number of last branch bodies that stay (8)
  *     window=FROM:TO             mode digest: branch bodies between these clocks stay
- *     nested=on|off              only what runs inside VMRUN: the guest of a hypervisor in the guest; turns access and mmio
- *                                off (off; API 1)
+ *     nested=on|marked|off       only what runs inside VMRUN: the guest of a hypervisor in the guest; turns access and mmio
+ *                                off. marked: between two instructions of the guest's, see nested.h (off; API 1)
  *     sync=SECONDS               interval at which the log is forced to the disk (0: never)
  *     oracle=PATH                tests: a page that counts committed records, {u64 branches, u64 events and accesses}
  *     check=on|off               tests: compute every transition a second time from single instructions, and compare;
@@ -49,6 +49,7 @@ struct ttd_options {
     bool check;
     bool correct;
     bool nested;
+    bool marked; /* nested, between marks only */
     ttlog_options writer; /* features, recorder and machine are set by the plugin */
 };
 

@@ -249,6 +249,7 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
         options.writer.recorder_name = "qemu, ttd plugin 0.1";
     }
     ttd_session_start(&options);
+    ttd_nested_begin(options.marked);
 
     wanted.access = options.access;
     wanted.mmio = options.mmio;

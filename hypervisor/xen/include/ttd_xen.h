@@ -28,7 +28,7 @@
 #include <stdint.h>
 #endif
 
-#define TTD_VERSION 2u
+#define TTD_VERSION 3u
 
 /* Number of the sysctl command: struct xen_sysctl with this `cmd`, and struct ttd_op at the start of its union. */
 #define TTD_SYSCTL 0x74746400u
@@ -59,6 +59,8 @@ enum ttd_type {
     TTD_END = 7,          /* the session recorded or replayed its last exit. info: enum ttd_end. out ring: closed after it */
     TTD_DIVERGED = 8,     /* a replay's first mismatch; the guest is paused. Fields: the replay's state; see ttd_divergence */
     TTD_CONSOLE = 9,      /* payload: what the guest wrote to its console since the last one. For people: not in the log */
+    TTD_FOREIGN_READ = 10, /* another domain read memory that the guest grants: a frame to send, a block to write. info: guest
+                              physical address; mask: bytes, inside one page; value: their digest */
 };
 
 /* ttd_record.flags: where between two synchronous exits the guest is. Neither: right after the synchronous exit. */
@@ -118,12 +120,13 @@ struct ttd_record {
     uint64_t instructions; /* guest instructions since the last synchronous exit; 0 without a counter */
     uint64_t info;         /* by type and kind */
     uint64_t value;        /* EXIT, for readers of the log only (a replay ignores it): what the guest gave or got. RDTSC,
-                              RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; others: 0 */
+                              RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; others: 0.
+                              FOREIGN_READ: a digest */
     uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT. A replay reads rip and hash of
                               EXITs and of records with AT_ flags only */
     uint32_t code;         /* EXIT: AMD's exit code, or TTD_CODE_VMX + Intel's basic reason, or TTD_CODE_PV + …, which a replay reads for
                               KIND_OTHER only; SHARED_WRITE: enum ttd_area */
-    uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch */
+    uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch; FOREIGN_READ: bytes */
     uint32_t length;       /* bytes of payload in use */
     uint8_t payload[];
 };
@@ -139,15 +142,24 @@ struct ttd_branch {
     uint8_t bytes[15];     /* that instruction */
 };
 
+/* Where the transfers of a window come from. All but steps: only `from` and `to` are known, and gaps are possible. */
+enum ttd_source {
+    TTD_SOURCE_STEP = 0,
+    TTD_SOURCE_LBR = 1, /* Intel's last branch records, AMD's LbrExtV2 */
+    TTD_SOURCE_BTS = 2, /* Intel's branch trace store: not for guests with page tables of their own, so always refused */
+    TTD_SOURCE_BRS = 3, /* AMD's branch sampling */
+};
+
 /* ttd_record.kind of BRANCHES. */
 enum ttd_window {
     TTD_WINDOW_GOES_ON = 0,
-    TTD_WINDOW_REACHED = 1, /* the others end the window. Its last clock was reached */
+    TTD_WINDOW_REACHED = 1, /* the others, but GAP, end the window. Its last clock was reached */
     TTD_WINDOW_LIMIT = 2,   /* the limit of instructions */
     TTD_WINDOW_ENDED = 3,   /* the replay ended or diverged */
     TTD_WINDOW_STEPS = 4,   /* the guest set the trap flag itself */
     TTD_WINDOW_SEGMENT = 5, /* code with a segment base, or 16-bit code */
     TTD_WINDOW_LOST = 6,    /* the guest did not stop where it was to: transfers are missing before this record */
+    TTD_WINDOW_GAP = 7,     /* the window goes on; transfers may be missing between this record's and the next ones */
 };
 
 /* The longest payload of one record. Longer writes are several records. */
@@ -168,6 +180,7 @@ enum ttd_mismatch {
     TTD_MISMATCH_HOT = 3,      /* the position of an asynchronous record was not found within the bound */
     TTD_MISMATCH_INPUT = 4,    /* a record of the in ring is damaged or does not fit here */
     TTD_MISMATCH_ENDED = 5,    /* the in ring was closed without an END */
+    TTD_MISMATCH_SENT = 6,     /* what the guest sends differs; the FOREIGN_READ record before has the replay's digest */
 };
 
 /* Payload of DIVERGED. */
@@ -218,6 +231,7 @@ enum ttd_fault {
     TTD_FAULT_MEMORY = 8,       /* after exit with clock `at`: memory from guest physical address `detail` on */
     TTD_FAULT_PAGE = 9,         /* SHARED_WRITE number `at` into granted pages, of `detail` & 0xffffffff bytes or more: its
                                    payload. With bit 32 of `detail` the replay's log does not show it */
+    TTD_FAULT_SENT = 10,        /* FOREIGN_READ number `at` of `detail` bytes: the guest's memory there, before it is compared */
 };
 
 enum ttd_state {
@@ -271,7 +285,8 @@ struct ttd_op {
         } digest;
         struct {
             uint64_t from, to; /* clocks: from the entry with this clock to the exit that makes the clock `to` */
-            uint64_t limit;    /* instructions; 0: none */
+            uint64_t limit;    /* instructions; 0: none. With STEP only */
+            uint32_t source;   /* enum ttd_source; ENODEV: the processor does not have it */
         } branches;
         uint8_t room[112];
     };

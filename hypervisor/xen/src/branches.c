@@ -15,6 +15,8 @@
  * is pending makes the guest exit before the handler's first instruction.
  * What remains visible are debug registers, which a replayed guest must not
  * use.  A guest that sets the trap flag itself ends the window.
+ *
+ * The processor's own records of branches are another source: lbr.c.
  */
 #include <xen/err.h>
 #include <asm/hvm/emulate.h>
@@ -35,6 +37,14 @@ int ttd_trace_want(struct ttd_session *s, const struct ttd_op *op)
         return -EINVAL;
     if ( op->branches.from >= op->branches.to || op->branches.to <= s->clock )
         return -EINVAL;
+    if ( op->branches.source != TTD_SOURCE_STEP &&
+         !ttd_stack_find(op->branches.source, &t->stack) )
+    {
+        printk(XENLOG_WARNING "ttd: d%d: this processor has no such record of branches (%u)\n",
+               s->domain_id, op->branches.source);
+        return -ENODEV;
+    }
+    t->source = op->branches.source;
     t->from = op->branches.from;
     t->to = op->branches.to;
     t->limit = op->branches.limit;
@@ -44,11 +54,17 @@ int ttd_trace_want(struct ttd_session *s, const struct ttd_op *op)
 }
 
 /* Whether the next entry is in the window. */
-bool ttd_tracing(const struct ttd_session *s)
+static bool tracing(const struct ttd_session *s)
 {
     const struct ttd_trace *t = &s->trace;
 
     return t->wanted && s->clock >= t->from && s->clock < t->to;
+}
+
+/* Whether the guest is going to stop after each instruction. */
+bool ttd_stepping(const struct ttd_session *s)
+{
+    return s->trace.source == TTD_SOURCE_STEP && tracing(s);
 }
 
 /* Gives the transfers to the out ring. */
@@ -65,6 +81,22 @@ void ttd_trace_flush(struct ttd_session *s, enum ttd_window kind)
     ttd_put(s, &record, t->branch);
 }
 
+/* A transfer of which no more is known. */
+void ttd_trace_add(struct ttd_session *s, uint64_t from, uint64_t to)
+{
+    struct ttd_trace *t = &s->trace;
+
+    t->branch[t->nr] = (struct ttd_branch){ .from = from, .to = to };
+    if ( ++t->nr == TTD_BRANCHES_MAX )
+        ttd_trace_flush(s, TTD_WINDOW_GOES_ON);
+}
+
+/* Transfers may be missing here. */
+void ttd_trace_gap(struct ttd_session *s)
+{
+    ttd_trace_flush(s, TTD_WINDOW_GAP);
+}
+
 void ttd_trace_close(struct ttd_session *s, enum ttd_window why)
 {
     struct ttd_trace *t = &s->trace;
@@ -74,8 +106,11 @@ void ttd_trace_close(struct ttd_session *s, enum ttd_window why)
     t->wanted = false;
     if ( !t->open )
         return;
-    t->open = t->stepping = false;
-    s->machine->trace(s->vcpu, false);
+    t->open = t->stepping = t->recording = false;
+    if ( t->source == TTD_SOURCE_STEP )
+        s->machine->trace(s->vcpu, false);
+    else
+        ttd_stack_end(s);
     if ( s->state == TTD_STATE_RUNNING || s->state == TTD_STATE_BREAK )
         ttd_trace_flush(s, why);
     t->nr = 0;
@@ -90,7 +125,14 @@ static void open_window(struct ttd_session *s)
     t->open = true;
     t->have_last = false;
     t->instructions = t->steps = 0;
-    s->machine->trace(s->vcpu, true);
+    if ( t->source == TTD_SOURCE_STEP )
+        s->machine->trace(s->vcpu, true);
+    else if ( ttd_stack_begin(s) )
+    {
+        t->open = t->wanted = false;
+        printk(XENLOG_WARNING "ttd: d%d: no branch window: the guest uses the records of branches itself\n",
+               s->domain_id);
+    }
 }
 
 /* A branch that may have its own address as its target. */
@@ -245,10 +287,16 @@ void ttd_trace_prepare(struct ttd_session *s, struct cpu_user_regs *regs)
 
     if ( s->state != TTD_STATE_RUNNING || s->held )
         return;
-    if ( !ttd_tracing(s) )
+    if ( !tracing(s) )
     {
         if ( t->open )
             ttd_trace_close(s, TTD_WINDOW_REACHED);
+        return;
+    }
+    if ( t->source != TTD_SOURCE_STEP )
+    {
+        if ( !t->open )
+            open_window(s);
         return;
     }
     if ( regs->rflags & X86_EFLAGS_TF )
@@ -290,6 +338,11 @@ void ttd_trace_entry(struct ttd_session *s, struct cpu_user_regs *regs)
 {
     struct ttd_trace *t = &s->trace;
 
+    if ( t->source != TTD_SOURCE_STEP )
+    {
+        ttd_stack_entry(s);
+        return;
+    }
     t->rsp = regs->rsp;
     t->stepping = true;
     t->steps++;
@@ -388,6 +441,8 @@ bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs)
     bool is_after = t->after.size && regs->rip == t->after.rip;
     enum ttd_stop stop;
 
+    if ( t->recording )
+        ttd_stack_exit(s);
     if ( !t->stepping )
         return false;
     t->stepping = false;

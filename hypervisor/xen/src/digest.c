@@ -11,19 +11,36 @@
 
 #define LIMIT 4096
 
-static uint64_t hash_page(const uint64_t *page)
-{
-    /* Four lanes: a multiplication has no need to wait for the last one. */
-    uint64_t lane[4] = { 1, 2, 3, 4 }, hash = 5;
-    unsigned int i, j;
+#define LANES 4
 
-    for ( i = 0; i < PAGE_SIZE / sizeof(*page); i += 4 )
-        for ( j = 0; j < 4; j++ )
-        {
-            lane[j] = (lane[j] ^ page[i + j]) * 0x9e3779b97f4a7c15ul;
-            lane[j] ^= lane[j] >> 29;
-        }
-    for ( j = 0; j < 4; j++ )
+/* Four lanes: a multiplication has no need to wait for the last one. */
+static void add_words(uint64_t *lane, const uint64_t *words)
+{
+    unsigned int j;
+
+    for ( j = 0; j < LANES; j++ )
+    {
+        lane[j] = (lane[j] ^ words[j]) * 0x9e3779b97f4a7c15ul;
+        lane[j] ^= lane[j] >> 29;
+    }
+}
+
+uint64_t ttd_hash_memory(const void *memory, unsigned int size)
+{
+    uint64_t lane[LANES] = { 1, 2, 3, 4 }, hash = 5, rest[LANES] = {};
+    unsigned int j;
+
+    for ( ; size >= sizeof(rest); size -= sizeof(rest) )
+    {
+        add_words(lane, memory);
+        memory += sizeof(rest);
+    }
+    if ( size )
+    {
+        memcpy(rest, memory, size);
+        add_words(lane, rest);
+    }
+    for ( j = 0; j < LANES; j++ )
     {
         hash = (hash ^ lane[j]) * 0xbf58476d1ce4e5b9ul;
         hash ^= hash >> 32;
@@ -43,7 +60,7 @@ uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer)
     if ( s->is_pv )
         ttd_pv_translate(s, buffer);
 
-    return hash_page(buffer);
+    return ttd_hash_memory(buffer, PAGE_SIZE);
 }
 
 int ttd_digest(struct ttd_session *s, struct ttd_op *op)

@@ -27,11 +27,11 @@ static uint8_t mask(const struct ttd_session *s)
     return 1u << (s->fault.bit % 8);
 }
 
-static void flip_memory(struct ttd_session *s)
+static void flip_memory(struct ttd_session *s, paddr_t gpa)
 {
-    paddr_t gpa = s->fault.detail + s->fault.bit / 8;
     uint8_t byte;
 
+    gpa += s->fault.bit / 8;
     if ( is_pv_vcpu(s->vcpu) )
     {
         if ( !ttd_pv_read(&byte, gpa, 1) )
@@ -80,13 +80,21 @@ void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after)
         {
             s->fault.at = 0;
             if ( turn(s, TTD_FAULT_MEMORY, true) )
-                flip_memory(s);
+                flip_memory(s, s->fault.detail);
         }
         break;
 
     default:
         break;
     }
+}
+
+/* Before the due record, what the guest sends, is compared. */
+void ttd_fault_sent(struct ttd_session *s)
+{
+    if ( turn(s, TTD_FAULT_SENT, s->due.mask == s->fault.detail &&
+              s->fault.bit / 8 < s->due.mask) )
+        flip_memory(s, s->due.info);
 }
 
 /* Whether the due record has a byte, counted from the start of its payload. */

@@ -5,8 +5,10 @@
  *
  * A page is followed from its first writable mapping to the first entry after
  * its last unmapping; a page that Xen copies into on behalf of another domain,
- * to the next entry.  While it is followed, it is copied before other vCPUs
- * run, and compared before the guest is entered; the differences go to the log.
+ * to the next entry.  While it is followed, it is copied when another vCPU is
+ * about to run, and if one did, compared before the guest is entered; the
+ * differences go to the log.  So a page that a backend keeps mapped costs a copy
+ * and a comparison each time that another vCPU runs.
  * The handlers of the guest's own exits write it through hooks of their own, so
  * they need no copy.
  *
@@ -41,6 +43,7 @@ void ttd_granted_init(struct ttd_session *s)
     spin_lock_init(&s->granted.lock);
     for ( i = 0; i < ARRAY_SIZE(s->granted.pages); i++ )
         INIT_LIST_HEAD(&s->granted.pages[i]);
+    INIT_LIST_HEAD(&s->granted.sent);
     s->granted.copied = true;   /* the guest has not run yet */
 }
 
@@ -65,7 +68,7 @@ static struct ttd_page *find(struct ttd_session *s,
     return NULL;
 }
 
-static struct ttd_session *recording_of(const struct domain *d)
+struct ttd_session *ttd_recording_of(const struct domain *d)
 {
     const struct vcpu *v = d->vcpu ? d->vcpu[0] : NULL;
     struct ttd_session *s = v ? ttd_of(v) : NULL;
@@ -79,6 +82,20 @@ static void renew_copy(const struct ttd_page *followed)
 
     memcpy(followed->copy, now, PAGE_SIZE);
     unmap_domain_page(now);
+}
+
+/* By words: Xen's memcmp() goes byte by byte, eight times as long. */
+static bool differs(const struct ttd_page *followed, const void *there)
+{
+    const uint64_t *now = there, *then = (const void *)followed->copy;
+    unsigned int i;
+
+    for ( i = 0; i < PAGE_SIZE / sizeof(*now); i += 4 )
+        if ( (now[i] ^ then[i]) | (now[i + 1] ^ then[i + 1]) |
+             (now[i + 2] ^ then[i + 2]) | (now[i + 3] ^ then[i + 3]) )
+            return true;
+
+    return false;
 }
 
 static void forget(struct ttd_page *followed)
@@ -123,9 +140,21 @@ static bool is_area(const struct ttd_session *s, const struct page_info *page)
     return false;
 }
 
+bool ttd_is_written_by_others(struct ttd_session *s,
+                              const struct page_info *page)
+{
+    bool there;
+
+    spin_lock(&s->granted.lock);
+    there = find(s, page) != NULL;
+    spin_unlock(&s->granted.lock);
+
+    return there || is_area(s, page);
+}
+
 static void follow(struct domain *d, mfn_t mfn, unsigned int mappings)
 {
-    struct ttd_session *s = recording_of(d);
+    struct ttd_session *s = ttd_recording_of(d);
     struct ttd_page *followed;
     struct page_info *page;
 
@@ -170,7 +199,7 @@ void ttd_page_written(struct domain *d, mfn_t mfn)
 
 void ttd_page_unmapped(struct domain *d, mfn_t mfn)
 {
-    struct ttd_session *s = recording_of(d);
+    struct ttd_session *s = ttd_recording_of(d);
     struct ttd_page *followed;
 
     if ( likely(!s) || !mfn_valid(mfn) )
@@ -229,7 +258,7 @@ static bool record_page(struct ttd_session *s, struct ttd_page *followed,
     gfn_t gfn = mfn_to_gfn(s->domain, page_to_mfn(followed->page));
     bool fits = true;
 
-    if ( VALID_M2P(gfn_x(gfn)) && memcmp(now, followed->copy, PAGE_SIZE) )
+    if ( VALID_M2P(gfn_x(gfn)) && differs(followed, now) )
     {
         fits = !ttd_pipe_low(&s->out);
         if ( fits )
@@ -248,9 +277,9 @@ static bool record_page(struct ttd_session *s, struct ttd_page *followed,
 }
 
 /*
- * What others wrote to the guest's pages since it last ran.  This may be more
- * than the ring holds: the guest waits for room, and the rest follows when it
- * is about to be entered again.
+ * What others read and wrote of the guest's pages since it last ran.  This may
+ * be more than the ring holds: the guest waits for room, and the rest follows
+ * when it is about to be entered again.
  */
 void ttd_record_granted(struct ttd_session *s, const struct cpu_user_regs *regs)
 {
@@ -261,6 +290,11 @@ void ttd_record_granted(struct ttd_session *s, const struct cpu_user_regs *regs)
     {
         printk(XENLOG_ERR "ttd: d%d: %s\n", s->domain_id, s->granted.failed);
         ttd_end(s, TTD_END_UNSUPPORTED);
+        return;
+    }
+    if ( !ttd_record_sent(s, regs) )
+    {
+        ttd_hold(s);
         return;
     }
     if ( !s->granted.copied || !s->granted.nr_pages )
@@ -292,7 +326,7 @@ void ttd_verify_granted_end(const struct ttd_session *s)
         {
             const void *now = __map_domain_page(followed->page);
 
-            if ( memcmp(now, followed->copy, PAGE_SIZE) )
+            if ( differs(followed, now) )
                 printk(XENLOG_ERR "ttd: d%d: missed a write to frame %lx, exit %#x, clock %lu\n",
                        s->domain_id, mfn_x(page_to_mfn(followed->page)),
                        s->event.code, s->clock);
@@ -449,6 +483,7 @@ void ttd_untrack_granted(struct ttd_session *s)
     unsigned int i;
 
     drop(s, true);
+    ttd_forget_sent(s);
     for ( i = 0; i < 2 * TTD_FRAMES; i++ )
     {
         struct ttd_frame *frame =

@@ -190,7 +190,14 @@ bool ttd_defer_softirqs(void)
         return true;
     s->acted = true;
     ttd_copy_areas(s);
-    ttd_copy_granted(s);
 
     return false;
+}
+
+void ttd_switched(struct vcpu *v)
+{
+    struct ttd_session *s = v->arch.hvm.ttd;
+
+    if ( running(s) )
+        ttd_copy_granted(s);
 }

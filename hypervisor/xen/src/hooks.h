@@ -46,6 +46,9 @@ void ttd_entry(struct cpu_user_regs *regs);
  */
 bool ttd_defer_softirqs(void);
 
+/* The vCPU makes room for another one, which is not the idle vCPU. */
+void ttd_switched(struct vcpu *v);
+
 /*
  * PV guests: an exception, a hypercall or a system call of a program, before it
  * is handled.  True: as for ttd_exit().
@@ -77,6 +80,10 @@ void ttd_page_mapped(struct domain *d, mfn_t mfn);
 void ttd_page_unmapped(struct domain *d, mfn_t mfn);
 void ttd_page_written(struct domain *d, mfn_t mfn);
 
+/* Another domain maps a page to read only, or Xen copies out of it for one. */
+void ttd_page_read(struct domain *d, mfn_t mfn, unsigned int offset,
+                   unsigned int size);
+
 /* The domain's resources are about to go. */
 void ttd_domain_gone(struct domain *d);
 
@@ -91,6 +98,7 @@ int ttd_sysctl(struct ttd_op *op);
 #define ttd_page_mapped(d, mfn) ((void)0)
 #define ttd_page_unmapped(d, mfn) ((void)0)
 #define ttd_page_written(d, mfn) ((void)0)
+#define ttd_page_read(d, mfn, offset, size) ((void)0)
 
 static inline int ttd_sysctl(struct ttd_op *op)
 {

@@ -58,7 +58,7 @@ bool ttd_reached(struct ttd_session *s, struct cpu_user_regs *regs)
         ttd_disarm(s, regs);
         return true;
     }
-    if ( ttd_tracing(s) )       /* the guest stops at every instruction */
+    if ( ttd_stepping(s) )      /* the guest stops at every instruction */
         return false;
 
     if ( s->due.flags & TTD_AT_WINDOW )

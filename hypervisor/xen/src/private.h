@@ -9,11 +9,13 @@
  *   console.c    what the guest wrote to its console
  *   tracked.c    the areas that dom0 and Xen write while the guest runs
  *   granted.c    the pages that other domains write, and the grant table
+ *   sent.c       the pages that other domains read
  *   record.c     recording
  *   replay.c     replaying
  *   position.c   asynchronous positions
  *   counter.c    counters of the guest's progress
  *   branches.c   branch windows
+ *   lbr.c        branch windows from the processor's own records; stack.h
  *   digest.c     digests of guest memory
  *   fault.c      divergences made on purpose
  *   svm.c vmx.c  the processor
@@ -28,6 +30,7 @@
 #include <xen/mm.h>
 #include <xen/sched.h>
 #include <asm/hvm/ttd.h>
+#include "stack.h"
 
 /* Registers that an exit may change, in the order of enum ttd_word. */
 struct ttd_registers {
@@ -91,6 +94,11 @@ struct ttd_machine {
     void (*skip)(struct vcpu *v);
     /* Count in guest mode only, or no longer; NULL: the processor can. */
     int (*count)(struct vcpu *v, bool on);
+    /*
+     * Keep records of the guest's branches, or no longer; NULL: the registers
+     * of lbr.c are enough.
+     */
+    int (*records)(struct vcpu *v, bool on);
     /* Begin or end a branch window. */
     void (*trace)(struct vcpu *v, bool on);
     /* Last before an entry in a branch window. */
@@ -135,9 +143,11 @@ struct ttd_granted {
     spinlock_t lock;            /* of the lists, against other writers of them */
     struct list_head pages[256];    /* struct ttd_page, by frame number */
     unsigned int nr_pages;
-    bool copied;                /* the pages, since the last exit */
+    bool copied;                /* the pages, since the last exit: others ran */
     const char *failed;         /* why the recording cannot go on */
     struct ttd_frame frame[2][TTD_FRAMES]; /* the table, and its status frames */
+    struct list_head sent;      /* struct ttd_sent: not recorded yet */
+    unsigned int nr_sent;
 };
 
 #define TTD_EARLY_WRITES 64
@@ -156,6 +166,9 @@ struct ttd_trace {
     uint64_t from, to, limit;
     bool wanted;                /* it is not over */
     bool open;
+    enum ttd_source source;
+    struct ttd_stack stack;     /* unless the source is steps */
+    bool recording;             /* the guest was entered with cleared records */
     bool stepping;              /* the guest was entered for one step */
     enum ttd_step how;
     unsigned long target, rsp;
@@ -310,6 +323,9 @@ void ttd_blank_tracked(const struct ttd_session *s, mfn_t mfn, uint8_t *page);
 /* granted.c */
 void ttd_granted_init(struct ttd_session *s);
 void ttd_untrack_granted(struct ttd_session *s);
+struct ttd_session *ttd_recording_of(const struct domain *d);
+bool ttd_is_written_by_others(struct ttd_session *s,
+                              const struct page_info *page);
 void ttd_copy_granted(struct ttd_session *s);
 void ttd_record_granted(struct ttd_session *s,
                         const struct cpu_user_regs *regs);
@@ -323,6 +339,11 @@ void ttd_undo_frames(struct ttd_session *s);
 void ttd_record_frames(struct ttd_session *s);
 bool ttd_write_frame(struct ttd_session *s);
 void ttd_settle_granted(struct ttd_session *s, mfn_t mfn, uint8_t *page);
+
+/* sent.c */
+bool ttd_record_sent(struct ttd_session *s, const struct cpu_user_regs *regs);
+bool ttd_compare_sent(struct ttd_session *s);
+void ttd_forget_sent(struct ttd_session *s);
 
 /* pv.c */
 void ttd_pv_track(struct ttd_session *s);
@@ -369,16 +390,27 @@ s_time_t ttd_counter_time(const struct ttd_session *s, uint64_t units);
 
 /* branches.c */
 int ttd_trace_want(struct ttd_session *s, const struct ttd_op *op);
-bool ttd_tracing(const struct ttd_session *s);
+bool ttd_stepping(const struct ttd_session *s);
 void ttd_trace_prepare(struct ttd_session *s, struct cpu_user_regs *regs);
 void ttd_trace_entry(struct ttd_session *s, struct cpu_user_regs *regs);
 bool ttd_trace_exit(struct ttd_session *s, struct cpu_user_regs *regs);
 void ttd_trace_flush(struct ttd_session *s, enum ttd_window kind);
 void ttd_trace_close(struct ttd_session *s, enum ttd_window why);
+void ttd_trace_add(struct ttd_session *s, uint64_t from, uint64_t to);
+void ttd_trace_gap(struct ttd_session *s);
+
+/* lbr.c */
+#define MSR_ARCH_LBR_CTL 0x14ce
+bool ttd_stack_find(enum ttd_source source, struct ttd_stack *stack);
+int ttd_stack_begin(struct ttd_session *s);
+void ttd_stack_end(struct ttd_session *s);
+void ttd_stack_entry(struct ttd_session *s);
+void ttd_stack_exit(struct ttd_session *s);
 
 /* digest.c */
 int ttd_digest(struct ttd_session *s, struct ttd_op *op);
 uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer);
+uint64_t ttd_hash_memory(const void *memory, unsigned int size);
 
 /* pv_digest.c */
 int ttd_pv_digest(struct ttd_session *s, struct ttd_op *op);
@@ -388,5 +420,6 @@ void ttd_pv_translate(const struct ttd_session *s, uint64_t *page);
 void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after);
 bool ttd_fault_record(struct ttd_session *s);
 void ttd_fault_hide(struct ttd_session *s);
+void ttd_fault_sent(struct ttd_session *s);
 
 #endif /* TTD_PRIVATE_H */

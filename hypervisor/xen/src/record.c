@@ -279,13 +279,13 @@ void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
     else
         ttd_take_position(s);
 
+    if ( s->verify )
+        ttd_verify_end(s);
     if ( s->copied )
     {
         record_areas(s);
         ttd_console_put(s, false);
     }
-    else if ( s->verify )
-        ttd_verify_end(s);
 
     if ( (injected & EVENT_VALID) &&
          EVENT_TYPE(injected) == X86_EVENTTYPE_EXT_INTR )

@@ -42,6 +42,7 @@ static const char *type_of(const struct ttd_record *record)
     case TTD_INTERRUPT:    return "TTD_INTERRUPT";
     case TTD_GUEST_WRITE:  return "TTD_GUEST_WRITE";
     case TTD_SHARED_WRITE: return "TTD_SHARED_WRITE";
+    case TTD_FOREIGN_READ: return "TTD_FOREIGN_READ";
     case TTD_END:          return "TTD_END";
     }
 
@@ -354,7 +355,17 @@ void ttd_replay_before_entry(struct ttd_session *s, struct cpu_user_regs *regs)
             ttd_hold(s);
             return;
         }
-        if ( ttd_fault_record(s) )
+        if ( s->due.type == TTD_FOREIGN_READ )
+        {
+            if ( s->due.flags & TTD_AT_ASYNC )
+                s->count.asynchronous++;
+            ttd_fault_sent(s);
+            if ( ttd_compare_sent(s) )
+                s->have_due = false;
+            else
+                ttd_diverged(s, TTD_MISMATCH_SENT);
+        }
+        else if ( ttd_fault_record(s) )
             s->have_due = false;
         else if ( apply(s) )
             done(s);

@@ -232,31 +232,35 @@ static void cf_check step(struct vcpu *v, struct cpu_user_regs *regs,
     }
 }
 
+/* QEMU reports int3 and into, which have no operand, as int, too. */
+static bool has_operand(const struct ttd_code *code)
+{
+    return code->size > 1 && code->bytes[code->size - 2] == 0xcd;
+}
+
 /* Delivers the exception that exited: it was the window's. */
 static void deliver(struct vcpu *v, const struct ttd_code *code)
 {
     struct vmcb_struct *vmcb = v->arch.hvm.svm.vmcb;
-    unsigned int vector = vmcb->exitcode - VMEXIT_EXCEPTION_DE;
     struct x86_event event = {
-        .vector = vector,
+        .vector = vmcb->exitcode - VMEXIT_EXCEPTION_DE,
         .type = X86_EVENTTYPE_HW_EXCEPTION,
         .error_code = X86_EVENT_NO_EC,
     };
+    uint8_t last = code->size ? code->bytes[code->size - 1] : 0;
 
     if ( vmcb->exitcode == VMEXIT_SWINT )
-    {
-        event.vector = code->size ? code->bytes[code->size - 1] : 0;
+        event.vector = has_operand(code) ? last :
+                       last == 0xce ? TRAP_overflow : TRAP_int3;
+    if ( vmcb->exitcode == VMEXIT_SWINT && has_operand(code) )
         event.type = X86_EVENTTYPE_SW_INTERRUPT;
-        event.insn_len = code->size;
-    }
-    else if ( vector == TRAP_int3 || vector == TRAP_overflow )
-    {
+    else if ( event.vector == TRAP_int3 || event.vector == TRAP_overflow )
         event.type = X86_EVENTTYPE_SW_EXCEPTION;
-        event.insn_len = code->size;
-    }
-    else if ( TRAP_HAVE_EC & (1u << vector) )
+    else if ( TRAP_HAVE_EC & (1u << event.vector) )
         event.error_code = vmcb->exitinfo1;
-    if ( vector == TRAP_page_fault )
+    if ( event.type != X86_EVENTTYPE_HW_EXCEPTION )
+        event.insn_len = code->size;
+    else if ( event.vector == TRAP_page_fault )
         event.cr2 = vmcb->exitinfo2;
 
     /* An exception during a delivery may become a double fault. */

@@ -136,6 +136,8 @@ void ttd_verify_end(struct ttd_session *s)
 {
     unsigned int i;
 
+    if ( !s->granted.copied )
+        ttd_verify_granted_end(s);
     if ( s->copied )
         return;
     for ( i = 0; i < TTD_PAGE_AREAS; i++ )
@@ -143,7 +145,6 @@ void ttd_verify_end(struct ttd_session *s)
              memcmp(s->verify[i], s->area[i].mapping, s->area[i].size) )
             printk(XENLOG_ERR "ttd: d%d: missed a write to area %u, exit %#x, clock %lu\n",
                    s->domain_id, i, s->event.code, s->clock);
-    ttd_verify_granted_end(s);
 }
 
 /* Clears what a digest leaves out in a copy of a page. */

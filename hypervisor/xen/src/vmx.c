@@ -20,6 +20,9 @@
 #define CR_NUMBER(info) ((info) & 0xf)
 #define CR_FROM(info)   ((((info) >> 4) & 3) == 1)
 
+/* Enable, in kernel and user mode; all seven kinds of branches. */
+#define ARCH_LBR_ALL     (0x7ful << 16 | 7)
+
 static void describe_port(unsigned long info, struct ttd_event *event)
 {
     event->kind = info & IO_IN ? TTD_KIND_PORT_READ : TTD_KIND_PORT_WRITE;
@@ -235,6 +238,43 @@ static int cf_check count(struct vcpu *v, bool on)
     return rc;
 }
 
+/*
+ * Records of branches are on in the guest and off in Xen.  An exit clears
+ * DEBUGCTL; the control register of architectural LBRs is switched.
+ */
+static int cf_check records(struct vcpu *v, bool on)
+{
+    bool switched = v->arch.hvm.ttd->trace.stack.kind ==
+                    TTD_STACK_INTEL_ARCHITECTURAL;
+    unsigned long control;
+    int rc = 0;
+
+    if ( !switched )
+    {
+        vmx_vmcs_enter(v);
+        __vmread(GUEST_IA32_DEBUGCTL, &control);
+        if ( on && control )
+            rc = -EBUSY;        /* the guest's own use */
+        else
+            __vmwrite(GUEST_IA32_DEBUGCTL, on ? IA32_DEBUGCTLMSR_LBR : 0);
+        vmx_vmcs_exit(v);
+        return rc;
+    }
+    if ( on )
+    {
+        rc = vmx_add_guest_msr(v, MSR_ARCH_LBR_CTL, ARCH_LBR_ALL);
+        if ( !rc )
+            rc = vmx_add_host_load_msr(v, MSR_ARCH_LBR_CTL, 0);
+    }
+    if ( !on || rc )
+    {
+        vmx_del_msr(v, MSR_ARCH_LBR_CTL, VMX_MSR_GUEST);
+        vmx_del_msr(v, MSR_ARCH_LBR_CTL, VMX_MSR_HOST);
+    }
+
+    return rc;
+}
+
 /* The monitor trap flag needs neither the trap flag nor exceptions that exit. */
 static void cf_check trace(struct vcpu *v, bool on)
 {
@@ -280,6 +320,7 @@ const struct ttd_machine ttd_vmx = {
     .set_breakpoint = set_breakpoint,
     .skip = skip,
     .count = count,
+    .records = records,
     .trace = trace,
     .step = step,
     .stepped = stepped,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 /* The recorder of QEMU knows what an instruction is; the hypervisor gives its bytes. */
 #include "../../qemu/plugin/decode.h"
 #include "failure.h"
+#include "machine.h"
 
 struct ttd_branch_log *ttd_branch_log_open(const struct ttd_log_settings *settings,
                                            const struct ttd_window_settings *window, ttlog_error *error) {
@@ -19,12 +21,13 @@ struct ttd_branch_log *ttd_branch_log_open(const struct ttd_log_settings *settin
         return NULL;
     }
     log->window = *window;
+    bool counts = window->source == TTD_SOURCE_STEP;
     size_t length = (size_t)snprintf(log->path, sizeof(log->path), "%s.branches", settings->path);
     ttlog_options options = {
         .run_kind = settings->run_kind,
         .clock = TTLOG_CLOCK_TRANSITIONS,
         .mode = TTLOG_MODE_BRANCHES,
-        .features = TTLOG_FEATURE_BRANCHES | TTLOG_FEATURE_ICOUNT | TTLOG_FEATURE_LABELS,
+        .features = TTLOG_FEATURE_BRANCHES | (counts ? TTLOG_FEATURE_ICOUNT | TTLOG_FEATURE_LABELS : 0),
         .recorder = TTLOG_RECORDER_XEN,
         .recorder_generation = TTD_VERSION,
         .recorder_name = settings->recorder_name,
@@ -43,6 +46,7 @@ struct ttd_branch_log *ttd_branch_log_open(const struct ttd_log_settings *settin
     char text[96];
     snprintf(text, sizeof(text), "%" PRIu64 "..%" PRIu64, window->from, window->to);
     ttlog_write_attribute(log->recorder.writer, "xen.window", text);
+    ttlog_write_attribute(log->recorder.writer, "xen.branch-source", ttd_source_name(window->source));
     return log;
 }
 
@@ -71,6 +75,14 @@ static int write_discontinuity(struct ttd_branch_log *log, const struct ttd_bran
     return ttlog_write_event(log->recorder.writer, TTLOG_STREAM_EVENT, 0, &event);
 }
 
+/* Branches may be missing here. Between two of them there need be no branch. */
+static void write_gap(struct ttd_branch_log *log) {
+    ttlog_event event = {.kind = TTLOG_EVENT_TRACE_GAP, .info = TTLOG_GAP_UNKNOWN, .clock = log->lane->clock};
+    if (ttlog_write_event(log->recorder.writer, TTLOG_STREAM_EVENT, 0, &event) == 0)
+        ttlog_begin_epoch(log->recorder.writer, 0, log->lane->clock);
+    log->gaps++;
+}
+
 static int write_branches(struct ttd_branch_log *log, const struct ttd_record *record, ttlog_error *error) {
     struct ttd_branch branch;
     if (record->length % sizeof(branch) != 0)
@@ -78,7 +90,8 @@ static int write_branches(struct ttd_branch_log *log, const struct ttd_record *r
                         record->clock);
     for (uint32_t at = 0; at < record->length; at += sizeof(branch)) {
         memcpy(&branch, record->payload + at, sizeof(branch));
-        if (branch.instructions == 0 || branch.instructions < log->instructions || branch.instructions >> 56 != 0)
+        bool counted = log->window.source != TTD_SOURCE_STEP || branch.instructions != 0;
+        if (!counted || branch.instructions < log->instructions || branch.instructions >> 56 != 0)
             return ttd_fail(error, EBADMSG, "damaged ring: a branch after %" PRIu64 " instructions at clock %" PRIu64,
                             branch.instructions, record->clock);
         log->instructions = branch.instructions;
@@ -88,7 +101,9 @@ static int write_branches(struct ttd_branch_log *log, const struct ttd_record *r
         ttlog_branch(log->lane, branch.from, branch.to, branch.instructions, label);
         log->branches++;
     }
-    if (record->kind != TTD_WINDOW_GOES_ON) {
+    if (record->kind == TTD_WINDOW_GAP) {
+        write_gap(log);
+    } else if (record->kind != TTD_WINDOW_GOES_ON) {
         log->end = record->kind;
         log->end_clock = record->clock;
         log->instructions = record->info;
@@ -131,8 +146,12 @@ static const char *end_text(uint32_t end) {
 }
 
 void ttd_branch_log_describe(const struct ttd_branch_log *log, char *text, size_t size) {
-    snprintf(text, size, "; %" PRIu64 " branches of %" PRIu64 " instructions, to %s: %s", log->branches,
-             log->instructions, end_text(log->end), log->path);
+    char what[96];
+    if (log->window.source == TTD_SOURCE_STEP)
+        snprintf(what, sizeof(what), "of %" PRIu64 " instructions", log->instructions);
+    else
+        snprintf(what, sizeof(what), "with %" PRIu64 " gaps", log->gaps);
+    snprintf(text, size, "; %" PRIu64 " branches %s, to %s: %s", log->branches, what, end_text(log->end), log->path);
 }
 
 int ttd_branch_log_close(struct ttd_branch_log *log, ttlog_error *error) {

@@ -14,6 +14,7 @@
 struct ttd_window_settings {
     uint64_t from, to; /* clocks of the replay: from the entry with clock `from` to the exit that makes it `to` */
     uint64_t limit;    /* instructions; 0: none */
+    uint32_t source;   /* enum ttd_source. All but steps: instructions are not known, and gaps are possible */
 };
 
 struct ttd_branch_log {
@@ -21,7 +22,7 @@ struct ttd_branch_log {
     ttlog_lane *lane;
     struct ttd_window_settings window;
     char path[4096];
-    uint64_t branches, instructions;
+    uint64_t branches, instructions, gaps;
     uint32_t end;      /* enum ttd_window, once the window is over */
     uint64_t end_clock; /* of the replay */
 };

@@ -85,6 +85,17 @@ static int take_write(struct ttd_feeder *feeder, const ttlog_event *event, ttlog
     return take_place(feeder, event, error);
 }
 
+static int take_read(struct ttd_feeder *feeder, const ttlog_event *event, ttlog_error *error) {
+    if (event->payload_length != 2 * sizeof(uint64_t) || !(event->validity & TTLOG_VALID_ADDRESS) ||
+        !(event->validity & TTLOG_VALID_VALUE))
+        return misfit(feeder, event, error);
+    feeder->record.type = TTD_FOREIGN_READ;
+    feeder->record.info = word(event, 0);
+    feeder->record.value = word(event, 1);
+    feeder->record.mask = event->info;
+    return take_place(feeder, event, error);
+}
+
 /* Takes an event as the next record. Returns 1, 0 for an event that is no input, -1. */
 static int take(struct ttd_feeder *feeder, const ttlog_event *event, ttlog_error *error) {
     feeder->record = (struct ttd_record){.clock = event->clock};
@@ -92,6 +103,7 @@ static int take(struct ttd_feeder *feeder, const ttlog_event *event, ttlog_error
     case TTLOG_EVENT_EXIT: return take_exit(feeder, event, error);
     case TTLOG_EVENT_INTERRUPT: return take_interrupt(feeder, event, error);
     case TTLOG_EVENT_FOREIGN_WRITE: return take_write(feeder, event, error);
+    case TTLOG_EVENT_FOREIGN_READ: return take_read(feeder, event, error);
     case TTLOG_EVENT_PAGE_DIGESTS: return 0;
     default: return misfit(feeder, event, error);
     }

@@ -13,6 +13,9 @@
 struct ttd_machine;
 
 /* How a session begins. */
+/* The name of a source of branches, as --branch-source has it. */
+const char *ttd_source_name(uint32_t source);
+
 struct ttd_start {
     int is_replay;
     uint32_t options;      /* TTD_OPTION_* */
@@ -25,6 +28,7 @@ struct ttd_start {
     uint64_t fault_detail, fault_at;
     uint64_t branches_from, branches_to; /* clocks of a replay's branch window; both 0: none */
     uint64_t branches_limit;             /* instructions in it; 0: no limit */
+    uint32_t branch_source;              /* enum ttd_source */
 };
 
 /* The rings, once a session has begun. */

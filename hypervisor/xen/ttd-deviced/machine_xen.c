@@ -98,8 +98,16 @@ static int start_error(struct xen *xen, ttlog_error *error) {
 }
 
 static int want_branches(struct xen *xen, const struct ttd_start *start, ttlog_error *error) {
-    struct ttd_op op = {.branches = {start->branches_from, start->branches_to, start->branches_limit}};
-    return perform(xen, TTD_OP_BRANCHES, &op) == 0 ? 0 : ttd_fail_errno(error, "this Xen has no branch windows for this guest");
+    struct ttd_op op = {.branches = {start->branches_from, start->branches_to, start->branches_limit, start->branch_source}};
+    if (perform(xen, TTD_OP_BRANCHES, &op) == 0)
+        return 0;
+    if (errno != ENODEV)
+        return ttd_fail_errno(error, "this Xen has no branch windows for this guest");
+    if (start->branch_source == TTD_SOURCE_BTS)
+        return ttd_fail(error, ENODEV, "--branch-source bts: the processor would write through the guest's page tables, "
+                        "where Xen has no page that the guest does not see");
+    return ttd_fail(error, ENODEV, "--branch-source %s: this processor has no such records of branches",
+                    ttd_source_name(start->branch_source));
 }
 
 static int start(struct ttd_machine *machine, const struct ttd_start *start, struct ttd_rings *rings,

@@ -26,6 +26,8 @@ static const char help[] =
     "      --pause-at CLOCK  leave a replay paused at this exit, until SIGTERM\n"
     "      --branches FROM..TO[,LIMIT]  write every taken branch of a replay from exit FROM to exit TO, at most of LIMIT\n"
     "                        instructions, to LOG.branches\n"
+    "      --branch-source step|lbr|bts|brs  where they come from: single steps (the default), or the processor's own\n"
+    "                        records, which never ran so far and may have gaps\n"
     "      --digests N       digest the guest's memory by page every N exits\n"
     "      --pages N         pages of each ring, 64 or more (the hypervisor's default)\n"
     "      --defer MS        how long asynchronous work may wait for an exit (3000)\n"
@@ -33,6 +35,7 @@ static const char help[] =
     "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
     "      --count branches|instructions  from the processor's counter; never run so far\n"
     "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
+    "      --verify          Xen's console names each write to the guest's memory that the recording misses; slow\n"
     "      --attribute KEY=VALUE  keep this in the log; a replay refuses a log that has another value. Repeatable\n"
     "      --force           replay a log of another guest nevertheless\n"
     "      --uuid HEX        the recording's UUID, 32 hexadecimal digits\n"
@@ -51,9 +54,9 @@ static const char help[] =
     "Exit status: 0 recorded, or replayed to the end of the recording; 1 the replay diverged; 2 trouble.\n";
 
 enum {
-    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_BRANCHES, OPT_DIGESTS, OPT_PAGES, OPT_DEFER, OPT_CONSOLE,
-    OPT_COUNT, OPT_HARDWARE, OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT, OPT_IF_KILLED, OPT_RINGS, OPT_LOCK, OPT_SOCKET,
-    OPT_RELEASE, OPT_ASK, OPT_VERSION,
+    OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_BRANCHES, OPT_BRANCH_SOURCE, OPT_DIGESTS, OPT_PAGES,
+    OPT_DEFER, OPT_CONSOLE, OPT_COUNT, OPT_HARDWARE, OPT_VERIFY, OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT,
+    OPT_IF_KILLED, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
 };
 
 static const struct option table[] = {
@@ -63,12 +66,14 @@ static const struct option table[] = {
     {"recording", required_argument, NULL, OPT_RECORDING},
     {"pause-at", required_argument, NULL, OPT_PAUSE_AT},
     {"branches", required_argument, NULL, OPT_BRANCHES},
+    {"branch-source", required_argument, NULL, OPT_BRANCH_SOURCE},
     {"digests", required_argument, NULL, OPT_DIGESTS},
     {"pages", required_argument, NULL, OPT_PAGES},
     {"defer", required_argument, NULL, OPT_DEFER},
     {"console", required_argument, NULL, OPT_CONSOLE},
     {"count", required_argument, NULL, OPT_COUNT},
     {"hardware", no_argument, NULL, OPT_HARDWARE},
+    {"verify", no_argument, NULL, OPT_VERIFY},
     {"attribute", required_argument, NULL, OPT_ATTRIBUTE},
     {"force", no_argument, NULL, OPT_FORCE},
     {"uuid", required_argument, NULL, OPT_UUID},
@@ -157,6 +162,18 @@ static int take_branches(struct ttd_start *start, ttlog_error *error) {
     return ttd_fail(error, EINVAL, "--branches %s: FROM..TO or FROM..TO,LIMIT, numbers, FROM below TO", optarg);
 }
 
+const char *ttd_source_name(uint32_t source) {
+    static const char *const names[] = {"step", "lbr", "bts", "brs"};
+    return source < sizeof(names) / sizeof(names[0]) ? names[source] : "unknown";
+}
+
+static int take_branch_source(struct ttd_start *start, ttlog_error *error) {
+    for (start->branch_source = TTD_SOURCE_STEP; start->branch_source <= TTD_SOURCE_BRS; start->branch_source++)
+        if (strcmp(optarg, ttd_source_name(start->branch_source)) == 0)
+            return 0;
+    return ttd_fail(error, EINVAL, "--branch-source %s: step, lbr, bts or brs", optarg);
+}
+
 static int take_if_killed(struct ttd_options *options, ttlog_error *error) {
     options->lets_go = strcmp(optarg, "release") == 0;
     if (options->lets_go || strcmp(optarg, "hold") == 0)
@@ -173,11 +190,13 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case OPT_RECORDING: options->from = optarg; return 0;
     case OPT_PAUSE_AT: return take_number("--pause-at", UINT64_MAX, &options->pause_at, error);
     case OPT_BRANCHES: return take_branches(start, error);
+    case OPT_BRANCH_SOURCE: return take_branch_source(start, error);
     case OPT_DIGESTS: return take_number("--digests", UINT64_MAX, &start->break_every, error);
     case OPT_PAGES: return take_small("--pages", &start->pages, 1u << 16, error);
     case OPT_DEFER: return take_small("--defer", &start->defer_ms, 3600000, error);
     case OPT_CONSOLE: options->console = optarg; return 0;
     case OPT_COUNT: return take_count(start, error);
+    case OPT_VERIFY: start->options |= TTD_OPTION_VERIFY_LAZY; return 0;
     case OPT_HARDWARE: start->options |= TTD_OPTION_NO_SELF_IPI; return 0;
     case OPT_ATTRIBUTE: return take_attribute(options, error);
     case OPT_FORCE: options->is_forced = 1; return 0;
@@ -209,6 +228,10 @@ static int check(const struct ttd_options *options, ttlog_error *error) {
         return ttd_fail(error, EINVAL, "--pause-at belongs to --replay");
     if (options->start.branches_to != 0 && options->replay == NULL)
         return ttd_fail(error, EINVAL, "--branches belongs to --replay");
+    if (options->start.branch_source != TTD_SOURCE_STEP && options->start.branches_to == 0)
+        return ttd_fail(error, EINVAL, "--branch-source belongs to --branches");
+    if (options->start.branch_source != TTD_SOURCE_STEP && options->start.branches_limit != 0)
+        return ttd_fail(error, EINVAL, "--branches FROM..TO,LIMIT counts instructions: only --branch-source step does");
     return 0;
 }
 

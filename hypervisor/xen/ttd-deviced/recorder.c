@@ -158,12 +158,29 @@ static int write_memory(struct ttd_recorder *recorder, const struct ttd_record *
     return write_event(recorder, &event, error);
 }
 
+static int write_read(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    uint64_t payload[] = {record->info, record->value};
+    uint8_t placed;
+    ttlog_event event = {
+        .kind = TTLOG_EVENT_FOREIGN_READ,
+        .validity = TTLOG_VALID_ADDRESS | TTLOG_VALID_VALUE,
+        .info = record->mask,
+        .payload_length = sizeof(payload),
+        .payload = payload,
+        .private_payload = &placed,
+    };
+    event.private_length = place_event(recorder, record, &event, &placed);
+    recorder->reads++;
+    return write_event(recorder, &event, error);
+}
+
 static const char *mismatch_text(uint32_t mismatch) {
     switch (mismatch) {
     case TTD_MISMATCH_EXIT: return "another exit or another state at it";
     case TTD_MISMATCH_MISSED: return "the guest is past the position of an event";
     case TTD_MISMATCH_HOT: return "the position of an event was not found";
     case TTD_MISMATCH_INPUT: return "a record of the recording does not fit here";
+    case TTD_MISMATCH_SENT: return "what the guest sends";
     case TTD_MISMATCH_ENDED: return "the recording ended before the replay";
     default: return "unknown difference";
     }
@@ -197,6 +214,7 @@ int ttd_recorder_write(struct ttd_recorder *recorder, const struct ttd_record *r
             return ttd_fail(error, EBADMSG, "damaged ring: a write to area %u at clock %llu", record->code,
                             (unsigned long long)record->clock);
         return write_memory(recorder, record, record->code + 1, error);
+    case TTD_FOREIGN_READ: return write_read(recorder, record, error);
     case TTD_BREAK: return 0;
     case TTD_DIVERGED: return write_divergence(recorder, record, error);
     case TTD_END:

@@ -14,7 +14,7 @@ struct ttd_recorder {
     int is_pv;
     int sees_frames;         /* a PV guest made a hypercall with machine frames in memory */
     uint64_t icount;         /* at the last exit */
-    uint64_t exits, interrupts, writes, page_digests;
+    uint64_t exits, interrupts, writes, reads, page_digests;
     int has_ended;           /* END or DIVERGED was seen */
     uint32_t end;            /* enum ttd_end */
     int has_diverged;

@@ -136,7 +136,8 @@ static int open_logs(const struct ttd_options *options, const struct ttd_start *
     choose_uuid(options, from, settings.recording_uuid);
     if (ttd_recorder_open(&session->recorder, &settings, error) != 0)
         return -1;
-    struct ttd_window_settings window = {start->branches_from, start->branches_to, start->branches_limit};
+    struct ttd_window_settings window = {start->branches_from, start->branches_to, start->branches_limit,
+                                         start->branch_source};
     if (window.to == 0)
         return 0;
     session->branches = ttd_branch_log_open(&settings, &window, error);
@@ -174,8 +175,8 @@ static int run_session(const struct ttd_options *options, struct ttd_start *star
 static void describe(const struct ttd_session *session, const char *log, char *text, size_t size) {
     const struct ttd_recorder *recorder = &session->recorder;
     snprintf(text, size, "%s; %" PRIu64 " exits, %" PRIu64 " interrupts, %" PRIu64 " writes, %" PRIu64
-             " digests of memory, held %" PRIu64 " times, lost %" PRIu64 " records; log: %s",
-             session->text, recorder->exits, recorder->interrupts, recorder->writes, recorder->page_digests,
+             " reads, %" PRIu64 " digests of memory, held %" PRIu64 " times, lost %" PRIu64 " records; log: %s",
+             session->text, recorder->exits, recorder->interrupts, recorder->writes, recorder->reads, recorder->page_digests,
              session->out.ring != NULL ? session->out.ring->held : 0,
              session->out.ring != NULL ? session->out.ring->lost : 0, log);
     if (recorder->sees_frames) {

@@ -53,6 +53,15 @@ extension EventTable {
             .values("contents", .titled("contents"), "the bytes, padded with zeros to whole words"),
         ])
 
+    static let foreignRead = EventDefinition(
+        .foreignRead, "foreign-read", .event,
+        "Another domain read the guest's memory: a frame that the guest sends, a block that it writes.",
+        [
+            .address("address", .address, .titled("at"), "the physical address"),
+            .info("size", .number, .measured("byte"), "the number of bytes", unit: .bytes),
+            .value("digest", 0, .word, .titled("digest"), "a digest of the bytes"),
+        ])
+
     static let pageDigests = EventDefinition(
         .pageDigests, "page-digests", .event, needs: .stateMemory, "Digests of the guest's memory, page by page.",
         [

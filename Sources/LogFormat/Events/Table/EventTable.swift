@@ -26,6 +26,7 @@ enum EventTable {
         case .timeUpdate: timeUpdate
         case .exit: exit
         case .foreignWrite: foreignWrite
+        case .foreignRead: foreignRead
         case .context: context
         case .state: state
         case .rewound: rewound

@@ -3,31 +3,47 @@
 @preconcurrency import Glibc
 import RunDirectory
 
-/// Checkpoints of one run that outlive a session: qcow2 images of the machine and of what the guest wrote to its disks.
+/// How a session uses checkpoints that outlive it.
+public enum CheckpointUse: Sendable {
+    /// It goes to those that there are, and keeps none.
+    case existing
+    /// It keeps new ones with them.
+    case own
+    /// Another process runs ahead and keeps them: the session makes no images of its own there.
+    case besideAhead
+    /// It is the one that runs ahead.
+    case ahead
+}
+
+/// Checkpoints of one run that outlive a session, in parts (``CheckpointPart``): sessions at the same time use different ones.
 ///
 /// They are in the user's cache and not in the run's directory: QEMU believes a checkpoint, and a run directory may come from a
 /// stranger. The directory's name is a digest of all that decides a run: the recording, QEMU's input log, QEMU's version, the
-/// machine, the files. So a checkpoint is never another run's. One session at a time uses them.
+/// machine, the files. So a checkpoint is never another run's.
 final class CheckpointStore {
-    /// Names in the store.
-    private static let (machineName, readyName, lockName) = ("machine.qcow2", "ready", "lock")
+    private static let (lockName, aheadName) = ("lock", "ahead")
     /// All stores of a user together, as a multiple of the limit of one.
-    private static let storesInAll: UInt64 = 4
+    private static let storesInAll: UInt64 = 2
+    /// Parts of one run, at most.
+    private static let mostParts = 4
 
     /// The store's directory.
     let directory: String
     /// Bytes on the disk, at most.
     let limit: UInt64
     private let lock: Int32
+    private var aheadLock: Int32 = -1
     private let backings: [SnapshotImage.Backing]
 
     /// Opens the store of a run.
     ///
     /// - Parameter creates: whether a store is made where there is none.
-    /// - Returns: nil if there is none, if another session uses it, if there is no cache directory, or if a disk's image has a format over which no
-    ///   image is laid.
-    init?(key: String, limit: UInt64, creates: Bool, disks: [GuestConfiguration.Disk]) throws(RunError) {
-        guard let base = CheckpointStore.base else { return nil }
+    /// - Returns: nil if there is none, if it is being removed, if there is no cache directory, or if a disk's image has a
+    ///   format over which no image is laid.
+    init?(
+        in base: String?, key: String, limit: UInt64, creates: Bool, disks: [GuestConfiguration.Disk]
+    ) throws(RunError) {
+        guard let base else { return nil }
         var backings: [SnapshotImage.Backing] = []
         for disk in disks {
             guard let backing = try SnapshotImage.Backing(disk.image, format: disk.format) else { return nil }
@@ -36,13 +52,13 @@ final class CheckpointStore {
         self.backings = backings
         self.limit = limit
         directory = "\(base)/\(key)"
-        guard creates || Files.exists("\(directory)/\(CheckpointStore.readyName)"),
+        guard creates || Files.exists("\(directory)/\(CheckpointStore.lockName)"),
             CheckpointStore.makeDirectories(directory)
         else { return nil }
-        let descriptor = open(
+        let descriptor = Glibc.open(
             "\(directory)/\(CheckpointStore.lockName)", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { return nil }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else {
             close(descriptor)
             return nil
         }
@@ -52,34 +68,57 @@ final class CheckpointStore {
         CheckpointStore.removeOldest(in: base, besides: key, above: limit &* CheckpointStore.storesInAll)
     }
 
-    deinit { close(lock) }
-
-    /// The image of the machine.
-    var machine: String { "\(directory)/\(CheckpointStore.machineName)" }
-    /// The images over the guest's disks.
-    var disks: [String] { backings.indices.map { "\(directory)/disk\($0).qcow2" } }
-
-    /// Whether the images have the state of the first instruction.
-    var isReady: Bool { Files.exists("\(directory)/\(CheckpointStore.readyName)") }
-
-    /// Makes new images, unless those that are there have a first state to go back to.
-    func prepare() throws(RunError) {
-        if isReady, ([machine] + disks).allSatisfy(Files.exists) { return }
-        unlink("\(directory)/\(CheckpointStore.readyName)")
-        try Files.replace(machine, with: SnapshotImage.contents(over: nil))
-        for (path, backing) in zip(disks, backings) {
-            try Files.replace(path, with: SnapshotImage.contents(over: backing))
-        }
+    deinit {
+        close(lock)
+        if aheadLock >= 0 { close(aheadLock) }
     }
 
-    /// The first state is kept now.
-    func setReady() throws(RunError) { try Files.replace("\(directory)/\(CheckpointStore.readyName)", with: []) }
+    // MARK: Parts
 
-    /// Forgets everything: the images cannot be used.
-    func clear() { unlink("\(directory)/\(CheckpointStore.readyName)") }
+    private func directory(of part: Int) -> String { "\(directory)/\(part)" }
 
-    /// Bytes on the disk.
+    /// The numbers of the parts that have checkpoints, ascending.
+    var parts: [Int] {
+        ((try? Files.list(directory)) ?? []).compactMap(Int.init).filter { CheckpointPart.isReady(directory(of: $0)) }
+            .sorted()
+    }
+
+    /// What a part has; nil if it has nothing.
+    func times(of part: Int) -> CheckpointTimes? { CheckpointPart.times(directory(of: part)) }
+
+    /// QEMU's count up to which checkpoints were kept.
+    var covered: UInt64 { parts.compactMap { times(of: $0)?.covered }.max() ?? 0 }
+
+    /// Takes a part; nil if another session has it.
+    func open(_ part: Int) -> CheckpointPart? {
+        CheckpointPart(directory(of: part), number: part, over: backings)
+    }
+
+    /// The part with which a session begins; nil if it has none.
+    func open(for use: CheckpointUse) -> CheckpointPart? {
+        let there = parts
+        if use == .ahead {
+            guard claimAhead(), there.count < CheckpointStore.mostParts else { return nil }
+            return (0..<CheckpointStore.mostParts).lazy.filter { !there.contains($0) }.compactMap(open).first
+        }
+        let known = there.map { (number: $0, covered: times(of: $0)?.covered ?? 0) }
+        let found = known.sorted { $0.covered > $1.covered }.lazy.compactMap { self.open($0.number) }.first
+        if let found { return found }
+        return use == .own && there.isEmpty ? open(0) : nil
+    }
+
+    /// One process runs ahead of a run at a time.
+    private func claimAhead() -> Bool {
+        aheadLock = Glibc.open(
+            "\(directory)/\(CheckpointStore.aheadName)", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        return aheadLock >= 0 && flock(aheadLock, LOCK_EX | LOCK_NB) == 0
+    }
+
+    /// Bytes of all parts on the disk.
     var bytes: UInt64 { CheckpointStore.bytes(of: directory) }
+
+    /// Bytes of a part on the disk.
+    func bytes(of part: Int) -> UInt64 { CheckpointStore.bytes(of: directory(of: part)) }
 
     // MARK: All stores
 
@@ -108,6 +147,7 @@ final class CheckpointStore {
         ((try? Files.list(directory)) ?? []).reduce(0) { sum, name in
             var information = stat()
             guard lstat("\(directory)/\(name)", &information) == 0 else { return sum }
+            if information.st_mode & S_IFMT == S_IFDIR { return sum + bytes(of: "\(directory)/\(name)") }
             return sum + UInt64(max(0, information.st_blocks)) * 512
         }
     }
@@ -123,7 +163,7 @@ final class CheckpointStore {
         }
         var total = stores.reduce(0) { $0 + $1.bytes }
         for store in stores.sorted(by: { $0.age < $1.age }) where total > limit {
-            let descriptor = open("\(store.path)/\(lockName)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+            let descriptor = Glibc.open("\(store.path)/\(lockName)", O_RDWR | O_CLOEXEC | O_NOFOLLOW)
             guard descriptor >= 0 else { continue }
             defer { close(descriptor) }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { continue }

@@ -39,12 +39,14 @@ public final class TravelSession {
         public var seconds: Double
     }
 
-    /// Called after each new checkpoint.
-    public var onCheckpoint: (Checkpoint) -> Void = { _ in }
+    /// Called after each new checkpoint. What it throws ends the way.
+    public var onCheckpoint: (Checkpoint) throws -> Void = { _ in }
     /// Bytes of the checkpoints that outlive the session; nil if none do.
-    public var checkpointBytes: UInt64? { side.prepared.store?.bytes }
+    public var checkpointBytes: UInt64? { side.prepared.part == nil ? nil : side.prepared.store?.bytes }
     /// QEMU's counts of the checkpoints that there are.
     public var checkpointCounts: [UInt64] { checkpoints.counts }
+    /// What keeps checkpoints ahead of this session (``CheckpointUse/besideAhead``). It is started where there are none.
+    public var ahead: (any ReplayAhead)? { didSet { startAhead() } }
     /// Called after QEMU was started again: the state of its gdbstub is lost.
     var onRestart: () throws -> Void = {}
 
@@ -75,6 +77,8 @@ public final class TravelSession {
     func go(to place: EnginePlace, ip: UInt64? = nil) throws {
         if current != place {
             let clean = places.cleanStop(upTo: place.icount)
+            checkpoints.visit(clean)
+            try usePart(for: clean)
             if place < current { try goBack(to: clean) } else { try skip(to: clean) }
             if current.icount < clean { try run(to: clean) }
             try step(to: place)
@@ -139,32 +143,72 @@ public final class TravelSession {
         return here.lastIndex { $0.to == ip }.map { $0 - here.startIndex + 1 } ?? 0
     }
 
-    /// Runs forward to a count at which QEMU stops in one state.
+    /// Runs forward to a count at which QEMU stops in one state, and keeps checkpoints on the way.
     private func run(to icount: UInt64) throws {
+        // A near count at which a checkpoint that is due can be kept.
+        var near: UInt64?
+        var isStuck = false
         while current.icount < icount {
-            let next =
-                checkpoints.isKept
-                ? min(icount, places.cleanStop(upTo: current.icount &+ checkpoints.step)) : icount
-            let target = next > current.icount ? next : icount
-            let start = (icount: current.icount, time: Clock.now())
-            try side.begin(to: target)
-            try waitFor(target)
+            let start = current.icount
+            var next = near ?? icount
+            var limit: Double?
+            if checkpoints.isKept {
+                next = min(next, checkpoints.times.first(after: start) ?? next)
+                if next == icount { next = stopBefore(visit: icount) }
+                if near == nil, !isStuck { limit = max(0, checkpoints.wanted - checkpoints.since) }
+            }
+            let time = side.processorTime
+            try side.begin(to: next)
+            let isThere = try waitFor(next, within: limit, since: time)
             current = EnginePlace(icount: side.icount)
             // A stop reply that nobody reads stays in the socket; when that is full, QEMU stops.
             try client.drain()
-            try keepCheckpoint(start, isLast: target == icount)
+            checkpoints.pass(instructions: current.icount - start, seconds: side.processorTime - time)
+            isStuck = current.icount == start
+            near = isThere || isStuck ? nil : cleanStop(after: current.icount, upTo: icount)
+            if isThere { try keepCheckpoint(beforeVisit: icount) }
         }
+        checkpoints.times.covered = max(checkpoints.times.covered, current.icount)
     }
 
-    private func waitFor(_ target: UInt64) throws {
+    /// A count shortly before a place to which the guest goes, or the place itself if that is near.
+    private func stopBefore(visit icount: UInt64) -> UInt64 {
+        let lead = UInt64(checkpoints.rate * Checkpoints.lead)
+        guard icount - current.icount > 2 * lead else { return icount }
+        let stop = places.cleanStop(upTo: icount - lead)
+        return stop > current.icount ? stop : icount
+    }
+
+    /// A count after another one, and near it, at which QEMU stops in one state.
+    private func cleanStop(after icount: UInt64, upTo limit: UInt64) -> UInt64 {
+        var reach: UInt64 = 1
+        while icount &+ reach < limit {
+            let stop = places.cleanStop(upTo: icount &+ reach)
+            if stop > icount { return stop }
+            reach *= 2
+        }
+        return limit
+    }
+
+    /// Waits for a stop. Returns false if the guest was paused before it because it has used its time.
+    private func waitFor(_ target: UInt64, within limit: Double? = nil, since begin: Double = 0) throws -> Bool {
+        var nextCall = Clock.now() + TravelSession.callSeconds
+        let pause = limit.map { min(TravelSession.pollSeconds, max(0.002, $0 / 8)) } ?? TravelSession.callSeconds
         while true {
-            switch try side.poll(seconds: 0.2) {
-            case nil: try onWait(side.progress() ?? side.icount)
+            switch try side.poll(seconds: pause) {
+            case nil:
+                if let limit, side.processorTime - begin >= limit {
+                    try side.pause()
+                    return side.icount >= target
+                }
+                guard Clock.now() >= nextCall else { continue }
+                nextCall = Clock.now() + TravelSession.callSeconds
+                try onWait(side.progress() ?? side.icount)
             case .reached:
                 guard side.icount == target else {
                     throw PlaceError("QEMU stopped after \(side.icount) instructions and not after \(target)")
                 }
-                return
+                return true
             case .ended: throw PlaceError("the run ends before instruction \(target) of QEMU")
             case .hung(let icount):
                 throw PlaceError(
@@ -174,15 +218,20 @@ public final class TravelSession {
         }
     }
 
+    /// Seconds between two calls of ``onWait``.
+    private static let callSeconds = 0.2
+    /// Seconds between two looks whether a checkpoint is due, at most.
+    private static let pollSeconds = 0.02
+
     /// QEMU's count shortly before the end of what the run repeats: the last at which it can be stopped in one state.
     public var end: UInt64 {
         let last = places.engineCount(places.end.icount)
         return places.cleanStop(upTo: last > 0 ? last - 1 : 0)
     }
 
-    /// Runs through the whole run, without going to a checkpoint that is ahead.
-    public func goToEnd() throws {
-        if current.icount < end { try run(to: end) }
+    /// Runs forward to a count, without going to a checkpoint that is ahead.
+    func runThrough(to icount: UInt64) throws {
+        if current.icount < icount { try run(to: icount) }
     }
 
     /// Stops a guest that runs to a place.

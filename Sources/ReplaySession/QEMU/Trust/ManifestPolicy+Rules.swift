@@ -10,7 +10,7 @@ extension ManifestPolicy {
         "-accel": OptionRule(
             first: .oneOf(["tcg"]), keys: ["thread": .oneOf(["single"]), "tb-size": .word, "split-wx": .word]),
         "-device": device,
-        "-global": OptionRule(first: nil, keys: ["driver": .word, "property": .word, "value": .word, "*": .word]),
+        "-global": OptionRule(first: nil, keys: ["driver": .word, "property": .key, "value": .word, "*": .word]),
         "-drive": drive,
         "-netdev": OptionRule(
             first: .oneOf(["user"]),

@@ -15,6 +15,8 @@ struct ManifestPolicy {
     enum ValueRule {
         /// Letters, digits and `._:+-`: names, numbers, addresses. Neither a path nor a URL.
         case word
+        /// A word that may be a key: the name of a property whose value is in another part.
+        case key
         /// The same and `/`: networks such as `10.0.2.0/24`.
         case network
         /// Any text: QEMU passes it to the guest.
@@ -87,6 +89,7 @@ struct ManifestPolicy {
     private func accepts(_ value: String, _ rule: ValueRule) -> Bool {
         switch rule {
         case .word: value.utf8.allSatisfy { ManifestPolicy.isWord($0) }
+        case .key: accepts(value, .word) && ManifestPolicy.isHarmless(value)
         case .network: value.utf8.allSatisfy { ManifestPolicy.isWord($0) || $0 == UInt8(ascii: "/") }
         case .text: true
         case .file: value.isEmpty || knownFiles.contains(value)

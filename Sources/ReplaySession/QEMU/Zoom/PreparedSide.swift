@@ -6,7 +6,7 @@ import RunDirectory
 
 /// The settings of a ``ReplaySide``, checked once, and its files in a private directory.
 struct PreparedSide {
-    let engine: QEMUEngine
+    private(set) var engine: QEMUEngine
     let plan: RunPlan
     let warnings: [String]
     /// The run's.
@@ -17,10 +17,12 @@ struct PreparedSide {
     private let files: [GuestFile]
     private let checker: Replay<QEMUEngine>
     private let capacity: WindowLog.Capacity
-    /// Files outside of the private directory that QEMU writes.
-    private let outputs: [String]
+    /// The recorder's log, which QEMU writes.
+    private let logs: [String]
     /// Checkpoints that outlive the session; nil without.
     let store: CheckpointStore?
+    /// Those of them that QEMU uses; nil if another session has them.
+    private(set) var part: CheckpointPart?
     /// The engine with the plugin of the recorder that ``ReplaySide/Options/recorder`` asks for.
     let recorder: QEMUEngine?
 
@@ -64,9 +66,8 @@ struct PreparedSide {
             named: PreparedSide.directoryName, inMemory: memory + UInt64(capacity.bytes) + 1 << 20)
         let (own, lock) = try StateDirectory.createReplay(at: directory.path, overwrite: false)
         store = try PreparedSide.store(options, engine, run, recorded, recording, files)
-        engine.overlays = store?.disks ?? []
-        outputs =
-            (store.map { [$0.machine] + $0.disks } ?? []) + (options.recorder.map { [$0.log, "\($0.log).open"] } ?? [])
+        part = store?.open(for: options.checkpointUse)
+        logs = options.recorder.map { [$0.log, "\($0.log).open"] } ?? []
         recorder = options.recorder == nil ? nil : engine
         let plugin = engine.plugin
         engine.plugin = nil
@@ -74,8 +75,6 @@ struct PreparedSide {
             "-object",
             "memory-backend-file,id=ttmemory,size=\(memory),mem-path=\(own.directory)/\(PreparedSide.memoryName),share=on",
             "-machine", "memory-backend=ttmemory",
-            "-drive",
-            "file=\(QEMUCommandLine.escaped(store?.machine ?? own.snapshotImage)),format=qcow2,if=none,id=ttsnapshots",
             "-plugin",
             "\(try PluginConfiguration.findWindow()),window=\(own.directory)/\(PreparedSide.windowName)"
                 + ",ram=\(own.directory)/\(PreparedSide.memoryName)",
@@ -95,6 +94,7 @@ struct PreparedSide {
             kind: .replay, uuid: recorded.recordingUUID, source: recording.recording, files: own,
             inputLog: recording.inputLog, recording: run.manifest, lock: lock)
         try engine.prepare(&plan, warnings: &warnings)
+        engine.overlays = part?.disks ?? []
         self.engine = engine
         self.plan = plan
         self.warnings = warnings
@@ -124,13 +124,13 @@ struct PreparedSide {
         else { return nil }
         let inputLog = try QEMUInputLog.identity(recording.recording.place, like: written)
         guard !inputLog.sha256.isEmpty else { return nil }
-        var text = "checkpoints 1\n\(recorded.recordingUUID)\n\(inputLog.sha256)\n\(engine.version)\n\(engine.guest)\n"
+        var text = "checkpoints 2\n\(recorded.recordingUUID)\n\(inputLog.sha256)\n\(engine.version)\n\(engine.guest)\n"
         for file in files { text += "\(file.role) \(file.identity.size) \(file.identity.sha256)\n" }
         var digest = FileDigest()
         Array(text.utf8).withUnsafeBytes { digest.update($0) }
         return try CheckpointStore(
-            key: String(digest.finish().prefix(32)), limit: options.checkpointSpace, creates: options.keepsCheckpoints,
-            disks: engine.guest.disks)
+            in: options.checkpointDirectory ?? CheckpointStore.base, key: String(digest.finish().prefix(32)),
+            limit: options.checkpointSpace, creates: options.checkpointUse != .existing, disks: engine.guest.disks)
     }
 
     private static func check(_ guest: GuestConfiguration) throws(RunError) {
@@ -147,7 +147,7 @@ struct PreparedSide {
 
     /// New files for the guest's memory, the window and snapshots: each run of QEMU needs its own.
     func makeFiles() throws(RunError) -> (GuestMemory, WindowLog) {
-        if let store { try store.prepare() } else { try SnapshotImage.create(in: plan.files.place) }
+        if let part { try part.prepare() } else { try SnapshotImage.create(in: plan.files.place) }
         let memory = try GuestMemory(
             creating: "\(directory.path)/\(PreparedSide.memoryName)", size: Int(engine.guest.memory.mebibytes << 20))
         return (memory, try WindowLog(creating: "\(directory.path)/\(PreparedSide.windowName)", capacity: capacity))
@@ -167,14 +167,24 @@ struct PreparedSide {
         }
     }
 
+    /// QEMU uses other checkpoints from its next start on.
+    mutating func use(_ part: CheckpointPart) {
+        self.part = part
+        engine.overlays = part.disks
+    }
+
     /// Starts QEMU, paused.
     func start() throws(RunError) -> (running: (child: ChildProcess, monitor: QMPClient), guest: QEMUGuest) {
+        var engine = engine
+        let machine = QEMUCommandLine.escaped(part?.machine ?? plan.files.snapshotImage)
+        engine.watchers += ["-drive", "file=\(machine),format=qcow2,if=none,id=ttsnapshots"]
+        let images = part.map { [$0.machine] + $0.disks } ?? []
         let running = try engine.spawn(
             engine.commandLine(plan), plan, temporaryDirectory: directory.path, diesWithTool: true)
         let guest = QEMUGuest(
             child: running.child, monitor: running.monitor, inputLog: plan.inputLog,
             outputs: [PreparedSide.memoryName, PreparedSide.windowName].map { "\(directory.path)/\($0)" }
-                + outputs,
+                + logs + images,
             isResumedByTool: true, dataDirectories: try engine.program.dataDirectories(engine.guest.extraArguments))
         return (running, guest)
     }

@@ -43,8 +43,10 @@ public final class ReplaySide {
         public var hasDebugger = false
         /// Bytes of checkpoints that outlive the session, at most; 0: none do.
         public var checkpointSpace: UInt64 = 0
-        /// Whether the session keeps new ones. Otherwise it uses those that there are.
-        public var keepsCheckpoints = false
+        /// The directory of all runs' checkpoints; nil for one in the user's cache. Only this user may be able to enter it.
+        public var checkpointDirectory: String?
+        /// How it uses them.
+        public var checkpointUse = CheckpointUse.existing
         /// A recorder that sleeps until ``ReplaySide/wakeRecorder()``.
         public var recorder: SleepingRecorder?
 
@@ -68,7 +70,7 @@ public final class ReplaySide {
     public var debuggerSocket: String { prepared.debuggerSocket }
 
     private let options: Options
-    let prepared: PreparedSide
+    private(set) var prepared: PreparedSide
     private var wakePage: WakePage?
     private var running: (child: ChildProcess, monitor: QMPClient)
     private var guest: QEMUGuest
@@ -93,19 +95,39 @@ public final class ReplaySide {
             try check()
         } catch {
             // Damaged images of checkpoints may be the reason.
-            guard let store = prepared.store, store.isReady else { throw error }
-            store.clear()
+            guard let part = prepared.part, part.isReady else { throw error }
+            part.clear()
             try restart()
         }
     }
 
     deinit {
-        // QEMU closes the images of checkpoints that outlive it.
-        if prepared.store != nil, !hasEnded {
-            _ = try? running.monitor.execute("quit", timeout: 1)
-            for _ in 0..<400 where running.child.poll() == nil { usleep(5000) }
-        }
+        closeImages()
         running.child.endNow()
+    }
+
+    /// QEMU closes the images of checkpoints that outlive it, and ends.
+    private func closeImages() {
+        guard prepared.part != nil, !hasEnded else { return }
+        _ = try? running.monitor.execute("quit", timeout: 1)
+        for _ in 0..<400 where running.child.poll() == nil { usleep(5000) }
+    }
+
+    /// Ends QEMU and starts the run again from its beginning, with other checkpoints.
+    func restart(with part: CheckpointPart) throws(RunError) {
+        closeImages()
+        prepared.use(part)
+        try restart()
+    }
+
+    /// Seconds of processor time that QEMU has used: unlike those of a clock, they do not depend on what else runs.
+    var processorTime: Double {
+        var clock = clockid_t()
+        var time = timespec()
+        guard clock_getcpuclockid(running.child.pid, &clock) == 0, clock_gettime(clock, &time) == 0 else {
+            return Clock.now()
+        }
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// Ends QEMU and starts the run again from its beginning.
