@@ -198,6 +198,6 @@ void ttd_switched(struct vcpu *v)
 {
     struct ttd_session *s = v->arch.hvm.ttd;
 
-    if ( running(s) )
+    if ( ttd_running(s) )
         ttd_copy_granted(s);
 }
