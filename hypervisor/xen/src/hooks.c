@@ -190,6 +190,8 @@ bool ttd_defer_softirqs(void)
         return true;
     s->acted = true;
     ttd_copy_areas(s);
+    if ( s->is_pv )             /* others have ttd_switched() */
+        ttd_copy_granted(s);
 
     return false;
 }
