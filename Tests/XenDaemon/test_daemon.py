@@ -339,6 +339,22 @@ class ReplayTests(DaemonTest):
         self.assertIn("another process is writing this log", text)
         self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("r.log")], [])
 
+    def test_a_recording_only_is_refused(self):
+        self.record_guest(50, options=("--attribute", "xen.recording-only=it handles machine frames"))
+        rings = f"{Ring(self.path('out3'), 4).path},{Ring(self.path('in3'), 4).path}"
+        arguments = ("-f", self.path("other.log"), "--replay", "8", "--recording", self.path("ttd.log"), "--rings", rings)
+        text = self.finish(self.start(*arguments), 2)
+        self.assertIn("a recording only, which cannot be replayed: it handles machine frames", text)
+        self.assertFalse(os.path.exists(self.path("other.log")))
+        daemon, _, _ = self.replay(options=("--force",))
+        self.finish(daemon, 0)
+
+    def test_a_log_of_a_pv_guest_needs_one(self):
+        self.record_guest(50, options=("--attribute", "xen.guest=pv"))
+        rings = f"{Ring(self.path('out3'), 4).path},{Ring(self.path('in3'), 4).path}"
+        arguments = ("-f", self.path("other.log"), "--replay", "8", "--recording", self.path("ttd.log"), "--rings", rings)
+        self.assertIn("a log of a PV guest", self.finish(self.start(*arguments), 2))
+
     def test_recordings_of_other_guests_are_refused(self):
         self.record_guest(10, options=("--attribute", "guest.kernel.sha256=aa"))
         rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
@@ -692,7 +708,7 @@ echo "$@" >>{self.folder}/xl.calls
 
     def test_guests_that_cannot_be_recorded_are_refused(self):
         for old, new, word in (
-            ('type = "pvh"', 'type = "pv"', "PVH"), ("vcpus = 1", "vcpus = 2", "one vCPU"),
+            ('type = "pvh"', 'type = "hvm"', "PVH"), ("vcpus = 1", "vcpus = 2", "one vCPU"),
             ("always_emulate", "native", "time stamp counter"), (",rdrand=0", "", "random numbers"),
             ("ttd_flag = 1", "ttd_flag = 0", "no recording"), ("memory = 96", "disk = ['/a.qcow2,qcow2,xvda,rw']", "raw"),
             ("memory = 96", "memory", "line 6"), ("ttd_flag = 1", "tt_replay_flag = 1", "asks for a replay"),

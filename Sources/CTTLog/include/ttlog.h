@@ -436,7 +436,8 @@ enum ttlog_exit_reason {
 
 /* Where a foreign write went. The address is an offset in the area; for guest memory and pages, a physical address. */
 enum ttlog_area {
-    TTLOG_AREA_MEMORY = 0, /* guest memory, by physical address: the hypervisor wrote as a result of an exit */
+    TTLOG_AREA_MEMORY = 0, /* guest memory, by physical address, of a PV guest by linear address: the hypervisor wrote as a
+                              result of an exit */
     TTLOG_AREA_SHARED_INFO = 1,
     TTLOG_AREA_VCPU_INFO = 2,
     TTLOG_AREA_CONSOLE = 3,

@@ -62,8 +62,8 @@ extension XenGuestConfiguration {
             .refused(what: path, why: why, remedy: .advice("write \(line) in it"))
         }
         if name.isEmpty { throw refuse("the domain has no name", "name = \"guest\"") }
-        if self["type"] != "pvh" {
-            throw refuse("only PVH guests are recorded, which see no machine frames", "type = \"pvh\"")
+        if self["type"] != "pvh", self["type"] != "pv" {
+            throw refuse("only PVH and PV guests are recorded, and PVH guests replayed", "type = \"pvh\"")
         }
         if kernel == nil { throw refuse("it names no kernel", "kernel = \"/path/of/vmlinux\"") }
         if (self["vcpus"] ?? "1") != "1" { throw refuse("only guests with one vCPU are recorded", "vcpus = 1") }

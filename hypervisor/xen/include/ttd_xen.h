@@ -50,7 +50,8 @@ enum ttd_type {
     TTD_PAD = 0,          /* `size` and `type` only: 8 bytes or more to skip */
     TTD_EXIT = 1,         /* a synchronous exit and what it changed in the guest's registers */
     TTD_INTERRUPT = 2,    /* an external interrupt delivered at the entry. info: vector */
-    TTD_GUEST_WRITE = 3,  /* Xen wrote guest memory while it handled the exit. info: guest physical address; payload */
+    TTD_GUEST_WRITE = 3,  /* Xen wrote guest memory while it handled the exit. info: guest physical address, of a PV guest
+                             linear address; payload */
     TTD_SHARED_WRITE = 4, /* dom0 or Xen changed a tracked area. code: enum ttd_area; info: offset in it; payload */
     TTD_BREAK = 5,        /* the guest is paused at this clock, before the entry; TTD_OP_CONTINUE ends the pause */
     TTD_BRANCHES = 6,     /* a replay's branch window. payload: struct ttd_branch, taken transfers up to here, in their order.
@@ -123,7 +124,7 @@ struct ttd_record {
                               FOREIGN_READ: a digest */
     uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT. A replay reads rip and hash of
                               EXITs and of records with AT_ flags only */
-    uint32_t code;         /* EXIT: AMD's exit code, or TTD_CODE_VMX + Intel's basic reason, which a replay reads for
+    uint32_t code;         /* EXIT: AMD's exit code, or TTD_CODE_VMX + Intel's basic reason, or TTD_CODE_PV + …, which a replay reads for
                               KIND_OTHER only; SHARED_WRITE: enum ttd_area */
     uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch; FOREIGN_READ: bytes */
     uint32_t length;       /* bytes of payload in use */
@@ -131,6 +132,7 @@ struct ttd_record {
 };
 
 #define TTD_CODE_VMX 0x600u
+#define TTD_CODE_PV 0x800u /* + the vector, or 0x100: a system call of a program of a PV guest */
 
 /* A transfer between two instructions that began: the second one does not follow the first one in memory. */
 struct ttd_branch {
@@ -261,6 +263,7 @@ struct ttd_op {
             uint32_t tsc_shift;    /* COUNT: -icount shift= of QEMU */
             uint32_t tsc_overhead; /* COUNT: TSC units of an empty round trip; 0: 148 << tsc_shift */
             uint64_t out_mfn, in_mfn; /* gives */
+            uint32_t is_pv;           /* gives: 1 for a PV guest, which sees machine frames */
         } start;
         struct {
             uint32_t state, mode;     /* enum ttd_state; TTD_OP_RECORD or TTD_OP_REPLAY */

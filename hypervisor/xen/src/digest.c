@@ -49,7 +49,7 @@ uint64_t ttd_hash_memory(const void *memory, unsigned int size)
     return hash;
 }
 
-static uint64_t digest_of(struct ttd_session *s, mfn_t mfn, void *buffer)
+uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer)
 {
     const void *page = map_domain_page(mfn);
 
@@ -57,6 +57,8 @@ static uint64_t digest_of(struct ttd_session *s, mfn_t mfn, void *buffer)
     unmap_domain_page(page);
     ttd_blank_tracked(s, mfn, buffer);
     ttd_settle_granted(s, mfn, buffer);
+    if ( s->is_pv )
+        ttd_pv_translate(s, buffer);
 
     return ttd_hash_memory(buffer, PAGE_SIZE);
 }
@@ -86,7 +88,7 @@ int ttd_digest(struct ttd_session *s, struct ttd_op *op)
         bool ram = p2m_is_ram(type) && mfn_valid(mfn);
 
         if ( ram )
-            digest.hash = digest_of(s, mfn, buffer);
+            digest.hash = ttd_digest_page(s, mfn, buffer);
         put_gfn(s->domain, gfn);
         if ( !ram )
         {

@@ -32,6 +32,14 @@ static void flip_memory(struct ttd_session *s, paddr_t gpa)
     uint8_t byte;
 
     gpa += s->fault.bit / 8;
+    if ( is_pv_vcpu(s->vcpu) )
+    {
+        if ( !ttd_pv_read(&byte, gpa, 1) )
+            return;
+        byte ^= mask(s);
+        ttd_pv_write(gpa, &byte, 1);
+        return;
+    }
     if ( hvm_copy_from_guest_phys(&byte, gpa, 1) != HVMTRANS_okay )
         return;
     byte ^= mask(s);

@@ -70,8 +70,8 @@ static struct ttd_page *find(struct ttd_session *s,
 
 struct ttd_session *ttd_recording_of(const struct domain *d)
 {
-    const struct vcpu *v = is_hvm_domain(d) && d->vcpu ? d->vcpu[0] : NULL;
-    struct ttd_session *s = v ? v->arch.hvm.ttd : NULL;
+    const struct vcpu *v = d->vcpu ? d->vcpu[0] : NULL;
+    struct ttd_session *s = v ? ttd_of(v) : NULL;
 
     return s && !s->replaying ? s : NULL;
 }

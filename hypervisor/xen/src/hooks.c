@@ -6,7 +6,7 @@
 #include <irq_vectors.h>
 #include "private.h"
 
-static bool running(const struct ttd_session *s)
+bool ttd_running(const struct ttd_session *s)
 {
     return s->state == TTD_STATE_RUNNING || s->state == TTD_STATE_BREAK;
 }
@@ -14,10 +14,10 @@ static bool running(const struct ttd_session *s)
 bool ttd_exit(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
-    struct ttd_session *s = v->arch.hvm.ttd;
+    struct ttd_session *s = ttd_of(v);
     bool stepped;
 
-    if ( !running(s) )
+    if ( !ttd_running(s) )
         return s->replaying;
 
     ttd_count(s);
@@ -25,8 +25,9 @@ bool ttd_exit(struct cpu_user_regs *regs)
     s->machine->describe(v, regs, &s->event);
     stepped = ttd_trace_exit(s, regs);
     ttd_read_registers(&s->before, regs);
+    s->before.word[TTD_RIP] -= s->event.past;
 
-    s->copied = s->granted.copied = false;
+    s->copied = s->granted.copied = s->acted = false;
     if ( s->verify )
         ttd_verify_begin(s);
     if ( s->event.may_write )
@@ -88,6 +89,17 @@ void ttd_take_break(struct ttd_session *s)
     ttd_notify(s);
 }
 
+/* Holds the guest if the out ring is nearly full; rings the daemon's bell. */
+void ttd_control_flow(struct ttd_session *s)
+{
+    if ( s->state == TTD_STATE_RUNNING &&
+         (!s->event.asynchronous || s->trace.open) && ttd_pipe_low(&s->out) )
+        ttd_hold(s);
+    else if ( s->out.at - s->out.notified >= s->out.size / 4 ||
+              s->in.at - s->in.notified > s->in.size / 4 )
+        ttd_notify(s);
+}
+
 bool ttd_before_entry(void)
 {
     struct ttd_session *s = current->arch.hvm.ttd;
@@ -102,12 +114,7 @@ bool ttd_before_entry(void)
     else
         ttd_record_before_entry(s, regs);
 
-    if ( s->state == TTD_STATE_RUNNING &&
-         (!s->event.asynchronous || s->trace.open) && ttd_pipe_low(&s->out) )
-        ttd_hold(s);
-    else if ( s->out.at - s->out.notified >= s->out.size / 4 ||
-              s->in.at - s->in.notified > s->in.size / 4 )
-        ttd_notify(s);
+    ttd_control_flow(s);
 
     if ( s->trace.wanted )
         ttd_trace_prepare(s, regs);
@@ -149,7 +156,7 @@ void ttd_entry(struct cpu_user_regs *regs)
  * A recording lets everybody else act at synchronous exits, whose positions
  * cost nothing.  A guest that makes none for long gets asynchronous ones.
  */
-static bool may_wait(struct ttd_session *s)
+bool ttd_may_wait(struct ttd_session *s)
 {
     s_time_t now;
 
@@ -175,13 +182,16 @@ static bool may_wait(struct ttd_session *s)
 
 bool ttd_defer_softirqs(void)
 {
-    struct ttd_session *s = current->arch.hvm.ttd;
+    struct ttd_session *s = ttd_of(current);
 
-    if ( likely(!s) || !running(s) )
+    if ( likely(!s) || !ttd_running(s) )
         return false;
-    if ( may_wait(s) )
+    if ( ttd_may_wait(s) )
         return true;
+    s->acted = true;
     ttd_copy_areas(s);
+    if ( s->is_pv )             /* others have ttd_switched() */
+        ttd_copy_granted(s);
 
     return false;
 }
@@ -190,6 +200,6 @@ void ttd_switched(struct vcpu *v)
 {
     struct ttd_session *s = v->arch.hvm.ttd;
 
-    if ( running(s) )
+    if ( ttd_running(s) )
         ttd_copy_granted(s);
 }

@@ -19,6 +19,8 @@
  *   digest.c     digests of guest memory
  *   fault.c      divergences made on purpose
  *   svm.c vmx.c  the processor
+ *   pv.c         PV guests, in place of the processor
+ *   pv_digest.c  digests of their memory
  */
 #ifndef TTD_PRIVATE_H
 #define TTD_PRIVATE_H
@@ -43,6 +45,8 @@ struct ttd_event {
     bool may_write;     /* its handler may write a tracked area */
     bool shadow;        /* the next instruction takes no interrupt */
     uint8_t kind;       /* enum ttd_kind */
+    uint8_t past;       /* bytes from the instruction to the exit's rip */
+    uint8_t frame;      /* 1 + enum ttd_word of a register with a machine address: its frame is not hashed; 0: none */
     uint32_t code;
     uint64_t info;
 };
@@ -105,7 +109,7 @@ struct ttd_machine {
                              enum ttd_step how, const struct ttd_code *code);
 };
 
-extern const struct ttd_machine ttd_svm, ttd_vmx;
+extern const struct ttd_machine ttd_svm, ttd_vmx, ttd_pv;
 
 struct ttd_pipe {
     struct ttd_ring *ring;      /* shared with dom0 */
@@ -148,6 +152,13 @@ struct ttd_granted {
 
 #define TTD_EARLY_WRITES 64
 
+/* What Xen wrote to the guest's memory, until its record's turn comes. */
+struct ttd_early {
+    uint64_t gpa;
+    uint32_t size;
+    uint8_t bytes[192];
+};
+
 #define TTD_BRANCHES_MAX (TTD_PAYLOAD_MAX / sizeof(struct ttd_branch))
 
 /* A branch window; see branches.c. */
@@ -182,6 +193,7 @@ struct ttd_session {
     const struct ttd_machine *machine;
     enum ttd_state state;
     bool replaying;
+    bool is_pv;
     enum ttd_end end;
     uint32_t options;
 
@@ -211,11 +223,7 @@ struct ttd_session {
     /* Recording. */
     bool window;                /* the guest was entered with an open window */
     s_time_t deferred_since, defer_max;
-    struct {
-        uint64_t gpa;
-        uint32_t size;
-        uint8_t bytes[192];
-    } early[TTD_EARLY_WRITES];  /* by the open exit's handler */
+    struct ttd_early early[TTD_EARLY_WRITES];   /* by the open exit's handler */
     unsigned int nr_early;
 
     /* Replaying: the record that is due. */
@@ -238,6 +246,13 @@ struct ttd_session {
 
     struct ttd_trace trace;
 
+    bool acted;                 /* others ran since the last exit */
+    struct {
+        bool hooked;            /* the exit came through ttd_pv_exit() */
+        bool entered;           /* the guest runs, or ran until an exit that had no hook */
+        bool upcall;            /* due at this entry */
+    } pv;
+
     uint64_t break_at, break_every, broke_at;
 
     struct {
@@ -254,6 +269,12 @@ struct ttd_session {
     } count;
 };
 
+/* The session of a vCPU, if it has one. */
+static inline struct ttd_session *ttd_of(const struct vcpu *v)
+{
+    return is_pv_vcpu(v) ? v->arch.pv.ttd : v->arch.hvm.ttd;
+}
+
 /* session.c */
 void ttd_end(struct ttd_session *s, enum ttd_end why);
 void ttd_hold(struct ttd_session *s);
@@ -261,6 +282,9 @@ void ttd_hold(struct ttd_session *s);
 /* hooks.c */
 bool ttd_breaks_at(const struct ttd_session *s, uint64_t clock);
 void ttd_take_break(struct ttd_session *s);
+bool ttd_running(const struct ttd_session *s);
+bool ttd_may_wait(struct ttd_session *s);
+void ttd_control_flow(struct ttd_session *s);
 
 /* ring.c */
 int ttd_pipe_open(struct ttd_pipe *pipe, unsigned int pages);
@@ -286,6 +310,8 @@ uint64_t ttd_first_argument(const struct ttd_session *s,
 
 /* tracked.c */
 int ttd_track(struct ttd_session *s);
+void ttd_map_area(struct ttd_session *s, enum ttd_area which,
+                  unsigned long frame);
 void ttd_untrack(struct ttd_session *s);
 void ttd_follow_vcpu_info(struct ttd_session *s);
 void ttd_copy_areas(struct ttd_session *s);
@@ -319,6 +345,13 @@ bool ttd_record_sent(struct ttd_session *s, const struct cpu_user_regs *regs);
 bool ttd_compare_sent(struct ttd_session *s);
 void ttd_forget_sent(struct ttd_session *s);
 
+/* pv.c */
+void ttd_pv_track(struct ttd_session *s);
+void ttd_pv_settle(struct ttd_session *s);
+void ttd_pv_skip(struct ttd_session *s, const struct cpu_user_regs *regs);
+bool ttd_pv_write(uint64_t address, const void *from, unsigned int size);
+bool ttd_pv_read(void *to, uint64_t address, unsigned int size);
+
 /* console.c */
 void ttd_console_track(struct ttd_session *s);
 void ttd_console_put(struct ttd_session *s, bool all);
@@ -331,6 +364,7 @@ void ttd_record_changes(struct ttd_session *s, enum ttd_area which,
 void ttd_record_exit(struct ttd_session *s);
 void ttd_close_exit(struct ttd_session *s, const struct ttd_registers *after);
 void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs);
+void ttd_record_early(struct ttd_session *s);
 void ttd_record_before_entry(struct ttd_session *s,
                              const struct cpu_user_regs *regs);
 void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs);
@@ -375,7 +409,12 @@ void ttd_stack_exit(struct ttd_session *s);
 
 /* digest.c */
 int ttd_digest(struct ttd_session *s, struct ttd_op *op);
+uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer);
 uint64_t ttd_hash_memory(const void *memory, unsigned int size);
+
+/* pv_digest.c */
+int ttd_pv_digest(struct ttd_session *s, struct ttd_op *op);
+void ttd_pv_translate(const struct ttd_session *s, uint64_t *page);
 
 /* fault.c */
 void ttd_fault_exit(struct ttd_session *s, struct ttd_registers *after);

@@ -89,34 +89,54 @@ void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs)
 {
     uint64_t injected = s->machine->get_injection(s->vcpu);
     struct ttd_registers after;
-    struct ttd_record record;
-    unsigned int i;
 
     ttd_read_registers(&after, regs);
     if ( (injected & EVENT_VALID) &&
          EVENT_TYPE(injected) != X86_EVENTTYPE_EXT_INTR )
         after.word[TTD_INJECTED] = injected;
     ttd_close_exit(s, &after);
+    ttd_record_early(s);
+}
+
+/* Puts the writes that were kept aside. */
+void ttd_record_early(struct ttd_session *s)
+{
+    struct ttd_record record;
+    unsigned int i;
 
     for ( i = 0; i < s->nr_early; i++ )
     {
         ttd_new_record(s, &record, TTD_GUEST_WRITE);
         record.info = s->early[i].gpa;
         record.length = s->early[i].size;
+        if ( s->event.asynchronous )
+            record.flags |= TTD_AT_ASYNC;
         ttd_put(s, &record, s->early[i].bytes);
         s->count.guest_writes++;
     }
     s->nr_early = 0;
 }
 
+/* Whether a write goes on where the last one ended, and fits there: a list. */
+static bool joins_last(const struct ttd_session *s, paddr_t gpa,
+                       unsigned int size)
+{
+    unsigned int last = s->nr_early - 1;
+
+    return s->nr_early && s->early[last].gpa + s->early[last].size == gpa &&
+           s->early[last].size + size <= sizeof(s->early[last].bytes);
+}
+
 void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
                        unsigned int size)
 {
-    struct ttd_session *s = v->arch.hvm.ttd;
+    struct ttd_session *s = ttd_of(v);
+    struct ttd_early *last;
 
     if ( v != current || s->replaying || s->state == TTD_STATE_ENDED )
         return;
-    if ( !s->open )
+    /* For PV guests Xen does, when it switches to them: times. */
+    if ( !s->open && !is_pv_vcpu(v) )
     {
         printk(XENLOG_ERR "ttd: d%d: Xen writes to the guest's memory at %#lx between two exits: a replay would lack it\n",
                s->domain_id, gpa);
@@ -126,26 +146,29 @@ void ttd_guest_written(struct vcpu *v, paddr_t gpa, const void *buf,
 
     while ( size )
     {
-        unsigned int part = min_t(unsigned int, size,
-                                  sizeof(s->early[0].bytes));
+        unsigned int part = min_t(unsigned int, size, sizeof(last->bytes));
 
-        if ( s->nr_early == TTD_EARLY_WRITES )
+        if ( !joins_last(s, gpa, part) )
         {
-            printk(XENLOG_ERR "ttd: d%d: exit %#x writes too much of the guest's memory\n",
-                   s->domain_id, s->event.code);
-            ttd_end(s, TTD_END_UNSUPPORTED);
-            return;
+            if ( s->nr_early == TTD_EARLY_WRITES )
+            {
+                printk(XENLOG_ERR "ttd: d%d: exit %#x writes too much of the guest's memory\n",
+                       s->domain_id, s->event.code);
+                ttd_end(s, TTD_END_UNSUPPORTED);
+                return;
+            }
+            s->early[s->nr_early].gpa = gpa;
+            s->early[s->nr_early++].size = 0;
         }
-        s->early[s->nr_early].gpa = gpa;
-        s->early[s->nr_early].size = part;
+        last = &s->early[s->nr_early - 1];
         if ( buf )
         {
-            memcpy(s->early[s->nr_early].bytes, buf, part);
+            memcpy(last->bytes + last->size, buf, part);
             buf += part;
         }
         else
-            memset(s->early[s->nr_early].bytes, 0, part);
-        s->nr_early++;
+            memset(last->bytes + last->size, 0, part);
+        last->size += part;
         gpa += part;
         size -= part;
     }
@@ -212,6 +235,8 @@ static void record_areas(struct ttd_session *s)
 {
     unsigned int i;
 
+    if ( is_pv_vcpu(s->vcpu) )
+        ttd_pv_settle(s);
     for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping )
             ttd_record_changes(s, i, 0, s->area[i].mapping, s->area[i].copy,

@@ -146,7 +146,7 @@ bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs)
     }
 
     if ( !s->have_due || due->type != TTD_EXIT || due->clock != s->clock ||
-         due->kind != s->event.kind || due->rip != regs->rip ||
+         due->kind != s->event.kind || due->rip != s->before.word[TTD_RIP] ||
          (due->kind == TTD_KIND_OTHER && due->code != s->event.code) ||
          due->hash != ttd_hash(&s->before, &s->event) ||
          (ttd_counting(s) && due->instructions != s->instructions) )
@@ -158,6 +158,8 @@ bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs)
     }
 
     s->skipped = needs_no_handler(s, regs);
+    if ( s->skipped && is_pv_vcpu(s->vcpu) )
+        ttd_pv_skip(s, regs);
 
     return s->skipped;
 }
@@ -200,6 +202,9 @@ static bool write_guest(struct ttd_session *s)
 {
     paddr_t gpa = s->due.info;
     unsigned int size = s->due.length;
+
+    if ( is_pv_vcpu(s->vcpu) )
+        return ttd_pv_write(gpa, s->due.payload, size);
 
     return hvm_copy_to_guest_phys(gpa, s->due.payload, size, s->vcpu) ==
            HVMTRANS_okay;

@@ -13,6 +13,9 @@
 #define DEFER_DEFAULT   MILLISECS(3000)
 #define OVERHEAD        150u    /* instructions of an empty round trip */
 
+#define COUNTS          (TTD_OPTION_COUNT | TTD_OPTION_COUNT_BRANCHES | \
+                         TTD_OPTION_COUNT_INSTRUCTIONS)
+
 static LIST_HEAD(sessions);
 
 static struct ttd_session *find(domid_t domain_id)
@@ -112,16 +115,21 @@ static int wake(struct ttd_session *s)
 }
 
 /* Why a domain cannot be recorded or replayed; NULL if it can. */
-static const char *obstacle(const struct domain *d, bool replay)
+static const char *obstacle(const struct domain *d, bool replay,
+                            uint32_t options)
 {
     const struct vcpu *v = d->vcpu ? d->vcpu[0] : NULL;
 
-    if ( !is_hvm_domain(d) )
-        return "is no PVH or HVM guest";
+    if ( !is_hvm_domain(d) && !is_pv_64bit_domain(d) )
+        return "is no guest of 64 bits";
     if ( d->max_vcpus != 1 || !v )
         return "has more than one vCPU";
-    if ( !hap_enabled(d) )
+    if ( is_hvm_domain(d) && !hap_enabled(d) )
         return "has no nested paging";
+    if ( is_pv_domain(d) && paging_mode_enabled(d) )
+        return "has shadow page tables";
+    if ( is_pv_domain(d) && (options & COUNTS) )
+        return "is a PV guest, whose progress nothing counts";
     if ( !d->arch.vtsc )
         return "reads the TSC itself: it needs tsc_mode=\"always_emulate\"";
     if ( !v->arch.fully_eager_fpu )
@@ -156,6 +164,7 @@ static void give_rings(const struct ttd_session *s, struct ttd_op *op)
     op->start.out_mfn = virt_to_mfn(s->out.ring);
     op->start.in_pages = s->in.ring ? 1u << s->in.order : 0;
     op->start.in_mfn = s->in.ring ? virt_to_mfn(s->in.ring) : 0;
+    op->start.is_pv = s->is_pv;
 }
 
 static void forget(struct ttd_session *s)
@@ -165,10 +174,18 @@ static void forget(struct ttd_session *s)
     xfree(s);
 }
 
+static void attach(struct vcpu *v, struct ttd_session *s)
+{
+    if ( is_pv_vcpu(v) )
+        v->arch.pv.ttd = s;
+    else
+        v->arch.hvm.ttd = s;
+}
+
 static int begin(struct domain *d, struct ttd_op *op)
 {
     bool replay = op->operation == TTD_OP_REPLAY;
-    const char *reason = obstacle(d, replay);
+    const char *reason = obstacle(d, replay, op->start.options);
     struct ttd_session *s;
     int rc;
 
@@ -184,7 +201,8 @@ static int begin(struct domain *d, struct ttd_op *op)
     s->domain_id = d->domain_id;
     s->domain = d;
     s->vcpu = d->vcpu[0];
-    s->machine = cpu_has_svm ? &ttd_svm : &ttd_vmx;
+    s->is_pv = is_pv_domain(d);
+    s->machine = is_pv_domain(d) ? &ttd_pv : cpu_has_svm ? &ttd_svm : &ttd_vmx;
     s->replaying = replay;
     s->state = TTD_STATE_RUNNING;
     set_options(s, op);
@@ -210,7 +228,7 @@ static int begin(struct domain *d, struct ttd_op *op)
     else
     {
         list_add_tail(&s->list, &sessions);
-        s->vcpu->arch.hvm.ttd = s;
+        attach(s->vcpu, s);
         give_rings(s, op);
     }
     domain_unpause(d);
@@ -229,7 +247,7 @@ static void detach(struct ttd_session *s)
     ttd_counter_end(s);
     ttd_disarm(s, NULL);
     ttd_untrack(s);
-    v->arch.hvm.ttd = NULL;
+    attach(v, NULL);
     s->vcpu = NULL;
     s->domain = NULL;
     if ( s->held )
@@ -259,7 +277,7 @@ static int stop(struct ttd_session *s)
 void ttd_domain_gone(struct domain *d)
 {
     struct vcpu *v = d->vcpu ? d->vcpu[0] : NULL;
-    struct ttd_session *s = v ? v->arch.hvm.ttd : NULL;
+    struct ttd_session *s = v ? ttd_of(v) : NULL;
 
     if ( !s )
         return;
@@ -319,7 +337,7 @@ static int digest(struct ttd_session *s, struct ttd_op *op)
     if ( !s->domain )
         return -ESRCH;
     domain_pause(s->domain);
-    rc = ttd_digest(s, op);
+    rc = s->is_pv ? ttd_pv_digest(s, op) : ttd_digest(s, op);
     domain_unpause(s->domain);
 
     return rc;
@@ -357,7 +375,7 @@ static int of_session(struct ttd_session *s, struct ttd_op *op)
         return 0;
 
     case TTD_OP_BRANCHES:
-        return ttd_trace_want(s, op);
+        return s->machine->trace ? ttd_trace_want(s, op) : -EOPNOTSUPP;
     }
 
     return -EINVAL;

@@ -64,8 +64,16 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 uint32_t ttd_hash(const struct ttd_registers *regs,
                   const struct ttd_event *event)
 {
+    struct ttd_registers masked;
     uint64_t hash = 1;
     unsigned int i;
+
+    if ( event && unlikely(event->frame) )
+    {
+        masked = *regs;
+        masked.word[event->frame - 1] &= ~PADDR_MASK | ~PAGE_MASK;
+        regs = &masked;
+    }
 
     for ( i = TTD_RAX; i <= TTD_RIP; i++ )
         hash = mix(hash, regs->word[i]);
@@ -92,7 +100,7 @@ void ttd_take_position(struct ttd_session *s)
 uint64_t ttd_first_argument(const struct ttd_session *s,
                             const struct cpu_user_regs *regs)
 {
-    return hvm_long_mode_active(s->vcpu) ? regs->rdi : (uint32_t)regs->rbx;
+    return is_pv_vcpu(s->vcpu) || hvm_long_mode_active(s->vcpu) ? regs->rdi : (uint32_t)regs->rbx;
 }
 
 /* A record at the position where the guest is to be entered. */

@@ -18,13 +18,13 @@
 #include <public/hvm/params.h>
 #include "private.h"
 
-static void map(struct ttd_session *s, enum ttd_area which, unsigned int param)
+void ttd_map_area(struct ttd_session *s, enum ttd_area which,
+                  unsigned long frame)
 {
     struct ttd_tracked *area = &s->area[which];
-    unsigned long gfn = s->domain->arch.hvm.params[param];
 
-    if ( gfn && !prepare_ring_for_helper(s->domain, gfn, &area->page,
-                                         &area->mapping) )
+    if ( frame && !prepare_ring_for_helper(s->domain, frame, &area->page,
+                                           &area->mapping) )
         area->size = PAGE_SIZE;
 }
 
@@ -33,14 +33,21 @@ int ttd_track(struct ttd_session *s)
     s->area[TTD_AREA_SHARED_INFO].mapping = s->domain->shared_info;
     s->area[TTD_AREA_SHARED_INFO].size = PAGE_SIZE;
     s->area[TTD_AREA_VCPU_INFO].size = sizeof(struct vcpu_info);
-    map(s, TTD_AREA_CONSOLE, HVM_PARAM_CONSOLE_PFN);
-    map(s, TTD_AREA_XENSTORE, HVM_PARAM_STORE_PFN);
+    if ( is_pv_domain(s->domain) )
+        ttd_pv_track(s);
+    else
+    {
+        const uint64_t *params = s->domain->arch.hvm.params;
+
+        ttd_map_area(s, TTD_AREA_CONSOLE, params[HVM_PARAM_CONSOLE_PFN]);
+        ttd_map_area(s, TTD_AREA_XENSTORE, params[HVM_PARAM_STORE_PFN]);
+    }
     ttd_granted_init(s);
     ttd_follow_frames(s);
     ttd_console_track(s);
     s->copied = true;
 
-    if ( s->options & TTD_OPTION_VERIFY_LAZY )
+    if ( (s->options & TTD_OPTION_VERIFY_LAZY) && is_hvm_domain(s->domain) )
     {
         s->verify = xzalloc_bytes(TTD_PAGE_AREAS * PAGE_SIZE);
         if ( !s->verify )
@@ -103,6 +110,8 @@ void ttd_undo_writes(struct ttd_session *s)
 
     if ( !s->copied )
         return;
+    if ( is_pv_vcpu(s->vcpu) )
+        ttd_pv_settle(s);
     for ( i = 0; i < TTD_PAGE_AREAS; i++ )
         if ( s->area[i].mapping )
             memcpy(s->area[i].mapping, s->area[i].copy, s->area[i].size);

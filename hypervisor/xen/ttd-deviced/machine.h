@@ -35,6 +35,7 @@ struct ttd_start {
 struct ttd_rings {
     void *out, *in; /* in: NULL in a recording */
     size_t out_size, in_size;
+    int is_pv; /* the domain is a PV guest */
 };
 
 struct ttd_machine_operations {

@@ -82,11 +82,13 @@ static void *map(struct xen *xen, uint64_t mfn, uint32_t pages, size_t *size, tt
 static int start_error(struct xen *xen, ttlog_error *error) {
     switch (errno) {
     case ENOSYS:
-    case EOPNOTSUPP:
         return ttd_fail(error, errno, "this Xen cannot record: it is not the patched one (docs/recording.md)");
+    case EOPNOTSUPP:
+        return ttd_fail(error, errno, "domain %u cannot be recorded or replayed: `xl dmesg` shows what it lacks; a guest needs "
+                        "one vCPU and tsc_mode=\"always_emulate\" (docs/recording.md)", xen->domain);
     case EINVAL:
         return ttd_fail(error, errno, "domain %u cannot be recorded: Xen has another version of the interface, or the "
-                        "guest is no PVH guest with one vCPU and tsc_mode=\"always_emulate\"", xen->domain);
+                        "domain is dying", xen->domain);
     case ENODEV: return ttd_fail(error, errno, "this processor has no counter that --count names");
     case ESRCH: return ttd_fail(error, errno, "there is no domain %u", xen->domain);
     case EBUSY: return ttd_fail(error, errno, "another domain is being recorded or replayed, or this one already is");
@@ -100,7 +102,7 @@ static int want_branches(struct xen *xen, const struct ttd_start *start, ttlog_e
     if (perform(xen, TTD_OP_BRANCHES, &op) == 0)
         return 0;
     if (errno != ENODEV)
-        return ttd_fail_errno(error, "this Xen has no branch windows");
+        return ttd_fail_errno(error, "this Xen has no branch windows for this guest");
     if (start->branch_source == TTD_SOURCE_BTS)
         return ttd_fail(error, ENODEV, "--branch-source bts: the processor would write through the guest's page tables, "
                         "where Xen has no page that the guest does not see");
@@ -127,6 +129,7 @@ static int start(struct ttd_machine *machine, const struct ttd_start *start, str
     if (perform(xen, start->is_replay ? TTD_OP_REPLAY : TTD_OP_RECORD, &op) != 0)
         return start_error(xen, error);
     xen->is_started = 1;
+    xen->rings.is_pv = op.start.is_pv != 0;
     if (start->branches_to != 0 && want_branches(xen, start, error) != 0)
         return -1;
     xen->rings.out = map(xen, op.start.out_mfn, op.start.out_pages, &xen->rings.out_size, error);

@@ -19,7 +19,10 @@ _Static_assert((int)TTD_AREA_SHARED_INFO + 1 == TTLOG_AREA_SHARED_INFO && (int)T
 enum { CELL_SHIFT = 13, CHUNK_MAX = 16384, PAGES_PER_EVENT = 512 };
 
 int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settings *settings, ttlog_error *error) {
-    *recorder = (struct ttd_recorder){.counts_instructions = settings->counts_instructions};
+    *recorder = (struct ttd_recorder){
+        .counts_instructions = settings->counts_instructions,
+        .is_pv = settings->is_pv,
+    };
     ttlog_options options = {
         .run_kind = settings->run_kind,
         .clock = TTLOG_CLOCK_SYNCHRONOUS_ENTRIES,
@@ -37,6 +40,8 @@ int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settin
     };
     memcpy(options.recording_uuid, settings->recording_uuid, sizeof(options.recording_uuid));
     recorder->writer = ttlog_writer_create(settings->path, &options, error);
+    if (recorder->writer != NULL && settings->is_pv)
+        ttlog_write_attribute(recorder->writer, TTD_GUEST_KEY, "pv");
     return recorder->writer == NULL ? -1 : 0;
 }
 
@@ -60,6 +65,19 @@ static void add_word(ttlog_event *event, uint64_t *words, uint32_t bit, uint64_t
     event->payload_length += sizeof(word);
     event->info |= bit;
     event->validity |= TTLOG_VALID_VALUE;
+}
+
+/* A PV guest that makes page tables handles machine frames, which another domain does not have. */
+static void note_frames(struct ttd_recorder *recorder, const struct ttd_record *record) {
+    enum { MMU_UPDATE = 1, MULTICALL = 13, MMUEXT_OP = 26 };
+    char text[128];
+    if (!recorder->is_pv || recorder->sees_frames || record->kind != TTD_KIND_HYPERCALL ||
+        (record->info != MMU_UPDATE && record->info != MULTICALL && record->info != MMUEXT_OP))
+        return;
+    recorder->sees_frames = 1;
+    snprintf(text, sizeof(text), "the guest handles machine frames, first in hypercall %llu at exit %llu",
+             (unsigned long long)record->info, (unsigned long long)record->clock);
+    ttlog_write_attribute(recorder->writer, TTD_RECORDING_ONLY_KEY, text);
 }
 
 static int write_exit(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
@@ -88,6 +106,7 @@ static int write_exit(struct ttd_recorder *recorder, const struct ttd_record *re
     if (record->code != 0 && record->kind == TTD_KIND_OTHER)
         add_word(&event, words, TTLOG_EXIT_CODE, record->code);
     set_icount(recorder, record, &event);
+    note_frames(recorder, record);
     recorder->icount = event.icount;
     recorder->exits++;
     return write_event(recorder, &event, error);

@@ -11,6 +11,8 @@
 struct ttd_recorder {
     ttlog_writer *writer;
     int counts_instructions; /* positions have instruction counts */
+    int is_pv;
+    int sees_frames;         /* a PV guest made a hypercall with machine frames in memory */
     uint64_t icount;         /* at the last exit */
     uint64_t exits, interrupts, writes, reads, page_digests;
     int has_ended;           /* END or DIVERGED was seen */
@@ -20,12 +22,17 @@ struct ttd_recorder {
     char divergence[256];    /* the line for people */
 };
 
+/* Attributes of the log of a PV guest: "pv", and why it cannot be replayed. */
+#define TTD_GUEST_KEY "xen.guest"
+#define TTD_RECORDING_ONLY_KEY "xen.recording-only"
+
 struct ttd_log_settings {
     const char *path;
     uint8_t run_kind; /* enum ttlog_run_kind */
     uint8_t recording_uuid[16];
     int counts_instructions;
     int has_page_digests;
+    int is_pv;
     const char *recorder_name;
 };
 

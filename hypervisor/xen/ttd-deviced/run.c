@@ -66,6 +66,23 @@ static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, t
     return 0;
 }
 
+/* Refuses a log that is a recording only: a PV guest that handled machine frames. */
+static int check_replayable(const struct ttd_options *options, const struct ttd_log *log, ttlog_error *error) {
+    const char *why = ttd_log_attribute(log, TTD_RECORDING_ONLY_KEY);
+    if (why == NULL || options->is_forced)
+        return 0;
+    return ttd_fail(error, EOPNOTSUPP, "%s: a recording only, which cannot be replayed: %.200s. Frames differ in every domain; a "
+                    "PVH guest has none. --force replays as far as the runs agree", options->from, why);
+}
+
+/* A log of a PV guest needs a PV guest, and the other way round. */
+static int check_kind(const struct ttd_options *options, const struct ttd_log *log, int is_pv, ttlog_error *error) {
+    if ((ttd_log_attribute(log, TTD_GUEST_KEY) != NULL) == is_pv)
+        return 0;
+    return ttd_fail(error, EINVAL, "%s: a log of a %s guest; this domain is a %s guest", options->from,
+                    is_pv ? "PVH" : "PV", is_pv ? "PV" : "PVH");
+}
+
 /* Writing a log over the recording that it is replayed from would destroy it. */
 static int check_paths(const struct ttd_options *options, ttlog_error *error) {
     struct stat log, from;
@@ -113,6 +130,7 @@ static int open_logs(const struct ttd_options *options, const struct ttd_start *
         .run_kind = start->is_replay ? TTLOG_RUN_REPLAY : TTLOG_RUN_RECORDING,
         .counts_instructions = (start->options & counts) != 0,
         .has_page_digests = start->break_every != 0,
+        .is_pv = session->is_pv,
         .recorder_name = name,
     };
     choose_uuid(options, from, settings.recording_uuid);
@@ -130,13 +148,15 @@ static int open_logs(const struct ttd_options *options, const struct ttd_start *
 static int run_session(const struct ttd_options *options, struct ttd_start *start, struct ttd_session *session,
                        const volatile sig_atomic_t *stop, const struct ttd_observer *observer,
                        ttlog_error *error) {
-    struct ttd_rings rings;
+    struct ttd_rings rings = {0};
     struct ttd_machine *machine = session->machine;
     if (machine->calls->start(machine, start, &rings, error) != 0 ||
         ttd_view_open(&session->out, rings.out, rings.out_size, 0, error) != 0)
         return -1;
-    if (session->feeder != NULL && ttd_view_open(&session->in, rings.in, rings.in_size, 1, error) != 0)
+    if (session->feeder != NULL && (check_kind(options, session->feeder->log, rings.is_pv, error) != 0 ||
+                                    ttd_view_open(&session->in, rings.in, rings.in_size, 1, error) != 0))
         return -1;
+    session->is_pv = rings.is_pv;
     if (open_logs(options, start, session, error) != 0)
         return -1;
     write_attributes(options, start, session->recorder.writer);
@@ -159,6 +179,10 @@ static void describe(const struct ttd_session *session, const char *log, char *t
              session->text, recorder->exits, recorder->interrupts, recorder->writes, recorder->reads, recorder->page_digests,
              session->out.ring != NULL ? session->out.ring->held : 0,
              session->out.ring != NULL ? session->out.ring->lost : 0, log);
+    if (recorder->sees_frames) {
+        size_t length = strlen(text);
+        snprintf(text + length, size - length, "; a recording only: the guest handles machine frames");
+    }
     if (session->branches != NULL)
         ttd_branch_log_describe(session->branches, text + strlen(text), size - strlen(text));
 }
@@ -238,7 +262,8 @@ enum ttd_result ttd_run(const struct ttd_options *options, const volatile sig_at
             feeder->log = open_recording(options, &error);
             session->feeder = feeder;
         }
-        if (options->from == NULL || (feeder->log != NULL && check_guest(options, feeder->log, &error) == 0))
+        if (options->from == NULL || (feeder->log != NULL && check_replayable(options, feeder->log, &error) == 0 &&
+                                      check_guest(options, feeder->log, &error) == 0))
             session->machine = options->rings != NULL ? ttd_machine_files(options->rings, &error)
                                                       : ttd_machine_xen(domain, &error);
     }

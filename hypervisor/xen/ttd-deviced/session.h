@@ -22,6 +22,7 @@ struct ttd_session {
     struct ttd_view out, in;
     uint64_t break_at;         /* the guest stays paused there; 0: never */
     uint64_t digest_every;     /* clocks between digests of memory, which is digested at the end too; 0: never */
+    int is_pv;                 /* the guest is a PV guest */
     int is_stopping;
     int is_gone;               /* the domain died */
     int is_paused;             /* at break_at, until SIGTERM */
