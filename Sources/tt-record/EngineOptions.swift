@@ -11,7 +11,8 @@ struct EngineOptions: ParsableArguments {
 
     @Option(
         help: """
-            qemu: stock QEMU with our plugin, anywhere; xen: a PVH domain of the patched Xen, in its dom0, as root.
+            qemu: stock QEMU with our plugin, anywhere; xen: a PVH or PV domain of the patched Xen, in its dom0, as root (a PV \
+            Linux is recorded only).
             """)
     var engine = Name.qemu
 

@@ -59,4 +59,13 @@ import Testing
         #expect(error?.description.contains(key) == true)
         try Self.read("name=\"a\"\nmemory=96\nttd_flag=1").checkForStrangers()
     }
+
+    @Test(arguments: ["pvh", "pv"]) func guestsWithoutAnEmulatedMachineAreRecorded(type: String) throws {
+        try Self.read("\(Self.whole)\ntype = \"\(type)\"").check()
+    }
+
+    @Test(arguments: ["type = \"hvm\"", "type = \"\""]) func otherGuestsAreRefused(line: String) throws {
+        let error = #expect(throws: RunError.self) { try Self.read("\(Self.whole)\n\(line)").check() }
+        #expect(error?.description.contains("only PVH and PV guests are recorded") == true)
+    }
 }
