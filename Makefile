@@ -18,12 +18,13 @@ deps: ## install the Debian packages that are missing (root or sudo)
 build: deps ## the tools, release, Swift runtime linked statically: .build/release
 	$(RELEASE)
 
-# A library needs the other flag for a static runtime, and with it a build folder of its own.
+# A library needs the other flag for a static runtime, and with it a build folder that is not that of the tools.
 sqlite-extension: deps ## the SQLite extension, Swift runtime linked statically: .build/release/ttlog_sqlite.so
-	swift build -c release --scratch-path .build-shared --product ttlog_sqlite -Xswiftc -static-stdlib \
-	    -Xlinker --gc-sections -Xlinker --version-script=Sources/TTLogSQLite/exports.map
+	swift build -c release --scratch-path .build-arrow --product ttlog_sqlite -Xswiftc -static-stdlib \
+	    -Xlinker --gc-sections -Xlinker --version-script=$(CURDIR)/Sources/TTLogSQLite/exports.map \
+	    -Xlinker -z -Xlinker relro -Xlinker -z -Xlinker now -Xlinker -soname=ttlog_sqlite.so
 	@mkdir -p $(BIN)
-	@cp .build-shared/release/libttlog_sqlite.so $(BIN)/ttlog_sqlite.so
+	@cp .build-arrow/release/libttlog_sqlite.so $(BIN)/ttlog_sqlite.so
 
 plugin: deps ## the QEMU plugin: hypervisor/qemu/build/libttd.so
 	@$(MAKE) --no-print-directory -s -C hypervisor/qemu
@@ -64,7 +65,7 @@ test: deps ## every test, but for test-fleet and test-deb
 	@scripts/test all
 
 .PHONY: ci
-ci: deps ## every test, as .ci/run calls it; test-fleet and test-deb are left out, with a line that says so, when it is late
+ci: deps ## every test, as .ci/run calls it; test-fleet and test-deb beside Xen: where they do not run, a line at the end says why
 	@scripts/test ci
 
 test-unit: deps ## the tests that need no guest
@@ -160,4 +161,4 @@ install: build plugin ## install tools, plugin, man pages and completions under 
 	@DESTDIR="$(DESTDIR)" scripts/install "$(PREFIX)"
 
 clean: ## remove build folders
-	rm -rf .build .build-shared .build-tests Benchmarks/.build Examples/.build hypervisor/qemu/build hypervisor/guests/*/build
+	rm -rf .build .build-arrow .build-tests Benchmarks/.build Examples/.build hypervisor/qemu/build hypervisor/guests/*/build

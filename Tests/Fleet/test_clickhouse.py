@@ -3,11 +3,11 @@
 
 import re
 
+import chdb
 import pytest
 
 from conftest import FIXTURES, ttlog
 
-chdb = pytest.importorskip("chdb")
 PAGE = FIXTURES.parents[1] / "docs/fleets.md"
 
 
