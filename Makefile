@@ -65,7 +65,7 @@ test: deps ## every test, but for test-fleet and test-deb
 	@scripts/test all
 
 .PHONY: ci
-ci: deps ## every test, as .ci/run calls it; test-fleet and test-deb beside Xen: where they do not run, a line at the end says why
+ci: deps ## every test, as .ci/run calls it; test-fleet and test-deb at the end: where they do not run, a line says why
 	@scripts/test ci
 
 test-unit: deps ## the tests that need no guest
