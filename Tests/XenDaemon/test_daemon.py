@@ -29,7 +29,7 @@ from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXI
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
-STOPPED, SHUTDOWN, COMPLETE = 0, 1, 2
+STOPPED, SHUTDOWN, COMPLETE, DESTROYED = 0, 1, 2, 3
 
 
 class DaemonTest(unittest.TestCase):
@@ -195,6 +195,17 @@ class RecordingTests(DaemonTest):
         self.assertIn("3 digests of memory", self.finish(daemon, 0))
         digests = [event for event in self.events("ttd.log") if event["kind"] == "page-digests"]
         self.assertEqual([int(event["brctr"]) for event in digests], [100, 100, 200, 200, 250, 250])
+
+    def test_a_guest_that_is_destroyed_while_its_memory_is_digested_ends_the_log(self):
+        daemon, out = self.start_recording("ttd.log", 4, "--digests", "100")
+        for fields in guest.run(200):
+            if fields["type"] == EXIT and fields["clock"] == 100:
+                open(out.path + ".destroyed", "w").close()
+                out.put(record(BREAK, clock=100))
+            out.put(fields)
+        out.put(record(END, clock=200, info=DESTROYED))
+        self.assertIn("the domain was destroyed", self.finish(daemon, 0))
+        self.assertEqual(self.analyze("verify", self.path("ttd.log"))[0], 0)
 
     def test_the_console_is_a_file(self):
         daemon, out = self.start_recording("ttd.log", 4, "--console", self.path("console"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A machine of two files, for tests: the test maps the same files and plays the hypervisor.
+ * A machine of two files, for tests: the test maps the same files and plays the hypervisor. With a third file, OUT.destroyed, the
+ * guest's memory is gone.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 struct files {
     struct ttd_machine machine;
-    char *out_path, *in_path, *stop_path;
+    char *out_path, *in_path, *stop_path, *destroyed_path;
     struct ttd_rings rings;
 };
 
@@ -78,8 +79,8 @@ static int digest(struct ttd_machine *machine, uint64_t *gfn, struct ttd_page_di
                   ttlog_error *error) {
     static const uint64_t present[] = {0, 1, 600};
     uint32_t count = 0;
-    (void)machine;
-    (void)error;
+    if (access(files_of(machine)->destroyed_path, F_OK) == 0)
+        return ttd_fail(error, ESRCH, "cannot digest the memory");
     for (size_t i = 0; i < sizeof(present) / sizeof(*present) && count < limit; i++)
         if (present[i] >= *gfn)
             pages[count++] = (struct ttd_page_digest){.gfn = present[i], .hash = 0x100 + present[i]};
@@ -102,7 +103,18 @@ static void close_files(struct ttd_machine *machine) {
     free(files->out_path);
     free(files->in_path);
     free(files->stop_path);
+    free(files->destroyed_path);
     free(files);
+}
+
+/* The ring's path with an ending. */
+static char *path_with(const char *path, size_t length, const char *ending) {
+    char *result = malloc(length + strlen(ending) + 1);
+    if (result == NULL)
+        return NULL;
+    memcpy(result, path, length);
+    strcpy(result + length, ending);
+    return result;
 }
 
 static const struct ttd_machine_operations calls = {
@@ -126,15 +138,15 @@ struct ttd_machine *ttd_machine_files(const char *paths, ttlog_error *error) {
         return NULL;
     }
     files->machine.calls = &calls;
-    files->out_path = strndup(paths, (size_t)(comma - paths));
+    size_t length = (size_t)(comma - paths);
+    files->out_path = path_with(paths, length, "");
     files->in_path = strdup(comma + 1);
-    files->stop_path = malloc((size_t)(comma - paths) + sizeof(".stop"));
-    if (files->out_path == NULL || files->in_path == NULL || files->stop_path == NULL) {
+    files->stop_path = path_with(paths, length, ".stop");
+    files->destroyed_path = path_with(paths, length, ".destroyed");
+    if (files->out_path == NULL || files->in_path == NULL || files->stop_path == NULL || files->destroyed_path == NULL) {
         ttd_fail_errno(error, "no memory for the names of the rings");
         close_files(&files->machine);
         return NULL;
     }
-    memcpy(files->stop_path, files->out_path, strlen(files->out_path));
-    memcpy(files->stop_path + strlen(files->out_path), ".stop", sizeof(".stop"));
     return &files->machine;
 }

@@ -4,6 +4,7 @@
  */
 #include "session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,12 +17,17 @@ enum {
     DIGESTS_PER_CALL = 4096,
 };
 
-/* Writes digests of all pages of the guest, which is paused at a break. */
+/* Writes digests of all pages of the guest, which is paused at a break. A guest that was destroyed there has no more: the ring
+ * or its end says so. */
 static int digest_memory(struct ttd_session *session, uint64_t clock, ttlog_error *error) {
     static struct ttd_page_digest pages[DIGESTS_PER_CALL];
     struct ttd_machine *machine = session->machine;
     for (uint64_t gfn = 0; gfn != ~0ull;) {
         int count = machine->calls->digest(machine, &gfn, pages, DIGESTS_PER_CALL, error);
+        if (count < 0 && error->code == ESRCH) {
+            *error = (ttlog_error){0};
+            return 0;
+        }
         if (count < 0 ||
             ttd_recorder_write_pages(&session->recorder, clock, pages, (size_t)count, error) != 0)
             return -1;
