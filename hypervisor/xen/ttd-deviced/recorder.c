@@ -81,24 +81,24 @@ static void note_frames(struct ttd_recorder *recorder, const struct ttd_record *
 }
 
 static int write_exit(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
-    uint64_t words[TTD_WORDS + 3], changed[TTD_WORDS];
+    uint64_t words[TTD_WORDS + 3];
     uint32_t count = (uint32_t)__builtin_popcount(record->mask);
     if ((record->mask & ~TTLOG_EXIT_CHANGES) != 0 || record->length != count * sizeof(uint64_t))
         return ttd_fail(error, EBADMSG, "damaged ring: an exit with words 0x%x has %u bytes of them, at clock %llu",
                         record->mask, record->length, (unsigned long long)record->clock);
-    memcpy(changed, record->payload, record->length);
+    memcpy(words, record->payload, record->length);
     ttlog_event event = {
         .kind = TTLOG_EVENT_EXIT,
         .validity = TTLOG_VALID_IP | TTLOG_VALID_REGISTERS,
-        .info = (uint32_t)record->kind << TTLOG_EXIT_REASON_SHIFT,
+        .info = (uint32_t)record->kind << TTLOG_EXIT_REASON_SHIFT | record->mask,
         .clock = record->clock,
         .ip = record->rip,
         .aux = record->hash,
+        .payload_length = (uint16_t)record->length,
         .payload = words,
     };
-    for (uint32_t word = 0, place = 0; word < TTD_WORDS; word++)
-        if (record->mask >> word & 1)
-            add_word(&event, words, 1u << word, changed[place++]);
+    if (record->mask != 0)
+        event.validity |= TTLOG_VALID_VALUE;
     if (record->info != 0)
         add_word(&event, words, TTLOG_EXIT_OPERAND, record->info);
     if (record->value != 0 && (record->kind == TTD_KIND_WRMSR || record->kind == TTD_KIND_PORT_WRITE))
