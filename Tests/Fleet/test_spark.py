@@ -15,7 +15,7 @@ import pytest
 os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
 os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 os.environ["PYSPARK_PYTHON"] = sys.executable
-# Java's processes live for a minute here: the compiler that pays in the long run costs most of it.
+# Java's processes live for a minute here: the optimising compiler would take most of that time.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 from pyspark.sql import SparkSession, functions  # noqa: E402
