@@ -46,7 +46,8 @@ extension EventTable {
             [
                 .address("physical_address", .address, .titled("address"), "the physical address"),
                 .value("virtual_address", 0, .address, .titled("virtual"), "the virtual address"), size,
-                .values("value", .titled("value"), "the bytes read or written", from: 1, compared: .features(.ramValues)),
+                .values(
+                    "value", .titled("value"), "the bytes read or written", from: 1, compared: .features(.ramValues)),
             ])
     }
 
