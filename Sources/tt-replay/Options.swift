@@ -66,7 +66,7 @@ struct LogOptions: ParsableArguments {
     @Option(
         help: """
             With --trace: whether the accesses of instructions to RAM are logged, with physical and virtual address, size and \
-            value (some 10 bytes each). (default: off)
+            value (some 4 bytes each). (default: off)
             """)
     var ram: Switch?
 
