@@ -63,6 +63,13 @@ struct LogOptions: ParsableArguments {
     @Option(help: "Whether accesses to memory-mapped devices are logged. (default: as recorded)")
     var mmio: Switch?
 
+    @Option(
+        help: """
+            With --trace: whether the accesses of instructions to RAM are logged, with physical and virtual address, size and \
+            value (some 4 bytes each). (default: off)
+            """)
+    var ram: Switch?
+
     @Option(help: "Whether the values of accesses are logged. (default: as recorded)")
     var values: Switch?
 
@@ -98,6 +105,7 @@ struct LogOptions: ParsableArguments {
         result.codec = codec
         result.accesses = access.map { $0 == .on }
         result.mmio = mmio.map { $0 == .on }
+        result.ram = ram.map { $0 == .on }
         result.values = values.map { $0 == .on }
         result.context = context.map { $0 == .on }
         result.causes = causes.map { $0 == .on }

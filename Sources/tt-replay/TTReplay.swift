@@ -74,6 +74,7 @@ struct TTReplay: ParsableCommand {
         if let seconds = stop.checkpoints {
             return try stop.runCheckpoints(directory, session, every: seconds)
         }
+        if logging.ram == .on { throw ValidationError("--ram is valid with --trace only.") }
         guard stop.place != nil else {
             return try replay(
                 Replay<QEMUEngine>(options: qemuOptions, tool: tool), total: manifest?.outcome?.instructions ?? 0)

@@ -48,8 +48,7 @@ extension EndToEndTests {
             let scratch = try temporaryDirectory()
             let directory = try recorded(scratch, version, mode)
             let full = try replay(directory, ["--mode", "branches", "--quiet"])
-            // The end of a recording without branches is known less exactly than that of its replay: that may be a difference.
-            try #require(full.status == 0 || mode == "events", "\(full)")
+            try #require(full.status == 0, "\(full)")
             let log = scratch.file("window.log")
             let result = try run(
                 Products.tool("tt-replay"), [directory, "--trace", "1200000", "1400000", "-o", log])

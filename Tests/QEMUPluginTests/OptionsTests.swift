@@ -26,12 +26,14 @@ struct OptionsTests {
         let arguments = [
             "log=/tmp/a.log", "mode=digest", "codec=raw", "level=3", "run=replay",
             "uuid=000102030405060708090a0b0c0d0e0F", "name=qemu 7.2", "clock_base=0x10", "icount_base=99", "access=off",
-            "mmio=on", "kept=4", "window=100:200", "sync=5", "oracle=/tmp/page", "check=on",
+            "mmio=on", "kept=4", "window=100:200", "sync=5", "oracle=/tmp/page", "check=on", "ram=on",
+            "ramfile=/tmp/memory",
         ]
         let good = try parse(arguments) { options in
             #expect(String(cString: options.log) == "/tmp/a.log")
             #expect(String(cString: options.oracle) == "/tmp/page")
-            #expect(!options.access && options.mmio && options.check)
+            #expect(!options.access && options.mmio && options.check && options.ram)
+            #expect(String(cString: options.ramfile) == "/tmp/memory")
             let writer = options.writer
             #expect(UInt32(writer.mode) == TTLOG_MODE_DIGEST.rawValue)
             #expect(UInt32(writer.codec) == TTLOG_CODEC_RAW.rawValue)

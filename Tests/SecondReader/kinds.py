@@ -16,6 +16,8 @@ KINDS = {
     22: "rdmsr",
     23: "wrmsr",
     24: "rdrand",
+    25: "ram-read",
+    26: "ram-write",
     32: "hypercall",
     33: "hypercall-result",
     34: "upcall",

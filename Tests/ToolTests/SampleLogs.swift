@@ -33,6 +33,8 @@ enum SampleLogs {
         access rdmsr ip=0x1000 address=0xc0000080 value=0x500
         access wrmsr ip=0x1000 address=0x10 value=0
         access rdrand ip=0x1000 value=42
+        access ram-read ip=0x1000 info=8 address=0x5000 value=0xffff8880 value=7
+        access ram-write ip=0x1000 info=1 address=0x5008 value=0xffff8888
         event hypercall ip=0x1000 info=29 value=1
         event hypercall-result ip=0x1000 info=29 value=0
         event upcall info=243 value=5

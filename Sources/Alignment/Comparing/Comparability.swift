@@ -91,7 +91,7 @@ public struct Comparability: Sendable {
         if !isSameGrid {
             caveats.append(Caveat(.gridDiffers, "the logs are cut into different chunks: everything is decoded"))
         }
-        let compared: FileHeader.Features = [.branches, .accesses, .mmio, .causes, .state, .context]
+        let compared: FileHeader.Features = [.branches, .accesses, .mmio, .ram, .causes, .state, .context]
         if features.isDisjoint(with: compared), a.mode != .events || b.mode != .events {
             reasons.append("the logs have no stream in common")
         }

@@ -83,9 +83,7 @@ struct VCPUAligner {
         let projection = EventProjection(original.header.features, replay.header.features)
         var scans: [EventScan] = []
         for stream in [LogStream.event, .access] {
-            if stream == .access, !comparability.features.contains(.accesses), !comparability.features.contains(.mmio) {
-                continue
-            }
+            if stream == .access, comparability.features.isDisjoint(with: [.accesses, .mmio, .ram]) { continue }
             let openEnds = [(Side.original, original), (.replay, replay)].filter { _, log in
                 log.mayLackTail || log.mayLackTail(stream, vcpu: vcpu)
             }

@@ -84,6 +84,8 @@ enum ttlog_mode {
 #define TTLOG_FEATURE_STATE_MEMORY (1ull << 11)   /* state events: guest-memory digests */
 #define TTLOG_FEATURE_WINDOWS (1ull << 12)        /* bodies were kept only inside windows */
 #define TTLOG_FEATURE_ENGINE_INPUT (1ull << 13)   /* what the engine's own log of input holds is in the event stream */
+#define TTLOG_FEATURE_RAM (1ull << 14)            /* instructions' accesses to RAM are in the access stream */
+#define TTLOG_FEATURE_RAM_VALUES (1ull << 15)     /* accesses to RAM carry the values read and written */
 
 struct ttlog_file_header {
     uint64_t magic;
@@ -313,6 +315,10 @@ enum ttlog_event_kind {
     TTLOG_EVENT_RDMSR = 22,      /* payload: address = msr; value = edx:eax */
     TTLOG_EVENT_WRMSR = 23,      /* the same */
     TTLOG_EVENT_RDRAND = 24,     /* rdrand, rdseed. payload: value */
+    TTLOG_EVENT_RAM_READ = 25,   /* completed. info: bytes (1 ... 16). payload: address = physical address; value = virtual
+                                    address, then the bytes read (1 or 2 words; none without FEATURE_RAM_VALUES). An access
+                                    that crosses a page is two records */
+    TTLOG_EVENT_RAM_WRITE = 26,  /* the same */
 
     TTLOG_EVENT_HYPERCALL = 32,        /* info: number. payload: value ... = arguments */
     TTLOG_EVENT_HYPERCALL_RESULT = 33, /* info: number. payload: value = result, then memory outputs */

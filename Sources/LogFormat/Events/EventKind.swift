@@ -50,6 +50,10 @@ public struct EventKind: RawRepresentable, Hashable, Sendable, CustomStringConve
     public static let wrmsr = EventKind(.wrmsr)
     /// `rdrand` or `rdseed`.
     public static let rdrand = EventKind(.rdrand)
+    /// An instruction read RAM.
+    public static let ramRead = EventKind(.ramRead)
+    /// An instruction wrote to RAM.
+    public static let ramWrite = EventKind(.ramWrite)
 
     /// A call into the hypervisor.
     public static let hypercall = EventKind(.hypercall)

@@ -20,6 +20,8 @@ package enum KnownEventKind: UInt16, CaseIterable, Sendable {
     case rdmsr = 22
     case wrmsr = 23
     case rdrand = 24
+    case ramRead = 25
+    case ramWrite = 26
 
     case hypercall = 32
     case hypercallResult = 33

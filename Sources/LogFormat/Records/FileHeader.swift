@@ -127,10 +127,14 @@ public struct FileHeader: Sendable, Hashable {
         public static let windows = Features(rawValue: 1 << 12)
         /// The event stream holds the entries of an engine's own log of input.
         public static let engineInput = Features(rawValue: 1 << 13)
+        /// Accesses of instructions to RAM are in the access stream.
+        public static let ram = Features(rawValue: 1 << 14)
+        /// Accesses to RAM carry the value read or written.
+        public static let ramValues = Features(rawValue: 1 << 15)
 
         private static let nameList = [
             "branches", "icount", "labels", "causes", "rcx", "accesses", "mmio", "access-values", "mmio-values",
-            "context", "state", "state-memory", "windows", "engine-input",
+            "context", "state", "state-memory", "windows", "engine-input", "ram", "ram-values",
         ]
 
         /// The features' names, in the order of their bits; `feature-N` for a bit that this reader does not know.

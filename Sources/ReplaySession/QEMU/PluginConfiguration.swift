@@ -32,6 +32,8 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
     public var accesses = true
     /// Whether MMIO accesses are logged (slower by half).
     public var mmio = false
+    /// Whether accesses to RAM are logged: for short windows; nil means no.
+    public var ram: Bool?
     /// Whether the values of accesses are logged. This and the next three need a QEMU that shows registers
     /// (``QEMUProgram/showsRegisters``); nil means: where it does.
     public var values: Bool?
@@ -67,7 +69,10 @@ public struct PluginConfiguration: Codable, Hashable, Sendable {
 
     /// The switches that have a default in the plugin, by the plugin's names for them.
     private var switches: [(key: String, wanted: Bool?)] {
-        [("values", values), ("context", context), ("causes", causes), ("state", registers), ("check", check)]
+        [
+            ("values", values), ("context", context), ("causes", causes), ("state", registers), ("check", check),
+            ("ram", ram),
+        ]
     }
 
     /// Refuses a setting that was switched on and that this QEMU does not support.

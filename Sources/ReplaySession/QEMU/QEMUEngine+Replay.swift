@@ -53,6 +53,8 @@ extension QEMUEngine {
         public var accesses: Bool?
         /// See ``PluginConfiguration/mmio``.
         public var mmio: Bool?
+        /// See ``PluginConfiguration/ram``.
+        public var ram: Bool?
         /// See ``PluginConfiguration/values``.
         public var values: Bool?
         /// See ``PluginConfiguration/context``.
@@ -175,6 +177,7 @@ extension QEMUEngine.Logging {
         if let codec { result.codec = codec }
         if let accesses { result.accesses = accesses }
         if let mmio { result.mmio = mmio }
+        if let ram { result.ram = ram }
         if let values { result.values = values }
         if let context { result.context = context }
         if let causes { result.causes = causes }

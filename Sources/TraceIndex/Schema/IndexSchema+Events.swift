@@ -68,6 +68,7 @@ extension IndexSchema {
             pageFaults,
             both("io", "Reads and writes of I/O ports.", .portRead, .portWrite),
             both("mmio", "Reads and writes of device memory.", .mmioRead, .mmioWrite),
+            both("ram", "Reads and writes of RAM by instructions.", .ramRead, .ramWrite),
             both("msr", "Reads and writes of model-specific registers.", .rdmsr, .wrmsr),
         ]
     }

@@ -342,6 +342,22 @@ struct ReplayJoinTests {
         #expect(eventsOnly.transitionsWithoutEvent == 0)
     }
 
+    /// What `int` raised is matched when the log is at its end only: records after the run's end do not count.
+    @Test func theEndOfALogWithoutBranchesIsAtTheLastRecordBeforeIt() throws {
+        let join = try join(
+            """
+            options mode=events features=icount,labels,accesses
+            0x1020 -> 0xe000 int +6
+            0xe004 -> 0x1021 iret +3
+            access port-write ip=0x1024 info=1 address=0x3f8 +2
+            0x1030 -> 0x1040 jmp! +12
+            0x1040 -> 0x1050 jmp! +3
+            access port-write ip=0x1050 info=1 address=0xf4 +1
+            """, instructions: 30, input: "6 exception, 14 shutdown")
+        #expect(join.comparableEnd?.icount == 20)
+        #expect(join.comparableEnd?.clock == 2)
+    }
+
     @Test func aLogWithoutInstructionCountsIsRefused() throws {
         let error = #expect(throws: LogError.self) {
             try join("options features=branches,labels\n0x1010 -> 0x1000 jcc!", input: "end")

@@ -325,36 +325,3 @@ bool ttd_accesses_watch_context(struct qemu_plugin_insn *insn, struct qemu_plugi
     settle_at(next);
     return true;
 }
-
-/* Called after the access. The instruction may be in a block that QEMU made for it alone, after it had begun in another
- * one: that block has no callback, and the instruction is not counted again. So its position, and its address where
- * blocks are shared, come from the counter and not from the block. */
-static void on_memory(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *userdata) {
-    (void)vcpu;
-    const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);
-    if (!where || !qemu_plugin_hwaddr_is_io(where)) {
-        return;
-    }
-    const struct ttd_block *block = ttd_recorder.previous;
-    uint64_t icount = ttd_recorder_icount() - 1;
-    uint64_t ip = (uint64_t)(uintptr_t)userdata;
-    if (ttd_api_shares_blocks() && icount - ttd_recorder.entered_at < block->count) {
-        ip = block->address + block->sites[icount - ttd_recorder.entered_at].offset + ttd_recorder.delta;
-    }
-    struct site site = {
-        .kind = qemu_plugin_mem_is_store(info) ? TTLOG_EVENT_MMIO_WRITE : TTLOG_EVENT_MMIO_READ,
-        .info = 1u << qemu_plugin_mem_size_shift(info),
-    };
-    uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
-    uint64_t value[2];
-    uint16_t count = 0;
-    if (values) {
-        count = ttd_api_memory_value(info, value) > 8 ? 2 : 1;
-    }
-    write_access(&site, ip, icount, &physical, value, count);
-}
-
-void ttd_accesses_watch_memory(struct qemu_plugin_insn *insn, uint64_t address) {
-    qemu_plugin_register_vcpu_mem_cb(insn, on_memory, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-                                     (void *)(uintptr_t)address);
-}

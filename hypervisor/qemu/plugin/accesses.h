@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
  * accesses.h - the records of instructions that read or change state outside of memory and general registers: ports,
- * clocks, cpuid, msr, random numbers, device memory. Also context events: a switch of the address space or the stack.
+ * clocks, cpuid, msr, random numbers. Also context events: a switch of the address space or the stack.
  *
  * The value that an instruction writes is in registers when it begins; the value that it reads is in registers when the
  * next instruction begins. So the record of a read, and a context event, wait until then (`unsettled`). They are written
@@ -34,9 +34,6 @@ void ttd_accesses_know_context(uint64_t cr3);
 
 /* Forgets the last address space: the machine was reset. */
 void ttd_accesses_forget_context(void);
-
-/* Records an instruction's accesses to device memory. */
-void ttd_accesses_watch_memory(struct qemu_plugin_insn *insn, uint64_t address);
 
 /* Settles the access when a block is entered, before the recorder examines the block. */
 void ttd_accesses_settle_at_block(const struct ttd_block *block);

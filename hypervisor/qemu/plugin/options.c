@@ -105,6 +105,10 @@ static const char *set(struct ttd_options *options, const char *key, char *value
         options->await = value;
         return *value ? NULL : "a path";
     }
+    if (strcmp(key, "ramfile") == 0) {
+        options->ramfile = value;
+        return *value ? NULL : "a path";
+    }
     if (strcmp(key, "name") == 0) {
         writer->recorder_name = value;
         return NULL;
@@ -151,6 +155,9 @@ static const char *set(struct ttd_options *options, const char *key, char *value
     if (strcmp(key, "mmio") == 0) {
         return parse_switch(value, &options->mmio) ? NULL : "on or off";
     }
+    if (strcmp(key, "ram") == 0) {
+        return parse_switch(value, &options->ram) ? NULL : "on or off";
+    }
     if (strcmp(key, "values") == 0) {
         return parse_switch(value, &options->values) ? NULL : "on or off";
     }
@@ -174,8 +181,8 @@ static const char *set(struct ttd_options *options, const char *key, char *value
         options->nested = options->marked;
         return options->marked || parse_switch(value, &options->nested) ? NULL : "on, marked or off";
     }
-    return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, values, context, "
-           "causes, state, kept, window, sync, await, oracle, check, correct, nested";
+    return "a key out of log, mode, codec, level, run, uuid, name, clock_base, icount_base, access, mmio, ram, ramfile, values, "
+           "context, causes, state, kept, window, sync, await, oracle, check, correct, nested";
 }
 
 bool ttd_options_parse(int argc, char **argv, struct ttd_options *options, char *message, size_t size) {

@@ -12,6 +12,8 @@
  *     await=PATH                 records begin when a tool says so in this file (wake.h)
  *     access=on|off              rdtsc, port, cpuid, msr and rdrand accesses in the access stream (on)
  *     mmio=on|off                MMIO in the access stream; the run takes half as long again (off)
+ *     ram=on|off                 instructions' accesses to RAM in the access stream: for short windows (off)
+ *     ramfile=PATH               the file that has the guest's RAM: with it, API 1 has values of these accesses
  *     values=on|off              the values that accesses, and with mmio=on MMIO, read and write (on if API 4 shows
  *                                registers)
  *     context=on|off             switches of the address space and of the stack as events (on if API 4 shows registers)
@@ -39,9 +41,11 @@
 struct ttd_options {
     const char *log;    /* NULL: none given */
     const char *oracle; /* NULL: none */
+    const char *ramfile; /* NULL: none */
     const char *await;  /* NULL: the recorder is awake from the beginning */
     bool access;
     bool mmio;
+    bool ram;
     bool values;
     bool context;
     bool causes;

@@ -10,6 +10,7 @@
 #include "causes.h"
 #include "check.h"
 #include "decode.h"
+#include "memory.h"
 #include "nested.h"
 #include "options.h"
 #include "recorder.h"
@@ -20,7 +21,6 @@
 static struct {
     qemu_plugin_vcpu_udata_cb_t on_block;
     bool access;
-    bool mmio;
     bool context;
     bool check;
     bool shared; /* blocks are shared between virtual addresses */
@@ -120,8 +120,8 @@ static bool instrument(struct qemu_plugin_tb *tb, size_t count) {
         if (switches) {
             good = ttd_accesses_watch_context(insn, next, address, size, (uint16_t)i, &decoded) && good;
         }
-        if (wanted.mmio && !decoded.cannot_fault) {
-            ttd_accesses_watch_memory(insn, address);
+        if (ttd_memory_wanted() && !decoded.cannot_fault) {
+            ttd_memory_watch(insn, address);
         }
         if (decoded.loads_table && ttd_recorder.causes) {
             ttd_causes_watch_table(insn);
@@ -196,6 +196,9 @@ static uint64_t features(const struct ttd_options *options) {
     if (options->values && ttd_api_shares_blocks()) {
         bits |= (options->access ? TTLOG_FEATURE_ACCESS_VALUES : 0) | (options->mmio ? TTLOG_FEATURE_MMIO_VALUES : 0);
     }
+    if (options->ram) {
+        bits |= TTLOG_FEATURE_RAM | (ttd_memory_has_ram_values() ? TTLOG_FEATURE_RAM_VALUES : 0);
+    }
     if (options->context && ttd_api_shares_blocks()) {
         bits |= TTLOG_FEATURE_CONTEXT;
     }
@@ -234,10 +237,16 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
         return -1;
     }
     if (options.nested) {
-        options.access = options.mmio = options.check = false;
+        options.access = options.mmio = options.ram = options.check = false;
     }
     if (options.await && !ttd_wake_open(options.await)) {
         ttd_tell("%s: no file of a tool that wakes this recorder", options.await);
+        return -1;
+    }
+    const struct ttd_memory_options memory = {
+        .devices = options.mmio, .ram = options.ram, .values = options.values, .ram_file = options.ramfile};
+    if (!ttd_memory_start(&memory)) {
+        ttd_tell("%s: cannot be mapped", options.ramfile);
         return -1;
     }
     options.writer.machine = strcmp(info->target_name, "i386") == 0 ? 3 : 62; /* EM_386, EM_X86_64 */
@@ -252,7 +261,6 @@ QEMU_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info
     ttd_nested_begin(options.marked);
 
     wanted.access = options.access;
-    wanted.mmio = options.mmio;
     wanted.check = options.check && options.writer.mode != TTLOG_MODE_EVENTS;
     wanted.shared = ttd_api_shares_blocks();
     wanted.context = options.context && wanted.shared;

@@ -37,6 +37,20 @@ extension EventTable {
             ])
     }
 
+    static let ramRead = ram(.ramRead, "ram-read", "An instruction read RAM.")
+    static let ramWrite = ram(.ramWrite, "ram-write", "An instruction wrote to RAM.")
+
+    private static func ram(_ kind: KnownEventKind, _ name: String, _ summary: String) -> EventDefinition {
+        EventDefinition(
+            kind, name, .access, needs: .ram, summary,
+            [
+                .address("physical_address", .address, .titled("address"), "the physical address"),
+                .value("virtual_address", 0, .address, .titled("virtual"), "the virtual address"), size,
+                .values(
+                    "value", .titled("value"), "the bytes read or written", from: 1, compared: .features(.ramValues)),
+            ])
+    }
+
     // MARK: Instructions
 
     static let rdtsc = EventDefinition(

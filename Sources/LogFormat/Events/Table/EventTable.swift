@@ -20,6 +20,8 @@ enum EventTable {
         case .rdmsr: rdmsr
         case .wrmsr: wrmsr
         case .rdrand: rdrand
+        case .ramRead: ramRead
+        case .ramWrite: ramWrite
         case .hypercall: hypercall
         case .hypercallResult: hypercallResult
         case .upcall: upcall

@@ -143,10 +143,27 @@ public struct ReplayJoin: Sendable {
         }
         progress(1)
         var join = matcher.finish(clockEnd: clockEnd, instructions: instructions(log, clockEnd: nil))
-        if let end = join.comparableEnd, let clock = firstClock(in: log, atOrAfter: end.icount) {
-            join.comparableEnd?.clock = clock
+        if let end = join.comparableEnd {
+            // `clockEnd` may count records after the end: what `int` raised is matched at the end of the join only.
+            join.comparableEnd?.clock =
+                firstClock(in: log, atOrAfter: end.icount)
+                ?? min(end.clock, lastClock(in: log, before: end.icount) ?? end.clock)
         }
         return join
+    }
+
+    /// The clock of the last event or access before an instruction count; nil if there is none.
+    private static func lastClock(in log: LogFile, before icount: UInt64) -> UInt64? {
+        var last: UInt64?
+        for stream in [LogStream.event, .access] {
+            guard let chunk = log.chunks(stream, vcpu: 0).last(where: { $0.icountFirst < icount }) else { continue }
+            var events = log.events([stream], from: chunk.clockFirst)
+            while let event = events.next() {
+                guard event.validity.contains(.icount), event.icount < icount else { continue }
+                last = max(last ?? 0, event.clock)
+            }
+        }
+        return last
     }
 
     /// The clock of the first branch at or after an instruction count; nil if that branch's body was not kept.

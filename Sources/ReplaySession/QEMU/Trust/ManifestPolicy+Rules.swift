@@ -98,6 +98,7 @@ extension ManifestPolicy {
 
     /// Settings of the plugin that name no file.
     static let pluginOptions: Set<String> = [
-        "window", "kept", "sync", "level", "access", "mmio", "values", "context", "causes", "state", "check", "correct",
+        "window", "kept", "sync", "level", "access", "mmio", "ram", "values", "context", "causes", "state", "check",
+        "correct",
     ]
 }

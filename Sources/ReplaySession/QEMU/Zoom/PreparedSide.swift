@@ -81,6 +81,9 @@ struct PreparedSide {
         ]
         if let recorder = options.recorder, var plugin {
             plugin.options += recorder.options(wake: "\(own.directory)/\(PreparedSide.wakeName)")
+            if plugin.ram == true, !engine.program.showsRegisters {
+                plugin.options.append("ramfile=\(own.directory)/\(PreparedSide.memoryName)")
+            }
             engine.watchers += [
                 "-plugin",
                 plugin.argument(
