@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import RunDirectory
+import TestSupport
 import Testing
 
 @testable import ReplaySession
@@ -56,7 +58,7 @@ struct CheckpointTests {
 
     @Test func oneIsDueAfterItsTime() {
         var checkpoints = Checkpoints()
-        checkpoints.pass(instructions: 1_000_000, seconds: 0.5)
+        checkpoints.pass(instructions: 1_000_000, seconds: 0.3)
         #expect(!checkpoints.isDue(beforeVisit: false) && checkpoints.isDue(beforeVisit: true))
         checkpoints.pass(instructions: 1_000_000, seconds: 0.3)
         #expect(checkpoints.isDue(beforeVisit: false) && checkpoints.rate == 1_000_000 / 0.3)
@@ -66,5 +68,21 @@ struct CheckpointTests {
         (checkpoints.cost, checkpoints.most) = (0.1, 10)
         checkpoints.times = Self.times([(0, 0), (10, 20)], covered: 10)
         #expect(checkpoints.wanted == 2)
+    }
+
+    /// QEMU did not wait until the images were on the disk.
+    @Test func imagesAreUsedUntilTheComputerStartsAgain() throws {
+        let scratch = try temporaryDirectory()
+        let directory = scratch.file("0")
+        let part = try #require(CheckpointPart(directory, number: 0, over: []))
+        try part.prepare()
+        #expect(!part.isReady)
+        try part.setReady()
+        part.times = Self.times([(0, 0)], covered: 7)
+        #expect(part.isReady && CheckpointPart.times(directory)?.covered == 7)
+        for earlier in ["", "5ec0ad6c-8b1c-4f0c-9a0e-000000000000\n"] {
+            try Files.replace("\(directory)/ready", with: Array(earlier.utf8))
+            #expect(!part.isReady && CheckpointPart.times(directory) == nil)
+        }
     }
 }

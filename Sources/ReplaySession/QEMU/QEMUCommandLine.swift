@@ -84,7 +84,8 @@ public struct QEMUCommandLine: Sendable, Equatable {
             let format = overlay == nil ? disk.format : "qcow2"
             list += [
                 "-drive",
-                "file=\(file),format=\(format),if=none,id=ttimage\(index)" + (overlay == nil ? ",snapshot=on" : ""),
+                "file=\(file),format=\(format),if=none,id=ttimage\(index)"
+                    + (overlay == nil ? ",snapshot=on" : ",cache=unsafe"),
             ]
             list += ["-drive", "driver=blkreplay,if=none,image=ttimage\(index),id=ttdisk\(index)"]
             list += ["-device", "\(disk.device),drive=ttdisk\(index)"]

@@ -5,6 +5,8 @@ import RunDirectory
 
 /// Images with checkpoints of one run: qcow2 images of the machine and of what the guest wrote to its disks. One QEMU at a time
 /// uses them.
+///
+/// QEMU does not wait until they are on the disk (cache=unsafe), so they are usable until the computer starts again only.
 final class CheckpointPart {
     /// Names in the directory.
     private static let (machineName, readyName, lockName, timesName) = ("machine.qcow2", "ready", "lock", "times")
@@ -34,7 +36,14 @@ final class CheckpointPart {
     var isReady: Bool { CheckpointPart.isReady(directory) }
 
     /// Whether the images in a directory have the state of the first instruction.
-    static func isReady(_ directory: String) -> Bool { Files.exists("\(directory)/\(readyName)") }
+    static func isReady(_ directory: String) -> Bool {
+        let path = "\(directory)/\(readyName)"
+        guard Files.size(path) < 1 << 10, let made = try? Files.contents(path) else { return false }
+        return !made.isEmpty && made == bootIdentity
+    }
+
+    /// What Linux draws anew at each start of the computer (proc_sys_kernel(5)); nothing where it cannot be read.
+    private static let bootIdentity = (try? Files.contents("/proc/sys/kernel/random/boot_id")) ?? []
 
     /// What a directory's images have, as its session wrote it last; nil if they are not usable.
     static func times(_ directory: String) -> CheckpointTimes? {
@@ -61,7 +70,9 @@ final class CheckpointPart {
     }
 
     /// The first state is kept now.
-    func setReady() throws(RunError) { try Files.replace("\(directory)/\(CheckpointPart.readyName)", with: []) }
+    func setReady() throws(RunError) {
+        try Files.replace("\(directory)/\(CheckpointPart.readyName)", with: CheckpointPart.bootIdentity)
+    }
 
     /// Forgets everything: the images cannot be used.
     func clear() {

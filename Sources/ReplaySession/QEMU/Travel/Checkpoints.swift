@@ -38,7 +38,7 @@ struct Checkpoints {
     private(set) var visits: [UInt64] = []
 
     /// A way to any place takes a second at most: this much of the run, a load, and a checkpoint that is kept at its end.
-    static let aim = 0.55
+    static let aim = 0.4
     /// Seconds of the run between a place to which the session goes and the checkpoint that it keeps before it: steps back from
     /// there need one before.
     static let lead = 0.03

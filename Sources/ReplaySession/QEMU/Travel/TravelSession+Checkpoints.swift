@@ -199,6 +199,8 @@ extension TravelSession {
     /// The run goes on from each as from one that was loaded, so that their distance is what a way takes.
     public func keepCheckpointsToEnd(ahead: Bool) throws {
         (checkpoints.isMeasured, checkpoints.isAhead) = (true, ahead)
+        // The checkpoints are what this session is for: what one costs does not put them farther apart.
+        checkpoints.share = 1
         if ahead, let covered = side.prepared.store?.covered, covered > current.icount {
             checkpoints.isKept = false
             try runThrough(to: places.cleanStop(upTo: min(covered, end)))

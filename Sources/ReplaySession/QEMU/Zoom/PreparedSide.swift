@@ -180,7 +180,7 @@ struct PreparedSide {
     func start() throws(RunError) -> (running: (child: ChildProcess, monitor: QMPClient), guest: QEMUGuest) {
         var engine = engine
         let machine = QEMUCommandLine.escaped(part?.machine ?? plan.files.snapshotImage)
-        engine.watchers += ["-drive", "file=\(machine),format=qcow2,if=none,id=ttsnapshots"]
+        engine.watchers += ["-drive", "file=\(machine),format=qcow2,cache=unsafe,if=none,id=ttsnapshots"]
         let images = part.map { [$0.machine] + $0.disks } ?? []
         let running = try engine.spawn(
             engine.commandLine(plan), plan, temporaryDirectory: directory.path, diesWithTool: true)
