@@ -81,7 +81,8 @@ struct TTGDB: ParsableCommand {
         let setup = DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"]
         if serve { return try wait(server, run, script, setup) }
         // gdb asks before it reads a symbol file that it has one already.
-        var words = ["-q"] + DebuggerPrint.settings.flatMap { ["-iex", $0] } + ["-x", script, "-ex", "set confirm off"]
+        var words =
+            ["-q"] + DebuggerPrint.settings.flatMap { ["-iex", $0] } + ["-x", script, "-ex", "set confirm off"]
         words += setup.flatMap { ["-ex", $0] } + ["-ex", "set confirm on"] + arguments
         let process = try HelperProcess(gdb, words, output: nil)
         server.onWait = {
@@ -95,7 +96,8 @@ struct TTGDB: ParsableCommand {
 
     private func wait(_ server: DebuggerServer, _ run: TravelRun, _ script: String, _ setup: [String]) throws {
         server.onWait = { try run.checkSignals() }
-        Output.standard.line(DebuggerPrint.commandLine(gdb, DebuggerPrint.settings + ["source \(script)", "set confirm off"] + setup))
+        Output.standard.line(
+            DebuggerPrint.commandLine(gdb, DebuggerPrint.settings + ["source \(script)", "set confirm off"] + setup))
         Output.standard.flush()
         try server.serve()
     }

@@ -40,7 +40,8 @@ extension EndToEndTests {
             let result = try run(
                 Products.tool("tt-replay"),
                 [
-                    directory, "--at", place, "--symbols", vmlinux, "--quiet", "--core", core, "--format", "json", "--print",
+                    directory, "--at", place, "--symbols", vmlinux, "--quiet", "--core", core, "--format", "json",
+                    "--print",
                     "tasks", "--print", "dmesg",
                 ] + expressions, seconds: 300)
             try #require(result.status == 0, "\(result)")
@@ -57,16 +58,22 @@ extension EndToEndTests {
                 lastMessage: try #require(messages.last?["text"] as? String))
         }
 
-        private func crash(_ crash: String, _ vmlinux: String, _ core: String, _ commands: [String]) throws -> ToolResult {
+        private func crash(_ crash: String, _ vmlinux: String, _ core: String, _ commands: [String]) throws
+            -> ToolResult
+        {
             let lines = (commands + ["quit"]).joined(separator: "\\n")
-            return try run("/bin/sh", ["-c", "printf '\(lines)\\n' | '\(crash)' -s '\(vmlinux)' '\(core)'"], seconds: 200)
+            return try run(
+                "/bin/sh", ["-c", "printf '\(lines)\\n' | '\(crash)' -s '\(vmlinux)' '\(core)'"], seconds: 200)
         }
 
         /// The values of the variables, by drgn.
         private func drgn(_ vmlinux: String, _ core: String, _ scratch: TemporaryDirectory) throws -> [String] {
             let script = scratch.file("variables.py")
             let lines =
-                ["import drgn", "from drgn.helpers.linux.percpu import per_cpu", "current = per_cpu(prog['runqueues'], 0).curr"]
+                [
+                    "import drgn", "from drgn.helpers.linux.percpu import per_cpu",
+                    "current = per_cpu(prog['runqueues'], 0).curr",
+                ]
                 + Self.variables.map { "print(int(\($0.drgn)))" }
             try Files.replace(script, with: Array(lines.joined(separator: "\n").utf8))
             let result = try run("/usr/bin/drgn", ["-q", "-c", core, "-s", vmlinux, script], seconds: 200)

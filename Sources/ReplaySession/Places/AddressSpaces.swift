@@ -23,7 +23,8 @@ struct AddressSpaces {
     init(_ log: LogFile) throws {
         guard log.header.features.contains(.context) else {
             throw PlaceError(
-                "\(log.path): the log has no context events, which show what process runs: record with QEMU 10.0 and --context on")
+                "\(log.path): the log has no context events, which show what process runs; QEMU 10.0 logs them"
+            )
         }
         var events = log.events()
         while let event = events.next() {

@@ -226,7 +226,9 @@ public final class DebuggerServer {
             let next = try session.addressSpaces().nextStart(of: process, from: here)
             let clock = next.map { $0 &+ 1 } ?? session.places.end.brctr
             try withoutBreakpoints {
-                guard clock < session.places.end.brctr else { return try session.go(to: EnginePlace(icount: session.end)) }
+                guard clock < session.places.end.brctr else {
+                    return try session.go(to: EnginePlace(icount: session.end))
+                }
                 try session.go(to: session.places.destination(brctr: clock))
             }
             if clock >= session.places.end.brctr { return try stopReply("replaylog:end;") }

@@ -45,7 +45,8 @@ extension TravelSession {
             let start = end > TravelSession.blockSize ? end - TravelSession.blockSize : 0
             for branch in branches(from: start, to: end).reversed() {
                 // The kernel's calls and returns between those of a program are its own.
-                guard TravelSession.isUser(branch.from) == TravelSession.isUser(back.from), try isFollowed(branch) else {
+                guard TravelSession.isUser(branch.from) == TravelSession.isUser(back.from), try isFollowed(branch)
+                else {
                     continue
                 }
                 switch branch.label.branchClass {
