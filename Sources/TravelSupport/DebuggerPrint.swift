@@ -29,21 +29,16 @@ public struct DebuggerPrint {
     public static let program = "gdb"
 
     /// gdb's settings before it reads a symbol file.
-    ///
-    /// gdb looks for the name of a type in all units of a file without an index, once a session: in a kernel 20 s and 1.8 GB. It
-    /// keeps the index that it makes then in the user's cache, by the file's build ID, and takes it from there from then on.
-    public static var settings: [String] {
-        let own = ["set remotetimeout 3600", "set debuginfod enabled off"]
-        guard let directory = UserCache.directory("gdb-index"), !directory.contains("\n") else { return own }
-        return own + ["set index-cache directory \(directory)", "set index-cache enabled on"]
-    }
+    public static let settings = ["set remotetimeout 3600", "set debuginfod enabled off"]
 
     /// gdb's commands that read the symbol files at their places in the run.
     public static func symbolCommands(_ symbolizer: Symbolizer?) -> [String] {
         var commands: [String] = []
+        var paths: [String] = []
         for (index, module) in (symbolizer?.modules ?? []).enumerated() where !module.isKernelModule {
             // gdb knows no escape for a newline in a command.
             guard !module.path.contains("\n") else { continue }
+            paths.append(module.path)
             let path = module.path.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
             let slide = "-o 0x\(String(UInt64(bitPattern: module.slide), radix: 16))"
             if index > 0 {
@@ -52,7 +47,7 @@ public struct DebuggerPrint {
                 commands.append(module.slide == 0 ? "file \"\(path)\"" : "symbol-file \(slide) \"\(path)\"")
             }
         }
-        return commands
+        return DebuggerIndexes.commands(for: paths) + commands
     }
 
     /// A command line that starts gdb with some commands, for people: a path from a manifest is escaped.

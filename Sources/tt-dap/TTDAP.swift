@@ -32,9 +32,9 @@ struct TTDAP: ParsableCommand {
               qemu, gdb          programs
               trust              true: the recording is your own
 
-            IN THE CLIENT'S CONSOLE
-              EXPRESSION         its value, by gdb
-              -exec COMMAND      a command of gdb
+            COMMANDS IN THE CONSOLE
+              EXPRESSION              its value, by gdb
+              -exec COMMAND           a command of gdb
             \(TravelCommand.table(TravelRun.commandList, indent: "  "))
 
             EXAMPLES

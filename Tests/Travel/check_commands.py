@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """gdb's commands that go back, compared with a forward run. gdb runs this script: tt-gdb RUN -- -batch -x check_commands.py
 
-TT_TRUTH names a JSON file: `function`; `entries`, its calls in the run as [brctr, icount, followed]; `first`, the one of them with
-which `states` begin: the states of a forward run by single steps, as [icount, rip, rsp]; `process`, whether these are the states
-of one process; `commands`, how many of each command are tried; `lines`, whether each line of the source is one stretch of code.
+TT_TRUTH names a JSON file (Tests/EndToEnd/GoingBackTruth.swift): `function`; `entries`, its calls in the run as [brctr, icount,
+followed]; `first`, the one of them with which `states` begin: the states of a forward run by single steps, as [icount, rip, rsp];
+`rows`, the transitions before it as [brctr, icount, rip]; `process`, whether the states are those of one process; `commands`, how
+many of each command are tried; `lines`: `exact` if each line of the source is one stretch of code, `scattered` if not, or `none`.
 """
 import json
 import os
@@ -124,6 +125,19 @@ def try_back(command, indices, target):
     equal(done > 0, True, command + " was tried")
 
 
+def try_line_back(command, indices):
+    """Lines of optimised code: the guest was there before, and not in a function that was called since."""
+    for index in spread([index for index in indices if unique(index)]):
+        do(command)
+        found = state()
+        known = found in states
+        equal(known or found[0] < states[0][0], True, "%s from state %d leads to a state: %s" % (command, index, found))
+        if known:
+            equal(states.index(found) < index, True, "%s from state %d leads back" % (command, index))
+        if known and command == "reverse-next":
+            equal(depth[states.index(found)] <= depth[index], True, "%s from state %d passes over calls" % (command, index))
+
+
 function = truth["function"]
 entries = truth["entries"]
 do("set pagination off")
@@ -134,8 +148,16 @@ for number in sorted({1, 2, len(entries) // 2, len(entries)}):
     equal(list(where()), entries[number - 1][:2], "tt goto %s:%d" % (function, number))
     equal(register("rip"), states[0][1], "the function's address")
 
-# Continue both ways, over calls of other processes.
+# Transitions.
 first = truth["first"]
+do("tt goto %d" % entries[first][0])
+here = len(truth["rows"])
+for count in (1, 2, 7, 20):
+    do("tt back %d" % count)
+    here -= count
+    equal([*where(), register("rip")], truth["rows"][here], "tt back %d" % count)
+
+# Continue both ways, over calls of other processes.
 do("tt goto %d" % entries[first][0])
 if truth["process"]:
     text = do("tt process here")
@@ -144,8 +166,7 @@ followed = [entry for entry in entries if entry[2]]
 here = followed.index(entries[first])
 equal(state(), states[0], "the first state")
 do("break *%d" % states[0][1])
-steps = [1, 1, 1, -1, -1, -1, -1, -1]
-for step in [step for step in steps]:
+for step in [1, 1, 1, -1, -1, -1, -1, -1]:
     if not 0 <= here + step < len(followed):
         continue
     do("continue" if step > 0 else "reverse-continue")
@@ -187,11 +208,14 @@ for index in spread(calls):
 # Functions and lines. The beginnings of lines whose lines before are in the stretch.
 inside = [index for index in everything if caller(index) >= 0]
 try_back("reverse-finish", inside, caller)
-if truth["lines"]:
-    starts = [index for index in everything if line[index] != line[index - 1] and line_start(0, True) == 0]
+starts = [index for index in everything if line[index] != line[index - 1]]
+if truth["lines"] == "exact":
     try_back("reverse-step", [i for i in starts if line_before(i, False) > 0], lambda index: line_before(index, False))
     next_starts = [i for i in starts if before(i, True) >= 0 and line_before(i, True) > 0]
     try_back("reverse-next", next_starts, lambda index: line_before(index, True))
+elif truth["lines"] == "scattered":
+    try_line_back("reverse-step", starts[len(starts) // 2 :])
+    try_line_back("reverse-next", starts[len(starts) // 2 :])
 
 for text in wrong:
     print("wrong: " + text)

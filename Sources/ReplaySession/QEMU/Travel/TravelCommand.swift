@@ -20,7 +20,7 @@ public struct TravelCommand: Sendable {
         TravelCommand("goto", "PLACE", "go to a place"),
         TravelCommand("back", "[N]", "go back by N transitions (1)"),
         TravelCommand("divergence", "go to the divergence from the other run"),
-        TravelCommand("process", "[here|all]", "follow the running process only; all of them"),
+        TravelCommand("process", "[here|all]", "follow the running process only, or all again"),
         TravelCommand("events", "[N]", "the last N events before here (10)"),
         TravelCommand("branches", "[N]", "the last N branches before here (10)"),
     ]

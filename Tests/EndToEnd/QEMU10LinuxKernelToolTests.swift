@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Foundation
+import LogFormat
 import RunDirectory
 import TestSupport
 import Testing
 
-/// A Linux guest at three places, read by these tools, by crash and by drgn. Needs the kernel's vmlinux (scripts/fetch-vmlinux).
-extension EndToEndTests {
-    @Suite(.serialized, .timeLimit(.minutes(10)))
-    struct KernelToolTests {
+/// The programs that read a kernel's core.
+private enum KernelDebuggers {
+    static let drgn = "/usr/bin/drgn"
+
+    /// crash 9; nil if it is not here and cannot be fetched.
+    static let crash: String? = {
+        let fetched = try? run("\(Products.root)/scripts/fetch-crash", [], seconds: 120)
+        return fetched?.status == 0 ? fetched?.out.split(separator: "\n").first.map(String.init) : nil
+    }()
+}
+
+/// A Linux guest at three places, read by these tools, by crash and by drgn.
+extension EndToEndTests.QEMU10.Linux {
+    @Suite(
+        .serialized, .enabled(if: LinuxGuest.hasVmlinux, "the kernel's vmlinux is not here: scripts/fetch-vmlinux"),
+        .enabled(if: KernelDebuggers.crash != nil, "crash 9 is not here and cannot be fetched: scripts/fetch-crash"),
+        .enabled(if: Files.exists(KernelDebuggers.drgn), "drgn is not here: python3-drgn"))
+    struct KernelTools {
         /// Expressions of `--print`, and the same for drgn.
         private static let variables: [(gdb: String, drgn: String)] = [
             ("jiffies_64", "prog['jiffies_64']"),
@@ -26,7 +41,7 @@ extension EndToEndTests {
 
         private struct Answer {
             var values: [String]
-            var symbol: String?
+            var brctr: UInt64
             var rip: String
             /// Thread and address of each task.
             var tasks: Set<String>
@@ -35,15 +50,14 @@ extension EndToEndTests {
         }
 
         /// What tt-replay says of a place; it writes a core too.
-        private func asked(_ directory: String, _ place: String, _ vmlinux: String, core: String) throws -> Answer {
+        private func asked(_ place: String, _ vmlinux: String, core: String) throws -> Answer {
             let expressions = Self.variables.flatMap { ["--print", $0.gdb] }
             let result = try run(
                 Products.tool("tt-replay"),
                 [
-                    directory, "--at", place, "--symbols", vmlinux, "--quiet", "--core", core, "--format", "json",
-                    "--print",
-                    "tasks", "--print", "dmesg",
-                ] + expressions, seconds: 300)
+                    LinuxRecording.current, "--at", place, "--symbols", vmlinux, "--quiet", "--core", core, "--format",
+                    "json", "--print", "tasks", "--print", "dmesg",
+                ] + expressions, seconds: 200)
             try #require(result.status == 0, "\(result)")
             let document = try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any]
             let values = try #require(document?["values"] as? [[String: Any]])
@@ -52,22 +66,23 @@ extension EndToEndTests {
             let messages = try #require(linux["dmesg"] as? [[String: Any]])
             return Answer(
                 values: values.map { String(($0["value"] as? String ?? "").prefix { $0 != " " }) },
-                symbol: document?["symbol"] as? String, rip: try #require(document?["rip"] as? String),
+                brctr: try #require((document?["brctr"] as? String).flatMap { UInt64($0) }),
+                rip: try #require(document?["rip"] as? String),
                 tasks: Set(tasks.map { "\($0["thread"] ?? "") \($0["address"] ?? "")" }),
                 running: try #require(tasks.first { $0["isRunning"] as? Bool == true }?["thread"] as? Int),
                 lastMessage: try #require(messages.last?["text"] as? String))
         }
 
-        private func crash(_ crash: String, _ vmlinux: String, _ core: String, _ commands: [String]) throws
-            -> ToolResult
-        {
+        /// crash's answers to some commands.
+        private func crash(_ vmlinux: String, _ core: String, _ commands: [String]) throws -> ToolResult {
             let lines = (commands + ["quit"]).joined(separator: "\\n")
+            let program = try #require(KernelDebuggers.crash)
             return try run(
-                "/bin/sh", ["-c", "printf '\(lines)\\n' | '\(crash)' -s '\(vmlinux)' '\(core)'"], seconds: 200)
+                "/bin/sh", ["-c", "printf '\(lines)\\n' | '\(program)' -s '\(vmlinux)' '\(core)'"], seconds: 200)
         }
 
         /// The values of the variables, by drgn.
-        private func drgn(_ vmlinux: String, _ core: String, _ scratch: TemporaryDirectory) throws -> [String] {
+        private func values(_ vmlinux: String, _ core: String, _ scratch: TemporaryDirectory) throws -> [String] {
             let script = scratch.file("variables.py")
             let lines =
                 [
@@ -76,39 +91,47 @@ extension EndToEndTests {
                 ]
                 + Self.variables.map { "print(int(\($0.drgn)))" }
             try Files.replace(script, with: Array(lines.joined(separator: "\n").utf8))
-            let result = try run("/usr/bin/drgn", ["-q", "-c", core, "-s", vmlinux, script], seconds: 200)
+            let result = try run(KernelDebuggers.drgn, ["-q", "-c", core, "-s", vmlinux, script], seconds: 200)
             #expect(result.status == 0, "\(result)")
             return result.out.split(separator: "\n").map(String.init)
         }
 
-        @Test func crashAndDrgnSeeWhatTheToolsSee() throws {
-            guard let vmlinux = try LinuxGuest.vmlinux() else {
-                print("no vmlinux of the guest's kernel here: scripts/fetch-vmlinux")
-                return
+        /// The address in a program to which the kernel returned last before a position.
+        private func lastReturn(before brctr: UInt64) throws -> UInt64 {
+            let log = try LogFile(path: LinuxRecording.current)
+            var cursor = log.branches(from: brctr - 1_000_000, to: brctr)
+            var last: UInt64?
+            while let branch = cursor.next() {
+                if branch.from >> 63 == 1, branch.to >> 63 == 0 { last = branch.to }
             }
-            let fetched = try run("\(Products.root)/scripts/fetch-crash", [], seconds: 300)
-            try #require(fetched.status == 0, "\(fetched)")
-            let program = String(fetched.out.prefix { $0 != "\n" })
+            return try #require(last)
+        }
+
+        @Test func crashAndDrgnSeeWhatTheToolsSee() throws {
+            let vmlinux = try #require(try LinuxGuest.vmlinux())
             let scratch = try temporaryDirectory()
-            let directory = scratch.file("run")
-            try LinuxGuest.record(into: directory, ["--quiet"])
-            // In a program, in the kernel at a function, and in an interrupt handler.
-            let work = try #require(try LinuxGuest.programAddresses(directory).first)
+            // In a program, in the kernel at a function, and in the kernel's driver of the console.
+            let work = try #require(try LinuxGuest.programAddresses(LinuxRecording.current).first)
             for place in ["*0x\(String(work, radix: 16))", "do_exit:40", "console:9"] {
                 let core = scratch.file("core")
-                let answer = try asked(directory, place, vmlinux, core: core)
+                let answer = try asked(place, vmlinux, core: core)
                 #expect(answer.values.count == Self.variables.count && !answer.values.contains(""), "\(answer.values)")
-                #expect(try drgn(vmlinux, core, scratch) == answer.values, "\(place)")
+                #expect(try values(vmlinux, core, scratch) == answer.values, "\(place)")
 
-                let seen = try crash(program, vmlinux, core, ["ps", "bt \(answer.running)", "log"])
+                let seen = try crash(vmlinux, core, ["ps", "bt \(answer.running)", "log"])
                 let rows = seen.out.split(separator: "\n").map { $0.split { $0 == " " || $0 == ">" } }
                 let tasks = rows.filter { $0.count >= 9 && Int($0[0]) != nil && $0[3].hasPrefix("ffff") }
                 #expect(Set(tasks.map { "\($0[0]) 0x\($0[3])" }) == answer.tasks, "\(place)")
                 #expect(answer.tasks.count > 40)
-                // The innermost frame of the running task.
-                let digits = answer.rip.dropFirst(2)
-                let rip = "RIP: " + String(repeating: "0", count: 16 - digits.count) + digits
-                #expect(seen.out.contains("PID: \(answer.running) ") && seen.out.contains(rip), "\(place) \(seen)")
+                // The innermost frame of the running task: crash unwinds the kernel's stack. In a program it shows where the
+                // kernel was entered last, and where it returned to.
+                var rip = try #require(UInt64(answer.rip.dropFirst(2), radix: 16))
+                let isProgram = rip >> 63 == 0
+                #expect(isProgram == (rip == work))
+                if isProgram { rip = try lastReturn(before: answer.brctr) }
+                let digits = String(rip, radix: 16)
+                let line = "RIP: " + String(repeating: "0", count: 16 - digits.count) + digits
+                #expect(seen.out.contains("PID: \(answer.running) ") && seen.out.contains(line), "\(place) \(seen)")
                 #expect(seen.out.contains("Linux version 6.1.") && seen.out.contains(answer.lastMessage), "\(place)")
                 unlink(core)
             }
