@@ -81,10 +81,14 @@ struct GoingBackTruth {
         return found
     }
 
-    /// Whether no interrupt, fault or end of a repetition comes in so many transitions after a call.
-    func isQuiet(_ entry: Int, _ count: UInt64) -> Bool {
-        let start = entries[entry].brctr
-        return branches(from: start, to: start + count).allSatisfy { !$0.label.isDiscontinuity }
+    /// The first call in the second half of the run after which no interrupt, fault or end of a repetition comes in so many
+    /// transitions.
+    func quietEntry(_ count: UInt64) throws -> Int {
+        let found = entries.indices[(entries.count / 2)...].first { index in
+            let start = entries[index].brctr
+            return branches(from: start, to: start + count).allSatisfy { !$0.label.isDiscontinuity }
+        }
+        return try #require(found)
     }
 
     /// Takes the states from a call on, by single steps. What the kernel does between two instructions of a process is left
@@ -112,8 +116,8 @@ struct GoingBackTruth {
                 try session.go(to: session.places.destination(brctr: #require(back).clock + 1))
             }
             let now = try state()
-            // An interrupt or fault, after which the program goes on where it was.
-            if now[1...] != states[states.count - 1][1...] { states.append(now) }
+            // An interrupt or fault, after which the process goes on where it was.
+            if !isProcess || now[1...] != states[states.count - 1][1...] { states.append(now) }
         }
     }
 
@@ -136,9 +140,11 @@ struct GoingBackTruth {
             ]
                 + options + ["--", "-nx", "-batch", "-x", "\(Products.root)/Tests/Travel/check_commands.py"],
             seconds: 200)
-        #expect(result.status == 0, "\(result)")
-        #expect(result.out.hasSuffix(" checks\n") && !result.out.contains("wrong: "), "\(result)")
-        print("\(function): \(result.out.split(separator: "\n").last ?? "")")
+        let output = result.out.split(separator: "\n")
+        let wrong = output.filter { $0.hasPrefix("wrong: ") }
+        #expect(result.status == 0 && wrong.isEmpty, "\(wrong.prefix(20).joined(separator: "\n")) \(result.err)")
+        let checks = try #require(output.first { $0.hasSuffix(" checks") }, "\(result.err)")
+        print("\(function): \(checks)")
     }
 
     /// The address of a function in an ELF file.

@@ -11,9 +11,7 @@ extension EndToEndTests.QEMU10.Linux {
         let address = try GoingBackTruth.address(of: "vsnprintf", in: vmlinux)
         var truth = try GoingBackTruth(LinuxRecording.current, address: address)
         truth.lines = .scattered
-        let middle = truth.entries.count / 2
-        let quiet = try #require(truth.entries.indices[middle...].first { truth.isQuiet($0, 400) })
-        try truth.takeStates(from: quiet, count: 260)
+        try truth.takeStates(from: truth.quietEntry(400), count: 260)
         try truth.check("vsnprintf", ["--symbols", vmlinux])
     }
 
