@@ -225,7 +225,9 @@ let package = Package(
             dependencies: ["CallTree", "TraceIndex", "CSQLite", "LogFormat", "Formatting", "TestSupport"]),
         .testTarget(
             name: "ReplaySessionTests",
-            dependencies: ["Formatting", "LogFormat", "ReplaySession", "RunDirectory", "TestSupport"]),
+            dependencies: [
+                "Formatting", "LogFormat", "ReplaySession", "RunDirectory", "TestSupport", "TravelSupport",
+            ]),
         .testTarget(name: "DebugAdapterTests", dependencies: ["DebugAdapter", "RunDirectory"]),
         .testTarget(
             name: "ToolTests",

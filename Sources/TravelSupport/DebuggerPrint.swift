@@ -28,12 +28,17 @@ public struct DebuggerPrint {
     /// gdb's program.
     public static let program = "gdb"
 
+    /// gdb's settings before it reads a symbol file.
+    public static let settings = ["set remotetimeout 3600", "set debuginfod enabled off"]
+
     /// gdb's commands that read the symbol files at their places in the run.
     public static func symbolCommands(_ symbolizer: Symbolizer?) -> [String] {
         var commands: [String] = []
+        var paths: [String] = []
         for (index, module) in (symbolizer?.modules ?? []).enumerated() where !module.isKernelModule {
             // gdb knows no escape for a newline in a command.
             guard !module.path.contains("\n") else { continue }
+            paths.append(module.path)
             let path = module.path.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
             let slide = "-o 0x\(String(UInt64(bitPattern: module.slide), radix: 16))"
             if index > 0 {
@@ -42,7 +47,7 @@ public struct DebuggerPrint {
                 commands.append(module.slide == 0 ? "file \"\(path)\"" : "symbol-file \(slide) \"\(path)\"")
             }
         }
-        return commands
+        return DebuggerIndexes.commands(for: paths) + commands
     }
 
     /// A command line that starts gdb with some commands, for people: a path from a manifest is escaped.
@@ -62,10 +67,8 @@ public struct DebuggerPrint {
         let text = String(decoding: try JSONEncoder().encode(expressions), as: UTF8.self)
         try Files.replace(script, with: Array(python(text, slide: kernelSlide, answer: answer).utf8))
         let server = try DebuggerServer(session, socket: "\(directory)/gdb")
-        var arguments = [
-            "-nx", "-batch", "-iex", "set remotetimeout 3600", "-iex", "set auto-load no", "-iex",
-            "set debuginfod enabled off",
-        ]
+        var arguments = ["-nx", "-batch"]
+        for setting in settings + ["set auto-load no"] { arguments += ["-iex", setting] }
         for command in ["set confirm off", "set width 0"] + symbolCommands(run.symbolizer) {
             arguments += ["-ex", command]
         }

@@ -126,13 +126,13 @@ public final class TravelRun {
                 throw PlaceError("no symbols are known that could name \(name): give --symbols FILE")
             }
             let found = symbolizer.resolve(name: name).map(\.lowerBound)
-            guard let address = found.first else {
+            guard !found.isEmpty else {
                 let near = symbolizer.names(near: name)
                 throw PlaceError(
                     "no function \(name) in the symbol files"
                         + (near.isEmpty ? "" : "; there is \(near.joined(separator: ", "))"))
             }
-            return address
+            return found
         }
         resolver.divergence = { [unowned self] in try divergence() }
         return resolver
@@ -152,15 +152,20 @@ public final class TravelRun {
         commands.name = { [unowned self] in name($0) }
         commands.others = [
             (
-                "calls", "the open calls, by the log's branches",
+                TravelRun.calls,
                 { [unowned self] _ in try openCalls(before: try session.position().brctr ?? 0) }
             )
         ]
         for view in LinuxView.allCases {
-            commands.others.append((view.rawValue, view.help, { [unowned self] _ in try text(view, session) }))
+            commands.others.append((view.command, { [unowned self] _ in try text(view, session) }))
         }
         return commands
     }
+
+    private static let calls = TravelCommand("calls", "", "the open calls, by the log's branches")
+
+    /// The commands of ``commands(_:)``, for help texts.
+    public static let commandList = TravelCommand.own + [calls] + LinuxView.allCases.map(\.command)
 
     /// Branches from which open calls are found: calls before them are unknown.
     private static let callReach: UInt64 = 1 << 24

@@ -28,9 +28,7 @@ final class Host: ReplayHost {
             close(answers.writer)
         }
         var words = ["-q", "-nx", "--interpreter=mi3"]
-        for setting in ["auto-load no", "debuginfod enabled off", "remotetimeout 3600"] {
-            words += ["-iex", "set \(setting)"]
-        }
+        for setting in DebuggerPrint.settings + ["set auto-load no"] { words += ["-iex", setting] }
         for setting in ["pagination off", "confirm off", "width 0"] { words += ["-ex", "set \(setting)"] }
         do throws(RunError) {
             gdb = try HelperProcess(

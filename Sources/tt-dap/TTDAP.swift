@@ -3,8 +3,10 @@
 import ArgumentParser
 import DebugAdapter
 @preconcurrency import Glibc
+import ReplaySession
 import RunDirectory
 import ToolSupport
+import TravelSupport
 
 @main
 struct TTDAP: ParsableCommand {
@@ -30,10 +32,10 @@ struct TTDAP: ParsableCommand {
               qemu, gdb          programs
               trust              true: the recording is your own
 
-            IN THE CLIENT'S CONSOLE
-              EXPRESSION         its value, by gdb
-              tt COMMAND         where, goto PLACE, back [N], events [N], branches [N], calls, divergence, help
-              -exec COMMAND      a command of gdb
+            COMMANDS IN THE CONSOLE
+              EXPRESSION              its value, by gdb
+              -exec COMMAND           a command of gdb
+            \(TravelCommand.table(TravelRun.commandList, indent: "  "))
 
             EXAMPLES
               tt-dap
@@ -57,6 +59,7 @@ struct TTDAP: ParsableCommand {
             throw RunError.system(doing: "keep", path: "standard output", code: errno)
         }
         let adapter = Adapter(input: STDIN_FILENO, output: output, host: host)
+        adapter.commands = TravelRun.commandList.map { $0.word + ($0.argument.isEmpty ? "" : " ") } + ["help"]
         if let log { adapter.log = try TTDAP.log(to: log) }
         adapter.run()
     }

@@ -20,14 +20,7 @@ struct TTGDB: ParsableCommand {
             or memory is refused.
 
             COMMANDS IN GDB
-              tt where           the position: brctr, icount, rip, rcx
-              tt goto PLACE      go to a place
-              tt back [N]        go back by N transitions
-              tt events [N]      the last events before here
-              tt branches [N]    the last branches before here
-              tt calls           the open calls, by the log
-              tt divergence      go to the divergence from the other run
-              tt tasks, modules, dmesg   of a Linux guest
+            \(TravelCommand.table(TravelRun.commandList, indent: "  "))
 
             PLACES
               N                  after N transitions (brctr)
@@ -88,10 +81,8 @@ struct TTGDB: ParsableCommand {
         let setup = DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"]
         if serve { return try wait(server, run, script, setup) }
         // gdb asks before it reads a symbol file that it has one already.
-        var words = [
-            "-q", "-iex", "set remotetimeout 3600", "-iex", "set debuginfod enabled off", "-x", script, "-ex",
-            "set confirm off",
-        ]
+        var words =
+            ["-q"] + DebuggerPrint.settings.flatMap { ["-iex", $0] } + ["-x", script, "-ex", "set confirm off"]
         words += setup.flatMap { ["-ex", $0] } + ["-ex", "set confirm on"] + arguments
         let process = try HelperProcess(gdb, words, output: nil)
         server.onWait = {
@@ -105,7 +96,8 @@ struct TTGDB: ParsableCommand {
 
     private func wait(_ server: DebuggerServer, _ run: TravelRun, _ script: String, _ setup: [String]) throws {
         server.onWait = { try run.checkSignals() }
-        Output.standard.line(DebuggerPrint.commandLine(gdb, ["source \(script)", "set confirm off"] + setup))
+        Output.standard.line(
+            DebuggerPrint.commandLine(gdb, DebuggerPrint.settings + ["source \(script)", "set confirm off"] + setup))
         Output.standard.flush()
         try server.serve()
     }

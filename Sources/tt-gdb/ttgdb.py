@@ -4,10 +4,9 @@ import gdb
 
 
 class TimeTravel(gdb.Command):
-    """Go through a recorded run: tt where, goto, back, events, branches, calls, divergence, tasks, modules, dmesg. `tt help` lists them."""
+    """Go through a recorded run. `tt help` lists the commands."""
 
     MOVES = ("goto", "back", "divergence")
-    WORDS = ("where", "goto", "back", "events", "branches", "calls", "divergence", "tasks", "modules", "dmesg", "help")
 
     def __init__(self):
         super().__init__("tt", gdb.COMMAND_RUNNING)
@@ -23,7 +22,9 @@ class TimeTravel(gdb.Command):
             gdb.execute("stepi", from_tty)
 
     def complete(self, text, word):
-        return [name for name in self.WORDS if name.startswith(text)]
+        lines = gdb.execute("monitor tt help", False, True).splitlines()
+        words = [line.split()[1] for line in lines if line.startswith("tt ")] + ["help"]
+        return [name for name in words if name.startswith(text)] if text.strip() == word else []
 
 
 TimeTravel()

@@ -20,6 +20,9 @@ enum LinuxGuest {
 
     static func file(_ name: String) throws -> String { "\(try #require(directory))/\(name)" }
 
+    /// Whether the vmlinux of its kernel has been fetched.
+    static let hasVmlinux = (try? vmlinux()) != nil
+
     /// The vmlinux of its kernel, if it has been fetched (630 MB).
     static func vmlinux() throws -> String? {
         let package = String(decoding: try Files.contents(file("kernel")), as: UTF8.self)

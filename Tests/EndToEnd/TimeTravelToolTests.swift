@@ -212,6 +212,42 @@ extension EndToEndTests {
             #expect(try replay(directory).status == 0)
         }
 
+        /// tt-gdb is killed at some moments of a session that goes forwards and back: neither gdb nor a QEMU is left.
+        @Test func aKilledDebuggerSessionLeavesNothing() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, .old)
+            let script = scratch.file("script.gdb")
+            let lines = ["break sort_numbers", "while 1", "continue", "reverse-stepi", "tt back 3", "end"]
+            try Files.replace(script, with: Array(lines.joined(separator: "\n").utf8))
+            let mark = "TT_TEST_MARK=\(scratch.file("mark"))"
+            /// The programs that the session has started, and what those have started.
+            func programs() throws -> Set<String> {
+                let marked = try Files.list("/proc").compactMap { pid_t($0) }.filter { pid in
+                    guard let environment = try? Files.contents("/proc/\(pid)/environ") else { return false }
+                    return environment.split(separator: 0).contains { $0.elementsEqual(mark.utf8) }
+                }
+                return Set(
+                    marked.compactMap { try? Files.contents("/proc/\($0)/comm") }.map {
+                        String(decoding: $0.dropLast(), as: UTF8.self)
+                    })
+            }
+            for delay: UInt32 in [0, 30, 150, 500, 1500, 3000] {
+                let tool = try RunningTool(
+                    "/usr/bin/env",
+                    [
+                        mark, "XDG_CACHE_HOME=\(scratch.file("cache"))", Products.tool("tt-gdb"), directory, "--",
+                        "-nx",
+                        "-batch", "-x", script,
+                    ])
+                try wait(until: { try programs().isSuperset(of: ["gdb", "tt-gdb"]) }, "gdb runs")
+                usleep(delay * 1000)
+                tool.signal(SIGKILL)
+                _ = try tool.wait(seconds: 20)
+                try wait(until: { try programs().isEmpty }, "all have ended")
+            }
+            #expect(try replay(directory).status == 0)
+        }
+
         /// Processes that name a run's input log in their arguments.
         private func qemus(of directory: String) throws -> [pid_t] {
             try Files.list("/proc").compactMap { pid_t($0) }.filter { pid in

@@ -134,11 +134,7 @@ extension Adapter {
         let text = try request.required("text")
         guard text.utf8.count <= Adapter.longestExpression else { throw RequestError("the text is too long") }
         let column = try request.requiredInteger("column") &- client.firstColumn
-        let names = [
-            "where", "goto ", "back ", "events ", "branches ", "calls", "divergence", "tasks", "modules", "dmesg",
-            "help",
-        ]
-        let words = names.map { "tt \($0)" }
+        let words = commands.map { "tt \($0)" }
         let known = text.hasPrefix("tt") ? words.filter { $0.hasPrefix(text) } : []
         try look(request, "completions", ["text": .string(text), "column": .integer(min(max(column, 0), 1 << 20))]) {
             let own = known.map { word in

@@ -53,6 +53,8 @@ public final class Adapter {
     private let output: Int32
     /// Receives one line for each message and each line of gdb.
     public var log: ((String) -> Void)?
+    /// The commands `tt …` that completions offer; a space follows one that takes an argument.
+    public var commands: [String] = []
 
     var phase = Phase.idle
     var client = ClientOptions()

@@ -13,8 +13,9 @@ public struct PlaceResolver {
     public let places: RunPlaces
     /// The run's directory, for its console.
     public let directory: String
-    /// The address of a symbol; throws a ``PlaceError`` if there is none.
-    public var symbol: (String) throws -> UInt64 = { name in
+    /// The addresses of a symbol: several where functions share a name, or a program was loaded at several addresses. Throws a
+    /// ``PlaceError`` if there is none.
+    public var symbol: (String) throws -> [UInt64] = { name in
         throw PlaceError("no symbols are known that could name \(name)")
     }
     /// Transitions before the branch that one of two runs takes differently, and the instructions that have begun when it is
@@ -37,8 +38,8 @@ public struct PlaceResolver {
         case .transitions(let number): return try places.destination(brctr: number)
         case .instructions(let number): return try places.destination(icount: number)
         case .event(let ordinal): return try event(ordinal)
-        case .symbol(let name, let nth): return try places.destination(address: try symbol(name), nth: nth)
-        case .address(let address, let nth): return try places.destination(address: address, nth: nth)
+        case .symbol(let name, let nth): return try places.destination(addresses: try symbol(name), nth: nth)
+        case .address(let address, let nth): return try places.destination(addresses: [address], nth: nth)
         case .console(let line): return try console(line)
         case .divergence:
             let (brctr, icount) = try divergence()

@@ -343,12 +343,14 @@ public final class RunPlaces {
 
 // MARK: - Searches
 extension RunPlaces {
-    /// The position at which a transition leads to an address for the nth time, from 1.
-    public func destination(address: UInt64, nth: UInt64) throws -> Destination {
+    /// The position at which a transition leads to one of some addresses for the nth time, from 1.
+    public func destination(addresses: [UInt64], nth: UInt64) throws -> Destination {
         var left = nth
+        let (address, others) = (addresses.first ?? 0, Set(addresses.dropFirst()))
         for chunk in chunks where chunk.clockFirst < end.brctr {
             try decode(chunk)
-            for index in 0..<batch.count where batch.to[index] == address {
+            for index in 0..<batch.count
+            where batch.to[index] == address || !others.isEmpty && others.contains(batch.to[index]) {
                 left -= 1
                 if left == 0 { return try destination(brctr: chunk.clockFirst &+ UInt64(index) &+ 1) }
             }

@@ -14,11 +14,14 @@ public enum LinuxView: String, CaseIterable, Sendable {
     /// The kernel's messages.
     case dmesg
 
+    /// The command of a debugger's console.
+    var command: TravelCommand { TravelCommand(rawValue, "", help) }
+
     /// One line for people.
     public var help: String {
         switch self {
         case .tasks: "the threads of a Linux guest; > marks the running one"
-        case .modules: "the modules of a Linux guest, as /proc/modules shows them"
+        case .modules: "the modules of a Linux guest, as in /proc/modules"
         case .dmesg: "the messages of a Linux kernel"
         }
     }

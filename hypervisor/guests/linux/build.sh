@@ -63,7 +63,7 @@ fetch_from_archive() {
 fetch_packages "$(kernel_package)" || fetch_packages "$(kept_package)" || fetch_from_archive
 
 # Nothing to do if the packages and sources are the same as before.
-stamp=$(cat "$here/build.sh" "$here/init" "$here/roam.c" | cksum; gcc --version | head -n 1; basename "$kernel_file"; basename "$busybox_file")
+stamp=$(cat "$here/build.sh" "$here/init" "$here/roam.c" "$here/walk.c" | cksum; gcc --version | head -n 1; basename "$kernel_file"; basename "$busybox_file")
 if [ -f "$out/stamp" ] && [ "$(cat "$out/stamp")" = "$stamp" ]; then
     echo "$out"
     exit 0
@@ -100,9 +100,15 @@ compile() {
         -ffile-prefix-map="$root=." "$@" -o "$output" roam.c) || fail "roam.c cannot be compiled (libc6-dev?)"
 }
 
+# The program for debuggers, at a fixed address.
+(cd "$here" && gcc -std=c11 -O0 -g -gdwarf-4 -Wall -Wextra -Werror -ffreestanding -fno-pic -fno-stack-protector \
+    -fcf-protection=none -static -no-pie -nostdlib -Wl,--build-id=none -Wl,-Ttext-segment=0x400000 \
+    -ffile-prefix-map="$root=." -o "$out/walk" walk.c) || fail "walk.c cannot be compiled"
+
 # pack PROGRAM: writes an archive of the tree, with that program as /bin/roam.
 pack() {
     strip -o "$tree/bin/roam" "$1"
+    strip -o "$tree/bin/walk" "$out/walk"
     find "$tree" -exec touch -h -d @0 {} +
     (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc -R 0:0)
 }

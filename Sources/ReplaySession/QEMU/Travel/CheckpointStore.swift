@@ -111,13 +111,7 @@ final class CheckpointStore {
     // MARK: All stores
 
     /// The directory of all stores: `tt-analyze/checkpoints` in the user's cache.
-    static var base: String? {
-        func environment(_ name: String) -> String? {
-            getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil }
-        }
-        let cache = environment("XDG_CACHE_HOME") ?? environment("HOME").map { "\($0)/.cache" }
-        return cache.map { "\($0)/tt-analyze/checkpoints" }
-    }
+    static var base: String? { UserCache.directory("checkpoints") }
 
     /// Makes a directory that only this user can enter, and those above it.
     private static func makeDirectories(_ path: String) -> Bool {

@@ -99,6 +99,7 @@ public final class DebuggerServer {
             debugger = nil
             session.onRestart = {}
             session.onWait = { _ in }
+            session.process = nil
             state = DebuggerState()
         }
         var end = End.detached
@@ -190,13 +191,51 @@ public final class DebuggerServer {
 
     private func stepForward() throws -> [UInt8] {
         guard session.current.icount < session.end else { return try stopReply("replaylog:end;") }
-        try session.client.drain()
-        try session.client.step()
-        try session.look()
+        let start = try session.placeInProgram()
+        for _ in 0..<TravelSession.mostDeliveries {
+            try session.client.drain()
+            try session.client.step()
+            try session.look()
+            guard let start, try !TravelSession.isUser(session.linearIP()) else { break }
+            // The kernel was entered: on to where the program continues, unless a breakpoint in the kernel comes first.
+            guard let next = try session.continuation() else { break }
+            if try isKernelBreakpoint(before: next) { return try continueForward() }
+            try withoutBreakpoints { try session.go(to: next) }
+            guard let now = try session.placeInProgram(), now == start else { return try stopReply() }
+        }
         return try session.client.lastStop ?? stopReply()
     }
 
+    /// Whether a breakpoint in the kernel comes before a later position.
+    private func isKernelBreakpoint(before next: Destination) throws -> Bool {
+        let addresses = codeBreakpoints.filter { !TravelSession.isUser($0) }
+        guard !addresses.isEmpty, let end = next.position.brctr, let start = try session.position().brctr else {
+            return false
+        }
+        return try session.lastStretch(
+            with: Array(addresses), before: end, ip: next.position.ip ?? 0, after: start) != nil
+    }
+
+    /// Continues to a breakpoint. Those of other processes than the one that is followed count for nothing.
     private func continueForward() throws -> [UInt8] {
+        while true {
+            let reply = try continueToStop()
+            guard let process = session.process, try codeBreakpoints.contains(session.linearIP()),
+                try session.addressSpace() != process, let here = try session.position().brctr
+            else { return reply }
+            let next = try session.addressSpaces().nextStart(of: process, from: here)
+            let clock = next.map { $0 &+ 1 } ?? session.places.end.brctr
+            try withoutBreakpoints {
+                guard clock < session.places.end.brctr else {
+                    return try session.go(to: EnginePlace(icount: session.end))
+                }
+                try session.go(to: session.places.destination(brctr: clock))
+            }
+            if clock >= session.places.end.brctr { return try stopReply("replaylog:end;") }
+        }
+    }
+
+    private func continueToStop() throws -> [UInt8] {
         let end = session.end
         guard session.current.icount < end else { return try stopReply("replaylog:end;") }
         try session.side.setBreak(at: end)
@@ -218,7 +257,7 @@ public final class DebuggerServer {
 
     private func stepBack() throws -> [UInt8] {
         defer { codeAtStepBack = codeBreakpoints }
-        return try withoutBreakpoints { try session.stepBack() ? stopReply() : stopReply("replaylog:begin;") }
+        return try withoutBreakpoints { try session.stepBackInProcess() ? stopReply() : stopReply("replaylog:begin;") }
     }
 
     /// - Parameter before: the addresses of breakpoints at the step back before: a new one is the entry of the function into

@@ -9,8 +9,8 @@ public struct TravelCommands {
     let resolver: PlaceResolver
     /// The name of an address, such as `step+0x12`; nil if it has none.
     public var name: (UInt64) -> String? = { _ in nil }
-    /// Further commands, by their first word; the argument is the rest.
-    public var others: [(word: String, help: String, run: (String) throws -> String)] = []
+    /// Further commands; the argument is the rest of the line.
+    public var others: [(command: TravelCommand, run: (String) throws -> String)] = []
 
     /// Makes the commands of a session.
     public init(_ session: TravelSession, _ resolver: PlaceResolver) {
@@ -32,9 +32,10 @@ public struct TravelCommands {
         case "events": return .init(try events(try number(argument) ?? TravelCommands.rows))
         case "branches": return .init(try branches(try number(argument) ?? TravelCommands.rows))
         case "divergence": return try go("divergence")
+        case "process": return .init(try process(argument))
         case "help": return .init(help)
         case let word:
-            guard let other = others.first(where: { $0.word == word }) else {
+            guard let other = others.first(where: { $0.command.word == word }) else {
                 return .init("no command \(word)\n\(help)")
             }
             return .init(try other.run(argument))
@@ -42,17 +43,20 @@ public struct TravelCommands {
     }
 
     private var help: String {
-        """
-        tt where           the position: brctr, icount, rip, rcx
-        tt goto PLACE      go to N, @ICOUNT, event:N, SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end-K
-        tt back [N]        go back by N transitions (1)
-        tt events [N]      the last N events before here
-        tt branches [N]    the last N branches before here
-        tt divergence      go to the divergence from the other run
+        TravelCommand.table(TravelCommand.own + others.map(\.command))
+            + "\nPLACE: N, @ICOUNT, event:N, SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end-K\n"
+    }
 
-        """
-            + others.map { "\($0.word.hasPrefix("tt") ? "" : "tt ")\($0.word)".padded(to: 19) + $0.help + "\n" }
-            .joined()
+    /// Follows the running process, or all of them again.
+    private func process(_ word: String) throws -> String {
+        switch word {
+        case "": break
+        case "all": session.process = nil
+        case "here": _ = try session.followProcess()
+        default: throw PlaceError("tt process takes here or all")
+        }
+        guard let space = session.process else { return "breakpoints and steps are those of all processes" }
+        return "breakpoints and steps are those of the process with its page tables at 0x\(String(space, radix: 16))"
     }
 
     private func number(_ text: String) throws -> UInt64? {
@@ -109,11 +113,5 @@ public struct TravelCommands {
             if lines.count > Int(clamping: count) { lines.removeFirst() }
         }
         return lines.isEmpty ? "no events before here" : lines.joined(separator: "\n")
-    }
-}
-
-extension String {
-    fileprivate func padded(to width: Int) -> String {
-        self + String(repeating: " ", count: max(1, width - count))
     }
 }

@@ -9,13 +9,20 @@ extension TravelSession {
         guard current > EnginePlace(icount: 0) else { return false }
         let origin = current
         if origin.deliveries > 0 {
-            try go(to: EnginePlace(icount: origin.icount, deliveries: origin.deliveries - 1))
+            try go(to: before(origin))
             // The step out of a halt has no state between.
             if current < origin || origin.icount == 0 { return true }
         }
-        let before = origin.icount - 1
-        try go(to: EnginePlace(icount: before, deliveries: places.deliveries(at: before).count))
+        try go(to: before(EnginePlace(icount: origin.icount)))
         return true
+    }
+
+    /// One instruction or delivery before a place.
+    func before(_ place: EnginePlace) -> EnginePlace {
+        if place.deliveries > 0 { return EnginePlace(icount: place.icount, deliveries: place.deliveries - 1) }
+        guard place.icount > 0 else { return place }
+        let count = place.icount - 1
+        return EnginePlace(icount: count, deliveries: places.deliveries(at: count).count)
     }
 
     /// Goes back to the last position at which the instruction at one of some linear addresses begins.
@@ -34,7 +41,7 @@ extension TravelSession {
             if try linearIP() == ip { return true }
             try go(to: origin)
         }
-        while let stretch = try places.lastStretch(with: Array(addresses), before: before, ip: ip) {
+        while let stretch = try lastStretch(with: Array(addresses), before: before, ip: ip) {
             let start = try places.destination(brctr: stretch.brctr)
             let next =
                 stretch.brctr < places.end.brctr ? try places.destination(brctr: stretch.brctr &+ 1).engine : origin

@@ -22,7 +22,7 @@ extension TravelSession {
         guard let brctr = here.brctr, let ip = here.ip, let stack = try registers()["RSP"],
             let call = try callReturning(at: brctr, from: ip, of: entry)
         else { return false }
-        if let stretch = try places.lastStretch(with: Array(others), before: brctr, ip: ip, after: call &+ 1),
+        if let stretch = try lastStretch(with: Array(others), before: brctr, ip: ip, after: call &+ 1),
             stretch.brctr > call
         {
             return false
@@ -44,6 +44,11 @@ extension TravelSession {
         while end > 0, clock - end < TravelSession.callReach {
             let start = end > TravelSession.blockSize ? end - TravelSession.blockSize : 0
             for branch in branches(from: start, to: end).reversed() {
+                // The kernel's calls and returns between those of a program are its own.
+                guard TravelSession.isUser(branch.from) == TravelSession.isUser(back.from), try isFollowed(branch)
+                else {
+                    continue
+                }
                 switch branch.label.branchClass {
                 case .ret: depth += 1
                 case .call, .callIndirect: depth -= 1

@@ -29,6 +29,10 @@ public final class TravelSession {
     var checkpoints = Checkpoints()
     /// The accesses to watched memory that were searched last.
     var watched: WatchedStretch?
+    /// The address space of the process that is followed; nil: all processes count.
+    var process: UInt64?
+    /// When each address space was in use; read from the log when it is needed.
+    var spaces: AddressSpaces?
     /// Called about five times a second while the guest runs, with QEMU's count. What it throws ends the run.
     public var onWait: (UInt64) throws -> Void = { _ in }
     /// A checkpoint that was kept.
