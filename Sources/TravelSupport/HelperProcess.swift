@@ -52,9 +52,7 @@ public final class HelperProcess {
         bound program: String, _ arguments: [String], prepare: (inout posix_spawn_file_actions_t) -> Void
     ) throws(RunError) {
         guard let path = SystemProgram.locate(program) else { throw HelperProcess.missing(program) }
-        let setpriv = "/usr/bin/setpriv"
-        let bond = Files.isExecutable(setpriv) ? [setpriv, "--pdeathsig", "KILL", "--"] : []
-        let words = bond + [path] + arguments
+        let words = BoundProgram.words(path, arguments)
         try self.init(words[0], Array(words.dropFirst()), flags: POSIX_SPAWN_SETPGROUP, prepare: prepare)
     }
 

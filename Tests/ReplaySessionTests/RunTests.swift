@@ -260,6 +260,21 @@ import Testing
         #expect(child.end == .signaled(signal: SIGTERM))
     }
 
+    /// A tool that is killed between the start of a program and its bond to the tool leaves the program to another parent.
+    @Test func aBoundProgramIsStartedForItsToolOnly() throws {
+        let scratch = try temporaryDirectory()
+        let output = scratch.file("output")
+        let own = try ChildProcess(
+            path: "/bin/echo", arguments: ["echo", "own", "$two  words"], inheriting: [], output: output,
+            diesWithTool: true)
+        #expect(waited(own) == .exited(status: 0))
+        let words = BoundProgram.words("/bin/echo", ["of another parent"])
+        let other = try ChildProcess(
+            path: "/bin/sh", arguments: ["sh", "-c", "\"$@\"; exit 5", "sh"] + words, inheriting: [], output: output)
+        #expect(waited(other) == .exited(status: 5))
+        #expect(Files.tail(output) == "own $two  words\n")
+    }
+
     @Test func hasAProcessGroupOfItsOwn() throws {
         let child = try ChildProcess(path: "/bin/sleep", arguments: ["sleep", "60"], inheriting: [], output: nil)
         defer { child.endNow() }

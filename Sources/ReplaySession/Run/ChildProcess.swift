@@ -18,15 +18,12 @@ final class ChildProcess {
     ///     tool itself inherited: a lock or a log of the user's shell is no file of the run.
     ///   - output: a file that receives stdout and stderr, unless `inheriting` names them; nil for /dev/null.
     ///   - temporaryDirectory: the directory for the program's temporary files (TMPDIR); nil for the tool's own.
-    ///   - diesWithTool: whether the kernel kills the program when the thread that starts it ends, also by SIGKILL. Needs
-    ///     setpriv of util-linux; without it, the program outlives a killed tool.
+    ///   - diesWithTool: whether it ends with the thread that starts it (``BoundProgram``).
     init(
         path: String, arguments: [String], inheriting: [(descriptor: Int32, number: Int32)], output: String?,
         temporaryDirectory: String? = nil, diesWithTool: Bool = false
     ) throws(RunError) {
-        let bond = diesWithTool && Files.isExecutable(ChildProcess.setpriv)
-        let words =
-            bond ? [ChildProcess.setpriv, "--pdeathsig", "KILL", "--", path] + arguments.dropFirst() : arguments
+        let words = diesWithTool ? BoundProgram.words(path, arguments.dropFirst()) : arguments
         // A descriptor may have the number that another one must get: move all of them to high numbers first.
         var moved: [(descriptor: Int32, number: Int32)] = []
         defer { for pair in moved { close(pair.descriptor) } }
@@ -70,13 +67,10 @@ final class ChildProcess {
         defer { for variable in variables { free(variable) } }
         var child: pid_t = 0
         let code = posix_spawn(
-            &child, bond ? ChildProcess.setpriv : path, &actions, &attributes, pointers, variables)
+            &child, diesWithTool ? words[0] : path, &actions, &attributes, pointers, variables)
         guard code == 0 else { throw .system(doing: "start", path: path, code: code) }
         pid = child
     }
-
-    /// Starts a program that the kernel kills with its parent.
-    private static let setpriv = "/usr/bin/setpriv"
 
     /// The tool's environment, with another TMPDIR if one is given.
     private static func environment(_ temporaryDirectory: String?) -> [UnsafeMutablePointer<CChar>?] {
