@@ -28,11 +28,7 @@ public struct BundleCache: Hashable, Sendable {
 
     /// The user's cache directory, by the XDG Base Directory Specification; in `/tmp` if there is none.
     public static var standard: BundleCache {
-        func environment(_ name: String) -> String? {
-            getenv(name).map { String(cString: $0) }.flatMap { $0.hasPrefix("/") ? $0 : nil }
-        }
-        let base = environment("XDG_CACHE_HOME") ?? environment("HOME").map { "\($0)/.cache" } ?? "/tmp/\(geteuid())"
-        return BundleCache(directory: "\(base)/tt-analyze/bundles")
+        BundleCache(directory: UserCache.directory("bundles") ?? "/tmp/\(geteuid())/tt-analyze/bundles")
     }
 
     /// Unpacks a bundle, unless that was done before.
