@@ -7,8 +7,7 @@
  * No register holds a machine frame when the guest exits, but for the one that a hypercall needs: frames differ between two
  * domains, and a replay compares registers.
  */
-#include <stddef.h>
-#include <stdint.h>
+#include "../guest/common.h"
 
 enum {
     SET_TRAP_TABLE = 0, SET_CALLBACKS = 4, UPDATE_VA_MAPPING = 14, XEN_VERSION = 17, VCPU_OP = 24, SCHED_OP = 29,
@@ -74,39 +73,9 @@ static void print(const char *text) {
     }
 }
 
-static void print_number(const char *name, uint64_t value) {
-    char digits[17];
-    for (int i = 15; i >= 0; i--, value >>= 4)
-        digits[i] = "0123456789abcdef"[value & 15];
-    digits[16] = 0;
-    print(name);
-    print(digits);
-}
-
 static void end_line(void) {
     print("\n");
     notify(console_port);
-}
-
-/* The number after NAME in the command line. */
-static uint64_t option(const char *line, const char *name, uint64_t otherwise) {
-    for (; *line; line++) {
-        size_t i = 0;
-        while (name[i] && line[i] == name[i])
-            i++;
-        if (name[i])
-            continue;
-        uint64_t value = 0;
-        for (line += i; *line >= '0' && *line <= '9'; line++)
-            value = value * 10 + (uint64_t)(*line - '0');
-        return value;
-    }
-    return otherwise;
-}
-
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-    return hash ^ (hash >> 31);
 }
 
 static uint64_t time_stamp(void) {

@@ -4,8 +4,7 @@
  * without an exit, so it needs positions between exits. Command line: ticks=N period=NANOSECONDS exits=N.
  * Prints to port 0xe9, which Xen shows on its own console.
  */
-#include <stddef.h>
-#include <stdint.h>
+#include "common.h"
 
 enum { MEMORY_OP = 12, VCPU_OP = 24, SCHED_OP = 29, EVENT_CHANNEL_OP = 32, HVM_OP = 34 };
 enum { SELF = 0x7ff0, VECTOR = 0xf3, LINES = 4096 };
@@ -44,36 +43,6 @@ static int64_t hypercall(uint64_t number, uint64_t first, const void *second, ui
 static void print(const char *text) {
     for (; *text; text++)
         asm volatile("outb %0, %1" : : "a"(*text), "d"((uint16_t)0xe9));
-}
-
-static void print_number(const char *name, uint64_t value) {
-    char digits[17];
-    for (int i = 15; i >= 0; i--, value >>= 4)
-        digits[i] = "0123456789abcdef"[value & 15];
-    digits[16] = 0;
-    print(name);
-    print(digits);
-}
-
-/* The number after NAME in the command line. */
-static uint64_t option(const char *line, const char *name, uint64_t otherwise) {
-    for (; line && *line; line++) {
-        size_t i = 0;
-        while (name[i] && line[i] == name[i])
-            i++;
-        if (name[i])
-            continue;
-        uint64_t value = 0;
-        for (line += i; *line >= '0' && *line <= '9'; line++)
-            value = value * 10 + (uint64_t)(*line - '0');
-        return value;
-    }
-    return otherwise;
-}
-
-static uint64_t mix(uint64_t hash, uint64_t word) {
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-    return hash ^ (hash >> 31);
 }
 
 /* Takes the position into the state that the computation uses. */

@@ -124,8 +124,8 @@ struct ttd_record {
                               FOREIGN_READ: a digest */
     uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT. A replay reads rip and hash of
                               EXITs and of records with AT_ flags only */
-    uint32_t code;         /* EXIT: AMD's exit code, or TTD_CODE_VMX + Intel's basic reason, or TTD_CODE_PV + …, which a replay reads for
-                              KIND_OTHER only; SHARED_WRITE: enum ttd_area */
+    uint32_t code;         /* EXIT: AMD's exit code, or TTD_CODE_VMX + Intel's basic reason, or TTD_CODE_PV + …, which a
+                              replay reads for KIND_OTHER only; SHARED_WRITE: enum ttd_area */
     uint32_t mask;         /* EXIT: which words follow; DIVERGED: enum ttd_mismatch; FOREIGN_READ: bytes */
     uint32_t length;       /* bytes of payload in use */
     uint8_t payload[];

@@ -85,8 +85,7 @@ static bool is_there(uint64_t select)
 
 bool ttd_counting(const struct ttd_session *s)
 {
-    return s->options & (TTD_OPTION_COUNT | TTD_OPTION_COUNT_BRANCHES |
-                         TTD_OPTION_COUNT_INSTRUCTIONS);
+    return s->options & TTD_COUNTS;
 }
 
 /* Takes the counter that the session's options want.  The domain is paused. */

@@ -57,7 +57,7 @@ uint64_t ttd_digest_page(struct ttd_session *s, mfn_t mfn, void *buffer)
     unmap_domain_page(page);
     ttd_blank_tracked(s, mfn, buffer);
     ttd_settle_granted(s, mfn, buffer);
-    if ( s->is_pv )
+    if ( is_pv_domain(s->domain) )
         ttd_pv_translate(s, buffer);
 
     return ttd_hash_memory(buffer, PAGE_SIZE);

@@ -190,7 +190,7 @@ bool ttd_defer_softirqs(void)
         return true;
     s->acted = true;
     ttd_copy_areas(s);
-    if ( s->is_pv )             /* others have ttd_switched() */
+    if ( is_pv_vcpu(s->vcpu) )  /* others have ttd_switched() */
         ttd_copy_granted(s);
 
     return false;

@@ -193,7 +193,6 @@ struct ttd_session {
     const struct ttd_machine *machine;
     enum ttd_state state;
     bool replaying;
-    bool is_pv;
     enum ttd_end end;
     uint32_t options;
 
@@ -268,6 +267,10 @@ struct ttd_session {
             deferrals, expired, debug_exceptions, copies, bytes, records;
     } count;
 };
+
+/* The options that give positions a count. */
+#define TTD_COUNTS (TTD_OPTION_COUNT | TTD_OPTION_COUNT_BRANCHES | \
+                    TTD_OPTION_COUNT_INSTRUCTIONS)
 
 /* The session of a vCPU, if it has one. */
 static inline struct ttd_session *ttd_of(const struct vcpu *v)

@@ -13,9 +13,6 @@
 #define DEFER_DEFAULT   MILLISECS(3000)
 #define OVERHEAD        150u    /* instructions of an empty round trip */
 
-#define COUNTS          (TTD_OPTION_COUNT | TTD_OPTION_COUNT_BRANCHES | \
-                         TTD_OPTION_COUNT_INSTRUCTIONS)
-
 static LIST_HEAD(sessions);
 
 static struct ttd_session *find(domid_t domain_id)
@@ -128,7 +125,7 @@ static const char *obstacle(const struct domain *d, bool replay,
         return "has no nested paging";
     if ( is_pv_domain(d) && paging_mode_enabled(d) )
         return "has shadow page tables";
-    if ( is_pv_domain(d) && (options & COUNTS) )
+    if ( is_pv_domain(d) && (options & TTD_COUNTS) )
         return "is a PV guest, whose progress nothing counts";
     if ( !d->arch.vtsc )
         return "reads the TSC itself: it needs tsc_mode=\"always_emulate\"";
@@ -164,7 +161,7 @@ static void give_rings(const struct ttd_session *s, struct ttd_op *op)
     op->start.out_mfn = virt_to_mfn(s->out.ring);
     op->start.in_pages = s->in.ring ? 1u << s->in.order : 0;
     op->start.in_mfn = s->in.ring ? virt_to_mfn(s->in.ring) : 0;
-    op->start.is_pv = s->is_pv;
+    op->start.is_pv = is_pv_domain(s->domain);
 }
 
 static void forget(struct ttd_session *s)
@@ -201,7 +198,6 @@ static int begin(struct domain *d, struct ttd_op *op)
     s->domain_id = d->domain_id;
     s->domain = d;
     s->vcpu = d->vcpu[0];
-    s->is_pv = is_pv_domain(d);
     s->machine = is_pv_domain(d) ? &ttd_pv : cpu_has_svm ? &ttd_svm : &ttd_vmx;
     s->replaying = replay;
     s->state = TTD_STATE_RUNNING;
@@ -337,7 +333,7 @@ static int digest(struct ttd_session *s, struct ttd_op *op)
     if ( !s->domain )
         return -ESRCH;
     domain_pause(s->domain);
-    rc = s->is_pv ? ttd_pv_digest(s, op) : ttd_digest(s, op);
+    rc = is_pv_domain(s->domain) ? ttd_pv_digest(s, op) : ttd_digest(s, op);
     domain_unpause(s->domain);
 
     return rc;

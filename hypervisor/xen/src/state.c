@@ -100,7 +100,9 @@ void ttd_take_position(struct ttd_session *s)
 uint64_t ttd_first_argument(const struct ttd_session *s,
                             const struct cpu_user_regs *regs)
 {
-    return is_pv_vcpu(s->vcpu) || hvm_long_mode_active(s->vcpu) ? regs->rdi : (uint32_t)regs->rbx;
+    bool long_mode = is_pv_vcpu(s->vcpu) || hvm_long_mode_active(s->vcpu);
+
+    return long_mode ? regs->rdi : (uint32_t)regs->rbx;
 }
 
 /* A record at the position where the guest is to be entered. */
