@@ -273,6 +273,28 @@ class ReplayTests(DaemonTest):
         self.assertEqual(status, 0, text)
         self.assertIn("identical", text)
 
+    def test_changes_of_the_address_space_are_events(self):
+        """A replay exits at them as its recording did, without an option; the same value is no change."""
+        values = [0x1000, 0x2000, 0x2000, 0x1000, 0]
+        exits = [record(EXIT, clock=clock, rip=0x100 + clock, kind=11, info=3 if value else 0, value=value)
+                 for clock, value in enumerate(values)]
+        daemon, out = self.start_recording("ttd.log", 4, "--switches")
+        for fields in [*exits, record(END, clock=len(exits), info=SHUTDOWN)]:
+            out.put(fields)
+        self.finish(daemon, 0)
+        daemon, out, into = self.start_replay()
+        for fields in exits:
+            taken = into.take()
+            self.assertEqual((taken["type"], taken["clock"], taken["info"]), (EXIT, fields["clock"], fields["info"]))
+            out.put({**taken, "value": fields["value"]})
+        out.put(record(END, clock=len(exits), info=COMPLETE))
+        self.finish(daemon, 0)
+        for log in ["ttd.log", "replay.log"]:
+            contexts = [event for event in self.events(log) if event["kind"] == "context"]
+            self.assertEqual([(int(event["brctr"]), int(event["ip"], 16), int(event["fields"]["cr3"], 16)) for event in contexts],
+                             [(1, 0x100, 0x1000), (2, 0x101, 0x2000), (4, 0x103, 0x1000)])
+        self.assertEqual(self.analyze("diverge", self.path("ttd.log"), self.path("replay.log"))[0], 0)
+
     def test_positions_by_instructions(self):
         records = [{**fields, "instructions": 7 * (fields["clock"] % 90 + 1)} for fields in guest.run(2000)]
         for fields in records:

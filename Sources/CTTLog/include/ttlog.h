@@ -333,7 +333,8 @@ enum ttlog_event_kind {
 
     TTLOG_EVENT_CONTEXT = 48, /* cr3 was changed, or the stack was switched: the instruction at ip loaded sp from memory, a
                                  constant or another register than the frame pointer (mov, lea, pop, xchg; not leave, iret
-                                 or a delivery). payload: value = cr3, sp, both after that instruction */
+                                 or a delivery). payload: value = cr3, sp, both after that instruction.
+                                 Xen: cr3 only, at the exit that changed it */
     TTLOG_EVENT_STATE = 49,   /* state digest. info: TTLOG_STATE_* words that follow. payload: value ... = one word a bit */
     TTLOG_EVENT_REWOUND = 50, /* the guest was put back to an earlier point. payload: value = clock, icount before */
     TTLOG_EVENT_TRACE_GAP = 51, /* nothing was recorded from here to the next epoch. info: enum ttlog_gap_reason */

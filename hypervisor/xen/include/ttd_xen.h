@@ -28,7 +28,7 @@
 #include <stdint.h>
 #endif
 
-#define TTD_VERSION 3u
+#define TTD_VERSION 4u
 
 /* Number of the sysctl command: struct xen_sysctl with this `cmd`, and struct ttd_op at the start of its union. */
 #define TTD_SYSCTL 0x74746400u
@@ -120,7 +120,8 @@ struct ttd_record {
     uint64_t instructions; /* guest instructions since the last synchronous exit; 0 without a counter */
     uint64_t info;         /* by type and kind */
     uint64_t value;        /* EXIT, for readers of the log only (a replay ignores it): what the guest gave or got. RDTSC,
-                              RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; others: 0.
+                              RDMSR, WRMSR: edx:eax; PORT_*: the value, 0 if string; HYPERCALL: the result; CONTROL_WRITE of
+                              cr3: its new value; others: 0.
                               FOREIGN_READ: a digest */
     uint32_t hash;         /* of the registers at rip, and of kind and info of an EXIT. A replay reads rip and hash of
                               EXITs and of records with AT_ flags only */
@@ -214,6 +215,7 @@ enum {
     TTD_OPTION_NO_SELF_IPI = 2,   /* do not work around QEMU's repeated injection: right on hardware */
     TTD_OPTION_COUNT_BRANCHES = 8, /* as COUNT, but `instructions` are retired branches, from the processor's counter */
     TTD_OPTION_COUNT_INSTRUCTIONS = 16, /* retired instructions, from the processor's counter */
+    TTD_OPTION_SWITCHES = 32,     /* the guest exits when it writes cr3 (PVH; to a PV guest each change is a hypercall) */
     TTD_OPTION_VERIFY_LAZY = 4,   /* recording: check that the lazy copies of tracked areas miss no write (slow) */
 };
 

@@ -108,6 +108,8 @@ bool ttd_before_entry(void)
     if ( s->state != TTD_STATE_RUNNING )
         return s->replaying;
 
+    if ( s->options & TTD_OPTION_SWITCHES )     /* Intel: a write of CR0 ends it */
+        s->machine->switches(s->vcpu, true);
     ttd_follow_frames(s);
     if ( s->replaying )
         ttd_replay_before_entry(s, regs);

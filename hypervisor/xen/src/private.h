@@ -99,6 +99,8 @@ struct ttd_machine {
      * of lbr.c are enough.
      */
     int (*records)(struct vcpu *v, bool on);
+    /* Exit at writes of cr3, or no longer; NULL: each is a hypercall. */
+    void (*switches)(struct vcpu *v, bool on);
     /* Begin or end a branch window. */
     void (*trace)(struct vcpu *v, bool on);
     /* Last before an entry in a branch window. */

@@ -44,6 +44,10 @@ static uint64_t value_of(const struct ttd_session *s,
 
     case TTD_KIND_HYPERCALL:
         return after->word[TTD_RAX];
+
+    case TTD_KIND_CONTROL_WRITE:
+        return event->info == 3 && is_hvm_vcpu(s->vcpu)
+               ? s->vcpu->arch.hvm.guest_cr[3] : 0;
     }
 
     return 0;

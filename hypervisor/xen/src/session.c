@@ -127,6 +127,8 @@ static const char *obstacle(const struct domain *d, bool replay,
         return "has shadow page tables";
     if ( is_pv_domain(d) && (options & TTD_COUNTS) )
         return "is a PV guest, whose progress nothing counts";
+    if ( is_pv_domain(d) && (options & TTD_OPTION_SWITCHES) )
+        return "is a PV guest, which changes cr3 by hypercalls";
     if ( !d->arch.vtsc )
         return "reads the TSC itself: it needs tsc_mode=\"always_emulate\"";
     if ( !v->arch.fully_eager_fpu )
@@ -241,6 +243,8 @@ static void detach(struct ttd_session *s)
         return;
     ttd_trace_close(s, TTD_WINDOW_ENDED);
     ttd_counter_end(s);
+    if ( s->options & TTD_OPTION_SWITCHES )
+        s->machine->switches(v, false);
     ttd_disarm(s, NULL);
     ttd_untrack(s);
     attach(v, NULL);

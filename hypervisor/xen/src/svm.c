@@ -189,6 +189,15 @@ static void cf_check skip(struct vcpu *v)
         vmcb->event_inj = vmcb->exit_int_info;
 }
 
+static void cf_check switches(struct vcpu *v, bool on)
+{
+    struct vmcb_struct *vmcb = v->arch.hvm.svm.vmcb;
+    uint32_t intercepts = vmcb_get_cr_intercepts(vmcb);
+
+    if ( on != !!(intercepts & CR_INTERCEPT_CR3_WRITE) )
+        vmcb_set_cr_intercepts(vmcb, intercepts ^ CR_INTERCEPT_CR3_WRITE);
+}
+
 /* In a branch window all exceptions exit, and int. */
 static void cf_check trace(struct vcpu *v, bool on)
 {
@@ -314,6 +323,7 @@ const struct ttd_machine ttd_svm = {
     .end_shadow = end_shadow,
     .set_breakpoint = set_breakpoint,
     .skip = skip,
+    .switches = switches,
     .trace = trace,
     .step = step,
     .stepped = stepped,

@@ -218,6 +218,20 @@ static void cf_check skip(struct vcpu *v)
     set_injection(v, (uint32_t)info | (error << 32));
 }
 
+static void cf_check switches(struct vcpu *v, bool on)
+{
+    uint32_t *control = &v->arch.hvm.vmx.exec_control;
+
+    /* Without paging the exits are Xen's own. */
+    if ( on == !!(*control & CPU_BASED_CR3_LOAD_EXITING) ||
+         (!on && !hvm_paging_enabled(v)) )
+        return;
+    *control ^= CPU_BASED_CR3_LOAD_EXITING;
+    vmx_vmcs_enter(v);
+    vmx_update_cpu_exec_control(v);
+    vmx_vmcs_exit(v);
+}
+
 /* The counter is on in the guest and off in Xen. */
 static int cf_check count(struct vcpu *v, bool on)
 {
@@ -319,6 +333,7 @@ const struct ttd_machine ttd_vmx = {
     .end_shadow = end_shadow,
     .set_breakpoint = set_breakpoint,
     .skip = skip,
+    .switches = switches,
     .count = count,
     .records = records,
     .trace = trace,

@@ -104,7 +104,8 @@ static int take(struct ttd_feeder *feeder, const ttlog_event *event, ttlog_error
     case TTLOG_EVENT_INTERRUPT: return take_interrupt(feeder, event, error);
     case TTLOG_EVENT_FOREIGN_WRITE: return take_write(feeder, event, error);
     case TTLOG_EVENT_FOREIGN_READ: return take_read(feeder, event, error);
-    case TTLOG_EVENT_PAGE_DIGESTS: return 0;
+    case TTLOG_EVENT_PAGE_DIGESTS:
+    case TTLOG_EVENT_CONTEXT: return 0;
     default: return misfit(feeder, event, error);
     }
 }

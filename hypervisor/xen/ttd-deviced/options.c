@@ -35,6 +35,7 @@ static const char help[] =
     "      --count SHIFT     positions by instructions, from the TSC under QEMU's -icount shift=SHIFT\n"
     "      --count branches|instructions  from the processor's counter; never run so far\n"
     "      --hardware        do not work around QEMU's repeated injection of interrupts\n"
+    "      --switches        record each change of the guest's address space, too; a replay does as its recording did\n"
     "      --verify          Xen's console names each write to the guest's memory that the recording misses; slow\n"
     "      --attribute KEY=VALUE  keep this in the log; a replay refuses a log that has another value. Repeatable\n"
     "      --force           replay a log of another guest nevertheless\n"
@@ -55,7 +56,7 @@ static const char help[] =
 
 enum {
     OPT_RECORD = 256, OPT_REPLAY, OPT_RECORDING, OPT_PAUSE_AT, OPT_BRANCHES, OPT_BRANCH_SOURCE, OPT_DIGESTS, OPT_PAGES,
-    OPT_DEFER, OPT_CONSOLE, OPT_COUNT, OPT_HARDWARE, OPT_VERIFY, OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT,
+    OPT_DEFER, OPT_CONSOLE, OPT_COUNT, OPT_HARDWARE, OPT_VERIFY, OPT_SWITCHES, OPT_ATTRIBUTE, OPT_FORCE, OPT_UUID, OPT_FAULT,
     OPT_IF_KILLED, OPT_RINGS, OPT_LOCK, OPT_SOCKET, OPT_RELEASE, OPT_ASK, OPT_VERSION,
 };
 
@@ -73,6 +74,7 @@ static const struct option table[] = {
     {"console", required_argument, NULL, OPT_CONSOLE},
     {"count", required_argument, NULL, OPT_COUNT},
     {"hardware", no_argument, NULL, OPT_HARDWARE},
+    {"switches", no_argument, NULL, OPT_SWITCHES},
     {"verify", no_argument, NULL, OPT_VERIFY},
     {"attribute", required_argument, NULL, OPT_ATTRIBUTE},
     {"force", no_argument, NULL, OPT_FORCE},
@@ -196,6 +198,7 @@ static int take_option(struct ttd_options *options, int letter, ttlog_error *err
     case OPT_DEFER: return take_small("--defer", &start->defer_ms, 3600000, error);
     case OPT_CONSOLE: options->console = optarg; return 0;
     case OPT_COUNT: return take_count(start, error);
+    case OPT_SWITCHES: start->options |= TTD_OPTION_SWITCHES; return 0;
     case OPT_VERIFY: start->options |= TTD_OPTION_VERIFY_LAZY; return 0;
     case OPT_HARDWARE: start->options |= TTD_OPTION_NO_SELF_IPI; return 0;
     case OPT_ATTRIBUTE: return take_attribute(options, error);

@@ -31,6 +31,7 @@ int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settin
         .event_chunk_max = CHUNK_MAX,
         .features = TTLOG_FEATURE_CAUSES | TTLOG_FEATURE_ACCESS_VALUES |
                     (settings->counts_instructions ? TTLOG_FEATURE_ICOUNT : 0) |
+                    (settings->has_switches ? TTLOG_FEATURE_CONTEXT : 0) |
                     (settings->has_page_digests ? TTLOG_FEATURE_STATE_MEMORY : 0),
         .recorder = TTLOG_RECORDER_XEN,
         .recorder_generation = TTD_VERSION,
@@ -78,6 +79,28 @@ static void note_frames(struct ttd_recorder *recorder, const struct ttd_record *
     snprintf(text, sizeof(text), "the guest handles machine frames, first in hypercall %llu at exit %llu",
              (unsigned long long)record->info, (unsigned long long)record->clock);
     ttlog_write_attribute(recorder->writer, TTD_RECORDING_ONLY_KEY, text);
+}
+
+/* The guest runs in another address space after the exit that wrote cr3; the same value only flushes the TLB. */
+static int write_context(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    enum { CR3 = 3 };
+    if (record->kind != TTD_KIND_CONTROL_WRITE || record->info != CR3 || record->value == 0 ||
+        record->value == recorder->cr3)
+        return 0;
+    recorder->cr3 = record->value;
+    ttlog_event event = {
+        .kind = TTLOG_EVENT_CONTEXT,
+        .validity = TTLOG_VALID_IP | TTLOG_VALID_VALUE,
+        .clock = record->clock + 1,
+        .ip = record->rip,
+        .payload_length = sizeof(recorder->cr3),
+        .payload = &recorder->cr3,
+    };
+    if (recorder->counts_instructions) {
+        event.validity |= TTLOG_VALID_ICOUNT;
+        event.icount = recorder->icount;
+    }
+    return write_event(recorder, &event, error);
 }
 
 static int write_exit(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
@@ -206,7 +229,8 @@ static int write_divergence(struct ttd_recorder *recorder, const struct ttd_reco
 
 int ttd_recorder_write(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     switch (record->type) {
-    case TTD_EXIT: return write_exit(recorder, record, error);
+    case TTD_EXIT:
+        return write_exit(recorder, record, error) != 0 ? -1 : write_context(recorder, record, error);
     case TTD_INTERRUPT: return write_interrupt(recorder, record, error);
     case TTD_GUEST_WRITE: return write_memory(recorder, record, TTLOG_AREA_MEMORY, error);
     case TTD_SHARED_WRITE:

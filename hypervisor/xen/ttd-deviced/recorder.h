@@ -13,6 +13,7 @@ struct ttd_recorder {
     int counts_instructions; /* positions have instruction counts */
     int is_pv;
     int sees_frames;         /* a PV guest made a hypercall with machine frames in memory */
+    uint64_t cr3;            /* after the last write of it that was an exit */
     uint64_t icount;         /* at the last exit */
     uint64_t exits, interrupts, writes, reads, page_digests;
     int has_ended;           /* END or DIVERGED was seen */
@@ -32,6 +33,7 @@ struct ttd_log_settings {
     uint8_t recording_uuid[16];
     int counts_instructions;
     int has_page_digests;
+    int has_switches; /* writes of cr3 are exits: the log has context events */
     int is_pv;
     const char *recorder_name;
 };

@@ -50,6 +50,8 @@ static uint64_t number_attribute(const struct ttd_log *log, const char *key) {
 /* Takes the settings of the recording for its replay. */
 static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, ttlog_error *error) {
     uint64_t digests = number_attribute(log, digests_key), shift = number_attribute(log, shift_key);
+    if (ttd_log_header(log)->features & TTLOG_FEATURE_CONTEXT)
+        start->options |= TTD_OPTION_SWITCHES;
     if (start->break_every == 0)
         start->break_every = digests;
     if (!(ttd_log_header(log)->features & TTLOG_FEATURE_ICOUNT))
@@ -130,6 +132,7 @@ static int open_logs(const struct ttd_options *options, const struct ttd_start *
         .run_kind = start->is_replay ? TTLOG_RUN_REPLAY : TTLOG_RUN_RECORDING,
         .counts_instructions = (start->options & counts) != 0,
         .has_page_digests = start->break_every != 0,
+        .has_switches = (start->options & TTD_OPTION_SWITCHES) != 0,
         .is_pv = session->is_pv,
         .recorder_name = name,
     };
