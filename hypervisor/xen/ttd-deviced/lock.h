@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * lock.h - one daemon at a time.
+ * lock.h - one daemon at a time for a purpose.
  */
 #ifndef TTD_LOCK_H
 #define TTD_LOCK_H

@@ -57,11 +57,12 @@ int main(int count, char **arguments) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    int is_service = options.release == NULL && options.record == NULL && options.replay == NULL;
+    if (is_service)
+        return ttd_service_run(&options, &stop, &error) == 0 ? 0 : fail(&error);
     if (ttd_lock(options.lock, &error) != 0)
         return fail(&error);
     if (options.release != NULL)
         return ttd_machine_release(options.release, &error) == 0 ? 0 : fail(&error);
-    if (options.record != NULL || options.replay != NULL)
-        return run(&options);
-    return ttd_service_run(&options, &stop, &error) == 0 ? 0 : fail(&error);
+    return run(&options);
 }

@@ -12,16 +12,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "asking.h"
 #include "failure.h"
+#include "lock.h"
 #include "run.h"
 
-enum { LINE_SIZE = 4096, TICK_MS = 500, ANSWER_SECONDS = 10 };
+enum { LINE_SIZE = 4096, TICK_MS = 500, ANSWER_SECONDS = 10, STOP_SECONDS = 60 };
 
 struct service {
     const struct ttd_options *options;
     pid_t child;       /* 0: nothing runs */
     int progress;      /* reads the child's lines, or -1 */
     char last[LINE_SIZE]; /* what the last run said */
+    struct ttd_asking *asking; /* NULL: no xenstore */
+    uint32_t asked;    /* the domain that asked for the child; 0: somebody at the socket */
 };
 
 static volatile sig_atomic_t child_stop;
@@ -50,7 +54,12 @@ static void run_child(const struct ttd_options *options, int output) {
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     child_output = output;
-    enum ttd_result result = ttd_run(options, &child_stop, &observer, text, sizeof(text));
+    ttlog_error error = {0};
+    enum ttd_result result = TTD_RESULT_TROUBLE;
+    if (ttd_lock(options->lock, &error) == 0)
+        result = ttd_run(options, &child_stop, &observer, text, sizeof(text));
+    else
+        snprintf(text, sizeof(text), "%s", error.message);
     int length = snprintf(line, sizeof(line), "%s %s\n", result == TTD_RESULT_TROUBLE ? "error" : "ok", text);
     if (write(output, line, (size_t)length) < 0)
         _exit(TTD_RESULT_TROUBLE);
@@ -81,6 +90,9 @@ static void reap(struct service *service) {
     close(service->progress);
     service->progress = -1;
     service->child = 0;
+    if (service->asked != 0)
+        ttd_asking_answer(service->asking, service->asked, service->last);
+    service->asked = 0;
 }
 
 static void answer(char *text, const char *line) {
@@ -114,7 +126,7 @@ static void stop(struct service *service, char *text) {
     if (service->child == 0)
         return answer(text, "error nothing is being recorded or replayed\n");
     kill(service->child, SIGTERM);
-    for (int i = 0; i < ANSWER_SECONDS && service->child != 0; i++) {
+    for (int i = 0; i < STOP_SECONDS && service->child != 0; i++) {
         read_progress(service, 1);
         reap(service);
     }
@@ -143,6 +155,29 @@ static void serve_line(struct service *service, char *line, char *text) {
         answer(text, service->child != 0 ? "ok a domain is being recorded or replayed\n" : "ok idle\n");
     } else {
         answer(text, "error no such request: record DOMAIN [LOG] | replay DOMAIN FROM LOG | status | stop\n");
+    }
+}
+
+/* Begins what a domain asks for in xenstore. One whose run cannot begin gets the reason, and the next one its turn. */
+static void serve_wishes(struct service *service) {
+    struct ttd_wish wish;
+    char domain[16], log[sizeof(wish.from) + 8], text[LINE_SIZE];
+    while (service->child == 0 && ttd_asking_next(service->asking, &wish)) {
+        struct ttd_options options = *service->options;
+        int replays = wish.from[0] != '\0';
+        snprintf(domain, sizeof(domain), "%u", wish.domain);
+        snprintf(log, sizeof(log), "%s.replay", wish.from);
+        *(replays ? &options.replay : &options.record) = domain;
+        options.from = replays ? wish.from : NULL;
+        if (wish.log[0] != '\0')
+            options.log = wish.log;
+        else if (replays)
+            options.log = log;
+        begin(service, &options, text);
+        int has_begun = strncmp(text, "ok", 2) == 0;
+        service->asked = has_begun ? wish.domain : 0;
+        ttd_asking_answer(service->asking, wish.domain, !has_begun ? text : replays ? "replaying" : "recording");
+        reap(service);
     }
 }
 
@@ -189,19 +224,40 @@ static int listen_at(const char *path, ttlog_error *error) {
     return -1;
 }
 
+/* One service at a socket. The other lock is the run's: tt-record can have it while nothing runs here. */
+static int lock_service(const char *socket_path, ttlog_error *error) {
+    char path[LINE_SIZE];
+    snprintf(path, sizeof(path), "%s.lock", socket_path);
+    return ttd_lock(path, error);
+}
+
 int ttd_service_run(const struct ttd_options *options, const volatile sig_atomic_t *stop_request, ttlog_error *error) {
     struct service service = {.options = options, .progress = -1};
     char text[LINE_SIZE];
+    if (lock_service(options->socket, error) != 0)
+        return -1;
     int listener = listen_at(options->socket, error);
     if (listener < 0)
         return -1;
+    service.asking = options->rings == NULL ? ttd_asking_open() : NULL;
+    if (service.asking == NULL)
+        fprintf(stderr, "ttd-deviced: no xenstore: requests at %s only\n", options->socket);
     while (!*stop_request) {
-        struct pollfd descriptor = {.fd = listener, .events = POLLIN};
-        if (poll(&descriptor, 1, TICK_MS) > 0)
+        struct pollfd descriptors[] = {
+            {.fd = listener, .events = POLLIN},
+            {.fd = service.asking != NULL ? ttd_asking_descriptor(service.asking) : -1, .events = POLLIN},
+        };
+        poll(descriptors, 2, TICK_MS);
+        if (descriptors[0].revents != 0)
             serve(&service, listener);
+        int was_busy = service.child != 0;
         reap(&service);
+        int may_ask = service.asking != NULL && ttd_asking_follow(service.asking);
+        if (may_ask || (service.asking != NULL && was_busy && service.child == 0))
+            serve_wishes(&service);
     }
     stop(&service, text);
+    ttd_asking_close(service.asking);
     close(listener);
     unlink(options->socket);
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
  *
- * service.h - a daemon that waits for requests on a socket, and the client that sends one.
+ * service.h - a daemon that waits for requests on a socket and in xenstore (asking.h), and the client that sends one.
  *
  * A request is one line: "record DOMAIN [LOG]", "replay DOMAIN FROM LOG", "status", "stop". The answer is one line that
  * begins with "ok" or "error". One recording or replay runs at a time; it runs in a child process.
