@@ -197,7 +197,8 @@ let package = Package(
         .testTarget(name: "FormattingTests", dependencies: ["Formatting"]),
         .testTarget(name: "QEMUPluginTests", dependencies: ["CQEMUPlugin", "CTTLog"]),
         .testTarget(name: "CTTLogTests", dependencies: ["CTTLog", "ttlog-torture"]),
-        .testTarget(name: "LogFormatTests", dependencies: ["Formatting", "LogFormat", "CTTLog", "TestSupport"]),
+        .testTarget(
+            name: "LogFormatTests", dependencies: ["CZstd", "Formatting", "LogFormat", "CTTLog", "TestSupport"]),
         .testTarget(
             name: "SymbolizeTests",
             dependencies: ["CElfutils", "CLzma", "Symbolize", "MachineCode", "Formatting", "CTTLog"]),

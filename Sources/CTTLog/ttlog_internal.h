@@ -71,6 +71,12 @@ struct ttlog_kept {
     uint8_t *image; /* TTLOG_CHUNK_HEADER_SIZE bytes of room, then the raw body */
 };
 
+/* Makes the zstd frames of a body. */
+struct ttlog_frames {
+    struct ZSTD_CCtx_s *zstd;
+    int level;
+};
+
 /* The log file, and the buffers for writing chunks to it. */
 struct ttlog_sink {
     int fd;
@@ -81,7 +87,7 @@ struct ttlog_sink {
     size_t image_size;
     uint8_t *packed; /* the same for a compressed body */
     size_t packed_size;
-    struct ZSTD_CCtx_s *zstd;
+    struct ttlog_frames frames;
     uint8_t *directory; /* room for a chunk header, then the headers of the next directory, then a trailer */
     uint32_t directory_count;
     uint32_t directory_part;
@@ -155,6 +161,14 @@ uint64_t ttlog_random(void);
 int ttlog_open_create(ttlog_writer *writer, ttlog_error *error);
 int ttlog_open_anonymous(ttlog_writer *writer); /* slots without a file, for appending */
 void ttlog_open_unmap(ttlog_writer *writer);
+
+/* ttlog_frames.c: raw bodies to stored ones. */
+int ttlog_frames_prepare(struct ttlog_frames *frames, int level);
+void ttlog_frames_free(struct ttlog_frames *frames);
+size_t ttlog_frames_bound(size_t body_size); /* the most that a body of that size takes */
+/* Returns the stored size; 0 after an error. */
+size_t ttlog_frames_compress(const struct ttlog_frames *frames, uint8_t stream, const uint8_t *raw, size_t raw_size,
+                             uint8_t *stored, size_t capacity);
 
 /* ttlog_sink.c: chunks to the log. */
 int ttlog_sink_prepare(struct ttlog_sink *sink, size_t body_bound, int level);

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <zstd.h>
-
 #include "ttlog_internal.h"
 
 static size_t align_chunk(size_t size) {
@@ -26,20 +24,16 @@ int ttlog_sink_prepare(struct ttlog_sink *sink, size_t body_bound, int level) {
         return ENOMEM;
     if (sink->codec != TTLOG_CODEC_ZSTD)
         return 0;
-    sink->packed_size = align_chunk(TTLOG_CHUNK_HEADER_SIZE + ZSTD_compressBound(body_bound));
+    sink->packed_size = align_chunk(TTLOG_CHUNK_HEADER_SIZE + ttlog_frames_bound(body_bound));
     sink->packed = malloc(sink->packed_size);
-    sink->zstd = ZSTD_createCCtx();
-    if (sink->packed == NULL || sink->zstd == NULL)
-        return ENOMEM;
-    size_t result = ZSTD_CCtx_setParameter(sink->zstd, ZSTD_c_compressionLevel, level);
-    return ZSTD_isError(result) ? EINVAL : 0;
+    return sink->packed == NULL ? ENOMEM : ttlog_frames_prepare(&sink->frames, level);
 }
 
 void ttlog_sink_free(struct ttlog_sink *sink) {
     free(sink->image);
     free(sink->packed);
     free(sink->directory);
-    ZSTD_freeCCtx(sink->zstd);
+    ttlog_frames_free(&sink->frames);
     if (sink->fd >= 0)
         close(sink->fd);
     sink->fd = -1;
@@ -142,9 +136,10 @@ int ttlog_sink_chunk(struct ttlog_sink *sink, struct ttlog_chunk_header *header,
     header->codec = TTLOG_CODEC_RAW;
     header->stored_size = header->flags & TTLOG_CHUNK_ELIDED ? 0 : header->raw_size;
     if (sink->codec == TTLOG_CODEC_ZSTD && header->stored_size > 0) {
-        size_t size = ZSTD_compress2(sink->zstd, sink->packed + TTLOG_CHUNK_HEADER_SIZE,
-                                     sink->packed_size - TTLOG_CHUNK_HEADER_SIZE, raw, header->raw_size);
-        if (!ZSTD_isError(size) && size < header->raw_size) {
+        size_t size = ttlog_frames_compress(&sink->frames, header->stream, raw, header->raw_size,
+                                            sink->packed + TTLOG_CHUNK_HEADER_SIZE,
+                                            sink->packed_size - TTLOG_CHUNK_HEADER_SIZE);
+        if (size > 0 && size < header->raw_size) {
             header->codec = TTLOG_CODEC_ZSTD;
             header->stored_size = (uint32_t)size;
             stored = sink->packed;

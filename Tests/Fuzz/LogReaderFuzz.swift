@@ -44,6 +44,13 @@ private func readEverything(_ log: LogFile) {
     for vcpu in log.vcpus {
         var branches = log.branches(vcpu: vcpu, from: 3)
         while let branch = branches.next() { sum &+= branch.label.isDiscontinuity ? 1 : 0 }
+        var batch = BranchBatch()
+        for chunk in log.chunks(.branch, vcpu: vcpu) {
+            // Columns alone: the other frames of a body are skipped.
+            for columns in [.path, .label, .icount] as [BranchBatch.Columns] {
+                if (try? log.decode(chunk, into: &batch, columns: columns)) != nil { sum &+= batch.count }
+            }
+        }
         var events = log.events([.event, .access], vcpu: vcpu)
         while let event = events.next() { sum &+= event.values.count &+ event.kind.name.utf8.count }
         sum &+= branches.skipped.count &+ events.skipped.count

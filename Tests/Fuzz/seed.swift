@@ -19,6 +19,9 @@ struct Seeds {
                 try write(sample, "\(corpus)/abandoned-\(mode)-\(isCompressed)")
             }
         }
+        // Columns so long that each has a zstd frame of its own.
+        sample = SampleLog(isCompressed: true, branchCellShift: 16, branches: 8200)
+        try write(sample, "\(corpus)/frames")
     }
 
     private static func write(_ sample: SampleLog, _ seed: String) throws {

@@ -6,6 +6,7 @@ import LogFormat
 /// the run. Branch cells hold 16 branches, so that there are many chunks.
 struct SampleLog {
     var isCompressed = false
+    var branchCellShift: UInt8 = 4
     var branches = 200
     var options = LogWriter.Options()
     /// Leaves it as a killed recorder would.
@@ -16,7 +17,7 @@ struct SampleLog {
 
     func write(to path: String) throws {
         var options = self.options
-        options.branchCellShift = 4
+        options.branchCellShift = branchCellShift
         options.eventCellShift = 6
         options.vcpuCount = 2
         options.isCompressed = isCompressed

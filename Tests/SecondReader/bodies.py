@@ -72,7 +72,7 @@ def _decompress(frames):
             position += size
         return bodies
     if len(frames) == 1:
-        return [BodyError(f"the body is no zstd frame of {expected} bytes")]
+        return [BodyError(f"the body does not decompress to {expected} bytes")]
     return [body for frame in frames for body in _decompress([frame])]
 
 

@@ -133,7 +133,7 @@ enum ttlog_stream {
 
 enum ttlog_codec {
     TTLOG_CODEC_RAW = 0,
-    TTLOG_CODEC_ZSTD = 1, /* one zstd frame */
+    TTLOG_CODEC_ZSTD = 1, /* zstd frames, one after the other */
 };
 
 #define TTLOG_CHUNK_ELIDED (1u << 0)       /* the body was left out: stored_size = 0, digests describe it */

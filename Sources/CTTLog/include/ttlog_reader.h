@@ -19,9 +19,15 @@ typedef struct ttlog_decompressor ttlog_decompressor;
 ttlog_decompressor *ttlog_decompressor_create(void);
 void ttlog_decompressor_free(ttlog_decompressor *decompressor);
 
-/* Decompresses one zstd frame. Returns 0 only if it yields exactly raw_size bytes. */
+/* Decompresses the zstd frames of a body. Returns 0 only if they yield exactly raw_size bytes. */
 int ttlog_decompressor_run(ttlog_decompressor *decompressor, void *raw, size_t raw_size, const void *stored,
                            size_t stored_size);
+
+/* The same, but of a body with `columns` columns (at most 32) only those with a bit in `wanted`, and the table of sizes
+ * before them. The other bytes of raw have any content: frames without a wanted byte are skipped, and only their headers
+ * are checked. Where frames do not lie on columns, or do not say how long they are, more is decompressed. */
+int ttlog_decompressor_run_columns(ttlog_decompressor *decompressor, uint32_t columns, uint32_t wanted, void *raw,
+                                   size_t raw_size, const void *stored, size_t stored_size);
 
 /* Decodes the path columns of branch bodies with vector instructions. May be used by many threads. */
 typedef struct ttlog_path_decoder ttlog_path_decoder;

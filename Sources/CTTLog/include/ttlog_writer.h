@@ -154,7 +154,7 @@ void ttlog_writer_abandon(ttlog_writer *writer);
 /* ---- Pieces that readers need too. */
 uint32_t ttlog_crc32c(uint32_t crc, const void *bytes, size_t size); /* begin with 0 */
 uint64_t ttlog_hash(const void *bytes, size_t size, uint64_t seed);  /* XXH3-64 */
-/* Decompresses one zstd frame of known size. Returns 0 only when exactly raw_size bytes came out. */
+/* Decompresses the zstd frames of a body. Returns 0 only when exactly raw_size bytes came out. */
 int ttlog_decompress(void *raw, size_t raw_size, const void *stored, size_t stored_size);
 /* Encodes records into a raw body and fills the header fields that follow from them (raw_size, private_size, count,
  * clocks, icounts, ticket, digests; not chain, cell, offsets). body holds at least the bound's bytes. */

@@ -15,14 +15,23 @@ struct BodyReader: ~Copyable {
     }
 
     /// The raw body of a chunk, valid until the next call, with ``ReusedBuffer/slack`` readable bytes after it.
-    mutating func body(of chunk: Chunk, in file: InputFile) throws(LogError) -> UnsafeRawBufferPointer {
+    ///
+    /// - Parameter columns: the columns of a branch body that are used; all of another body. If the body's frames allow it,
+    ///   only they and the table of sizes are decompressed, and the other bytes have any content.
+    mutating func body(
+        of chunk: Chunk, in file: InputFile, columns: BranchBatch.Columns = .all
+    ) throws(LogError) -> UnsafeRawBufferPointer {
         let bytes = try storedBody(of: chunk, in: file)
         if chunk.codec == UInt8(TTLOG_CODEC_RAW.rawValue) { return bytes }
         if decompressor == nil { decompressor = ttlog_decompressor_create() }
         let result = raw.room(for: chunk.rawSize)
-        guard
-            ttlog_decompressor_run(decompressor, result.baseAddress, result.count, bytes.baseAddress, bytes.count) == 0
-        else {
+        let status =
+            columns.isSuperset(of: .all)
+            ? ttlog_decompressor_run(decompressor, result.baseAddress, result.count, bytes.baseAddress, bytes.count)
+            : ttlog_decompressor_run_columns(
+                decompressor, TTLOG_BRANCH_COLUMNS.rawValue, columns.encodedColumns, result.baseAddress, result.count,
+                bytes.baseAddress, bytes.count)
+        guard status == 0 else {
             throw LogError(
                 file: file.path, offset: chunk.offset, kind: .damaged(.decompression(rawSize: chunk.rawSize)))
         }
@@ -51,5 +60,15 @@ struct BodyReader: ~Copyable {
         let result = raw.room(for: bytes.count)
         result.copyBytes(from: bytes)
         return UnsafeRawBufferPointer(result)
+    }
+}
+
+extension BranchBatch.Columns {
+    /// A bit for each column of a branch body (`enum ttlog_branch_column`) that these columns are decoded from.
+    fileprivate var encodedColumns: UInt32 {
+        func bits(_ columns: ttlog_branch_column...) -> UInt32 { columns.reduce(0) { $0 | 1 << $1.rawValue } }
+        return (contains(.path) ? bits(TTLOG_BCOL_CONTROL, TTLOG_BCOL_FROM, TTLOG_BCOL_TO) : 0)
+            | (contains(.label) ? bits(TTLOG_BCOL_LABEL, TTLOG_BCOL_LABEL_ESCAPE) : 0)
+            | (contains(.icount) ? bits(TTLOG_BCOL_ICOUNT, TTLOG_BCOL_ICOUNT_ESCAPE) : 0)
     }
 }

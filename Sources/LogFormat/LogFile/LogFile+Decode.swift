@@ -32,7 +32,8 @@ extension LogFile {
         _ = try decodeBody(chunk, into: &batch)
     }
 
-    /// Decodes a branch chunk. Returns its raw body, which is valid until the batch is used again.
+    /// Decodes a branch chunk. Returns its raw body, which is valid until the batch is used again; only the encoded forms of
+    /// `columns` are whole.
     func decodeBody(
         _ chunk: Chunk, into batch: inout BranchBatch, columns: BranchBatch.Columns = .all
     ) throws(LogError) -> UnsafeRawBufferPointer {
@@ -40,7 +41,7 @@ extension LogFile {
         guard chunk.stream == .branch else {
             throw LogError(file: path, offset: chunk.offset, kind: .wrongStream(chunk.stream))
         }
-        let body = try self.body(of: chunk, reader: &batch.reader)
+        let body = try self.body(of: chunk, reader: &batch.reader, columns: columns)
         let output = batch.room(for: chunk.count)
         do throws(MalformedBody) {
             try BranchDecoder.decode(
@@ -85,8 +86,10 @@ extension LogFile {
         }
     }
 
-    /// The raw body of a chunk, from the log or the open file.
-    func body(of chunk: Chunk, reader: inout BodyReader) throws(LogError) -> UnsafeRawBufferPointer {
+    /// The raw body of a chunk, from the log or the open file: all of it, or those columns of a branch body.
+    func body(
+        of chunk: Chunk, reader: inout BodyReader, columns: BranchBatch.Columns = .all
+    ) throws(LogError) -> UnsafeRawBufferPointer {
         try checkLimits(of: chunk)
         if chunk.isOpenSlot {
             guard Int(chunk.slot) < slotBodies.count else {
@@ -95,7 +98,7 @@ extension LogFile {
             return reader.copy(of: slotBodies[Int(chunk.slot)])
         }
         bytesTouched.add(UInt64(truncatingIfNeeded: chunk.storedSize), ordering: .relaxed)
-        return try reader.body(of: chunk, in: file)
+        return try reader.body(of: chunk, in: file, columns: columns)
     }
 
     /// Chunks are values: a caller may have changed one.
