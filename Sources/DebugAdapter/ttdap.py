@@ -362,9 +362,10 @@ def do_scopes(frame):
             number = stop.list(lambda *_, arguments=arguments: variable_rows(found, arguments))
             scopes.append({"name": name, "variablesReference": number, "expensive": False})
             scopes[-1]["presentationHint"] = name.lower()
-    scopes.append({"name": "Registers", "variablesReference": stop.list(lambda *_: registers(found))})
-    scopes[-1].update(presentationHint="registers", expensive=False)
     scopes.append({"name": "Position", "variablesReference": stop.list(lambda *_: position()), "expensive": False})
+    # Many, and last: an editor reads them when they are opened.
+    scopes.append({"name": "Registers", "variablesReference": stop.list(lambda *_: registers(found))})
+    scopes[-1].update(presentationHint="registers", expensive=True)
     return {"scopes": scopes}
 
 

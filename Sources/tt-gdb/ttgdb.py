@@ -19,7 +19,8 @@ class TimeTravel(gdb.Command):
         # steps: with the registers of the old place and the memory of the new one it finds none, and does not step.
         if words and words[0] in self.MOVES and not text.startswith("error:"):
             gdb.execute("maintenance flush register-cache", False, True)
-            gdb.execute("stepi", from_tty)
+            # For gdb it is a step within one function, after which it would print the line alone.
+            gdb.execute("with print frame-info source-and-location -- stepi", from_tty)
 
     def complete(self, text, word):
         lines = gdb.execute("monitor tt help", False, True).splitlines()
