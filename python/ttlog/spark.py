@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Logs and verdicts in Spark 4. Needs pyspark and pyarrow; docs/fleets.md says how the package reaches the executors.
+"""Logs, verdicts and edges in Spark 4. Needs pyspark and pyarrow, for edges also DuckDB; docs/fleets.md says how the package reaches the executors.
 
     >>> import ttlog.spark
     >>> spark.sparkContext.addPyFile("ttlog.zip")
@@ -7,6 +7,7 @@
     >>> branches = spark.read.format("ttlog").option("runs", "run,run/replays/1").load()
     >>> branches.where("brctr < 1000").groupBy("run", "kind").count().show()
     >>> ttlog.spark.verdicts(spark.createDataFrame(pairs, "original string, replay string"), "verdicts")
+    >>> ttlog.spark.edges(spark.createDataFrame([("run",), ("run/replays/1",)], "run string")).groupBy("from", "to").count()
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ VERDICT_SCHEMA = (
     "replay_ip bigint, fields string, caveats string, reasons string, branches_compared bigint, bytes_read bigint, "
     "error string, signal bigint, seconds double"
 )
+
+EDGE_SCHEMA = "run string, vcpu int, `from` bigint, `to` bigint, kind string, count bigint, first_brctr bigint, last_brctr bigint"
 
 
 class Part(InputPartition):
@@ -135,10 +138,16 @@ def register(spark: SparkSession) -> None:
     spark.dataSource.register(Source)
 
 
+def _arrow_schema(schema: str) -> pyarrow.Schema:
+    """The same columns for pyarrow."""
+    types = {"int": pyarrow.int32(), "bigint": pyarrow.int64(), "string": pyarrow.string(), "double": pyarrow.float64()}
+    fields = (field.split() for field in schema.split(", "))
+    return pyarrow.schema([(name.strip("`"), types[kind]) for name, kind in fields])
+
+
 def verdict_rows(batches: Iterator[pyarrow.RecordBatch], timeout: Optional[float] = None) -> Iterator[pyarrow.RecordBatch]:
     """For `mapInArrow`: rows with `original` and `replay` to rows of `VERDICT_SCHEMA`. Each pair in a child process."""
-    types = {"bigint": pyarrow.int64(), "string": pyarrow.string(), "double": pyarrow.float64()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in (field.split() for field in VERDICT_SCHEMA.split(", "))])
+    schema = _arrow_schema(VERDICT_SCHEMA)
     # Loaded before the children are forked: out of a zip file, it is unpacked once and not for each pair.
     library()
     for batch in batches:
@@ -168,7 +177,10 @@ def verdicts(pairs: DataFrame, out: str, per_round: int = 10_000, per_task: int 
     while True:
         left = wanted
         if _exists(spark, out):
-            left = wanted.join(known(), ["original", "replay"], "left_anti")
+            done = known()
+            # Null-safe: a row without a path fails once and is known then.
+            is_done = wanted.original.eqNullSafe(done.original) & wanted.replay.eqNullSafe(done.replay)
+            left = wanted.join(done, is_done, "left_anti")
         some = left.orderBy("original", "replay").limit(per_round)
         count = some.count()
         if count == 0:
@@ -176,6 +188,60 @@ def verdicts(pairs: DataFrame, out: str, per_round: int = 10_000, per_task: int 
         tasks = some.repartition(max(1, -(-count // per_task)))
         rows = tasks.mapInArrow(lambda batches: verdict_rows(batches, timeout), VERDICT_SCHEMA)
         rows.write.mode("append").parquet(out)
+
+
+def edge_rows(
+    batches: Iterator[pyarrow.RecordBatch],
+    where: Optional[str] = None,
+    start: int = 0,
+    stop: Optional[int] = None,
+    on_damage: str = "raise",
+) -> Iterator[pyarrow.RecordBatch]:
+    """For `mapInArrow`: rows with `run` to rows of `EDGE_SCHEMA`. DuckDB counts each run's branches as they are decoded, so what
+    Spark shuffles are edges and not branches."""
+    import duckdb
+
+    schema = _arrow_schema(EDGE_SCHEMA)
+    condition = "" if where is None else f"WHERE {where}"
+    query = f"""SELECT ? AS run, vcpu, "from", "to", kind, count(*) AS count, min(brctr) AS first_brctr, max(brctr) AS last_brctr
+                FROM branches {condition} GROUP BY ALL"""
+    # `icount` and `epoch` are decoded for conditions only.
+    names = ["brctr", "vcpu", "from", "to", "kind", *([] if where is None else ["icount", "epoch"])]
+    for batch in batches:
+        for run in batch.column("run").to_pylist():
+            # The cores of an executor are those of its tasks.
+            with open_log(run) as log, duckdb.connect(config={"threads": 1}) as connection:
+                stream = Stream(log, "branches", names, None, start, stop, (), on_damage)
+                connection.register("branches", stream.reader())
+                yield from pyarrow.table(connection.sql(query, params=[run])).cast(schema).to_batches()
+
+
+def edges(
+    runs: DataFrame,
+    where: Optional[str] = None,
+    start: int = 0,
+    stop: Optional[int] = None,
+    per_task: int = 1,
+    on_damage: str = "raise",
+) -> DataFrame:
+    """The distinct branches of runs with their counts: a row for each run, vCPU, `from`, `to` and `kind`.
+
+    Columns: `run` (its path), `vcpu`, `from`, `to` (signed addresses), `kind`, `count` (branches), `first_brctr` and `last_brctr`
+    (the clock of the first and of the last one, in transitions of the vCPU). A run that cannot be read fails the job: the error
+    has its path.
+
+    Args:
+        runs: rows with the column `run`: paths that executors can read.
+        where: SQL of DuckDB on the columns of `branches`: only branches for which it is true. It is part of a query: use
+            your own text only.
+        start: the first branch counter.
+        stop: the branch counter after the last; None: to the end. Only these chunks are decoded.
+        per_task: runs that one task reads, one after the other.
+        on_damage: as in `Log`.
+    """
+    wanted = runs.select("run").distinct()
+    tasks = wanted.repartition(max(1, -(-wanted.count() // per_task)))
+    return tasks.mapInArrow(lambda batches: edge_rows(batches, where, start, stop, on_damage), EDGE_SCHEMA)
 
 
 def _exists(spark: SparkSession, path: str) -> bool:
