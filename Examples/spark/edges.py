@@ -6,8 +6,8 @@ Usage: spark-submit --py-files ttlog.zip edges.py RUNS OUT [--where CONDITION]
   OUT           the folder of the rows, Parquet; it is replaced
   --where       SQL on the columns of `branches`, such as 'kind = ''call'''
 
-RUNS and OUT are on any file system of Spark. A row of OUT is a branch: `from`, `to`, `kind`, the number of `runs` that ran it, its
-`count` in all of them, and `names`, the runs themselves. Prints how many branches all runs ran, how many some, and how many one
+RUNS and OUT are on any file system of Spark. A row of OUT is a branch: `from`, `to`, `kind`, its `count` in all runs, how many
+`runs` ran it, and their `names`. Prints how many branches all runs ran, how many some, and how many one
 alone, which it names.
 """
 
@@ -32,13 +32,7 @@ def main():
     spark = SparkSession.builder.appName("ttlog edges").getOrCreate()
     runs = spark.read.text(options.runs).withColumnRenamed("value", "run").where("run <> ''").distinct()
     total = runs.count()
-    edges = ttlog.spark.edges(runs, options.where)
-    fleet = edges.groupBy("from", "to", "kind").agg(
-        functions.count_distinct("run").alias("runs"),
-        functions.sum("count").alias("count"),
-        functions.array_sort(functions.collect_set("run")).alias("names"),
-    )
-    fleet.write.mode("overwrite").parquet(options.out)
+    ttlog.spark.fleet_edges(runs, options.where).write.mode("overwrite").parquet(options.out)
     rows = spark.read.parquet(options.out)
     for row in rows.groupBy("runs").count().orderBy("runs").collect():
         print(f"{row['count']:8d}  branches in {row['runs']} of {total} runs")

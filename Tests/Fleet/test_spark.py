@@ -136,10 +136,10 @@ def test_the_example_of_edges_is_submitted(package, runs, tmp_path):
             count, names = expected.get((row["from"], row["to"], row["kind"]), (0, []))
             expected[row["from"], row["to"], row["kind"]] = count + row["count"], sorted([*names, path])
     status, output = submit(package, "edges.py", listed, tmp_path / "out", folder=tmp_path)
-    found = {(row["from"], row["to"], row["kind"]): (row["count"], row["names"]) for row in parquet_rows(tmp_path / "out")}
-    assert (status, found) == (0, expected)
+    found = {(row["from"], row["to"], row["kind"]): (row["count"], row["runs"], row["names"]) for row in parquet_rows(tmp_path / "out")}
+    assert (status, found) == (0, {edge: (count, len(names), names) for edge, (count, names) in expected.items()})
     # The branch that the extra turn takes once more.
-    assert found[0x201040, 0x201020, "jcc!"] == (192 + 193 + 192, sorted(map(str, paths[:3])))
+    assert found[0x201040, 0x201020, "jcc!"] == (192 + 193 + 192, 3, sorted(map(str, paths[:3])))
     shared = len(expected) - 3
     assert output == f"       3  branches in 1 of 4 runs\n{shared:8d}  branches in 3 of 4 runs\n       3  only in {paths[3]}\n"
 
@@ -200,6 +200,13 @@ def test_edges(spark, runs, tmp_path):
     expected = by_branch({"run": path, **row} for path in paths for row in ttlog.open(path).edges(strings="plain").to_arrow().to_pylist())
     found = by_branch(row.asDict() for row in ttlog.spark.edges(frame).collect())
     assert found == expected
+    # All branches have a clock: with this condition DuckDB counts them.
+    assert by_branch(row.asDict() for row in ttlog.spark.edges(frame, "brctr >= 0").collect()) == expected
+    merged = {(row["from"], row["to"], row["kind"]): row for row in ttlog.spark.fleet_edges(frame, "kind = 'ret'", per_task=1).collect()}
+    for edge, row in merged.items():
+        rows = [other for key, other in expected.items() if key[2:] == edge]
+        assert (row["count"], row["names"]) == (sum(other["count"] for other in rows), sorted(other["run"] for other in rows))
+    assert {edge for edge in merged} == {key[2:] for key in expected if key[4] == "ret"}
     # A condition, and a range of clocks: of the branches that are in it.
     rows = ttlog.open(paths[0]).branches(["from", "to"], start=900_000, stop=1_200_000).to_pandas()
     most = rows[rows["from"] < 0x201042].groupby(["from", "to"]).size()
