@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Logs and verdicts in Spark 4. Needs pyspark and pyarrow; docs/fleets.md says how the package reaches the executors.
+"""Logs, verdicts and edges in Spark 4. Needs pyspark and pyarrow, for edges also DuckDB; docs/fleets.md says how the package reaches the executors.
 
     >>> import ttlog.spark
     >>> spark.sparkContext.addPyFile("ttlog.zip")
@@ -7,6 +7,7 @@
     >>> branches = spark.read.format("ttlog").option("runs", "run,run/replays/1").load()
     >>> branches.where("brctr < 1000").groupBy("run", "kind").count().show()
     >>> ttlog.spark.verdicts(spark.createDataFrame(pairs, "original string, replay string"), "verdicts")
+    >>> ttlog.spark.edges(spark.createDataFrame([("run",), ("run/replays/1",)], "run string"))
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 from typing import Any, Iterator, Optional
 
 import pyarrow
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, functions
 from pyspark.sql.datasource import DataSource, DataSourceReader, Filter, InputPartition
 from pyspark.sql.types import StructType
 
@@ -35,6 +36,9 @@ VERDICT_SCHEMA = (
     "replay_ip bigint, fields string, caveats string, reasons string, branches_compared bigint, bytes_read bigint, "
     "error string, signal bigint, seconds double"
 )
+
+EDGE_SCHEMA = "run string, vcpu int, `from` bigint, `to` bigint, kind string, count bigint, first_brctr bigint, last_brctr bigint"
+FLEET_EDGE_SCHEMA = "`from` bigint, `to` bigint, kind string, count bigint, names array<string>"
 
 
 class Part(InputPartition):
@@ -135,10 +139,17 @@ def register(spark: SparkSession) -> None:
     spark.dataSource.register(Source)
 
 
+def _arrow_schema(schema: str) -> pyarrow.Schema:
+    """The same columns for pyarrow."""
+    types = {"int": pyarrow.int32(), "bigint": pyarrow.int64(), "string": pyarrow.string(), "double": pyarrow.float64()}
+    types["array<string>"] = pyarrow.list_(pyarrow.string())
+    fields = (field.split() for field in schema.split(", "))
+    return pyarrow.schema([(name.strip("`"), types[kind]) for name, kind in fields])
+
+
 def verdict_rows(batches: Iterator[pyarrow.RecordBatch], timeout: Optional[float] = None) -> Iterator[pyarrow.RecordBatch]:
     """For `mapInArrow`: rows with `original` and `replay` to rows of `VERDICT_SCHEMA`. Each pair in a child process."""
-    types = {"bigint": pyarrow.int64(), "string": pyarrow.string(), "double": pyarrow.float64()}
-    schema = pyarrow.schema([(name, types[kind]) for name, kind in (field.split() for field in VERDICT_SCHEMA.split(", "))])
+    schema = _arrow_schema(VERDICT_SCHEMA)
     # Loaded before the children are forked: out of a zip file, it is unpacked once and not for each pair.
     library()
     for batch in batches:
@@ -168,7 +179,10 @@ def verdicts(pairs: DataFrame, out: str, per_round: int = 10_000, per_task: int 
     while True:
         left = wanted
         if _exists(spark, out):
-            left = wanted.join(known(), ["original", "replay"], "left_anti")
+            done = known()
+            # Null-safe: a row without a path fails once and is known then.
+            is_done = wanted.original.eqNullSafe(done.original) & wanted.replay.eqNullSafe(done.replay)
+            left = wanted.join(done, is_done, "left_anti")
         some = left.orderBy("original", "replay").limit(per_round)
         count = some.count()
         if count == 0:
@@ -176,6 +190,112 @@ def verdicts(pairs: DataFrame, out: str, per_round: int = 10_000, per_task: int 
         tasks = some.repartition(max(1, -(-count // per_task)))
         rows = tasks.mapInArrow(lambda batches: verdict_rows(batches, timeout), VERDICT_SCHEMA)
         rows.write.mode("append").parquet(out)
+
+
+def edge_rows(
+    batches: Iterator[pyarrow.RecordBatch],
+    where: Optional[str] = None,
+    start: int = 0,
+    stop: Optional[int] = None,
+    on_damage: str = "raise",
+    is_merged: bool = False,
+) -> Iterator[pyarrow.RecordBatch]:
+    """For `mapInArrow`: rows with `run` to rows of `EDGE_SCHEMA`, or with `is_merged` to rows of `FLEET_EDGE_SCHEMA` over all runs of
+    the task.
+
+    DuckDB is inside: it tests the condition on branches as they are decoded and counts them, and it adds up the runs of a task.
+    What Spark moves is edges, never branches.
+    """
+    import duckdb
+
+    with duckdb.connect(config={"threads": 1}) as connection:  # An executor has as many tasks as cores.
+        runs = (run for batch in batches for run in batch.column("run").to_pylist())
+        if not is_merged:
+            schema = _arrow_schema(EDGE_SCHEMA)
+            for run in runs:
+                yield from pyarrow.table(_run_edges(connection, run, where, start, stop, on_damage)).cast(schema).to_batches()
+            return
+        connection.execute("CREATE TABLE fleet (run VARCHAR, vcpu INT, \"from\" BIGINT, \"to\" BIGINT, kind VARCHAR, count BIGINT)")
+        for run in runs:
+            _run_edges(connection, run, where, start, stop, on_damage).project('run, vcpu, "from", "to", kind, count').insert_into("fleet")
+        merged = connection.sql(
+            'SELECT "from", "to", kind, sum(count)::BIGINT AS count, list(DISTINCT run) AS names FROM fleet GROUP BY ALL'
+        )
+        yield from pyarrow.table(merged).cast(_arrow_schema(FLEET_EDGE_SCHEMA)).to_batches()
+
+
+def _run_edges(connection: Any, run: str, where: Optional[str], start: int, stop: Optional[int], on_damage: str) -> Any:
+    """The edges of a run, as a relation of DuckDB that is read once."""
+    # Readers go on when their log is closed.
+    with open_log(run) as log:
+        if where is None:
+            # The decoder counts ten times as fast as DuckDB.
+            connection.register("edges", Stream(log, "edges", None, None, start, stop, (), on_damage).reader())
+        else:
+            names = ["brctr", "icount", "vcpu", "epoch", "from", "to", "kind"]
+            connection.register("branches", Stream(log, "branches", names, None, start, stop, (), on_damage).reader())
+    if where is None:
+        return connection.sql("SELECT ? AS run, * FROM edges", params=[run])
+    return connection.sql(
+        f"""SELECT ? AS run, vcpu, "from", "to", kind, count(*) AS count, min(brctr) AS first_brctr, max(brctr) AS last_brctr
+            FROM branches WHERE {where} GROUP BY ALL""",
+        params=[run],
+    )
+
+
+def edges(
+    runs: DataFrame,
+    where: Optional[str] = None,
+    start: int = 0,
+    stop: Optional[int] = None,
+    per_task: int = 1,
+    on_damage: str = "raise",
+) -> DataFrame:
+    """The distinct branches of runs with their counts: a row for each run, vCPU, `from`, `to` and `kind`.
+
+    Columns: `run` (its path), `vcpu`, `from`, `to` (signed addresses), `kind`, `count` (branches), `first_brctr` and `last_brctr`
+    (the clock of the first and of the last one, in transitions of the vCPU). A run that cannot be read fails the job: the error
+    has its path.
+
+    Args:
+        runs: rows with the column `run`: paths that executors can read.
+        where: SQL of DuckDB on the columns of `branches`: only branches for which it is true are counted. It is part of a
+            query: use your own text only.
+        start: the first branch counter.
+        stop: the branch counter after the last; None: to the end. Only these chunks are decoded.
+        per_task: runs that one task reads, one after the other.
+        on_damage: as in `Log`.
+    """
+    tasks = _tasks(runs, per_task)
+    return tasks.mapInArrow(lambda batches: edge_rows(batches, where, start, stop, on_damage), EDGE_SCHEMA)
+
+
+def fleet_edges(
+    runs: DataFrame,
+    where: Optional[str] = None,
+    start: int = 0,
+    stop: Optional[int] = None,
+    per_task: int = 16,
+    on_damage: str = "raise",
+) -> DataFrame:
+    """Which runs ran which branches: a row for each `from`, `to` and `kind` over all runs and vCPUs.
+
+    Columns: `from`, `to` (signed addresses), `kind`, `count` (branches in all runs), `runs` (how many ran it) and `names` (their
+    paths, sorted). DuckDB adds up the runs of a task, and Spark the tasks.
+
+    Args: as of `edges`; `per_task` runs are read before anything is moved.
+    """
+    tasks = _tasks(runs, per_task)
+    parts = tasks.mapInArrow(lambda batches: edge_rows(batches, where, start, stop, on_damage, True), FLEET_EDGE_SCHEMA)
+    names = functions.array_sort(functions.array_distinct(functions.flatten(functions.collect_list("names"))))
+    sums = parts.groupBy("from", "to", "kind").agg(functions.sum("count").alias("count"), names.alias("names"))
+    return sums.select("from", "to", "kind", "count", functions.size("names").alias("runs"), "names")
+
+
+def _tasks(runs: DataFrame, per_task: int) -> DataFrame:
+    """Each run once, some to a task."""
+    wanted = runs.select("run").distinct()
+    return wanted.repartition(max(1, -(-wanted.count() // per_task)))
 
 
 def _exists(spark: SparkSession, path: str) -> bool:
