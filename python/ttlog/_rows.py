@@ -15,10 +15,7 @@ _NUMBERS = {b"l": ("q", 8), b"i": ("i", 4), b"C": ("B", 1)}
 
 def rows(capsule: object) -> Iterator[dict[str, Any]]:
     """The rows of the stream in a PyCapsule, as dictionaries by column. The capsule is used up."""
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype = ctypes.c_void_p
-    get.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    stream = ArrowStream.from_address(get(capsule, b"arrow_array_stream"))
+    stream = ArrowStream.from_address(stream_of(capsule))
     schema = ArrowSchema()
     _check(stream, stream.get_schema(ctypes.byref(stream), ctypes.byref(schema)))
     try:
@@ -39,6 +36,15 @@ def rows(capsule: object) -> Iterator[dict[str, Any]]:
         schema.release(ctypes.byref(schema))
         # The capsule's destructor releases the stream.
         del capsule
+
+
+def stream_of(capsule: object) -> int:
+    """The address of the stream in a PyCapsule, which keeps it."""
+    get = ctypes.pythonapi.PyCapsule_GetPointer
+    get.restype = ctypes.c_void_p
+    get.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    place: int = get(capsule, b"arrow_array_stream")
+    return place
 
 
 def _check(stream: ArrowStream, status: int) -> None:
