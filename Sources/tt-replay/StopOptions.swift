@@ -98,7 +98,7 @@ struct StopOptions: ParsableArguments {
     func run(_ directory: String, _ session: SessionOptions) throws {
         guard let place else { return }
         var options = session.engine.sideOptions
-        options.patience = session.hangTimeout
+        options.patience = session.patience
         let run = try TravelRun(directory, travel)
         let guest = try run.start(options, isQuiet: session.quiet, keepsCheckpoints: until != nil)
         try run.go(guest, to: place, isQuiet: session.quiet)
@@ -127,7 +127,7 @@ struct StopOptions: ParsableArguments {
     func runTrace(_ directory: String, _ session: SessionOptions, _ logging: QEMUEngine.Logging) throws {
         guard let output = session.output else { throw ValidationError("--trace needs --output for the new log.") }
         var options = session.engine.sideOptions
-        options.patience = session.hangTimeout
+        options.patience = session.patience
         var logging = logging
         if logging.mode == nil { logging.mode = .branches }
         let (parent, name) = Files.split(output)

@@ -61,7 +61,7 @@ struct TTReplay: ParsableCommand {
 
     func run() throws {
         let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
-        if manifest?.engine.name == XenEngine.name { return try replayXen() }
+        if let manifest, manifest.engine.name == XenEngine.name { return try replayXen(manifest) }
         if !stop.trace.isEmpty {
             if session.name != nil || session.force || session.overwrite || !extraArguments.isEmpty {
                 throw ValidationError("--trace writes no replay: leave out its options.")
@@ -86,15 +86,22 @@ struct TTReplay: ParsableCommand {
     }
 
     /// Replays a recording of Xen. The domain stays paused where `--until` says.
-    private func replayXen() throws {
+    private func replayXen(_ manifest: Manifest) throws {
         let until = try stop.clockOfXen()
         if let until, !session.quiet {
             Diagnostics.note("the domain stays paused before exit \(until) until Ctrl-C")
         }
         var prepared = Replay<XenEngine>(options: xen.options(session, until: until), tool: tool)
-        prepared.hangPatience =
-            until == nil ? max(session.hangTimeout, TTReplay.patienceByLog) : .infinity
+        prepared.hangPatience = until == nil ? patience(with: manifest) : .infinity
         try replay(prepared, total: 0, isWatched: false)
+    }
+
+    /// Seconds after which a replay of Xen that logs no record is hung. A guest may compute for as long as its whole recording
+    /// took without an event: a replay of a recording whose duration is not known is not ended.
+    private func patience(with manifest: Manifest) -> Double {
+        if let patience = session.hangTimeout { return patience }
+        guard let outcome = manifest.outcome, outcome.reason != .killed else { return .infinity }
+        return outcome.seconds + TTReplay.patienceByLog
     }
 
     private var tool: String { "tt-replay \(ToolVersion.current)" }
@@ -108,7 +115,7 @@ struct TTReplay: ParsableCommand {
         return options
     }
 
-    /// The shortest patience with an engine that shows its progress only by the growth of its log.
+    /// Seconds that a replay of Xen may be slower than its recording where it logs no record.
     private static let patienceByLog: Double = 60
 
     /// - Parameters:
@@ -122,7 +129,7 @@ struct TTReplay: ParsableCommand {
         replay.output = session.output
         replay.force = session.force
         replay.overwrite = session.overwrite
-        if isWatched { replay.hangPatience = session.hangTimeout }
+        if isWatched { replay.hangPatience = session.patience }
         replay.timeLimit = session.timeout
         let progress = RunProgress("replaying", total: total, isQuiet: session.quiet)
         replay.onHashing = { progress.hash(done: $0.done, total: $0.total) }

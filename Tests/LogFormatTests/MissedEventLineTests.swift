@@ -18,6 +18,18 @@ import Testing
         #expect(found.expected == MissedEventLine.Place(brctr: 533_717_582, ip: 0xc029_ec31))
     }
 
+    /// The line of hypervisor/xen/src/replay.c, as Xen's console had it: an exit came at another instruction.
+    @Test func ofThePatchedXen() throws {
+        let found = try #require(
+            MissedEventLine(
+                "(XEN) TT_LOG:(cpu(0): ttd_replay) Error:Replay missed event:TTD_EXIT(1),info:rdtsc(1):now (brctr:651, "
+                    + "ip:0xffffffff8103b172), event (brctr:651, ip:0xffffffff8103b150), domain 2, reason 1, exit 0x6e, hash "
+                    + "db767eaa, expected exit 0, hash ff83c35d"))
+        #expect(found.event == "TTD_EXIT(1)")
+        #expect(found.now == MissedEventLine.Place(brctr: 651, ip: 0xffff_ffff_8103_b172))
+        #expect(found.expected == MissedEventLine.Place(brctr: 651, ip: 0xffff_ffff_8103_b150))
+    }
+
     @Test func withoutInstructions() throws {
         let found = try #require(MissedEventLine("Replay missed event:X, now (brctr: 20), event (brctr:0x10)"))
         #expect(found.event == "X")

@@ -142,6 +142,21 @@ struct ReportTests {
         _ = try check(whole, replay(ReportTests.code, "run-end hung nothing moved for 3 s"))
     }
 
+    /// A recorder that checks its replay at exits: the place of the last one names what the guest did before dom0 wrote.
+    @Test func foreignWrite() throws {
+        func log(_ value: Int) -> String {
+            """
+            options features=causes clock=synchronous-entries recorder=xen mode=events
+            event exit clock=0 ip=0x1000 registers=1 info=0x1010000 value=2
+            event exit clock=1 ip=0x2000 registers=2 info=0x4010000 value=2
+            event foreign-write clock=2 info=0x803 address=0x10 value=\(value)
+            event exit clock=2 ip=0x2100 registers=3 info=0x9010000 value=1
+            """
+        }
+        let text = try check(log(0xb0), log(0xb1))
+        #expect(text.contains("  guest at  exit 1\n            0x2000\n"))
+    }
+
     @Test func notComparable() throws {
         _ = try check(whole, replay(whole.replacingOccurrences(of: "options ", with: "options machine=183 ")))
     }

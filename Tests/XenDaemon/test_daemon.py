@@ -90,6 +90,11 @@ class DaemonTest(unittest.TestCase):
         done = subprocess.run([f"{BIN}/tt-analyze", *arguments], capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout + done.stderr
 
+    def info(self, log):
+        done = subprocess.run(
+            [f"{BIN}/tt-analyze", "info", "--format", "json", self.path(log)], capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout)
+
     def events(self, log):
         done = subprocess.run([f"{BIN}/tt-analyze", "events", "--format", "jsonl", self.path(log)], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -102,6 +107,7 @@ class RecordingTests(DaemonTest):
         records = self.record_guest(3000)
         status, text = self.analyze("verify", self.path("ttd.log"))
         self.assertEqual(status, 0, text)
+        self.assertEqual(self.info("ttd.log")["clock"], "synchronousEntries")
         events = [event for event in self.events("ttd.log") if event.get("stream", "event") != "meta"]
         exits = [fields for fields in records if fields["type"] == EXIT]
         found = [event for event in events if event["kind"] == "exit"]
@@ -735,9 +741,57 @@ echo "$@" >>{self.folder}/xl.calls
 
     def test_another_guest_is_refused(self):
         self.finish(self.record_run()[0], 0)
-        self.write("ramdisk", "another")
-        text = self.finish(self.tool("tt-replay", self.path("run")), 2)
-        self.assertIn("initrd", text)
+        for name, role in (("ramdisk", "initrd"), ("kernel", "kernel"), ("guest.cfg", "configuration")):
+            before = self.contents(name)
+            self.write(name, before.decode() + "# another\n")
+            text = self.finish(self.tool("tt-replay", self.path("run")), 2)
+            self.assertIn(role, text)
+            with open(self.path(name), "wb") as file:
+                file.write(before)
+        self.finish(self.replay_run(), 0)
+
+    def test_the_daemon_alone_refuses_another_guest(self):
+        """tt-record passes the digests of the guest's files to the daemon; they are in the log before the guest runs."""
+        out = Ring(self.path("out"), 4)
+        tool = self.tool("tt-record", "--engine", "xen", "--config", self.path("guest.cfg"), self.path("run"))
+        self.wait_for_call("unpause", tool)
+        for fields in guest.run(10):
+            out.put(fields)
+        files = {"kernel": "kernel", "initrd": "ramdisk", "configuration": "guest.cfg"}
+        digests = {f"guest.{role}.sha256": hashlib.sha256(self.contents(name)).hexdigest() for role, name in files.items()}
+        self.assertLessEqual(digests.items(), self.info("run/ttd.log")["attributes"].items())
+        out.put(record(END, clock=10, info=SHUTDOWN))
+        self.finish(tool, 0)
+        rings = f"{Ring(self.path('o'), 1).path},{Ring(self.path('i'), 1).path}"
+        for key, digest in digests.items():
+            arguments = [
+                "-f", self.path("r.log"), "--replay", "8", "--recording", self.path("run/ttd.log"), "--rings", rings]
+            text = self.finish(self.start(*arguments, "--attribute", f"{key}={digest[::-1]}"), 2)
+            self.assertIn(f"a log of another guest: its {key} is {digest}", text)
+            self.assertFalse(os.path.exists(self.path("r.log")))
+
+    def test_a_replay_is_hung_only_if_no_log_grows(self):
+        """The branches of a window count as progress, though no chunk of a log is complete for a long time."""
+        self.finish(self.record_run()[0], 0)
+        os.unlink(self.path("xl.calls"))
+        out = Ring(self.path("out"), 4)
+        Ring(self.path("in"), 4)
+        tool = self.tool("tt-replay", "--hang-timeout", "1", "--daemon-option=--branches=0..60", self.path("run"))
+        self.wait_for_call("unpause", tool)
+        size = os.path.getsize(self.path("run/replays/1/ttd.log"))
+        for number in range(15):
+            branch = struct.pack("<QQQB15s", 0x1000, 0x1000, number + 1, 2, b"\xeb\xfe")
+            out.put(record(BRANCHES, clock=0, payload=branch))
+            time.sleep(0.2)
+            self.assertIsNone(tool.poll())
+        self.assertFalse(os.path.exists(out.path + ".stop"))
+        self.assertEqual(os.path.getsize(self.path("run/replays/1/ttd.log")), size)
+        # Now nothing comes any more.
+        while not os.path.exists(out.path + ".stop"):
+            self.assertIsNone(tool.poll())
+            time.sleep(0.05)
+        out.put(record(END, clock=0, info=STOPPED))
+        self.assertIn("made no progress", self.finish(tool, 1))
 
     def test_guests_that_cannot_be_recorded_are_refused(self):
         for old, new, word in (

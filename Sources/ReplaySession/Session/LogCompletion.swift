@@ -76,9 +76,8 @@ struct LogCompletion<RunEngine: Engine> {
         var list: [(String, String)] = [("tool", manifest.tool)]
         list += engine.attributes.map { ($0.key, $0.value) }
         for file in manifest.files {
-            let key = "guest." + file.role.filter { $0 != " " }
-            list.append(("\(key).path", file.identity.path))
-            list.append(("\(key).sha256", file.identity.sha256))
+            list.append((LogCompletion.key(file.role) + ".path", file.identity.path))
+            list.append((LogCompletion.digestKey(file.role), file.identity.sha256))
         }
         if let inputLog = manifest.engine.details["inputLog"]?["sha256"]?.string {
             list.append(("replay-bin.sha256", inputLog))
@@ -89,6 +88,11 @@ struct LogCompletion<RunEngine: Engine> {
         }
         return list
     }
+
+    private static func key(_ role: String) -> String { "guest." + role.filter { $0 != " " } }
+
+    /// The attribute with the digest of a file of the guest.
+    static func digestKey(_ role: String) -> String { key(role) + ".sha256" }
 
     private func reason(_ code: Int32) -> String { code == 0 ? "" : ": \(RunError.text(of: code))" }
 }

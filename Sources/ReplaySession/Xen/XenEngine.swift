@@ -43,6 +43,8 @@ public struct XenEngine: Engine {
 
     static let configurationRole = "configuration"
     static let ramdiskRole = "initrd"
+    /// The roles of the files that a replay must have as the recording had them.
+    private static let determiningRoles: Set<String> = [configurationRole, GuestFile.kernelRole, ramdiskRole]
     /// The messages of `xl` and of the daemon, in the run's directory.
     static let messagesName = RunFiles.xenLogName
 
@@ -135,8 +137,18 @@ public struct XenEngine: Engine {
             if configuration.digests > 0 { list += ["--digests", "\(configuration.digests)"] }
         case .replay: list += ["--replay", configuration.name, "--recording", plan.source.log]
         }
+        for (key, digest) in digests(plan) { list += ["--attribute", "\(key)=\(digest)"] }
         if let until { list += ["--pause-at", "\(until)"] }
         return list + daemonOptions
+    }
+
+    /// The digests of the files that determine the run, by their attributes of the log: the daemon refuses a log in which one
+    /// of them differs. None for a replay that is forced.
+    private func digests(_ plan: RunPlan) -> [(key: String, digest: String)] {
+        guard let manifest = try? plan.files.readManifest(), manifest.forced == nil else { return [] }
+        return manifest.files.filter { XenEngine.determiningRoles.contains($0.role) }.map {
+            (LogCompletion<XenEngine>.digestKey($0.role), $0.identity.sha256)
+        }
     }
 
     /// Waits for the daemon's line `started`: the hypervisor records or replays from the first instruction on.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 @preconcurrency import Glibc
+import LogFormat
 import RunDirectory
 
 /// A domain that the daemon records or replays. The run ends when the daemon ends.
@@ -12,6 +13,9 @@ final class XenGuest: RunningGuest {
     private let messages: String
     private let disks: XenDiskCopies
     private var hasDestroyed = false
+
+    /// The branches of a window (`--branches`), which the daemon writes beside the log.
+    private var branchLog: String { "\(log).branches" }
 
     init(tools: XenTools, daemon: ChildProcess, domain: String, log: String, messages: String, disks: XenDiskCopies) {
         self.tools = tools
@@ -44,14 +48,17 @@ final class XenGuest: RunningGuest {
 
     func takeEvents() -> [GuestEvent] { [] }
 
-    /// The log shows the progress: the hypervisor counts no instructions unless it is asked to.
-    func instructions() throws(GuestSilence) -> UInt64 { logSize() }
+    /// Grows with the records of the log and of the branch window's log: the hypervisor counts no instructions unless asked, and
+    /// the logs themselves grow by whole chunks.
+    func instructions() throws(GuestSilence) -> UInt64 {
+        LogProgress.mark(of: log) &+ LogProgress.mark(of: branchLog)
+    }
 
     func isExecuting() -> Bool { true }
     func isWaitingForDisk() -> Bool { false }
     func processorTime() -> Double? { nil }
     func inputOffset() -> UInt64? { nil }
-    func logSize() -> UInt64 { Files.size(log) }
+    func logSize() -> UInt64 { Files.size(log) &+ Files.size(branchLog) }
     func processor() -> Standstill.Processor { .unknown }
 
     func askToEnd() -> Bool {

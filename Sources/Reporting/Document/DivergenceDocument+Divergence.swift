@@ -9,6 +9,9 @@ extension DivergenceDocument {
         public var original: Position
         /// Where the replay is.
         public var replay: Position
+        /// The last place of the guest's that both runs have, if the records that differ have no address and the logs have no
+        /// branches: where the guest was before somebody else wrote, or before the interrupt.
+        public var guestAt: Position?
         /// Whether the difference is known to the record. nil if a log ended early.
         public var isExact: Bool?
         /// The fields in which the records differ.
@@ -49,7 +52,7 @@ extension DivergenceDocument {
         enum CodingKeys: String, CodingKey {
             case original, replay, isExact, fields, endReason, lastCommonBranches, lastCommonEvents, originalNext
             case replayNext, convergence, branchesSearched, callStack, running, lastInput, lastInputs, path, causes
-            case sourceListing, window
+            case guestAt, sourceListing, window
             case decidedBy = "decided_by"
         }
     }

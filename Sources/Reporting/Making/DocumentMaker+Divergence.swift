@@ -10,7 +10,8 @@ extension DocumentMaker {
         let context = divergence.context
         return DivergenceDocument.DivergenceItem(
             original: item(divergence.original, .original, divergence),
-            replay: item(divergence.replay, .replay, divergence), isExact: divergence.difference?.isExact,
+            replay: item(divergence.replay, .replay, divergence), guestAt: guestAt(divergence),
+            isExact: divergence.difference?.isExact,
             fields: (divergence.difference?.fields ?? []).map(item), endReason: divergence.endReason,
             lastCommonBranches: context.lastBranches.map { item($0, .original) },
             lastCommonEvents: context.lastEvents.map { item($0, .original) },
@@ -24,6 +25,16 @@ extension DocumentMaker {
             lastInputs: context.lastInputs.map(item), path: context.path.map(item),
             causes: CauseFinder(alignment: alignment, original: original, replay: replay).causes(divergence),
             decidedBy: decision(divergence), sourceListing: sourceListing(divergence), window: window(divergence))
+    }
+
+    /// The guest's last place before records without an address: a foreign write, a digest of memory.
+    private func guestAt(_ divergence: Divergence) -> DivergenceDocument.Position? {
+        guard divergence.original.ip == nil, divergence.replay.ip == nil, divergence.difference?.isExact == true,
+            !original.log.header.features.contains(.branches),
+            let event = divergence.context.lastEvents.last(where: { $0.validity.contains(.ip) })
+        else { return nil }
+        let icount = event.validity.contains(.icount) ? event.icount : nil
+        return item(RunPosition(clock: event.clock, icount: icount, ip: event.ip), .original, divergence)
     }
 
     /// The decision about the branch that differs, if the divergence is one of control flow.

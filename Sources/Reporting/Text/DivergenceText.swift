@@ -59,7 +59,8 @@ struct DivergenceText {
 
     private mutating func writePositions(_ divergence: DivergenceDocument.DivergenceItem) {
         page.heading(document.vcpus.count > 1 ? "where (vCPU \(document.vcpu ?? 0))" : "where")
-        for (side, place) in [("original", divergence.original), ("replay", divergence.replay)] {
+        let places = [("original", divergence.original), ("replay", divergence.replay)]
+        for (side, place) in places + (divergence.guestAt.map { [("guest at", $0)] } ?? []) {
             var text = "\(clock) \(place.brctr)"
             if let last = place.brctrLast { text += " to \(last)" }
             if let icount = place.icount { text += ", icount \(icount)" }
