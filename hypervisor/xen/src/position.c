@@ -19,9 +19,9 @@
 /* Debug exceptions for one record: more would starve dom0. */
 #define HITS_MAX 200000u
 
-static bool here(const struct ttd_session *s)
+static bool here(struct ttd_session *s)
 {
-    return s->due.rip == s->rip && s->due.hash == s->hash &&
+    return s->due.rip == s->rip && s->due.hash == ttd_entered_hash(s) &&
            (!ttd_counting(s) || s->due.instructions == s->instructions);
 }
 

@@ -209,7 +209,9 @@ struct ttd_session {
     bool skipped;               /* replay: its handler did not run */
     bool again;                 /* replay: a hypercall was preempted and comes again */
     struct ttd_registers first; /* ... and the state at its first exit */
-    uint32_t hash;              /* of the state in which the guest is entered */
+    struct ttd_registers entered; /* the state in which the guest is entered after a synchronous exit */
+    uint32_t hash;              /* of the state in which the guest is entered; see ttd_entered_hash() */
+    bool hash_is_due;           /* it is not computed yet, from `entered` */
     uint64_t rip;
 
     uint64_t clock;
@@ -310,6 +312,7 @@ uint32_t ttd_hash(const struct ttd_registers *regs,
 void ttd_new_record(struct ttd_session *s, struct ttd_record *record,
                     enum ttd_type type);
 void ttd_take_position(struct ttd_session *s);
+uint32_t ttd_entered_hash(struct ttd_session *s);
 uint64_t ttd_first_argument(const struct ttd_session *s,
                             const struct cpu_user_regs *regs);
 

@@ -80,6 +80,7 @@ void ttd_diverged(struct ttd_session *s, enum ttd_mismatch why)
 
     s->rip = now.word[TTD_RIP];
     s->hash = ttd_hash(&now, s->event.asynchronous ? NULL : &s->event);
+    s->hash_is_due = false;
     ttd_console_put(s, true);
     ttd_new_record(s, &record, TTD_DIVERGED);
     record.kind = s->event.kind;

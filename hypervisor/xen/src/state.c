@@ -75,6 +75,7 @@ uint32_t ttd_hash(const struct ttd_registers *regs,
         regs = &masked;
     }
 
+#pragma GCC unroll 32
     for ( i = TTD_RAX; i <= TTD_RIP; i++ )
         hash = mix(hash, regs->word[i]);
     hash = mix(hash, regs->word[TTD_RFLAGS] & FLAGS);
@@ -94,6 +95,19 @@ void ttd_take_position(struct ttd_session *s)
         return;
     s->rip = s->before.word[TTD_RIP];
     s->hash = ttd_hash(&s->before, NULL);
+    s->hash_is_due = false;
+}
+
+/* Few synchronous exits are followed by a record that needs it. */
+uint32_t ttd_entered_hash(struct ttd_session *s)
+{
+    if ( s->hash_is_due )
+    {
+        s->hash = ttd_hash(&s->entered, NULL);
+        s->hash_is_due = false;
+    }
+
+    return s->hash;
 }
 
 /* Of a hypercall. */
@@ -113,7 +127,7 @@ void ttd_new_record(struct ttd_session *s, struct ttd_record *record,
         .type = type,
         .clock = s->clock,
         .rip = s->rip,
-        .hash = s->hash,
+        .hash = ttd_entered_hash(s),
         .instructions = s->instructions,
     };
 }
