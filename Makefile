@@ -157,6 +157,10 @@ tarball: build plugin sqlite-extension arrow-library ## a tarball that runs from
 test-tarball: tarball guests preferred-qemu ## the tarball in another folder, with an empty environment
 	@scripts/test-tarball "$$(ls -t out/tarball/*.tar.gz | head -n 1)"
 
+.PHONY: reproducible
+reproducible: tarball guests preferred-qemu ## everything built twice, in two folders: the bytes are the same (takes two builds from nothing)
+	@scripts/test-tarball --twice "$$(ls -t out/tarball/*.tar.gz | head -n 1)"
+
 install: build plugin ## install tools, plugin, man pages and completions under DESTDIR/PREFIX
 	@DESTDIR="$(DESTDIR)" scripts/install "$(PREFIX)"
 

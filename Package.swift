@@ -208,6 +208,7 @@ let package = Package(
                 "BranchAnalysis", "Formatting", "LogFormat", "LogViews", "Symbolize", "MachineCode", "CQEMUPlugin",
                 "TestSupport",
             ]),
+        .testTarget(name: "ArrowStreamsTests", dependencies: ["ArrowStreams", "CArrow", "LogFormat", "TestSupport"]),
         .testTarget(name: "CallTreeTests", dependencies: ["CallTree", "LogFormat", "TestSupport"]),
         .testTarget(name: "AlignmentTests", dependencies: ["Alignment", "LogFormat", "Reporting", "TestSupport"]),
         .testTarget(

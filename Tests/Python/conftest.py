@@ -103,3 +103,33 @@ def written(tmp_path_factory):
             text = {key: str(value) if isinstance(value, int) and key not in ("vcpu", "size", "vector") else value for key, value in row.items()}
             file.write(json.dumps(text) + "\n")
     return str(path)
+
+
+#: A function that calls one that calls another, and goes on.
+PATH = [
+    (0x0, 0x100, "call"), (0x110, 0x120, "jcc"), (0x130, 0x200, "call"), (0x210, 0x220, "jcc"),
+    (0x230, 0x135, "ret"), (0x150, 0x5, "ret"), (0x10, 0x20, "jcc"), (0x30, 0x1000, "jmp"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def two_vcpus(tmp_path_factory):
+    """A log of many chunks: 40,000 branches, and 8,000 events or fewer of each sort, on each of the vCPUs 0 and 40.
+
+    The importer cuts logs of more than 32 vCPUs into chunks of 8,192 branches, and events at each 2^20 clocks.
+    """
+    lines = []
+    for vcpu in (0, 40):
+        for n in range(8000 - 50 * vcpu):
+            at = f'"vcpu": {vcpu}, "brctr": "{1000 * n}", "icount": "{5000 * n}", "ip": "{n:#x}"'
+            lines.append(f'{{"kind": "interrupt", {at}, "vector": {n % 256}}}')
+            if n % 3:
+                lines.append(f'{{"kind": "port-read", {at}, "port": "{n % 65536:#x}", "size": 1, "value": ["{n % 256:#x}"]}}')
+        for n in range(40_000):
+            place, origin, target, kind = n // 8 % 100 * 0x1000, *PATH[n % 8]
+            jump = f'"from": "{place + origin:#x}", "to": "{place + target:#x}", "class": "{kind}"'
+            lines.append(f'{{"vcpu": {vcpu}, "brctr": "{n}", "icount": "{5 * n + 5}", {jump}}}')
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    subprocess.run([tool("tt-analyze"), "import", folder / "rows.jsonl", "-o", folder / "ttd.log"], check=True, capture_output=True)
+    return str(folder / "ttd.log")

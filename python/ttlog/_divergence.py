@@ -54,7 +54,9 @@ class Divergence(ArrowSource):
         fields: the fields in which the records differ.
         caveats: what limits the answer, in sentences.
         reasons: why the runs cannot be compared.
-        document: everything that the library states, as a dictionary.
+        branches_compared: branches of the original that were compared, by digest or one by one.
+        document: everything that the library states, as a dictionary: the document of `tt-analyze diverge --format json`
+            (docs/divergence.md), without what docs/fleets.md lists.
     """
 
     def __init__(self, handle: int, original: str, replay: str) -> None:
@@ -62,16 +64,23 @@ class Divergence(ArrowSource):
         self._release = weakref.finalize(self, library().divergence_free, handle)
         self._paths = (original, replay)
         self.document: dict[str, Any] = json.loads(library().text(library().divergence_json(handle)) or "{}")
-        known = self.document["divergence"] or {}
         self.verdict: str = self.document["verdict"]
-        self.exit_status: int = self.document["exit_status"]
-        self.vcpu: Optional[int] = self.document["vcpu"]
+        self.exit_status: int = self.document["exitStatus"]
+        self.vcpu: Optional[int] = self.document.get("vcpu")
+        known: dict[str, Any] = {}
+        for entry in self.document["vcpus"]:
+            if entry["vcpu"] == self.vcpu:
+                known = entry.get("divergence", {})
         self.place = _position(known.get("original"))
         self.replay_place = _position(known.get("replay"))
         self.differs: Optional[str] = known.get("class")
-        self.fields = [Difference(**field) for field in known.get("fields", [])]
+        self.fields = [
+            Difference(field["name"], field.get("original", "absent"), field.get("replay", "absent"))
+            for field in known.get("fields", [])
+        ]
         self.caveats: list[str] = [caveat["text"] for caveat in self.document["caveats"]]
-        self.reasons: list[str] = self.document["reasons"]
+        self.reasons: list[str] = self.document.get("reasons", [])
+        self.branches_compared = sum(int(entry["branchesCompared"]) for entry in self.document["vcpus"])
 
     @property
     def is_identical(self) -> bool:
@@ -111,8 +120,8 @@ def diverge(original: Union[Log, Path], replay: Union[Log, Path], context: int =
     return Divergence(handle.value or 0, first.path, second.path)
 
 
-def _position(known: Optional[dict[str, Optional[str]]]) -> Optional[Position]:
-    if known is None or known["brctr"] is None:
+def _position(known: Optional[dict[str, str]]) -> Optional[Position]:
+    if known is None:
         return None
-    icount, ip = known["icount"], known["ip"]
+    icount, ip = known.get("icount"), known.get("ip")
     return Position(int(known["brctr"]), None if icount is None else int(icount), None if ip is None else int(ip, 16))

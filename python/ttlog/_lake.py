@@ -84,11 +84,13 @@ def add(task: Task) -> str:
             return "unchanged"
         storage = Storage(task.out)
         with locked(task.out, exclusive=False):
-            tables: dict[str, Optional[list[str]]] = {"chunks": None, "events": EVENT_COLUMNS, "edges": None}
+            tables: dict[str, Optional[list[str]]] = {"events": EVENT_COLUMNS, "edges": None}
             if task.with_branches:
                 tables["branches"] = None
             else:
                 storage.remove(f"branches/night={task.night}/{file_name(task.name)}")
+            # Last: its column `damage` has what the other streams have passed over.
+            tables["chunks"] = None
             for table, columns in tables.items():
                 _write(storage, task, table, Stream(log, table, columns, on_damage=task.on_damage).reader())
             if task.original is not None:
@@ -116,6 +118,7 @@ def _run_row(task: Task, log: Log) -> dict[str, Any]:
         "vcpus": len(vcpus),
         "damage": int(log.description["damage_count"]),
         "skipped_records": skipped.records,
+        "truncated_at": skipped.truncated_at,
         "has_branches": task.with_branches,
     }
 

@@ -10,7 +10,7 @@ from ._errors import LogError
 from ._storage import Storage
 
 #: The version of the tables.
-VERSION = 2
+VERSION = 3
 MARKER = "_ttlog.json"
 TABLES = ("branches", "chunks", "edges", "events", "runs", "verdicts")
 #: The name of a compacted file. Those of single runs are hashes.

@@ -45,6 +45,20 @@ class Request(ctypes.Structure):
     ]
 
 
+class Missing(ctypes.Structure):
+    """struct ttla_missing"""
+
+    _fields_ = [
+        ("size", c_uint32),
+        ("parts", c_uint32),
+        ("chunks", c_uint64),
+        ("records", c_uint64),
+        ("bytes", c_uint64),
+        ("unwritten", c_uint64),
+        ("truncated_at", c_int64),
+    ]
+
+
 class SymbolFiles(ctypes.Structure):
     """struct ttla_symbol_files"""
 
@@ -119,7 +133,7 @@ class Library:
         self.open = self._function("ttla_open", c_int32, c_char_p, POINTER(log), POINTER(Error))
         self.close = self._function("ttla_close", None, log)
         self.describe = self._function("ttla_describe", text, log)
-        self.skipped = self._function("ttla_skipped", None, log, POINTER(c_uint64), POINTER(c_uint64))
+        self.count_missing = self._function("ttla_count_missing", None, log, POINTER(Missing))
         self.stream = self._function(
             "ttla_stream", c_int32, log, c_char_p, POINTER(Request), c_void_p, POINTER(Error)
         )

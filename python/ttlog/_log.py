@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Sequence, Union
 
 from . import _manifest
 from ._errors import LogError
-from ._library import Error, library
+from ._library import Error, Missing, library
 from ._stream import Stream
 from ._symbols import Symbols
 
@@ -48,10 +48,24 @@ class VCPU(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """What streams with `on_damage="skip"` have passed over."""
+    """What streams with `on_damage="skip"` have passed over. All fields are 0 or None for a log that lacks nothing; the
+    truth of it says so: `if log.skipped: ...`."""
 
+    #: Chunks whose bodies cannot be decoded.
     chunks: int
+    #: Records that are known to be lost. How many a truncated file lacks is not known.
     records: int
+    #: Damaged parts that were found on opening; `damage()` lists them.
+    parts: int
+    #: The size of these parts in the file.
+    bytes: int
+    #: Records that the recorder could not write.
+    unwritten: int
+    #: The offset from which on nothing can be read, because the file ends too early; None if it does not.
+    truncated_at: Optional[int]
+
+    def __bool__(self) -> bool:
+        return any(self[:5]) or self.truncated_at is not None
 
 
 class Log:
@@ -121,19 +135,28 @@ class Log:
 
     @property
     def skipped(self) -> Skipped:
-        """What streams with `on_damage="skip"` have passed over so far."""
-        chunks, records = ctypes.c_uint64(), ctypes.c_uint64()
-        library().skipped(self._handle_or_raise(), ctypes.byref(chunks), ctypes.byref(records))
-        return Skipped(chunks.value, records.value)
+        """What streams with `on_damage="skip"` have passed over so far; a truncated end counts once such a stream has ended."""
+        known = Missing(size=ctypes.sizeof(Missing))
+        library().count_missing(self._handle_or_raise(), ctypes.byref(known))
+        end = None if known.truncated_at < 0 else known.truncated_at
+        return Skipped(known.chunks, known.records, known.parts, known.bytes, known.unwritten, end)
 
     # -- Streams
 
     def branches(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a branch: `brctr`, `icount`, `vcpu`, `epoch`, `from`, `to`, `kind`. Quote `from` and `to` in SQL."""
+        """One row a branch, in the order of each vCPU. Quote `from` and `to` in SQL.
+
+        Columns: `brctr` (transitions of the vCPU before it), `icount` (instructions begun before the one at `to`), `vcpu`, `epoch`
+        (32 bits; the number of the stretch without a gap), `from`, `to` (addresses), `kind` (a dictionary: `jcc!`, `ret`, …).
+        """
         return self._stream("branches", columns, (), options)
 
     def events(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
-        """One row an interrupt, exception, discontinuity or state digest.
+        """One row an interrupt, exception, discontinuity or state digest, in the order of each vCPU.
+
+        Columns: `brctr` (transitions before), `icount` (instructions begun before), `vcpu`, `epoch`, `kind` (text), `ip`, `info`,
+        `address`, `value` (the first value word), `details` (the fields in words), `rcx`, `registers` (a digest), `payload` (bytes),
+        `ticket` (the order of all vCPUs' records), `tsc` (of the host), `ordinal` (the number in its stream and vCPU, from 0).
 
         Args:
             kind: only events of this kind, or of these. One kind alone adds a column for each of its fields:
@@ -142,31 +165,48 @@ class Log:
         return self._stream("events", columns, _names(kind), options)
 
     def accesses(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
-        """One row an access to a port, device memory, a clock or a special register; otherwise like `events`."""
+        """One row an access to a port, device memory, a clock or a special register. Columns and `kind`: as those of `events`."""
         return self._stream("accesses", columns, _names(kind), options)
 
     def notes(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
-        """One row a record about the run: attributes, annotations, losses, the comparable end, why the run ended."""
+        """One row a record about the run: attributes, annotations, losses, the comparable end, why the run ended. Columns and
+        `kind`: as those of `events`; `vcpu` is null."""
         return self._stream("notes", columns, _names(kind), options)
 
     def attributes(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row an attribute of the run: `key`, `value`."""
+        """One row an attribute of the run: `key`, `value` (text)."""
         return self._stream("attributes", columns, (), options)
 
     def chunks(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a chunk of the log: its place, counts, clocks and digests. No body is read."""
+        """One row a chunk of the log: its place, counts, clocks, digests, and what is known of its damage. No body is read.
+
+        Columns: `stream` (`branch`, `event`, `access`, `meta`), `vcpu`, `epoch`, `cell`, `part`, `rows` (records), `first_ordinal`
+        (records before), `brctr_first`, `brctr_last` (transitions), `icount_first`, `icount_last` (instructions), the digests `path`,
+        `label`, `position`, `payload`, `chain`, then `is_elided`, `is_partial`, `stored_bytes`, `raw_bytes`, `offset` (bytes), `damage`
+        (text; null if none is known).
+        """
         return self._stream("chunks", columns, (), options)
 
     def damage(self, columns: Optional[Sequence[str]] = None) -> Stream:
-        """One row a damaged part: what opening found, and what streams have passed over so far."""
+        """One row a damaged part: what opening found, and what streams have passed over so far.
+
+        Columns: `source` (`structure` or `body`), `file`, `offset`, `length` (bytes), `what` (expected and found, in words),
+        `lost_records` (null where that is unknown).
+        """
         return Stream(self, "damage", columns)
 
     def calls(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a call, interruption or system call, in the order in which they end; open ones last."""
+        """One row a call, interruption or system call, in the order in which they end; open ones last.
+
+        Columns: `vcpu`, `stack` (number of the guest's stack), `depth` (open calls before), `kind` (text), `call_site`, `target`,
+        `function` (addresses), `begin_brctr`, `end_brctr` (transitions), `begin_icount`, `end_icount` (instructions), `ending`
+        (`returned`, …). What ends a call is null while it is open.
+        """
         return self._stream("calls", columns, (), options)
 
     def edges(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a distinct branch: `vcpu`, `from`, `to`, `kind`, `count`, `first_brctr`, `last_brctr`."""
+        """One row a distinct branch: `vcpu`, `from`, `to` (addresses), `kind` (text), `count`, `first_brctr`, `last_brctr`
+        (transitions)."""
         return self._stream("edges", columns, (), options)
 
     def _stream(self, name: str, columns: Optional[Sequence[str]], kinds: Sequence[str], options: StreamOptions) -> Stream:

@@ -177,4 +177,4 @@ def agreement(pair: tuple[str, str, str]) -> Optional[int]:
     found = diverge(pair[1], pair[2], context=0)
     if found.exit_status == 2:
         return None
-    return found.place.brctr if found.place else int(found.document["branches_compared"])
+    return found.place.brctr if found.place else found.branches_compared

@@ -49,15 +49,15 @@ def verdict(pair: Pair) -> dict[str, Any]:
 
 
 def _row(pair: Pair, divergence: Divergence) -> dict[str, Any]:
-    known = divergence.document["divergence"] or {}
-    detail = known.get("detail")
+    document = divergence.document
+    moved = document.get("moved")
     row: dict[str, Any] = {
         "version": SCHEMA_VERSION,
         "original": pair.original,
         "replay": pair.replay,
         "status": divergence.exit_status,
         "verdict": divergence.verdict,
-        "detail": detail if isinstance(detail, str) or detail is None else json.dumps(detail),
+        "detail": document.get("detail", None if moved is None else json.dumps(moved)),
         "class": divergence.differs,
         "vcpu": divergence.vcpu,
     }
@@ -66,10 +66,10 @@ def _row(pair: Pair, divergence: Divergence) -> dict[str, Any]:
         row[f"{side}_icount"] = place.icount if place else None
         row[f"{side}_ip"] = _signed(place.ip) if place else None
     row["fields"] = ", ".join(f"{f.name} {f.original} != {f.replay}" for f in divergence.fields)
-    row["caveats"] = ",".join(sorted({caveat["kind"] for caveat in divergence.document["caveats"]}))
+    row["caveats"] = ",".join(sorted({caveat["kind"] for caveat in document["caveats"]}))
     row["reasons"] = "; ".join(divergence.reasons)
-    row["branches_compared"] = int(divergence.document["branches_compared"])
-    row["bytes_read"] = int(divergence.document["bytes_read"])
+    row["branches_compared"] = divergence.branches_compared
+    row["bytes_read"] = int(document["statistics"]["bytesRead"])
     return row
 
 

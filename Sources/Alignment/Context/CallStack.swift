@@ -20,6 +20,18 @@ public struct CallStack: Sendable, Hashable {
     public init() {}
 }
 
+extension CallStack {
+    /// The number of outermost frames up to the last one of the firmware, if a kernel's frame follows; otherwise 0.
+    ///
+    /// A kernel has its code in the upper half of the address space, or a name.
+    package func firmwareFrames(hasName: (UInt64) -> Bool) -> Int {
+        guard let last = frames.lastIndex(where: \.isFirmware),
+            frames[(last + 1)...].contains(where: { $0.target >> 63 != 0 || hasName($0.target) })
+        else { return 0 }
+        return last + 1
+    }
+}
+
 /// Rebuilds call stacks from the branches of one vCPU.
 package struct StackFinder {
     private let log: LogFile
@@ -80,6 +92,11 @@ extension CallFrame {
     /// Whether the frame is an entry from user code into the kernel, by the halves of the address space.
     public var isEntryFromUser: Bool {
         kind != .call && kind != .start && callSite >> 63 == 0 && target >> 63 != 0
+    }
+
+    /// Whether the call is one of a PC's firmware: its code is below 1 MiB or at the end of the first 4 GiB.
+    fileprivate var isFirmware: Bool {
+        [callSite, target].contains { (0xa0000..<0x10_0000).contains($0) || (0xfffc_0000..<0x1_0000_0000).contains($0) }
     }
 
     /// Whether a frame of another log is the same call. The clocks can be off.

@@ -67,6 +67,15 @@ public struct Divergence: Sendable {
     public var endReason: String?
 }
 
+extension Divergence {
+    /// The last clock at which a position of this divergence can be; nil if it is known to the record.
+    package func lastClock(of position: RunPosition) -> UInt64? {
+        guard let difference, !difference.isExact else { return nil }
+        let clock = difference.clocks.upperBound &- 1 &+ (position.clock &- difference.clocks.lowerBound)
+        return clock == position.clock ? nil : clock
+    }
+}
+
 /// A place in a run.
 public struct RunPosition: Sendable, Hashable {
     /// Transitions made.

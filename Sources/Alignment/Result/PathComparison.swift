@@ -32,6 +32,30 @@ public struct PathComparison: Sendable, Hashable {
     public var agreed: UInt64 { regions.reduce(agreedBefore) { $0 &+ $1.agreed } }
 }
 
+extension PathComparison {
+    /// Where two runs take the same path again.
+    package struct Meeting {
+        /// Branches of the original from the divergence to that place.
+        package var originalBranches: UInt64 = 0
+        /// Branches of the replay from the divergence to that place.
+        package var replayBranches: UInt64 = 0
+        /// Branches after that place that are equal.
+        package var agreed: UInt64
+        /// Whether the agreement reaches the end of what was searched.
+        package var isOpenEnded: Bool
+    }
+
+    /// The first place at which the runs take the same path again; nil if they were not seen to.
+    package var meeting: Meeting? {
+        let rest = openRegion != nil || isCut
+        if agreedBefore > 0 { return Meeting(agreed: agreedBefore, isOpenEnded: regions.isEmpty && !rest) }
+        guard let first = regions.first else { return nil }
+        return Meeting(
+            originalBranches: first.originalBranches, replayBranches: first.replayBranches, agreed: first.agreed,
+            isOpenEnded: regions.count == 1 && !rest)
+    }
+}
+
 /// A stretch in which two runs take different paths.
 public struct DifferingRegion: Sendable, Hashable {
     /// The clocks of the original's branches.

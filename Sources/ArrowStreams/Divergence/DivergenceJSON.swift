@@ -1,115 +1,106 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Alignment
-import CallTree
 import LogFormat
 
-// The result of a comparison as JSON: the verdict, the places, the fields that differ, the calls around, the caveats.
-// Names are those of the document of `tt-analyze diverge` where both have a value.
-extension AlignmentResult {
-    var json: JSONValue {
-        .object([
-            ("verdict", .text(verdict.name)), ("exit_status", .number(Int(verdict.exitStatus))),
-            ("vcpu", vcpu.map { .number(Int($0)) } ?? .null), ("reasons", .list(reasons)),
-            ("divergence", divergence?.json ?? .null), ("vcpus", .list(vcpus.map(\.json))),
-            ("caveats", .list(caveats.map(\.json))),
-            ("branches_compared", .counter(vcpus.reduce(0) { $0 &+ $1.branchesCompared })),
-            ("events_compared", .counter(vcpus.reduce(0) { $0 &+ $1.eventsCompared })),
-            ("bytes_read", .counter(statistics.bytesRead)),
-        ])
+/// The result of a comparison and the two logs, as a JSON document.
+///
+/// It is the document of `tt-analyze diverge --format json` (docs/divergence.md, version 1) without what needs symbol files,
+/// manifests or sentences: each field has the name, the place and the value that it has there. Only `class` and `stream` of a
+/// divergence are additions. docs/fleets.md lists what is left out.
+struct DivergenceJSON {
+    let result: AlignmentResult
+    let original: LogFile
+    let replay: LogFile
+
+    /// The name of the schema, and its version.
+    static let schema = (name: "ttlog diverge", version: 1)
+
+    var document: JSONValue { .present(answer + logs + evidence) }
+
+    private var answer: [JSONField] {
+        [
+            ("schema", .text(DivergenceJSON.schema.name)), ("version", .number(DivergenceJSON.schema.version)),
+            ("verdict", .text(result.verdict.name)), ("detail", detail), ("moved", moved),
+            ("exitStatus", .number(Int(result.verdict.exitStatus))), ("reasons", reasons),
+        ]
     }
 
-    private var reasons: [JSONValue] {
-        if case .notComparable(let reasons) = verdict { return reasons.map { .text($0) } }
-        return []
-    }
-}
-
-extension VCPUAlignment {
-    fileprivate var json: JSONValue {
-        .object([
-            ("vcpu", .number(Int(vcpu))), ("verdict", .text(verdict.name)),
-            ("compared_from", .counter(compared.lowerBound)), ("compared_to", .counter(compared.upperBound)),
-            (
-                "firsts",
-                .list(
-                    FirstDifference.Class.allCases.compactMap { differenceClass in
-                        self[differenceClass].map { first in
-                            .object([
-                                ("class", .text(differenceClass.rawValue)), ("brctr", .counter(first.clock)),
-                                ("is_exact", .flag(first.isExact)), ("fields", .list(first.fields.map(\.json))),
-                            ])
-                        }
-                    })
-            ),
-        ])
-    }
-}
-
-extension Divergence {
-    fileprivate var json: JSONValue {
-        .object([
-            ("vcpu", .number(Int(vcpu))), ("class", .optional(difference?.differenceClass.rawValue)),
-            ("stream", .optional(difference?.stream.name)),
-            ("detail", detail), ("original", original.json), ("replay", replay.json),
-            ("clock_skew", .difference(Int64(bitPattern: clockSkew))),
-            ("fields", .list(difference?.fields.map(\.json) ?? [])), ("end_reason", .optional(endReason)),
-            ("original_stack", .list(context.original.stack.frames.map { .address($0.target) })),
-            ("replay_stack", .list(context.replay.stack.frames.map { .address($0.target) })),
-            ("address_space", .address(context.running?.addressSpace)),
-            ("last_inputs", .list(context.lastInputs.map(\.json))), ("path", context.path?.json ?? .null),
-        ])
+    private var logs: [JSONField] {
+        let features = result.comparability.features.names
+        return [
+            ("original", run(original)), ("replay", run(replay)), ("features", .list(features.map { .text($0) })),
+            ("clockUnit", clockUnit), ("vcpu", .optionalNumber(result.vcpu)),
+        ]
     }
 
-    /// What the verdict says beyond its name.
+    private var evidence: [JSONField] {
+        let statistics = result.statistics
+        let benign: [JSONField] = statistics.benign.sorted { $0.key < $1.key }.map { ($0.key, .counter($0.value)) }
+        let cost: [JSONField] = [
+            ("bytesRead", .counter(statistics.bytesRead)), ("chunksByDigest", .counter(statistics.chunksByDigest)),
+            ("chunksDecoded", .counter(statistics.chunksDecoded)),
+        ]
+        return [
+            ("vcpus", .list(result.vcpus.map(vcpu))), ("caveats", .list(result.caveats.map(caveat))),
+            ("benign", .object(benign)), ("statistics", .object(cost)),
+        ]
+    }
+
     private var detail: JSONValue {
-        switch verdict {
-        case .controlFlow(let difference): .text(difference.rawValue)
-        case .movedEvent(let transitions, let instructions):
-            .object([("transitions", .difference(transitions)), ("instructions", .difference(instructions))])
-        case .identical, .missingEvent, .extraEvent, .payload, .state, .replayEndedEarly, .originalEndedEarly,
-            .notComparable:
-            .null
+        if case .controlFlow(let difference) = result.verdict { .text(difference.rawValue) } else { .null }
+    }
+
+    private var moved: JSONValue {
+        guard case .movedEvent(let transitions, let instructions) = result.verdict else { return .null }
+        return .present([("transitions", .difference(transitions)), ("instructions", .difference(instructions))])
+    }
+
+    private var reasons: JSONValue {
+        if case .notComparable(let reasons) = result.verdict { .list(reasons.map { .text($0) }) } else { .null }
+    }
+
+    private var clockUnit: JSONValue {
+        switch original.header.clock {
+        case .transitions: .null
+        case .synchronousEntries: .text("exits")
+        case .instructions: .text("instructions")
+        case .retiredBranches, .unknown: .text("other")
         }
     }
-}
 
-extension RunPosition {
-    fileprivate var json: JSONValue {
-        .object([("brctr", .counter(clock)), ("icount", .counter(icount)), ("ip", .address(ip))])
-    }
-}
-
-extension FieldDifference {
-    fileprivate var json: JSONValue {
-        .object([
-            ("name", .text(name)), ("original", .text(original.shown)), ("replay", .text(replay.shown)),
+    private func run(_ log: LogFile) -> JSONValue {
+        .present([
+            ("path", .text(log.path)),
+            ("recordingUUID", log.header.uuid.isKnown ? .text(log.header.uuid.description) : .null),
+            ("run", .text("\(log.header.runKind)")), ("recorder", .text(log.header.recorderName)),
+            ("isClosed", .flag(log.completeness == .closed)),
         ])
     }
-}
 
-extension ConsumedInput {
-    fileprivate var json: JSONValue {
-        .object([
-            ("kind", .text(original.kind.name)), ("brctr", .counter(original.clock)),
-            ("details", .text(original.details { _ in "" })), ("transitions", .counter(transitions)),
-            ("is_different", .flag(isDifferent)),
+    private func vcpu(_ vcpu: VCPUAlignment) -> JSONValue {
+        let firsts = vcpu.firsts.sorted { $0.differenceClass.rawValue < $1.differenceClass.rawValue }
+        let byClass: [JSONField] = firsts.map { ($0.differenceClass.rawValue, first($0)) }
+        return .present([
+            ("vcpu", .number(Int(vcpu.vcpu))), ("verdict", .text(vcpu.verdict.name)),
+            ("comparedFrom", .counter(vcpu.compared.lowerBound)), ("comparedTo", .counter(vcpu.compared.upperBound)),
+            ("branchesCompared", .counter(vcpu.branchesCompared)), ("eventsCompared", .counter(vcpu.eventsCompared)),
+            ("firsts", .object(byClass)), ("divergence", vcpu.divergence.map(json) ?? .null),
         ])
     }
-}
 
-extension PathComparison {
-    fileprivate var json: JSONValue {
+    private func first(_ first: FirstDifference) -> JSONValue {
         .object([
-            ("regions", .number(regions.count)), ("original_differing", .counter(originalDiffering)),
-            ("replay_differing", .counter(replayDiffering)), ("agreed", .counter(agreed)),
-            ("agrees_at_end", .flag(openRegion == nil)), ("is_cut", .flag(isCut)),
+            ("from", .counter(first.clocks.lowerBound)), ("to", .counter(first.clocks.upperBound)),
+            ("isExact", .flag(first.isExact)),
         ])
     }
-}
 
-extension Caveat {
-    fileprivate var json: JSONValue {
-        .object([("kind", .text(kind.rawValue)), ("side", .optional(side?.rawValue)), ("text", .text(text))])
+    private func caveat(_ caveat: Caveat) -> JSONValue {
+        .present([
+            ("kind", .text(caveat.kind.rawValue)), ("side", .optional(caveat.side?.rawValue)),
+            ("vcpu", .optionalNumber(caveat.vcpu)), ("from", .counter(caveat.clocks?.lowerBound)),
+            ("to", .counter(caveat.clocks?.upperBound)), ("text", .text(caveat.text)),
+        ])
     }
 }

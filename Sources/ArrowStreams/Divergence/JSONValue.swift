@@ -2,6 +2,9 @@
 
 import Formatting
 
+/// A field of a JSON object.
+typealias JSONField = (key: String, value: JSONValue)
+
 /// A JSON document. Counters and addresses are strings, because many readers lose integers above 2^53.
 enum JSONValue {
     case null
@@ -10,7 +13,7 @@ enum JSONValue {
     case number(Int)
     case text(String)
     case list([JSONValue])
-    case object([(key: String, value: JSONValue)])
+    case object([JSONField])
 
     /// A decimal string.
     static func counter(_ value: UInt64?) -> JSONValue { value.map { .text(String($0)) } ?? .null }
@@ -23,6 +26,14 @@ enum JSONValue {
 
     /// A text, or null.
     static func optional(_ value: String?) -> JSONValue { value.map { .text($0) } ?? .null }
+
+    /// A small number, or null.
+    static func optionalNumber(_ value: UInt16?) -> JSONValue { value.map { .number(Int($0)) } ?? .null }
+
+    /// An object without the fields that are null.
+    static func present(_ fields: [JSONField]) -> JSONValue {
+        .object(fields.filter { if case .null = $0.value { false } else { true } })
+    }
 
     /// The document as one line.
     var document: String {

@@ -8,9 +8,9 @@ import Glibc
 
 /// The result of a comparison, which a handle keeps.
 private final class Comparison {
-    let result: AlignmentResult
+    let json: DivergenceJSON
 
-    init(_ result: AlignmentResult) { self.result = result }
+    init(_ json: DivergenceJSON) { self.json = json }
 }
 
 /// `ttla_diverge`
@@ -29,7 +29,8 @@ public func diverge(
         options.contextCount = Int(min(max(context, 1), 1 << 16))
         // Without context nobody reads the call stack, which costs most of a comparison.
         if context <= 0 { options.stackReach = 0 }
-        let comparison = Comparison(try align(original.file, replay.file, options: options))
+        let result = try align(original.file, replay.file, options: options)
+        let comparison = Comparison(DivergenceJSON(result: result, original: original.file, replay: replay.file))
         out?.pointee = OpaquePointer(Unmanaged.passRetained(comparison).toOpaque())
     }
 }
@@ -37,7 +38,7 @@ public func diverge(
 /// `ttla_divergence_json`
 @_cdecl("ttla_divergence_json")
 public func divergenceJSON(_ handle: OpaquePointer?) -> UnsafeMutablePointer<CChar>? {
-    Handle<Comparison>.object(handle).flatMap { strdup($0.result.json.document) }
+    Handle<Comparison>.object(handle).flatMap { strdup($0.json.document.document) }
 }
 
 /// `ttla_divergence_stream`
@@ -46,7 +47,7 @@ public func divergenceStream(_ handle: OpaquePointer?, _ out: UnsafeMutablePoint
     guard let out else { return }
     out.initialize(to: ArrowArrayStream())
     if let comparison = Handle<Comparison>.object(handle) {
-        exportStream(DifferenceRow.source(comparison.result), to: out)
+        exportStream(DifferenceRow.source(comparison.json.result), to: out)
     }
 }
 

@@ -58,6 +58,27 @@ public func countSkipped(
     records?.pointee = skipped.reduce(0) { $0 &+ ($1.lostRecords ?? 0) }
 }
 
+/// `ttla_count_missing`
+@_cdecl("ttla_count_missing")
+public func countMissing(_ handle: OpaquePointer?, _ out: UnsafeMutablePointer<ttla_missing>?) {
+    guard let out else { return }
+    let missing = Handle<OpenLog>.object(handle)?.missing ?? MissingParts()
+    var whole = ttla_missing()
+    whole.size = out.pointee.size
+    whole.parts = UInt32(clamping: missing.parts)
+    whole.chunks = UInt64(missing.chunks)
+    whole.records = missing.records
+    whole.bytes = missing.bytes
+    whole.unwritten = missing.unwritten
+    whole.truncated_at = missing.truncation.map { Int64(clamping: $0) } ?? -1
+    // A caller that was built for another version knows fewer fields, or more.
+    let size = min(Int(out.pointee.size), MemoryLayout<ttla_missing>.size)
+    withUnsafeBytes(of: whole) { bytes in
+        UnsafeMutableRawBufferPointer(start: out, count: size).copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: bytes[..<size]))
+    }
+}
+
 /// Objects that callers know by opaque pointers.
 enum Handle<Object: AnyObject> {
     static func object(_ handle: OpaquePointer?) -> Object? {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Formatting
 import LogFormat
 
 /// A chunk's header as a row: what many runs are compared by, without reading a body.
-enum ChunkRow {
+struct ChunkRow {
+    private let chunk: Chunk
+    private let damage: DamageKind?
+
     static func source(_ log: OpenLog, _ request: StreamRequest) throws(RequestError) -> BatchSource {
         var end = EndReport(log, skipsDamage: request.skipsDamage)
         return ListSource(
@@ -11,14 +15,24 @@ enum ChunkRow {
             {
                 let streams: [LogStream] = request.vcpu == nil ? [.branch, .event, .access, .meta] : LogStream.compared
                 let vcpus = Set(request.vcpus(of: log.file) + [noVCPU])
-                return log.file.chunks.filter {
+                let chunks = log.file.chunks.filter {
                     vcpus.contains($0.vcpu) && streams.contains($0.stream) && $0.clockLast >= request.from
                         && ($0.clockFirst < request.to || request.to == .max)
                 }
+                let damage = KnownDamage(log)
+                return chunks.map { ChunkRow(chunk: $0, damage: damage.of($0)) }
             }, atEnd: { try end.check() })
     }
 
-    static var columns: [TableColumn<Chunk>] { places + contents }
+    static var columns: [TableColumn<ChunkRow>] {
+        let damage = ColumnDefinition(
+            "damage", .text,
+            "what is known to be damaged: on opening in the header, or in the body by a stream that passed over it; null otherwise"
+        )
+        return (places + contents).map { column in
+            TableColumn(column.definition) { column.append($0.chunk, &$1) }
+        } + [TableColumn(damage) { $1.append($0.damage?.description) }]
+    }
 
     private static var places: [TableColumn<Chunk>] {
         [
@@ -67,6 +81,26 @@ enum ChunkRow {
             },
             .init(.init("offset", unit: "bytes", "where the header is in the file")) { $1.append($0.offset) },
         ]
+    }
+}
+
+/// Finds the damage of chunks: what opening the log found, and what streams have passed over so far. It reads no body.
+private struct KnownDamage {
+    /// By where it begins.
+    private let parts: [Damage]
+
+    init(_ log: OpenLog) {
+        let known = (log.file.structuralDamage + log.skipped).filter { $0.file == log.file.path }
+        parts = known.sorted { $0.offset < $1.offset }
+    }
+
+    /// The damage at the chunk's header, or that of its body.
+    func of(_ chunk: Chunk) -> DamageKind? {
+        let index = parts.partitioningIndex { $0.offset > chunk.offset }
+        guard index > 0, !chunk.isOpenSlot else { return nil }
+        let part = parts[index - 1]
+        let isHere = part.offset == chunk.offset || part.offset &+ part.length > chunk.offset
+        return isHere ? part.what : nil
     }
 }
 
@@ -122,6 +156,7 @@ struct AttributeRow {
                 log.file.attributes.sorted { $0.key < $1.key }.map { AttributeRow(key: $0.key, value: $0.value) }
             },
             atEnd: {
+                if request.skipsDamage { log.skip(log.file.metaDamage) }
                 if !isReported, let damage = log.file.metaDamage.first {
                     isReported = true
                     throw LogError(file: damage.file, offset: damage.offset, kind: .damaged(damage.what))

@@ -9,6 +9,7 @@ final class OpenLog: @unchecked Sendable {
     private let lock = Lock()
     /// Damage of bodies that streams have passed over, by the chunk's offset.
     private var skippedChunks: [UInt64: Damage] = [:]
+    private var isPassedOver = false
 
     init(_ file: LogFile) { self.file = file }
 
@@ -28,6 +29,12 @@ final class OpenLog: @unchecked Sendable {
         lock.locked { skippedChunks.values.sorted { $0.offset < $1.offset } }
     }
 
+    /// Notes that a stream has ended without what the log lacks beside those chunks.
+    func passOverRest() { lock.locked { isPassedOver = true } }
+
+    /// Whether a stream has passed over what the log lacks beside damaged bodies.
+    var hasPassedOverRest: Bool { lock.locked { isPassedOver } }
+
     /// The error with which a stream of this log ends after its last row; nil for a log that lacks nothing.
     ///
     /// A log that is being written is read as it was when it was opened, and that is no error.
@@ -37,21 +44,27 @@ final class OpenLog: @unchecked Sendable {
         }
         guard file.lostRecords > 0 else { return nil }
         return LogError(
-            file: file.path, kind: .foreign("the recorder could not write \(file.lostRecords) records"))
+            file: file.path, offset: file.fileSize,
+            kind: .foreign("the recorder could not write \(file.lostRecords) records"))
     }
 }
 
-/// Reports once, at the end of a stream, that its log is incomplete.
+/// Reports once, at the end of a stream, that its log is incomplete, or counts it.
 struct EndReport {
-    private let error: LogError?
+    private let log: OpenLog
+    private let skipsDamage: Bool
     private var isReported = false
 
     /// - Parameter skipsDamage: whether the consumer counts what is missing instead.
-    init(_ log: OpenLog, skipsDamage: Bool) { error = skipsDamage ? nil : log.incompleteness }
+    init(_ log: OpenLog, skipsDamage: Bool) {
+        self.log = log
+        self.skipsDamage = skipsDamage
+    }
 
     mutating func check() throws(LogError) {
-        guard let error, !isReported else { return }
+        guard !isReported, let error = log.incompleteness else { return }
         isReported = true
-        throw error
+        guard skipsDamage else { throw error }
+        log.passOverRest()
     }
 }

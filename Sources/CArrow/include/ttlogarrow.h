@@ -26,8 +26,8 @@
  * - All functions may be called from several threads, also on the same log. A stream belongs to one thread at a time.
  * - A stream keeps its log open: ttla_close may come first. A batch, or a column moved out of it, outlives its stream.
  * - Damage: a stream of a damaged, truncated or incomplete log yields what comes before, and then fails in get_next with a
- *   sentence that names the file and the offset. With TTLA_SKIP_DAMAGE it goes on instead; ttla_skipped counts what is
- *   missing, and the stream "damage" lists it.
+ *   sentence that names the file and the offset. With TTLA_SKIP_DAMAGE it goes on instead; ttla_count_missing counts
+ *   what is missing, and the stream "damage" lists it.
  */
 #ifndef TTLOGARROW_H
 #define TTLOGARROW_H
@@ -110,6 +110,19 @@ char *ttla_describe(ttla_log *log);
 /* Chunks, and records in them, that streams with TTLA_SKIP_DAMAGE have passed over so far. Each chunk counts once. */
 void ttla_skipped(ttla_log *log, uint64_t *chunks, uint64_t *records);
 
+/* What streams with TTLA_SKIP_DAMAGE have left out so far, a truncated end of the file included. */
+typedef struct ttla_missing {
+    uint32_t size;        /* sizeof(struct ttla_missing), set by the caller */
+    uint32_t parts;       /* damaged parts found on opening; the stream "damage" lists them as "structure" */
+    uint64_t chunks;      /* chunks whose bodies cannot be decoded */
+    uint64_t records;     /* records that are known to be lost in these; how many a truncated file lacks is not known */
+    uint64_t bytes;       /* the size of the parts in the file */
+    uint64_t unwritten;   /* records that the recorder could not write */
+    int64_t truncated_at; /* where the file ends too early: from there on nothing can be read; -1 if it does not */
+} ttla_missing;
+/* Counts what is missing. A part counts when a stream with TTLA_SKIP_DAMAGE has come to its end. */
+void ttla_count_missing(ttla_log *log, struct ttla_missing *out);
+
 /*
  * Opens a stream: "branches", "events", "accesses", "notes" (records about the run), "attributes", "chunks" (headers with
  * digests; no body is read), "damage", "calls", "edges". Costs nothing until it is read. `request` may be NULL.
@@ -131,7 +144,8 @@ int32_t ttla_partitions(ttla_log *log, const char *name, int32_t vcpu, int32_t p
  * and no call stack, which costs most of a comparison. */
 int32_t ttla_diverge(ttla_log *original, ttla_log *replay, int32_t context, ttla_divergence **out,
                      struct ttla_error *error);
-/* The verdict and the evidence as a JSON object. */
+/* The verdict and the evidence as a JSON object: the document of `tt-analyze diverge --format json` (docs/divergence.md)
+ * without names of addresses, settings and sentences (docs/fleets.md). */
 char *ttla_divergence_json(ttla_divergence *divergence);
 /* One row for each class of elements in which a vCPU's runs differ; no row for identical runs. */
 void ttla_divergence_stream(ttla_divergence *divergence, struct ArrowArrayStream *out);

@@ -53,14 +53,10 @@ extension DocumentMaker {
     private func item(
         _ position: RunPosition, _ side: Side, _ divergence: Divergence
     ) -> DivergenceDocument.Position {
-        var last: Counter?
-        if let difference = divergence.difference, !difference.isExact {
-            let clock = difference.clocks.upperBound &- 1 &+ (position.clock &- difference.clocks.lowerBound)
-            if clock != position.clock { last = Counter(clock) }
-        }
         let names = names(side)
         return DivergenceDocument.Position(
-            brctr: Counter(position.clock), brctrLast: last, icount: position.icount.map(Counter.init(_:)),
+            brctr: Counter(position.clock), brctrLast: divergence.lastClock(of: position).map(Counter.init(_:)),
+            icount: position.icount.map(Counter.init(_:)),
             ip: position.ip.map(HexWord.init(_:)), symbol: position.ip.flatMap(names.symbol),
             linkageName: position.ip.flatMap(names.linkageName),
             source: position.ip.flatMap(names.sources), inlinedInto: position.ip.flatMap(names.inlinedInto))
@@ -133,21 +129,12 @@ extension DocumentMaker {
     }
 
     private func item(_ stack: CallStack, _ side: Side) -> DivergenceDocument.Stack {
-        let firmware = firmwareFrames(stack.frames, names(side))
+        let names = names(side)
+        let firmware = stack.firmwareFrames { names.symbol($0) != nil }
         return DivergenceDocument.Stack(
             branchesSeen: Counter(stack.branchesSeen), isComplete: stack.isComplete,
             frames: stack.frames.dropFirst(firmware).reversed().map { item($0, side) },
             firmwareFrames: firmware > 0 ? firmware : nil)
-    }
-
-    /// The number of outermost frames up to the last one of the firmware, if a kernel's frame follows; otherwise 0.
-    ///
-    /// A kernel has its code in the upper half of the address space, or a name.
-    private func firmwareFrames(_ frames: [CallFrame], _ names: Names) -> Int {
-        guard let last = frames.lastIndex(where: { $0.isFirmware }),
-            frames[(last + 1)...].contains(where: { $0.target >> 63 != 0 || names.symbol($0.target) != nil })
-        else { return 0 }
-        return last + 1
     }
 
     private func item(_ frame: CallFrame, _ side: Side) -> DivergenceDocument.Stack.Frame {
@@ -186,26 +173,12 @@ extension DocumentMaker {
             isCounterSkew: region.isCounterSkew, agreedBranches: Counter(region.agreed))
     }
 
-    /// The first place at which the runs take the same path again; nil if they were not seen to.
     fileprivate func convergence(_ path: PathComparison) -> DivergenceDocument.ConvergenceItem? {
-        let rest = path.openRegion != nil || path.isCut
-        if path.agreedBefore > 0 {
-            return DivergenceDocument.ConvergenceItem(
-                originalBranches: Counter(0), replayBranches: Counter(0), agreedBranches: Counter(path.agreedBefore),
-                isOpenEnded: path.regions.isEmpty && !rest)
+        path.meeting.map { meeting in
+            DivergenceDocument.ConvergenceItem(
+                originalBranches: Counter(meeting.originalBranches), replayBranches: Counter(meeting.replayBranches),
+                agreedBranches: Counter(meeting.agreed), isOpenEnded: meeting.isOpenEnded)
         }
-        guard let first = path.regions.first else { return nil }
-        return DivergenceDocument.ConvergenceItem(
-            originalBranches: Counter(first.originalBranches),
-            replayBranches: Counter(first.replayBranches),
-            agreedBranches: Counter(first.agreed), isOpenEnded: path.regions.count == 1 && !rest)
-    }
-}
-
-extension CallFrame {
-    /// Whether the call is one of a PC's firmware: its code is below 1 MiB or at the end of the first 4 GiB.
-    fileprivate var isFirmware: Bool {
-        [callSite, target].contains { (0xa0000..<0x10_0000).contains($0) || (0xfffc_0000..<0x1_0000_0000).contains($0) }
     }
 }
 
