@@ -117,21 +117,29 @@ static void store_event(struct ttlog_track *track, const ttlog_event *event, uin
     track->clock = event->clock;
 }
 
+/* Whether the record may follow the track's last one, whose clock is never before the epoch's. */
+static int is_valid(const struct ttlog_track *track, const ttlog_event *event) {
+    return (event->clock >= track->clock || track->stream == TTLOG_STREAM_META) && event->private_length <= TTLOG_PRIVATE_MAX;
+}
+
+static __attribute__((noinline)) int change_slot(struct ttlog_track *track, uint64_t clock) {
+    if (track->is_open)
+        ttlog_track_close_slot(track, 0);
+    if (ttlog_track_open_slot(track, clock) == 0)
+        return 0;
+    ttlog_track_count_lost(track, 1);
+    return -1;
+}
+
 int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event) {
     ttlog_writer *writer = track->writer;
-    int is_meta = track->stream == TTLOG_STREAM_META;
-    int falls = !is_meta && event->clock < track->clock; /* which is never before the epoch's */
-    if (falls || event->private_length > TTLOG_PRIVATE_MAX) {
+    if (!is_valid(track, event)) {
         track->lost++;
         __atomic_fetch_add(lost_counter(writer, track->stream), 1, __ATOMIC_RELAXED);
         return -1;
     }
-    if (track->is_open && !fits(track, event))
-        ttlog_track_close_slot(track, 0);
-    if (!track->is_open && ttlog_track_open_slot(track, event->clock) != 0) {
-        ttlog_track_count_lost(track, 1);
+    if ((!track->is_open || !fits(track, event)) && change_slot(track, event->clock) != 0)
         return -1;
-    }
     uint16_t validity = event->validity;
     if (!(writer->header.features & TTLOG_FEATURE_ICOUNT))
         validity &= (uint16_t)~TTLOG_VALID_ICOUNT;
