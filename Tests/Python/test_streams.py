@@ -2,13 +2,14 @@
 """Rows of streams beside those of the tools."""
 
 import struct
+import subprocess
 
 import pyarrow
 import pyarrow.compute
 import pytest
 
 import ttlog
-from conftest import FIXTURES, tool_rows, unsigned
+from conftest import FIXTURES, tool, tool_rows, unsigned
 
 LOGS = ["recording", "extra-turn"]
 
@@ -209,6 +210,18 @@ def test_ranges_columns_and_partitions(recording):
     plain = log.branches(["kind"], strings="plain", stop=1000).to_arrow()
     assert plain.schema.field("kind").type == pyarrow.string()
     assert plain["kind"].to_pylist() == whole.slice(0, 1000)["kind"].to_pylist()
+
+
+def test_columns_of_both_layouts(recording, tmp_path):
+    """A chunk of the fixture is one compressed frame, one of the slice a frame for each column."""
+    path = tmp_path / "slice.log"
+    subprocess.run([tool("tt-analyze"), "slice", "--range", "0:300000", recording, path], check=True, capture_output=True)
+    new, old = ttlog.open(path), ttlog.open(recording)
+    whole = old.branches(stop=300_000).to_arrow()
+    assert whole.num_rows == 300_000
+    for columns in (["to"], ["from", "to"], ["icount"], ["kind"], ["brctr", "kind"], ["to", "icount"], whole.column_names):
+        for log in (new, old):
+            assert log.branches(columns, stop=300_000).to_arrow() == whole.select(columns)
 
 
 def test_wrong_requests(recording):
