@@ -68,8 +68,8 @@ static int is_wanted(const uint8_t *table, uint32_t columns, uint32_t wanted, si
     return 0;
 }
 
-/* Decompresses the first frame, which has to hold the table, and the frames with wanted bytes. Returns -1 where the frames
- * are not like that. */
+/* Decompresses the first frame, which has to hold the table, and the frames with wanted bytes. Returns -1 where the
+ * frames are not like that. */
 static int run_frames(ZSTD_DCtx *zstd, struct frames *frames, uint32_t columns, uint32_t wanted) {
     while (frames->stored_size > 0) {
         size_t stored_size, raw_size;

@@ -112,7 +112,7 @@ extension BodySample {
         case .frameMissing:
             return Array(stored[..<frames[2].stored.lowerBound] + stored[frames[3].stored.lowerBound...])
         case .firstFrameMissing: return Array(stored[frames[1].stored.lowerBound...])
-        case .frameTwice: return stored + stored[frames[4].stored]
+        case .frameTwice: return stored + stored[frames[6].stored]
         case .endCut: return stored.dropLast(3)
         case .bytesAfter: return stored + [0x28, 0xb5, 0x2f]
         case .sizeTooSmall, .sizeTooLarge:

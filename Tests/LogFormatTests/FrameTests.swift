@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CTTLog
+import Glibc
 import LogFormat
 import Testing
 
 /// Compressed bodies: the frames that the writer makes, and columns read alone from those and from any other frames.
 @Suite("Frames of a body")
 struct FrameTests {
-    /// A chunk of 20,000 branches as the writer makes it.
+    /// A chunk of 40,000 branches as the writer makes it.
     private let sample: BodySample
     private static let parts: [BranchBatch.Columns] = [.path, .label, .icount, [.path, .label], [.label, .icount]]
 
     init() throws {
-        sample = try BodySample(branches: 20_000)
+        sample = try BodySample(branches: 40_000)
     }
 
     @Test("the writer's frames lie on the columns of branches") func written() throws {
-        let places = sample.columnPlaces
-        // The table with control, from, to, label, icount; the escapes are short.
-        #expect(
-            sample.frames(of: sample.stored).map(\.raw.lowerBound) == [0, places[1], places[2], places[3], places[5]])
-        #expect(sample.frames(of: sample.stored).last?.raw.upperBound == sample.raw.count)
+        let frames = sample.frames(of: sample.stored)
+        #expect(frames.map(\.raw.lowerBound) == [0] + sample.columnPlaces)
+        #expect(frames.last?.raw.upperBound == sample.raw.count)
     }
 
     @Test("a short body is one frame") func short() throws {
@@ -49,7 +48,7 @@ struct FrameTests {
     /// A frame that is not wanted is not decompressed: damage in it that the body's hash does not show costs nothing.
     @Test func unwantedFramesAreSkipped() throws {
         var stored = sample.stored
-        let labels = sample.frames(of: stored)[3].stored
+        let labels = sample.frames(of: stored)[4].stored
         for place in (labels.upperBound - 40)..<labels.upperBound { stored[place] ^= 0x55 }
         let log = try sample.log(stored)
         #expect(throws: LogError.self) { try sample.contents(log, .all) }
@@ -61,7 +60,7 @@ struct FrameTests {
     /// Frames in another order, or of other columns: every way of reading sees the same columns.
     @Test func swappedFrames() throws {
         let frames = sample.frames(of: sample.stored)
-        for (first, second) in [(1, 2), (1, 3), (3, 4)] {
+        for (first, second) in [(1, 2), (2, 4), (4, 6)] {
             var order = Array(frames.indices)
             order.swapAt(first, second)
             let log = try sample.log(order.flatMap { sample.stored[frames[$0].stored] })
@@ -84,7 +83,7 @@ struct FrameTests {
         var whole = sample.raw
         var part = sample.raw
         var agreements = 0
-        for round in 0..<4000 {
+        for round in 0..<2000 {
             var stored = sample.body(BodySample.Layout.allCases[round % BodySample.Layout.allCases.count])
             for _ in 0...(numbers.next() % 3) {
                 let place = Int(numbers.next() % UInt64(round & 1 == 0 ? stored.count : 40))
@@ -99,9 +98,14 @@ struct FrameTests {
             guard isWhole else { continue }
             #expect(isPart)
             agreements += 1
-            #expect(whole[..<28] == part[..<28])
-            for (column, range) in sample.columnRanges(of: whole).enumerated() where wanted >> UInt32(column) & 1 != 0 {
-                #expect(whole[range] == part[range], "round \(round), column \(column)")
+            let ranges = [0..<28] + sample.columnRanges(of: whole)
+            for (number, range) in ranges.enumerated() where (wanted << 1 | 1) >> UInt32(number) & 1 != 0 {
+                let difference = whole.withUnsafeBytes { whole in
+                    part.withUnsafeBytes {
+                        memcmp(whole.baseAddress! + range.lowerBound, $0.baseAddress! + range.lowerBound, range.count)
+                    }
+                }
+                #expect(difference == 0, "round \(round), columns \(wanted), \(number)")
             }
         }
         #expect(agreements > 20)

@@ -204,6 +204,18 @@ def test_attributes_are_those_of_the_tool(name):
     assert {row["key"]: row["value"] for row in rows} == json.loads(output.stdout)["attributes"]
 
 
+def test_columns_of_both_layouts(recording, tmp_path):
+    """A chunk of the fixture is one compressed frame, one of the slice a frame for each column."""
+    path = tmp_path / "slice.log"
+    subprocess.run([tool("tt-analyze"), "slice", "--range", "0:300000", recording, path], check=True, capture_output=True)
+    new, old = ttlog.open(path), ttlog.open(recording)
+    whole = old.branches(stop=300_000).to_arrow()
+    assert whole.num_rows == 300_000
+    for columns in (["to"], ["from", "to"], ["icount"], ["kind"], ["brctr", "kind"], ["to", "icount"], whole.column_names):
+        for log in (new, old):
+            assert log.branches(columns, stop=300_000).to_arrow() == whole.select(columns)
+
+
 def test_wrong_requests(recording):
     log = ttlog.open(recording)
     for wrong, words in (
