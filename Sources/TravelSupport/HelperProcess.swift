@@ -15,12 +15,15 @@ public final class HelperProcess {
     private let pid: pid_t
     private var status: Int32?
 
-    /// Starts a program of PATH.
-    ///
-    /// - Parameter output: a file for its output, and no input; nil for the tool's own terminal.
-    public convenience init(_ program: String, _ arguments: [String], output: String?) throws(RunError) {
-        try self.init(program, arguments, flags: 0) { actions in
-            guard let output else { return }
+    /// Starts a program on the tool's own terminal, in the tool's process group: the terminal sends Ctrl-C to both. It gets SIGTERM
+    /// when the thread that starts it ends, where setpriv of util-linux is installed.
+    public convenience init(interactive program: String, _ arguments: [String]) throws(RunError) {
+        try self.init(bound: program, arguments, flags: 0, leavesTerminal: true) { _ in }
+    }
+
+    /// Starts a program with a file for its output, and no input, in the tool's process group. It is killed as the one below.
+    public convenience init(_ program: String, _ arguments: [String], output: String) throws(RunError) {
+        try self.init(bound: program, arguments, flags: 0) { actions in
             posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
             posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
             posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
@@ -49,11 +52,13 @@ public final class HelperProcess {
     }
 
     private convenience init(
-        bound program: String, _ arguments: [String], prepare: (inout posix_spawn_file_actions_t) -> Void
+        bound program: String, _ arguments: [String], flags: Int32 = POSIX_SPAWN_SETPGROUP,
+        leavesTerminal: Bool = false,
+        prepare: (inout posix_spawn_file_actions_t) -> Void
     ) throws(RunError) {
         guard let path = SystemProgram.locate(program) else { throw HelperProcess.missing(program) }
-        let words = BoundProgram.words(path, arguments)
-        try self.init(words[0], Array(words.dropFirst()), flags: POSIX_SPAWN_SETPGROUP, prepare: prepare)
+        let words = BoundProgram.words(path, arguments, leavesTerminal: leavesTerminal)
+        try self.init(words[0], Array(words.dropFirst()), flags: flags, prepare: prepare)
     }
 
     /// Asks it to end, and waits so many seconds.

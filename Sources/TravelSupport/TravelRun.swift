@@ -32,9 +32,13 @@ public final class TravelRun {
         places =
             Files.exists("\(directory)/\(RunFiles.logName)")
             ? try RunPlaces(log: LogFile(path: directory), inputLog: inputLog) : try RunPlaces(inputLog: inputLog)
+        for damage in places.log.structuralDamage.prefix(TravelRun.damageShown) { Diagnostics.warning("\(damage)") }
         symbolizer = try options.symbols.symbolizer(
             for: places.log, orKernelOf: [directory], from: 0, to: .max, reading: .whole)
     }
+
+    /// Damaged parts of the log that are named when it is opened.
+    private static let damageShown = 5
 
     /// Starts QEMU, paused before the first instruction.
     ///

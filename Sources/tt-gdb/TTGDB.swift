@@ -84,7 +84,7 @@ struct TTGDB: ParsableCommand {
         var words =
             ["-q"] + DebuggerPrint.settings.flatMap { ["-iex", $0] } + ["-x", script, "-ex", "set confirm off"]
         words += setup.flatMap { ["-ex", $0] } + ["-ex", "set confirm on"] + arguments
-        let process = try HelperProcess(gdb, words, output: nil)
+        let process = try HelperProcess(interactive: gdb, words)
         server.onWait = {
             try run.checkSignals(ignoringInterrupt: true)
             if process.hasEnded { throw HelperProcess.Ended() }

@@ -31,6 +31,11 @@ struct ChangeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Another machine.", valueName: "type"))
     var machine: String?
 
+    /// Whether one of them is given.
+    var isGiven: Bool {
+        [kernel, initrd, append, cpu, machine].contains { $0 != nil } || !disk.isEmpty || memory != nil
+    }
+
     func changes(_ extraArguments: [String]) -> QEMUEngine.Changes {
         var changes = QEMUEngine.Changes()
         changes.kernel = kernel
@@ -98,6 +103,12 @@ struct LogOptions: ParsableArguments {
             "An argument for the plugin, in place of the recording's; may be repeated.", valueName: "key=value"))
     var pluginOption: [String] = []
 
+    /// Whether one of them is given.
+    var isGiven: Bool {
+        mode != nil || codec != nil || plugin != nil || !pluginOption.isEmpty
+            || [access, mmio, ram, values, context, causes, registers, check].contains { $0 != nil }
+    }
+
     var logging: QEMUEngine.Logging {
         var result = QEMUEngine.Logging()
         result.plugin = plugin
@@ -141,7 +152,11 @@ struct SessionOptions: ParsableArguments {
     var overwrite = false
 
     /// Whether an option about the replay's directory is given.
-    var writesReplay: Bool { name != nil || output != nil || force || overwrite }
+    ///
+    /// - Parameter asideFromOutput: whether `--output` names another file.
+    func writesReplay(asideFromOutput: Bool) -> Bool {
+        name != nil || (output != nil && !asideFromOutput) || force || overwrite
+    }
 
     @Option(
         help: ArgumentHelp(

@@ -60,6 +60,14 @@ struct StopOptions: ParsableArguments {
     /// The place at which to stop; nil for a whole replay.
     var place: Place? { until ?? at }
 
+    /// The option that has the run gone through; nil for a whole replay.
+    var option: String? {
+        if !trace.isEmpty { return "--trace" }
+        if checkpoints != nil { return "--checkpoints" }
+        if ahead { return "--ahead" }
+        return place == nil ? nil : until == nil ? "--at" : "--until"
+    }
+
     func validate() throws {
         if until != nil, at != nil { throw ValidationError("--until and --at exclude each other.") }
         if at == nil, core != nil || !expressions.isEmpty {
@@ -86,6 +94,7 @@ struct StopOptions: ParsableArguments {
 
     /// The clock before whose exit a domain of Xen stays paused; nil for a whole replay.
     func clockOfXen() throws -> UInt64? {
+        if let option, place == nil { throw ValidationError("\(option) is not valid with a recording of Xen.") }
         guard let place else { return nil }
         guard case .transitions(let clock)? = until else {
             throw ValidationError(

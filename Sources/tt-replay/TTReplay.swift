@@ -62,27 +62,31 @@ struct TTReplay: ParsableCommand {
     func run() throws {
         let manifest = try? Manifest.read("\(directory)/\(Manifest.fileName)")
         if let manifest, manifest.engine.name == XenEngine.name { return try replayXen(manifest) }
-        if !stop.trace.isEmpty {
-            if session.name != nil || session.force || session.overwrite || !extraArguments.isEmpty {
-                throw ValidationError("--trace writes no replay: leave out its options.")
-            }
-            return try stop.runTrace(directory, session, logging.logging)
-        }
-        if stop.ahead {
-            return try stop.runAhead(directory, session)
-        }
-        if let seconds = stop.checkpoints {
-            return try stop.runCheckpoints(directory, session, every: seconds)
-        }
-        if logging.ram == .on { throw ValidationError("--ram is valid with --trace only.") }
+        try checkStop()
+        if !stop.trace.isEmpty { return try stop.runTrace(directory, session, logging.logging) }
+        if stop.ahead { return try stop.runAhead(directory, session) }
+        if let seconds = stop.checkpoints { return try stop.runCheckpoints(directory, session, every: seconds) }
         guard stop.place != nil else {
             return try replay(
                 Replay<QEMUEngine>(options: qemuOptions, tool: tool), total: manifest?.outcome?.instructions ?? 0)
         }
-        if session.writesReplay || session.timeout != nil || !extraArguments.isEmpty {
-            throw ValidationError("--until and --at write no replay: leave out its options.")
-        }
         try stop.run(directory, session)
+    }
+
+    func validate() throws {
+        if logging.ram == .on, stop.trace.isEmpty { throw ValidationError("--ram is valid with --trace only.") }
+    }
+
+    /// Refuses the options of a whole replay where the run is gone through instead.
+    private func checkStop() throws {
+        guard let option = stop.option else { return }
+        let writesReplay = session.writesReplay(asideFromOutput: !stop.trace.isEmpty)
+        if writesReplay || session.timeout != nil || changes.isGiven || !extraArguments.isEmpty {
+            throw ValidationError("\(option) writes no replay: leave out its options.")
+        }
+        if stop.trace.isEmpty, logging.isGiven {
+            throw ValidationError("\(option) writes no log: leave out its options.")
+        }
     }
 
     /// Replays a recording of Xen. The domain stays paused where `--until` says.

@@ -251,6 +251,38 @@ extension EndToEndTests {
             #expect(try replay(directory).status == 0)
         }
 
+        /// gdb of an interactive session gets the terminal's Ctrl-C, ends with a tt-gdb that is killed, and restores the terminal.
+        @Test func anInteractiveGdbEndsWithItsTool() throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, .old)
+            let result = try run(
+                "python3",
+                [
+                    "\(Products.root)/Tests/Travel/check_terminal.py", Products.tool("tt-gdb"), directory,
+                    "--checkpoint-space", "0",
+                ])
+            #expect(result.status == 0, "\(result)")
+        }
+
+        /// Options of a whole replay are refused where the run is gone through: they would have no effect.
+        @Test func optionsWithoutEffectAreRefused() throws {
+            for (arguments, message) in [
+                (["--checkpoints", "1", "--ram", "on"], "--ram is valid with --trace only."),
+                (["--until", "5", "--ram", "on"], "--ram is valid with --trace only."),
+                (["--ram", "on"], "--ram is valid with --trace only."),
+                (["--checkpoints", "1", "--name", "x"], "--checkpoints writes no replay: leave out its options."),
+                (["--at", "5", "--memory", "64"], "--at writes no replay: leave out its options."),
+                (["--until", "5", "--values", "on"], "--until writes no log: leave out its options."),
+                (
+                    ["--trace", "1", "2", "-o", "x", "--timeout", "1"],
+                    "--trace writes no replay: leave out its options."
+                ),
+            ] {
+                let result = try run(Products.tool("tt-replay"), ["/nonexistent"] + arguments)
+                #expect(result.status == 2 && result.err.contains(message), "\(arguments): \(result)")
+            }
+        }
+
         /// Whether no process holds a run's lock. A killed process keeps its locks a moment longer than its arguments.
         private func isFree(_ directory: String) -> Bool {
             let lock = open("\(directory)/.lock", O_RDWR | O_CLOEXEC)

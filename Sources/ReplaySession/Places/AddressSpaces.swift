@@ -7,7 +7,8 @@ import LogFormat
 ///     let spaces = try AddressSpaces(log)
 ///     print(spaces.space(at: 1_179_553) ?? 0)
 ///
-/// An address space is named by the address of its page tables: cr3 without the bits that are no address.
+/// An address space is named by the address of its page tables: cr3 without the bits that are no address. Where a part of the log
+/// is damaged, changes may lack: ``warning`` names it, and the address space before it counts as in use.
 struct AddressSpaces {
     /// A change to another address space.
     private struct Change {
@@ -18,6 +19,8 @@ struct AddressSpaces {
 
     /// Ascending.
     private var changes: [Change] = []
+    /// Damaged parts of the log in which changes may have been; nil if there are none.
+    let warning: String?
 
     /// - Throws: ``PlaceError`` if the log has no context events.
     init(_ log: LogFile) throws {
@@ -31,6 +34,11 @@ struct AddressSpaces {
             guard event.kind == .context, let word = event.value(0) else { continue }
             let space = AddressSpaces.name(word)
             if changes.last?.space != space { changes.append(Change(clock: event.clock, space: space)) }
+        }
+        let damage = log.structuralDamage + events.skipped
+        warning = damage.first.map { first in
+            let parts = damage.count == 1 ? "a part of the log is" : "\(damage.count) parts of the log are"
+            return "\(parts) damaged, switches between processes may lack there (\(first))"
         }
     }
 

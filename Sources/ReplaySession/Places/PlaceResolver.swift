@@ -65,6 +65,9 @@ public struct PlaceResolver {
             }
             return try places.destination(icount: event.icount)
         }
+        if let damage = (places.log.structuralDamage + events.skipped).first {
+            throw PlaceError("event \(ordinal) is not in what can be read of the log (\(damage))")
+        }
         throw PlaceError("the log has no event \(ordinal): it has \(count)")
     }
 

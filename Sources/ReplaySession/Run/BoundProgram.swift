@@ -16,9 +16,13 @@ public enum BoundProgram {
     /// - Parameters:
     ///   - path: the program's absolute path.
     ///   - arguments: those that follow its name.
-    public static func words(_ path: String, _ arguments: some Collection<String>) -> [String] {
+    ///   - leavesTerminal: whether it gets SIGTERM in place of SIGKILL: a program that changes the settings of its terminal
+    ///     restores them then.
+    public static func words(
+        _ path: String, _ arguments: some Collection<String>, leavesTerminal: Bool = false
+    ) -> [String] {
         guard Files.isExecutable(setpriv) else { return [path] + arguments }
         let shell = ["/bin/sh", "-c", "[ $PPID = \"$0\" ] && exec \"$@\"", String(getpid())]
-        return [setpriv, "--pdeathsig", "KILL", "--"] + shell + [path] + arguments
+        return [setpriv, "--pdeathsig", leavesTerminal ? "TERM" : "KILL", "--"] + shell + [path] + arguments
     }
 }

@@ -56,7 +56,9 @@ public struct TravelCommands {
         default: throw PlaceError("tt process takes here or all")
         }
         guard let space = session.process else { return "breakpoints and steps are those of all processes" }
-        return "breakpoints and steps are those of the process with its page tables at 0x\(String(space, radix: 16))"
+        let text =
+            "breakpoints and steps are those of the process with its page tables at 0x\(String(space, radix: 16))"
+        return try text + (session.addressSpaces().warning.map { "\nwarning: \($0)" } ?? "")
     }
 
     private func number(_ text: String) throws -> UInt64? {
