@@ -106,6 +106,9 @@ def lake_files(place: str, table: str, nights: Optional[Iterable[str]] = None) -
         place: a directory, or an address of fsspec.
         table: such as `chunks`.
         nights: only these; None: all.
+
+    Raises:
+        LogError: no data set of this version is there, or no such table.
     """
     if not is_remote(place) and not os.path.isdir(place):
         raise LogError(f"{place}: no data set of ttlog", place)
