@@ -20,7 +20,7 @@ import ttlog
 from ttlog import _children, _storage
 from ttlog.__main__ import main
 
-TABLES = ("chunks", "edges", "events", "runs", "verdicts")
+TABLES = ("chunks", "costs", "edges", "events", "runs", "verdicts")
 
 
 def with_steps(limit, counter, seconds=0.0):

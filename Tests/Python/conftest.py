@@ -82,6 +82,14 @@ def run_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def nights(tmp_path_factory):
+    """The data set of planted.py, of four nights."""
+    from planted import make_fleet
+
+    return make_fleet(tmp_path_factory.mktemp("nights"))
+
+
+@pytest.fixture(scope="session")
 def written(tmp_path_factory):
     """A log that the test wrote: two vCPUs, kernel addresses, every kind of field, text with odd characters."""
     rows = []

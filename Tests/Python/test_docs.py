@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The sessions of docs/fleets.md: each command and each Python example, with its output.
 
-Lines `    $ command` run in a shell and lines `    >>> code` in one Python session, in a folder with the runs of conftest. With
+Lines `    $ command` run in a shell and lines `    >>> code` in one Python session, in a folder with the runs of conftest and planted.py. With
 TT_RECORD_SNAPSHOTS=1 the outputs are written into the page, and the test fails.
 """
 
@@ -70,10 +70,11 @@ def _display(value):
         print(repr(value))
 
 
-def test_examples_of_the_page(run_folder, tmp_path, monkeypatch):
+def test_examples_of_the_page(run_folder, nights, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", search_path())
     shutil.copy(FIXTURES / "tiny.elf", run_folder.parent)
+    (run_folder.parent / "nights").symlink_to(nights)
     session = Session(run_folder.parent)
     lines = PAGE.read_text().splitlines()
     result, index, count = [], 0, 0

@@ -5,17 +5,20 @@ import faulthandler
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import duckdb
+import pyarrow
 import pyarrow.parquet
 import pytest
 
+import planted
 import ttlog
-from ttlog import _children, _compact, _lake, _lake_state, _verdicts
+from ttlog import _children, _compact, _lake, _lake_state, _parquet, _storage, _verdicts
 from ttlog.__main__ import main
 
 
@@ -212,7 +215,7 @@ def nights(tmp_path, run_folder, recording):
 def test_nights_are_compacted(nights, run_folder, capsys):
     before = contents(nights)
     assert main(["compact", str(nights), "--night", "2026-11-29"]) == 0
-    assert capsys.readouterr().err.endswith("14 files before, 5 after\n")
+    assert capsys.readouterr().err.endswith("17 files before, 6 after\n")
     assert contents(nights) == before
     assert main(["compact", str(nights)]) == 0
     assert contents(nights) == before
@@ -266,6 +269,79 @@ def test_compaction_can_be_killed(nights, monkeypatch, moment):
     files = ttlog.lake_files(str(nights), "edges", ["2026-11-29"])
     assert files == [str(nights / "edges/night=2026-11-29/whole.parquet")]
     assert main(["lake", str(nights), "nothing", "--night", "../x"]) == 2
+
+
+def test_a_data_set_is_whole_when_a_call_is_killed(tmp_path_factory):
+    """SIGKILL while each table is written, and while a run takes the place of its former state."""
+    folder = tmp_path_factory.mktemp("killed")
+    for path, night, is_good in (("one", "2026-11-27", True), ("one/replays/1", "2026-11-27", True), ("other", "2026-11-29", False)):
+        planted.write_log(folder / path, planted.rows(night, path, is_good))
+    (folder / "lakes").mkdir()
+    program = pathlib.Path(__file__).with_name("killed_lake.py")
+    done = subprocess.run([sys.executable, program, folder / "lakes", folder / "one", folder / "other"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "whole after 14 kills\nwhole after 4 kills of replacements\n"
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """What a loss of power would show: the order of flushes and renames, and new folders."""
+    steps = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (steps.append(("flush", os.readlink(f"/proc/self/fd/{file}"))), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda source, target: (steps.append(("rename", str(source), str(target))), replace(source, target)))
+    place = str(tmp_path / "lake")
+    storage = _storage.Storage(place)
+    with storage.writing("runs/night=n/a.parquet") as hidden:
+        pathlib.Path(hidden).write_bytes(b"rows")
+    target = f"{place}/runs/night=n/a.parquet"
+    assert steps == [
+        ("flush", hidden),
+        ("flush", place),
+        ("flush", f"{place}/runs"),
+        ("rename", hidden, target),
+        ("flush", f"{place}/runs/night=n"),
+    ]
+    # A removal is there before what follows it.
+    steps.clear()
+    storage.remove("runs/night=n/a.parquet")
+    assert steps == [("flush", f"{place}/runs/night=n")]
+    steps.clear()
+    exchange = _compact._exchange
+    monkeypatch.setattr(_compact, "_exchange", lambda first, second: (steps.append(("exchange", first, second)), exchange(first, second)))
+    for name in "ab":
+        table = pyarrow.table({"run": [name], "brctr": [1]})
+        with storage.writing(f"edges/night=n/{name}.parquet") as hidden:
+            _parquet.write(pyarrow.RecordBatchReader.from_batches(table.schema, table.to_batches()), hidden)
+    steps.clear()
+    _compact._replace(storage, "edges/night=n", ["a.parquet", "b.parquet"])
+    aside = f"{place}/.{os.getpid()}-edges-night=n"
+    assert steps[:3] == [("flush", f"{aside}/whole.parquet"), ("flush", aside), ("exchange", aside, f"{place}/edges/night=n")]
+    assert steps[3:] == [("flush", f"{place}/edges")]
+
+
+def test_costs_outlive_branches_that_are_asked_for_later(tmp_path, run_folder, recording):
+    """The costs of a nightly corpus are not those of `lake`; a data set without the table is read and continued."""
+    out = str(tmp_path / "out")
+    task = _lake.Task("r", recording, None, out, "n", costs={"record": _lake.Cost(3.0, 5.0)})
+    assert main(["lake", out, str(run_folder / "replays/1"), "--night", "n"]) == 0
+    assert _children.alone(_lake.add_or_replace, task, out) == "added"
+
+    def costs():
+        rows = duckdb.sql(f"SELECT step, seconds, cpu_seconds FROM {table(out, 'costs')} WHERE run = 'r' ORDER BY step").fetchall()
+        return [step for step, *_ in rows], rows[0]
+
+    assert costs() == (["record", "store"], ("record", 3.0, 5.0))
+    for step in ("alone", "compacted"):
+        if step == "compacted":
+            assert main(["compact", out]) == 0
+        known = {"digest": _lake._signed(ttlog.open(recording).digest), "has_branches": False, "night": "n"}
+        known["file"] = _lake_state.file_name("r") if step == "alone" else "whole.parquet"
+        later = _lake.Task("r", recording, None, out, "n", with_branches=True, known=known)
+        assert _children.alone(_lake.add_or_replace, later, out) == "added"
+        assert costs() == (["record", "store"], ("record", 3.0, 5.0))
+    shutil.rmtree(tmp_path / "out/costs")
+    assert main(["compact", out]) == 0
+    assert main(["lake", out, str(run_folder / "replays/1"), recording]) == 0
 
 
 def test_a_damaged_run_is_left_out_or_counted(recording, tmp_path):

@@ -94,6 +94,10 @@ def test_a_night(corpus, capsys):
     rows = duckdb.sql(f"SELECT run, verdict FROM read_parquet('{out}/lake/verdicts/*/*.parquet', hive_partitioning = true)")
     found = dict(rows.fetchall())
     assert len(found) == 6 and [run for run, verdict in found.items() if verdict != "identical"] == ["runs/n1/boot/0002/replays/2"]
+    # What each step has cost: recording, replaying, and the report about what parted.
+    costs = duckdb.sql(f"SELECT run, step FROM read_parquet('{out}/lake/costs/*/*.parquet') WHERE seconds > 0 AND cpu_seconds > 0").fetchall()
+    made = {(run, "record" if "/replays/" not in run else "replay") for run, _ in costs}
+    assert len(made) == 9 and made | {("runs/n1/boot/0002/replays/2", "report")} == {(run, step) for run, step in costs if step not in ("store", "compare")}
     [suite] = ElementTree.parse(junit).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("6", "1", "0")
     [failure] = suite.iter("failure")
@@ -169,6 +173,9 @@ def test_a_killed_call_leaves_no_process_and_is_continued(corpus):
     lake = corpus.folder / "out/lake"
     count = duckdb.sql(f"SELECT count(*), count(DISTINCT run) FROM read_parquet('{lake}/runs/*/*.parquet', hive_partitioning = true)")
     assert count.fetchall() == [(12, 12)]
+    # A replay waits for 0.3 s, which is time and takes no processor.
+    costs = duckdb.sql(f"SELECT seconds, cpu_seconds FROM read_parquet('{lake}/costs/*/*.parquet') WHERE step = 'replay'").fetchall()
+    assert len(costs) == 6 and all(seconds >= 0.3 > cpu_seconds for seconds, cpu_seconds in costs)
 
 
 def row(night, number, status, size=10, ip=7, guest="g"):

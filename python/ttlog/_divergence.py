@@ -43,6 +43,10 @@ class Difference(NamedTuple):
 class Divergence(ArrowSource):
     """How two runs relate. As an Arrow source: a row for each class of elements that differs.
 
+    Columns: `vcpu` (int32), `verdict` (text), `class` (text), `is_first` (bool), `original_brctr` (int64, transitions),
+    `original_icount` (int64, instructions), `original_ip` (int64), `replay_brctr` (int64, transitions), `replay_icount`
+    (int64, instructions), `replay_ip` (int64), `details` (text).
+
     Attributes:
         verdict: `identical`, `control-flow`, `missing-event`, `extra-event`, `moved-event`, `payload`, `state`,
             `replay-ended-early`, `original-ended-early` or `not-comparable` (docs/divergence.md).

@@ -7,25 +7,30 @@
     OUT/edges/night=NIGHT/*.parquet     distinct branches with counts
     OUT/branches/night=NIGHT/*.parquet  only when asked for
     OUT/verdicts/night=NIGHT/*.parquet  how a replay relates to its recording
+    OUT/costs/night=NIGHT/*.parquet     the time of each step that made the run and its rows
     OUT/runs/night=NIGHT/*.parquet      the run itself; written last: a run without it is not there
 
 Every table has the column `run`. A file appears whole. A run whose log has not changed is passed over. The files of a night
 can be compacted (`_compact.py`). OUT may be an address that fsspec opens.
+
+The row in `runs` is what commits a run: it is written when all other tables have the run's rows, and it is removed before any
+of them is replaced. Readers take the rows of runs that are in `runs`, in the same night.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
-import re
 import sys
+import time
 from typing import IO, TYPE_CHECKING, Any, Iterable, Iterator, NamedTuple, Optional
 
 from . import _children, _parquet
 from ._compact import forget
 from ._errors import LogError, from_consumer
 from ._lake_runs import prepare
-from ._lake_state import VERSION, file_name
+from ._lake_state import VERSION, WHOLE, check_night, file_name
 from ._log import Log
 from ._log import open as open_log
 from ._storage import Storage, locked
@@ -35,7 +40,18 @@ from ._verdicts import Pair, verdict
 if TYPE_CHECKING:
     import pyarrow
 
+#: The version of the rows of `costs`.
+COSTS_VERSION = 1
 EVENT_COLUMNS = ["brctr", "icount", "vcpu", "epoch", "kind", "ip", "info", "address", "value", "details"]
+
+
+class Cost(NamedTuple):
+    """What a step took."""
+
+    #: Seconds of time.
+    seconds: float
+    #: Seconds of all processors together.
+    cpu_seconds: float
 
 
 class Task(NamedTuple):
@@ -51,18 +67,13 @@ class Task(NamedTuple):
     on_damage: str = "raise"
     #: The row of `runs` that the data set has of it, with its night.
     known: Optional[dict[str, Any]] = None
+    #: What was spent on the run before: by step, such as `record`, seconds of time and of all processors.
+    costs: dict[str, Cost] = {}
 
 
 def today() -> str:
     """The night of runs that are added without one: the date, in UTC."""
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-
-
-def check_night(night: str) -> str:
-    """Returns the name of a night if it can be the name of a folder, and the same in the addresses of all storages."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", night):
-        raise LogError(f"{night!r} names no night: letters, digits, '.', '_' and '-' do, at most 64")
-    return night
 
 
 def find_runs(paths: Iterable[str]) -> Iterator[tuple[str, Optional[str]]]:
@@ -80,10 +91,16 @@ def add(task: Task) -> str:
     """Adds a run; returns `added` or `unchanged`."""
     with open_log(task.path) as log:
         known = task.known
-        if known and known["digest"] == _signed(log.digest) and (known["has_branches"] or not task.with_branches):
+        is_same = bool(known and known["digest"] == _signed(log.digest))
+        if known and is_same and (known["has_branches"] or not task.with_branches):
             return "unchanged"
         storage = Storage(task.out)
+        costs = dict(task.costs)
         with locked(task.out, exclusive=False):
+            if not is_same:
+                # What is there of the run, in this night, is of another log.
+                storage.remove(f"runs/night={task.night}/{file_name(task.name)}")
+            began = _now()
             tables: dict[str, Optional[list[str]]] = {"events": EVENT_COLUMNS, "edges": None}
             if task.with_branches:
                 tables["branches"] = None
@@ -93,11 +110,26 @@ def add(task: Task) -> str:
             tables["chunks"] = None
             for table, columns in tables.items():
                 _write(storage, task, table, Stream(log, table, columns, on_damage=task.on_damage).reader())
+            costs["store"] = _since(began)
             if task.original is not None:
-                _write_rows(storage, task, "verdicts", [verdict(Pair(task.original, task.path))])
+                began = _now()
+                row = verdict(Pair(task.original, task.path))
+                costs["compare"] = _since(began)
+                _write_rows(storage, task, "verdicts", [row])
+            rows = [{"version": COSTS_VERSION, "step": step, **cost._asdict()} for step, cost in sorted(costs.items())]
+            _write_rows(storage, task, "costs", rows)
             # Last: a run is there when this row is.
             _write_rows(storage, task, "runs", [_run_row(task, log)])
     return "added"
+
+
+def _now() -> tuple[float, float]:
+    return time.monotonic(), time.process_time()
+
+
+def _since(began: tuple[float, float]) -> Cost:
+    seconds, cpu_seconds = _now()
+    return Cost(round(seconds - began[0], 6), round(cpu_seconds - began[1], 6))
 
 
 def _run_row(task: Task, log: Log) -> dict[str, Any]:
@@ -137,8 +169,10 @@ def _type(name: str) -> pyarrow.DataType:
 
     if name == "has_branches":
         return pyarrow.bool_()
+    if name.endswith("seconds"):
+        return pyarrow.float64()
     text = {"path", "original", "replay", "kind", "recording", "completeness", "verdict", "detail", "class", "fields"}
-    return pyarrow.string() if name in text | {"caveats", "reasons"} else pyarrow.int64()
+    return pyarrow.string() if name in text | {"caveats", "reasons", "step"} else pyarrow.int64()
 
 
 def _write(storage: Storage, task: Task, table: str, reader: pyarrow.RecordBatchReader) -> None:
@@ -192,10 +226,26 @@ def add_or_replace(task: Task) -> str:
             forget(task.out, task.known["night"], task.name)
         elif not is_changed:
             # Branches that are asked for later: the run stays where it is.
-            if not is_alone and task.with_branches and not task.known["has_branches"]:
-                forget(task.out, task.known["night"], task.name)
-            task = task._replace(night=task.known["night"])
+            night = task.known["night"]
+            if task.with_branches and not task.known["has_branches"]:
+                task = task._replace(costs={**_stored_costs(task, night), **task.costs})
+                if not is_alone:
+                    forget(task.out, night, task.name)
+            task = task._replace(night=night)
     return add(task)
+
+
+def _stored_costs(task: Task, night: str) -> dict[str, Cost]:
+    """The costs that the data set has of a run."""
+    import pyarrow.parquet
+
+    storage = Storage(task.out)
+    for name in (file_name(task.name), WHOLE):
+        with contextlib.suppress(FileNotFoundError), storage.open(f"costs/night={night}/{name}") as file:
+            rows = pyarrow.parquet.read_table(file, filters=[("run", "=", task.name)]).to_pylist()
+            if rows:
+                return {row["step"]: Cost(row["seconds"], row["cpu_seconds"]) for row in rows}
+    return {}
 
 
 def _signed(word: int) -> int:

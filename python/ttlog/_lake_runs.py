@@ -7,10 +7,11 @@ import json
 from typing import Any, Iterable
 
 from . import _children
+from ._compact import finish_forgetting, is_forgetting
 from ._errors import LogError
 from ._lake_state import MARKER, VERSION, WHOLE, check_marker, file_name
 from ._objects import settle
-from ._storage import Storage, load
+from ._storage import Storage, load, locked
 
 
 def prepare(out: str) -> dict[str, dict[str, Any]]:
@@ -28,6 +29,9 @@ def _prepare(out: str) -> dict[str, dict[str, Any]]:
         storage.write(MARKER, json.dumps({"schema": "ttlog-lake", "version": VERSION}).encode())
     check_marker(storage)
     settle(storage)
+    if is_forgetting(storage):
+        with locked(out, exclusive=True):
+            finish_forgetting(storage)
     return known_runs(storage)
 
 

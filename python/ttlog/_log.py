@@ -144,10 +144,10 @@ class Log:
     # -- Streams
 
     def branches(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a branch, in the order of each vCPU. Quote `from` and `to` in SQL.
+        """One row a branch. Quote `from` and `to` in SQL.
 
-        Columns: `brctr` (transitions of the vCPU before it), `icount` (instructions begun before the one at `to`), `vcpu`, `epoch`
-        (32 bits; the number of the stretch without a gap), `from`, `to` (addresses), `kind` (a dictionary: `jcc!`, `ret`, …).
+        Columns: `brctr` (int64, transitions), `icount` (int64, instructions), `vcpu` (int32), `epoch` (int32), `from`
+        (int64), `to` (int64), `kind` (dictionary).
         """
         return self._stream("branches", columns, (), options)
 
@@ -158,6 +158,10 @@ class Log:
         `address`, `value` (the first value word), `details` (the fields in words), `rcx`, `registers` (a digest), `payload` (bytes),
         `ticket` (the order of all vCPUs' records), `tsc` (of the host), `ordinal` (the number in its stream and vCPU, from 0).
 
+        Columns: `brctr` (int64, transitions), `icount` (int64, instructions), `vcpu` (int32), `epoch` (int32), `kind`
+        (text), `ip` (int64), `info` (int64), `address` (int64), `value` (int64), `details` (text), `rcx` (int64),
+        `registers` (int64), `payload` (binary), `ticket` (int64), `tsc` (int64), `ordinal` (int64, records).
+
         Args:
             kind: only events of this kind, or of these. One kind alone adds a column for each of its fields:
                 `events(kind="interrupt")` has `vector` and `handler`. `ttlog.columns("events", kind)` lists them.
@@ -165,48 +169,64 @@ class Log:
         return self._stream("events", columns, _names(kind), options)
 
     def accesses(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
-        """One row an access to a port, device memory, a clock or a special register. Columns and `kind`: as those of `events`."""
+        """One row an access to a port, device memory, a clock or a special register; otherwise like `events`.
+
+        Columns: `brctr` (int64, transitions), `icount` (int64, instructions), `vcpu` (int32), `epoch` (int32), `kind`
+        (text), `ip` (int64), `info` (int64), `address` (int64), `value` (int64), `details` (text), `rcx` (int64),
+        `registers` (int64), `payload` (binary), `ticket` (int64), `tsc` (int64), `ordinal` (int64, records).
+        """
         return self._stream("accesses", columns, _names(kind), options)
 
     def notes(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
-        """One row a record about the run: attributes, annotations, losses, the comparable end, why the run ended. Columns and
-        `kind`: as those of `events`; `vcpu` is null."""
+        """One row a record about the run: attributes, annotations, losses, the comparable end, why the run ended.
+
+        Columns: `brctr` (int64, transitions), `icount` (int64, instructions), `vcpu` (int32), `epoch` (int32), `kind`
+        (text), `ip` (int64), `info` (int64), `address` (int64), `value` (int64), `details` (text), `rcx` (int64),
+        `registers` (int64), `payload` (binary), `ticket` (int64), `tsc` (int64), `ordinal` (int64, records).
+        """
         return self._stream("notes", columns, _names(kind), options)
 
     def attributes(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row an attribute of the run: `key`, `value` (text)."""
+        """One row an attribute of the run.
+
+        Columns: `key` (text), `value` (text).
+        """
         return self._stream("attributes", columns, (), options)
 
     def chunks(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row a chunk of the log: its place, counts, clocks, digests, and what is known of its damage. No body is read.
 
-        Columns: `stream` (`branch`, `event`, `access`, `meta`), `vcpu`, `epoch`, `cell`, `part`, `rows` (records), `first_ordinal`
-        (records before), `brctr_first`, `brctr_last` (transitions), `icount_first`, `icount_last` (instructions), the digests `path`,
-        `label`, `position`, `payload`, `chain`, then `is_elided`, `is_partial`, `stored_bytes`, `raw_bytes`, `offset` (bytes), `damage`
-        (text; null if none is known).
+        Columns: `stream` (text), `vcpu` (int32), `epoch` (int32), `cell` (int64), `part` (int64), `rows` (int64,
+        records), `first_ordinal` (int64, records), `brctr_first` (int64, transitions), `brctr_last` (int64,
+        transitions), `icount_first` (int64, instructions), `icount_last` (int64, instructions), `path` (int64), `label`
+        (int64), `position` (int64), `payload` (int64), `chain` (int64), `is_elided` (bool), `is_partial` (bool),
+        `stored_bytes` (int64, bytes), `raw_bytes` (int64, bytes), `offset` (int64, bytes), `damage` (text; null if none is known).
         """
         return self._stream("chunks", columns, (), options)
 
     def damage(self, columns: Optional[Sequence[str]] = None) -> Stream:
         """One row a damaged part: what opening found, and what streams have passed over so far.
 
-        Columns: `source` (`structure` or `body`), `file`, `offset`, `length` (bytes), `what` (expected and found, in words),
-        `lost_records` (null where that is unknown).
+        Columns: `source` (text), `file` (text), `offset` (int64, bytes), `length` (int64, bytes), `what` (text),
+        `lost_records` (int64, records).
         """
         return Stream(self, "damage", columns)
 
     def calls(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
         """One row a call, interruption or system call, in the order in which they end; open ones last.
 
-        Columns: `vcpu`, `stack` (number of the guest's stack), `depth` (open calls before), `kind` (text), `call_site`, `target`,
-        `function` (addresses), `begin_brctr`, `end_brctr` (transitions), `begin_icount`, `end_icount` (instructions), `ending`
-        (`returned`, …). What ends a call is null while it is open.
+        Columns: `vcpu` (int32), `stack` (int64), `depth` (int64), `kind` (text), `call_site` (int64), `target` (int64),
+        `function` (int64), `begin_brctr` (int64, transitions), `end_brctr` (int64, transitions), `begin_icount` (int64,
+        instructions), `end_icount` (int64, instructions), `ending` (text).
         """
         return self._stream("calls", columns, (), options)
 
     def edges(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a distinct branch: `vcpu`, `from`, `to` (addresses), `kind` (text), `count`, `first_brctr`, `last_brctr`
-        (transitions)."""
+        """One row a distinct branch.
+
+        Columns: `vcpu` (int32), `from` (int64), `to` (int64), `kind` (text), `count` (int64, transitions),
+        `first_brctr` (int64, transitions), `last_brctr` (int64, transitions).
+        """
         return self._stream("edges", columns, (), options)
 
     def _stream(self, name: str, columns: Optional[Sequence[str]], kinds: Sequence[str], options: StreamOptions) -> Stream:

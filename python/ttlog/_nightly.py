@@ -25,6 +25,7 @@ from typing import IO, Any, Iterator, Mapping, Optional
 from . import _children, _lake, _lake_runs, _nightly_ci, _nightly_keep, _nightly_page
 from ._errors import LogError
 from ._journal import Journal, parse
+from ._lake_state import check_night
 from ._nightly_config import Config, read
 from ._nightly_run import LAKE, SCHEMA_VERSION, Job, agreement, make
 from ._storage import Storage
@@ -53,7 +54,7 @@ def run(
     import pyarrow.parquet  # noqa: F401  Imported once, before the children are forked.
 
     config = read(path)
-    night = _lake.check_night(night or _lake.today())
+    night = check_night(night or _lake.today())
     for name in ("tt-record", "tt-replay", "tt-analyze"):
         config.tool(name)
     os.makedirs(config.out, exist_ok=True)

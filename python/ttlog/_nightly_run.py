@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from typing import Any, NamedTuple, Optional
+from typing import Any, Iterator, NamedTuple, Optional
 
 from . import _lake, _lake_runs
 from ._divergence import diverge
@@ -22,6 +24,9 @@ from ._verdicts import Pair, verdict
 #: The version of the rows.
 SCHEMA_VERSION = 1
 LAKE = "lake"
+
+#: What runs have cost: by path, then by step.
+Costs = dict[str, dict[str, _lake.Cost]]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -58,9 +63,11 @@ def make(job: Job) -> dict[str, Any]:
         "replays": [],
     }
     try:
-        _record(job)
-        row["replays"] = [_replay(job, str(number)) for number in range(1, job.guest.replays + 1)]
-        _store(job)
+        costs: Costs = {}
+        with _measured(costs, job.place, "record"):
+            _record(job)
+        row["replays"] = [_replay(job, str(number), costs) for number in range(1, job.guest.replays + 1)]
+        _store(job, costs)
     except (LogError, OSError) as error:
         row["error"] = str(error)
         row["status"] = 2
@@ -78,12 +85,13 @@ def _record(job: Job) -> None:
         raise LogError(f"tt-record: status {status}: {text}", job.place)
 
 
-def _replay(job: Job, name: str) -> dict[str, Any]:
+def _replay(job: Job, name: str, costs: Costs) -> dict[str, Any]:
     """Replays a recording and compares; the row of the replay."""
     began = time.monotonic()
     path = f"{job.place}/replays/{name}"
     row: dict[str, Any] = {"name": name, "status": 2, "error": None, "report": None}
-    status, text = call(job, "tt-replay", [os.path.abspath(job.place), "--name", name, "--quiet", *job.guest.replay])
+    with _measured(costs, path, "replay"):
+        status, text = call(job, "tt-replay", [os.path.abspath(job.place), "--name", name, "--quiet", *job.guest.replay])
     if not os.path.isfile(f"{path}/ttd.log"):
         row["error"] = f"tt-replay: status {status}: {text}"
         row["verdict"] = "failed"
@@ -97,7 +105,8 @@ def _replay(job: Job, name: str) -> dict[str, Any]:
     for key in ("status", "verdict", "detail", "class", "original_brctr", "original_icount", "original_ip", "fields", "reasons"):
         row[key] = known[key]
     if row["status"] != 0:
-        row.update(_report(job, path, name))
+        with _measured(costs, path, "report"):
+            row.update(_report(job, path, name))
     row["seconds"] = round(time.monotonic() - began, 3)
     return row
 
@@ -121,11 +130,26 @@ def _report(job: Job, path: str, name: str) -> dict[str, Any]:
     return result
 
 
-def _store(job: Job) -> None:
-    """Puts the run and its replays into the data set."""
+def _store(job: Job, costs: Costs) -> None:
+    """Puts the run and its replays into the data set, with what they have cost."""
     known = _lake_runs.known_runs_of(LAKE, job.night, [name for name, _ in _lake.find_runs([job.place])])
     for path, original in _lake.find_runs([job.place]):
-        _lake.add_or_replace(_lake.Task(path, path, original, LAKE, job.night, on_damage="skip", known=known.get(path)))
+        task = _lake.Task(path, path, original, LAKE, job.night, on_damage="skip", known=known.get(path), costs=costs.get(path, {}))
+        _lake.add_or_replace(task)
+
+
+@contextlib.contextmanager
+def _measured(costs: Costs, path: str, step: str) -> Iterator[None]:
+    """Notes what the block and the tools that it calls take, for the run of that path."""
+    began, before = time.monotonic(), _cpu_seconds()
+    yield
+    costs.setdefault(path, {})[step] = _lake.Cost(round(time.monotonic() - began, 6), round(_cpu_seconds() - before, 6))
+
+
+def _cpu_seconds() -> float:
+    """What this process and the children that it has waited for have used."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def call(job: Job, name: str, words: list[str]) -> tuple[int, str]:

@@ -99,12 +99,16 @@ def switch(storage: Storage, folders: dict[str, list[str]]) -> None:
 def lake_files(place: str, table: str, nights: Optional[Iterable[str]] = None) -> list[str]:
     """The files that have the rows of a table of a data set, at one moment, also while it is being compacted.
 
-    A file that a compaction removes before it is opened is an error of the reader, never a wrong answer: ask again.
+    A file that a compaction removes before it is opened is an error of the reader, never a wrong answer: ask again. Files of
+    runs that are being added are among them: a run is there when it is in `runs`.
 
     Args:
         place: a directory, or an address of fsspec.
         table: such as `chunks`.
         nights: only these; None: all.
+
+    Raises:
+        LogError: no data set of this version is there, or no such table.
     """
     if not is_remote(place) and not os.path.isdir(place):
         raise LogError(f"{place}: no data set of ttlog", place)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The folder of a data set: a directory of this machine, or an address such as `s3://bucket/lake` that fsspec opens.
 
-A file appears whole. On this machine it is written aside and renamed; an object is uploaded when it has been written.
+A file appears whole. On this machine it is written aside, flushed to the disk and renamed, and then its folder is flushed: also
+after a loss of power a file is whole or not there, and those that were written before it are there. An object is uploaded when
+it has been written.
 """
 
 from __future__ import annotations
@@ -78,8 +80,11 @@ class Storage:
             hidden = self.path(f".{os.getpid()}-{name.replace('/', '-')}")
             try:
                 yield hidden
-                os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
+                flush(hidden)
+                folder = os.path.dirname(self.path(name))
+                _make_folders(folder)
                 os.replace(hidden, self.path(name))
+                flush(folder)
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(hidden)
@@ -99,6 +104,7 @@ class Storage:
         with contextlib.suppress(FileNotFoundError):
             if self._remote is None:
                 os.unlink(self.path(name))
+                flush(os.path.dirname(self.path(name)))
             else:
                 self._remote.rm_file(self.path(name))
 
@@ -122,12 +128,39 @@ class Storage:
             return
         for name in self.list():
             number = name[1:].split("-")[0]
-            if name.startswith(".") and number.isdigit() and not os.path.exists(f"/proc/{number}"):
+            if name.startswith(".") and number.isdigit() and not _is_running(number):
                 path = self.path(name)
                 if os.path.isdir(path):
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     self.remove(name)
+
+
+def flush(path: str) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folders(path: str) -> None:
+    """Makes a folder and those above it; their names are on the disk when it returns."""
+    if not os.path.isdir(path):
+        above = os.path.dirname(path) or "."
+        _make_folders(above)
+        os.makedirs(path, exist_ok=True)
+        flush(above)
+
+
+def _is_running(process: str) -> bool:
+    """Whether there is such a process, and it is not one that has ended and that nobody has waited for."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] != b"Z"
+    except (OSError, IndexError):
+        return False
 
 
 def is_remote(place: str) -> bool:

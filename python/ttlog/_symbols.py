@@ -136,7 +136,10 @@ class Symbols:
     # -- Tables
 
     def names(self, addresses: Any, columns: Optional[Sequence[str]] = None, strings: str = "dictionary") -> ArrowSource:
-        """One row an address, in order: `address`, `name`, `function`, `line`."""
+        """One row an address, in order.
+
+        Columns: `address` (int64), `name` (dictionary), `function` (dictionary), `line` (dictionary).
+        """
         wanted = None if columns is None else ",".join(columns).encode()
         flags = PLAIN_STRINGS if strings == "plain" else 0
         found = _Addresses(addresses)
@@ -153,8 +156,9 @@ class Symbols:
     def frames(self, addresses: Any, columns: Optional[Sequence[str]] = None) -> ArrowSource:
         """One row a function that an address is in, the innermost inlined one first.
 
-        Columns: `row` (the number of the address, from 0), `depth`, `address`, `function`, `offset`, `file`, `line`,
-        `is_inlined`, `module`. An address that no file knows has no row.
+        Columns: `row` (int64), `depth` (int32), `address` (int64), `function` (text), `offset` (int64, bytes), `file` (text),
+        `line` (int32), `is_inlined` (bool), `module` (text). `row` is the number of the address, from 0; one that no file
+        knows has no row.
         """
         wanted = None if columns is None else ",".join(columns).encode()
         found = _Addresses(addresses)
