@@ -19,6 +19,8 @@ public final class TravelRun {
     public let places: RunPlaces
     /// The names of addresses; nil without symbol files.
     public let symbolizer: Symbolizer?
+    /// The addresses of kernel modules and their sections, as `--modules` has them.
+    let modules: [ModuleList.Entry]
     private let run: RepeatableRun
     private let other: String?
     private let signals = SignalWatch()
@@ -34,6 +36,7 @@ public final class TravelRun {
             ? try RunPlaces(log: LogFile(path: directory), inputLog: inputLog) : try RunPlaces(inputLog: inputLog)
         symbolizer = try options.symbols.symbolizer(
             for: places.log, orKernelOf: [directory], from: 0, to: .max, reading: .whole)
+        modules = try TravelRun.modules(options.symbols, places.log)
     }
 
     /// Starts QEMU, paused before the first instruction.
