@@ -434,7 +434,7 @@ def do_console(command, frame=None):
     return {"text": text, "moved": stop.moves != moves}
 
 
-MOVES = ("goto", "back", "divergence")
+MOVES = ("goto", "back", "forward", "divergence")
 
 
 def do_travel(command):

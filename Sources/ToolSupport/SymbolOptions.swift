@@ -162,14 +162,7 @@ public struct SymbolOptions: ParsableArguments {
     private func add(_ files: [String], to placer: inout SymbolPlacer, _ log: LogFile?) throws {
         do {
             for file in files { try placer.addKernel(SymbolFile(argument: file)) }
-            if let modules {
-                var (directory, list) = SymbolOptions.modules(modules)
-                // The list that `--print modules` has found in the guest's memory.
-                if list == nil, access("\(directory)/\(KernelModules.listName)", F_OK) != 0, let log {
-                    let found = log.path.lastIndex(of: "/").map { log.path[..<$0] } ?? "."
-                    let own = "\(found)/\(KernelModules.listName)"
-                    if access(own, F_OK) == 0 { list = own }
-                }
+            if let (directory, list) = moduleFiles(for: log) {
                 try placer.addModules(directory: directory, list: list)
             }
             for program in programs {
@@ -182,6 +175,19 @@ public struct SymbolOptions: ParsableArguments {
         } catch let error as PlacementError {
             throw RuntimeError("\(error); \(SymbolOptions.text(error.remedy))")
         }
+    }
+
+    /// Where the files of kernel modules are, and the list of their addresses: the one that the option names, or else that
+    /// which `--print modules` has found in the guest's memory; nil: that in the directory. Nothing without the option.
+    public func moduleFiles(for log: LogFile?) -> (directory: String, list: String?)? {
+        guard let modules else { return nil }
+        let (directory, list) = SymbolOptions.modules(modules)
+        guard list == nil, access("\(directory)/\(KernelModules.listName)", F_OK) != 0, let log else {
+            return (directory, list)
+        }
+        let found = log.path.lastIndex(of: "/").map { log.path[..<$0] } ?? "."
+        let own = "\(found)/\(KernelModules.listName)"
+        return (directory, access(own, F_OK) == 0 ? own : nil)
     }
 
     /// `DIR[,LIST]`: the comma belongs to the name of a directory that exists.

@@ -31,21 +31,25 @@ public struct DebuggerPrint {
     /// gdb's settings before it reads a symbol file.
     public static let settings = ["set remotetimeout 3600", "set debuginfod enabled off"]
 
-    /// gdb's commands that read the symbol files at their places in the run.
-    public static func symbolCommands(_ symbolizer: Symbolizer?) -> [String] {
+    /// gdb's commands that read the symbol files of a run at their places in it.
+    public static func symbolCommands(_ run: TravelRun) -> [String] {
         var commands: [String] = []
         var paths: [String] = []
-        for (index, module) in (symbolizer?.modules ?? []).enumerated() where !module.isKernelModule {
+        for module in run.symbolizer?.modules ?? [] {
             // gdb knows no escape for a newline in a command.
             guard !module.path.contains("\n") else { continue }
-            paths.append(module.path)
             let path = module.path.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-            let slide = "-o 0x\(String(UInt64(bitPattern: module.slide), radix: 16))"
-            if index > 0 {
-                commands.append("add-symbol-file \"\(path)\" \(slide)")
-            } else {
-                commands.append(module.slide == 0 ? "file \"\(path)\"" : "symbol-file \(slide) \"\(path)\"")
+            if module.isKernelModule {
+                if let places = run.sections(of: module) { commands.append("add-symbol-file \"\(path)\" \(places)") }
+                continue
             }
+            let slide = "-o 0x\(String(UInt64(bitPattern: module.slide), radix: 16))"
+            if paths.isEmpty {
+                commands.insert(module.slide == 0 ? "file \"\(path)\"" : "symbol-file \(slide) \"\(path)\"", at: 0)
+            } else {
+                commands.append("add-symbol-file \"\(path)\" \(slide)")
+            }
+            paths.append(module.path)
         }
         return DebuggerIndexes.commands(for: paths) + commands
     }
@@ -69,7 +73,7 @@ public struct DebuggerPrint {
         let server = try DebuggerServer(session, socket: "\(directory)/gdb")
         var arguments = ["-nx", "-batch"]
         for setting in settings + ["set auto-load no"] { arguments += ["-iex", setting] }
-        for command in ["set confirm off", "set width 0"] + symbolCommands(run.symbolizer) {
+        for command in ["set confirm off", "set width 0"] + symbolCommands(run) {
             arguments += ["-ex", command]
         }
         arguments += ["-ex", "target extended-remote \(server.socket)", "-x", script]

@@ -18,6 +18,10 @@ public struct KeptCheckpoints: Encodable {
     public var seconds: Double
     /// Seconds of it in which checkpoints were made.
     public var checkpointSeconds: Double
+    /// Seconds that the guest takes to be put back to one: the mean of those that this session has made.
+    public var restoreSeconds: Double
+    /// Seconds of QEMU's processor time of that.
+    public var restoreProcessorSeconds: Double
     /// Instructions of the run, as QEMU counts.
     public var engineInstructions: String
 
@@ -54,6 +58,13 @@ extension TravelRun {
             made += 1
             spent += checkpoint.seconds
         }
+        // The session goes on from each of them as from one that was loaded.
+        var (restored, restoring, computing) = (0.0, 0.0, 0.0)
+        session.onRestore = { checkpoint in
+            restored += 1
+            restoring += checkpoint.seconds
+            computing += checkpoint.processorSeconds
+        }
         let progress = RunProgress("replaying", total: session.end, isQuiet: isQuiet)
         session.onWait = { [unowned self] icount in
             progress.run(instructions: icount)
@@ -65,7 +76,8 @@ extension TravelRun {
         try session.keepCheckpointsToEnd(ahead: false)
         return KeptCheckpoints(
             checkpoints: session.checkpointCounts.count, made: made, bytes: String(session.checkpointBytes ?? 0),
-            seconds: Clock.now() - begin, checkpointSeconds: spent, engineInstructions: String(session.end))
+            seconds: Clock.now() - begin, checkpointSeconds: spent, restoreSeconds: restoring / max(1, restored),
+            restoreProcessorSeconds: computing / max(1, restored), engineInstructions: String(session.end))
     }
 
     /// Keeps checkpoints where other sessions have kept none yet, at a low priority, for sessions that run at the same time.

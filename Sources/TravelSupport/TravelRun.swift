@@ -19,6 +19,8 @@ public final class TravelRun {
     public let places: RunPlaces
     /// The names of addresses; nil without symbol files.
     public let symbolizer: Symbolizer?
+    /// The addresses of kernel modules and their sections, as `--modules` has them.
+    let modules: [ModuleList.Entry]
     private let run: RepeatableRun
     private let other: String?
     private let signals = SignalWatch()
@@ -35,6 +37,7 @@ public final class TravelRun {
         for damage in places.log.structuralDamage.prefix(TravelRun.damageShown) { Diagnostics.warning("\(damage)") }
         symbolizer = try options.symbols.symbolizer(
             for: places.log, orKernelOf: [directory], from: 0, to: .max, reading: .whole)
+        modules = try TravelRun.modules(options.symbols, places.log)
     }
 
     /// Damaged parts of the log that are named when it is opened.

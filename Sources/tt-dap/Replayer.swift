@@ -63,7 +63,7 @@ enum Replayer {
         try Files.replace(script, with: DebuggerScript.contents)
         link.report(
             .ready(
-                commands: DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"],
+                commands: DebuggerPrint.symbolCommands(run) + ["target extended-remote \(server.socket)"],
                 slide: run.symbolizer?.modules.first?.slide ?? 0, script: script))
         while try server.serve() == .detached {}
     }

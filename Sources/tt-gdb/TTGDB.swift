@@ -21,11 +21,15 @@ struct TTGDB: ParsableCommand {
 
             COMMANDS IN GDB
             \(TravelCommand.table(TravelRun.commandList, indent: "  "))
+              \(TravelCommand.events)
 
             PLACES
               N                  after N transitions (brctr)
               @ICOUNT            after ICOUNT instructions, as the log counts
               event:N            at the event with that ordinal in the log
+              event:KIND[@NUMBER][:NTH]
+                                 at the NTH event io, mmio, switch or KIND; of one port, address
+                                 or vector
               SYMBOL[:NTH]       the NTH time that a transition leads there; *ADDRESS[:NTH] too
               console:LINE       after that line of the console
               divergence         before the instruction after which the runs part
@@ -78,7 +82,7 @@ struct TTGDB: ParsableCommand {
         server.commands = { try commands.run($0) }
         let script = "\(session.privateDirectory)/ttgdb.py"
         try Files.replace(script, with: PackageResources.ttgdb_py)
-        let setup = DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"]
+        let setup = DebuggerPrint.symbolCommands(run) + ["target extended-remote \(server.socket)"]
         if serve { return try wait(server, run, script, setup) }
         // gdb asks before it reads a symbol file that it has one already.
         var words =

@@ -6,7 +6,7 @@ import gdb
 class TimeTravel(gdb.Command):
     """Go through a recorded run. `tt help` lists the commands."""
 
-    MOVES = ("goto", "back", "divergence")
+    MOVES = ("goto", "back", "forward", "divergence")
 
     def __init__(self):
         super().__init__("tt", gdb.COMMAND_RUNNING)

@@ -12,7 +12,7 @@ struct StopOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Replay up to exactly this place, without a log, and wait there for a debugger: brctr, @ICOUNT, event:N, "
-                + "SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end, end-K. A domain of Xen stays paused "
+                + "event:KIND[@NUMBER][:NTH] (KIND may be io, mmio or switch), SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end, end-K. A domain of Xen stays paused "
                 + "before an exit: N, and its replay has a log.", valueName: "place"))
     var until: Place?
 
@@ -179,7 +179,7 @@ struct StopOptions: ParsableArguments {
         server.commands = { try commands.run($0) }
         position.socket = server.socket
         let commandLine = DebuggerPrint.commandLine(
-            "gdb", DebuggerPrint.symbolCommands(run.symbolizer) + ["target extended-remote \(server.socket)"])
+            "gdb", DebuggerPrint.symbolCommands(run) + ["target extended-remote \(server.socket)"])
         position.notes.append("attach: \(commandLine)")
         position.notes.append("Ctrl-C, or the end of gdb, ends it")
         try report(position, session)

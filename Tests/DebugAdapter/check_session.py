@@ -109,6 +109,12 @@ def values(client, check, source):
     """Variables, expressions, memory and code at a stop."""
     client("evaluate", expression="tt goto sort_numbers:3", context="repl")
     check.equal(client.event("stopped")["reason"], "goto", "tt goto")
+    here = client.position()
+    for command in ("tt back io", "tt forward 1", "tt goto sort_numbers:3"):
+        client("evaluate", expression=command, context="repl")
+        check.equal(client.event("stopped")["reason"], "goto", command)
+        check.that((client.position()[1] < here[1]) == (command != "tt goto sort_numbers:3"), command)
+    check.equal(client.position(), here, "back again")
     frames = client.frames()
     check.equal([f["name"] for f in frames[:3]], ["sort_numbers", "work_through_round [inlined]", "kernel_main"], "stack")
     paged = [client("stackTrace", threadId=1, startFrame=n, levels=1)["stackFrames"][0]["name"] for n in range(3)]

@@ -132,6 +132,10 @@ extension EndToEndTests {
             }
             let made = try tool("tt-replay", ["--checkpoints", "0.01", "--format", "json"])
             #expect(made.status == 0 && made.out.contains("\"schema\" : \"tt-analyze checkpoints\""), "\(made)")
+            let restore = made.out.firstRange(of: "\"restoreSeconds\" : ").flatMap {
+                Double(made.out[$0.upperBound...].prefix { $0 != "," })
+            }
+            #expect(try #require(restore) > 0, "\(made)")
             let stores = try Files.list("\(scratch.path)/tt-analyze/checkpoints")
             try #require(stores.count == 1)
             let store = "\(scratch.path)/tt-analyze/checkpoints/\(stores[0])/0"

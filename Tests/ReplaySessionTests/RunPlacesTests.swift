@@ -88,7 +88,7 @@ struct RunPlacesTests {
             else { continue }
             opened += 1
             let resolver = PlaceResolver(places: places, directory: scratch.path)
-            for text in ["1000", "@5000", "event:3", "*0x200e30:2", "end-3", "end"] {
+            for text in ["1000", "@5000", "event:3", "event:io:5", "event:cpuid@1", "*0x200e30:2", "end-3", "end"] {
                 guard let place = Place(text), let found = try? resolver.destination(of: place) else { continue }
                 _ = try? places.position(engine: found.engine.icount, ip: found.position.ip ?? 0)
                 _ = places.cleanStop(upTo: found.engine.icount)

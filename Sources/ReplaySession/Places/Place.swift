@@ -7,6 +7,7 @@
 /// | `N` | after N transitions: brctr is N |
 /// | `@ICOUNT` | before the instruction that ICOUNT others have begun before, as the log counts them |
 /// | `event:N` | before the instruction of the event with that ordinal, from 0, in the log's event stream |
+/// | `event:KIND[@NUMBER][:NTH]` | before the instruction of the NTH such event, from 1 (``EventPattern``) |
 /// | `SYMBOL[:NTH]`, `*ADDRESS[:NTH]` | the NTH time, from 1, that a transition leads to this address |
 /// | `console:LINE` | after the last byte of this line, from 1, of the console was written |
 /// | `divergence` | before the instruction after which the run and its partner part |
@@ -20,6 +21,8 @@ public enum Place: Hashable, Sendable {
     case instructions(UInt64)
     /// `event:N`.
     case event(UInt64)
+    /// `event:KIND[@NUMBER][:NTH]`.
+    case events(EventPattern, nth: UInt64)
     /// `SYMBOL[:NTH]`.
     case symbol(String, nth: UInt64)
     /// `*ADDRESS[:NTH]`.
@@ -56,7 +59,12 @@ public enum Place: Hashable, Sendable {
         if text == "divergence" { return .divergence }
         if text == "end" { return .end(minus: 0) }
         if text.hasPrefix("end-") { return number(text.dropFirst(4)).map { .end(minus: $0) } }
-        if text.hasPrefix("event:") { return number(text.dropFirst(6)).map { .event($0) } }
+        if text.hasPrefix("event:") {
+            let rest = text.dropFirst(6)
+            if let ordinal = number(rest) { return .event(ordinal) }
+            guard let (name, nth) = counted(rest), let pattern = EventPattern(name) else { return nil }
+            return .events(pattern, nth: nth)
+        }
         if text.hasPrefix("console:") {
             guard let line = number(text.dropFirst(8)), line > 0 else { return nil }
             return .console(line: line)
@@ -73,7 +81,7 @@ public enum Place: Hashable, Sendable {
         return nth > 0 && colon > text.startIndex ? (text[..<colon], nth) : nil
     }
 
-    private static func number(_ text: some StringProtocol) -> UInt64? {
+    static func number(_ text: some StringProtocol) -> UInt64? {
         let digits = String(text).filter { $0 != "_" && $0 != "," }
         guard let first = digits.utf8.first, first >= UInt8(ascii: "0"), first <= UInt8(ascii: "9") else { return nil }
         let isHexadecimal = digits.hasPrefix("0x") || digits.hasPrefix("0X")
@@ -88,6 +96,7 @@ extension Place: CustomStringConvertible {
         case .transitions(let number): "\(number)"
         case .instructions(let number): "@\(number)"
         case .event(let number): "event:\(number)"
+        case .events(let pattern, let nth): "event:\(pattern)" + (nth == 1 ? "" : ":\(nth)")
         case .symbol(let name, let nth): nth == 1 ? name : "\(name):\(nth)"
         case .address(let address, let nth): "*0x\(String(address, radix: 16))" + (nth == 1 ? "" : ":\(nth)")
         case .console(let line): "console:\(line)"

@@ -38,6 +38,7 @@ public struct PlaceResolver {
         case .transitions(let number): return try places.destination(brctr: number)
         case .instructions(let number): return try places.destination(icount: number)
         case .event(let ordinal): return try event(ordinal)
+        case .events(let pattern, let nth): return try places.destination(pattern, nth: nth)
         case .symbol(let name, let nth): return try places.destination(addresses: try symbol(name), nth: nth)
         case .address(let address, let nth): return try places.destination(addresses: [address], nth: nth)
         case .console(let line): return try console(line)

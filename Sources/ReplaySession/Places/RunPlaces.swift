@@ -51,6 +51,7 @@ public final class RunPlaces {
     /// The chunk in `batch`.
     private var decoded: Chunk?
     let chunks: ArraySlice<Chunk>
+    private(set) lazy var eventSearch = EventSearch(log)
 
     /// Joins a log with the replay.bin that its run wrote or followed.
     ///

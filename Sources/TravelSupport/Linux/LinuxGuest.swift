@@ -184,6 +184,8 @@ public struct GuestModule: Encodable, Hashable, Sendable {
     public var size: Int
     /// `Live`, `Loading` or `Unloading`.
     public var state: String
+    /// The addresses of its sections; those of its initialisation are freed when it is `Live`.
+    public var sections: [String: String]
 
     /// A line of /proc/modules.
     var line: String { "\(name) \(size) 0 - \(state) \(address)" }
@@ -192,7 +194,8 @@ public struct GuestModule: Encodable, Hashable, Sendable {
 extension LinuxGuest {
     /// The modules, the last loaded one first.
     func modules() throws -> [GuestModule] {
-        let layout = try layout(variables: ["modules"], structures: ["module"])
+        let layout = try layout(
+            variables: ["modules"], structures: ["module", "module_sect_attrs", "module_sect_attr"])
         let head = try address("modules", layout)
         let link = try offset("module", "list.next", layout)
         let name = try offset("module", "name", layout)
@@ -211,7 +214,8 @@ extension LinuxGuest {
             let states = ["Live", "Loading", "Unloading", "Loading"]
             return GuestModule(
                 name: text, address: "0x\(String(address, radix: 16))", size: Int(bytes),
-                state: number < 4 ? states[Int(number)] : "?")
+                state: number < 4 ? states[Int(number)] : "?",
+                sections: sections(ofModuleAt: module, layout).mapValues { "0x\(String($0, radix: 16))" })
         }
     }
 }

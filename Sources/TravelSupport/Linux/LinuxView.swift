@@ -94,6 +94,6 @@ extension TravelRun {
         let path = "\(directory)/\(KernelModules.listName)"
         let earlier = (try? ModuleList(path: path).entries.count) ?? 0
         guard !loaded.isEmpty, loaded.count >= earlier else { return }
-        try? Files.replace(path, with: Array(loaded.map { $0.line + "\n" }.joined().utf8))
+        try? Files.replace(path, with: Array(loaded.map(\.lines).joined().utf8))
     }
 }

@@ -18,12 +18,16 @@ public struct TravelCommand: Sendable {
     public static let own = [
         TravelCommand("where", "the position: brctr, icount, rip, rcx"),
         TravelCommand("goto", "PLACE", "go to a place"),
-        TravelCommand("back", "[N]", "go back by N transitions (1)"),
+        TravelCommand("back", "[N|EVENT]", "go back by N transitions (1), or to the last EVENT"),
+        TravelCommand("forward", "[N|EVENT]", "go forward by N transitions (1), or to the next EVENT"),
         TravelCommand("divergence", "go to the divergence from the other run"),
         TravelCommand("process", "[here|all]", "follow the running process only, or all again"),
         TravelCommand("events", "[N]", "the last N events before here (10)"),
         TravelCommand("branches", "[N]", "the last N branches before here (10)"),
     ]
+
+    /// What an EVENT of these commands is.
+    public static let events = "EVENT: io [PORT], mmio [ADDRESS], switch [TABLES], event KIND[@NUMBER]"
 
     private init(_ word: String, _ help: String) { self.init(word, "", help) }
 

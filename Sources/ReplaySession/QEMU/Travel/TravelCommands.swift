@@ -28,7 +28,8 @@ public struct TravelCommands {
         switch words.first ?? "help" {
         case "where": return .init(text(of: try session.position()))
         case "goto": return try go(argument)
-        case "back": return try back(try number(argument) ?? 1)
+        case "back": return try goAlong(argument, isForward: false)
+        case "forward": return try goAlong(argument, isForward: true)
         case "events": return .init(try events(try number(argument) ?? TravelCommands.rows))
         case "branches": return .init(try branches(try number(argument) ?? TravelCommands.rows))
         case "divergence": return try go("divergence")
@@ -44,7 +45,8 @@ public struct TravelCommands {
 
     private var help: String {
         TravelCommand.table(TravelCommand.own + others.map(\.command))
-            + "\nPLACE: N, @ICOUNT, event:N, SYMBOL[:NTH], *ADDRESS[:NTH], console:LINE, divergence, end-K\n"
+            + "\n\(TravelCommand.events)\nPLACE: N, @ICOUNT, event:N, event:KIND[@NUMBER][:NTH], SYMBOL[:NTH], *ADDRESS[:NTH],"
+            + "\n       console:LINE, divergence, end-K\n"
     }
 
     /// Follows the running process, or all of them again.
@@ -61,7 +63,7 @@ public struct TravelCommands {
         return try text + (session.addressSpaces().warning.map { "\nwarning: \($0)" } ?? "")
     }
 
-    private func number(_ text: String) throws -> UInt64? {
+    func number(_ text: String) throws -> UInt64? {
         if text.isEmpty { return nil }
         guard case .transitions(let number) = Place(text) else { throw PlaceError("\(text) is no number") }
         return number
@@ -69,15 +71,15 @@ public struct TravelCommands {
 
     private func go(_ text: String) throws -> DebuggerServer.Answer {
         guard let place = Place(text) else { throw PlaceError("\(text) is no place; tt help lists places") }
-        let destination = try resolver.destination(of: place)
-        try session.go(to: destination)
-        let notes = session.places.warnings(at: destination.position.icount).map { "warning: \($0)" }
-        return .init(([self.text(of: try session.position())] + notes).joined(separator: "\n"), hasMoved: true)
+        return try go(to: try resolver.destination(of: place))
     }
 
-    private func back(_ count: UInt64) throws -> DebuggerServer.Answer {
-        guard let brctr = try session.position().brctr else { throw PlaceError("the log has no branches") }
-        return try go("\(brctr >= count ? brctr - count : 0)")
+    /// Goes to a position; the answer names it, with a note.
+    func go(to destination: Destination, note: String? = nil) throws -> DebuggerServer.Answer {
+        try session.go(to: destination)
+        let lines = [text(of: try session.position())] + (note.map { [$0] } ?? [])
+        let warnings = session.places.warnings(at: destination.position.icount).map { "warning: \($0)" }
+        return .init((lines + warnings).joined(separator: "\n"), hasMoved: true)
     }
 
     /// One line for a position.
@@ -88,7 +90,7 @@ public struct TravelCommands {
         return text
     }
 
-    private func place(_ address: UInt64) -> String {
+    func place(_ address: UInt64) -> String {
         let digits = "0x\(String(address, radix: 16))"
         return name(address).map { "\(digits) <\($0)>" } ?? digits
     }

@@ -111,11 +111,14 @@ extension TravelSession {
     }
 
     private func load(_ count: UInt64) throws {
-        let start = side.processorTime
+        let start = (cpu: side.processorTime, time: Clock.now())
         try side.restoreState(Checkpoints.name(count), icount: count)
-        checkpoints.loadCost = side.processorTime - start
+        checkpoints.loadCost = side.processorTime - start.cpu
         current = EnginePlace(icount: count)
         checkpoints.since = 0
+        onRestore(
+            Checkpoint(
+                icount: count, seconds: Clock.now() - start.time, processorSeconds: checkpoints.loadCost))
     }
 
     /// Goes forward to a checkpoint if that saves time.
@@ -163,7 +166,9 @@ extension TravelSession {
         checkpoints.times.covered = max(checkpoints.times.covered, current.icount)
         checkpoints.since = 0
         side.prepared.part?.times = checkpoints.times
-        try onCheckpoint(Checkpoint(icount: current.icount, seconds: Clock.now() - start.time))
+        try onCheckpoint(
+            Checkpoint(
+                icount: current.icount, seconds: Clock.now() - start.time, processorSeconds: checkpoints.cost))
         if checkpoints.isMeasured { try load(current.icount) }
     }
 

@@ -35,16 +35,20 @@ public final class TravelSession {
     var spaces: AddressSpaces?
     /// Called about five times a second while the guest runs, with QEMU's count. What it throws ends the run.
     public var onWait: (UInt64) throws -> Void = { _ in }
-    /// A checkpoint that was kept.
+    /// A checkpoint that was kept or loaded.
     public struct Checkpoint: Sendable {
         /// QEMU's count.
         public var icount: UInt64
         /// Seconds that it took.
         public var seconds: Double
+        /// Seconds of QEMU's processor time that it took.
+        public var processorSeconds: Double
     }
 
     /// Called after each new checkpoint. What it throws ends the way.
     public var onCheckpoint: (Checkpoint) throws -> Void = { _ in }
+    /// Called after the guest was put back to a checkpoint.
+    public var onRestore: (Checkpoint) -> Void = { _ in }
     /// Bytes of the checkpoints that outlive the session; nil if none do.
     public var checkpointBytes: UInt64? { side.prepared.part == nil ? nil : side.prepared.store?.bytes }
     /// QEMU's counts of the checkpoints that there are.
