@@ -55,8 +55,8 @@ xen: ## fetch Xen's source, patch and build it (hypervisor/xen); prints where it
 	@scripts/install-dependencies --xen
 	@hypervisor/xen/machine/build-xen
 
-demo-xen: build xen ## record a Linux guest of Xen, replay it five times, compare (Xen runs under QEMU)
-	@scripts/demo-xen
+demo-xen: build xen ## record a Linux guest of Xen, replay it five times, compare (Xen runs under QEMU; symbols: 280 MB to fetch, once)
+	@scripts/demo-xen --fetch-symbols
 
 test-xen: build xen ## the tests that record and replay guests of Xen
 	@scripts/test-xen

@@ -154,13 +154,11 @@ class Log:
     def events(self, columns: Optional[Sequence[str]] = None, kind: Union[str, Sequence[str]] = (), **options: Unpack[StreamOptions]) -> Stream:
         """One row an interrupt, exception, discontinuity or state digest, in the order of each vCPU.
 
-        Columns: `brctr` (transitions before), `icount` (instructions begun before), `vcpu`, `epoch`, `kind` (text), `ip`, `info`,
-        `address`, `value` (the first value word), `details` (the fields in words), `rcx`, `registers` (a digest), `payload` (bytes),
-        `ticket` (the order of all vCPUs' records), `tsc` (of the host), `ordinal` (the number in its stream and vCPU, from 0).
-
         Columns: `brctr` (int64, transitions), `icount` (int64, instructions), `vcpu` (int32), `epoch` (int32), `kind`
         (text), `ip` (int64), `info` (int64), `address` (int64), `value` (int64), `details` (text), `rcx` (int64),
         `registers` (int64), `payload` (binary), `ticket` (int64), `tsc` (int64), `ordinal` (int64, records).
+
+        `value` is the first value word, `details` the fields in words, `registers` a digest, `ticket` the order of all vCPUs' records.
 
         Args:
             kind: only events of this kind, or of these. One kind alone adds a column for each of its fields:

@@ -138,7 +138,7 @@ struct DocumentMaker {
             guard let directory = original.directory else { return steps }
             steps.append(
                 DivergenceDocument.NextStep(
-                    action: .pauseReplay, purpose: "a replay that is paused there, for xl dump-core and gdbsx",
+                    action: .pauseReplay, purpose: "a replay that is paused there, for xenctx and xl dump-core",
                     side: .original, path: directory, brctr: Counter(clock)))
         } else if let directory = original.directory, let ip = divergence.replay.ip ?? divergence.original.ip {
             steps.append(
