@@ -19,7 +19,7 @@ struct Seeds {
                 try write(sample, "\(corpus)/abandoned-\(mode)-\(isCompressed)")
             }
         }
-        // Columns so long that each has a zstd frame of its own.
+        // Columns so long that some have a zstd frame of their own.
         sample = SampleLog(isCompressed: true, branchCellShift: 16, branches: 8200)
         try write(sample, "\(corpus)/frames")
     }
