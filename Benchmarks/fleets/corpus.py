@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUESTS = ROOT / "hypervisor/guests/tiny/build"
 EXIT = ["--memory", "64", "--device", "isa-debug-exit,iobase=0xf4,iosize=4"]
 DATES = ("2026-01-01", "2026-07-01")
-TABLES = ("chunks", "events", "edges", "verdicts", "runs")
+TABLES = ("chunks", "costs", "events", "edges", "verdicts", "runs")
 
 
 def kind(number):
@@ -110,7 +110,10 @@ def questions(bad):
             WITH e AS (SELECT run, brctr, kind, details FROM {source('events')})
             SELECT * EXCLUDE run FROM e WHERE run = '{bad}' EXCEPT SELECT * EXCLUDE run FROM e WHERE run = '{bad[: bad.index('/replays')]}'
             ORDER BY brctr LIMIT 1""",
-        "size and cost by night": f"""SELECT night, count(*), sum(branches), sum(bytes) FROM {source('runs')} GROUP BY 1""",
+        "size and cost by night": f"""
+            SELECT night, runs, branches, bytes, cpu FROM
+                (SELECT night, count(*) AS runs, sum(branches) AS branches, sum(bytes) AS bytes FROM {source('runs')} GROUP BY 1)
+            JOIN (SELECT night, sum(cpu_seconds) AS cpu FROM {source('costs')} GROUP BY 1) USING (night)""",
     }
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Logs, verdicts and edges in Spark 4. Needs pyspark and pyarrow, for edges also DuckDB; docs/fleets.md says how the package reaches the executors.
+"""Logs, verdicts and edges in Spark 4. Needs pyspark, pandas and pyarrow, for edges also DuckDB; docs/fleets.md says how the package reaches the executors.
 
     >>> import ttlog.spark
     >>> spark.sparkContext.addPyFile("ttlog.zip")
