@@ -73,7 +73,8 @@ class Log:
 
     Streams have these options in common:
 
-    - `columns`: names, in the wished order; None: all. Columns that are not asked for are not decoded.
+    - `columns`: names, in the wished order; None: all. Columns of branches that are not asked for are not decoded; those of
+      other streams are not built.
     - `vcpu`: a number; None: all vCPUs, one after the other.
     - `start`, `stop`: the first branch counter, and the one after the last; only these chunks are read.
     - `on_damage`: `"raise"`: a stream of a damaged or truncated log fails after the rows before the damage. `"skip"`: it goes

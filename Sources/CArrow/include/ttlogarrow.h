@@ -62,7 +62,8 @@ typedef struct ttla_error {
 #define TTLA_SKIP_DAMAGE 1u   /* pass over what cannot be read, and count it */
 #define TTLA_PLAIN_STRINGS 2u /* text columns instead of dictionaries, for consumers without dictionaries */
 
-/* What a stream shall contain. Chosen before anything is decoded. */
+/* What a stream shall contain. Chosen before anything is decoded; of events and calls, a chunk is decoded whole, and columns that were
+ * not chosen are not built. */
 typedef struct ttla_request {
     uint32_t size;       /* sizeof(struct ttla_request) */
     uint32_t flags;      /* TTLA_* */
