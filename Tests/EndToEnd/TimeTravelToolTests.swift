@@ -271,15 +271,15 @@ extension EndToEndTests {
         /// Options of a whole replay are refused where the run is gone through: they would have no effect.
         @Test func optionsWithoutEffectAreRefused() throws {
             for (arguments, message) in [
-                (["--checkpoints", "1", "--ram", "on"], "--ram is valid with --trace only."),
-                (["--until", "5", "--ram", "on"], "--ram is valid with --trace only."),
-                (["--ram", "on"], "--ram is valid with --trace only."),
-                (["--checkpoints", "1", "--name", "x"], "--checkpoints writes no replay: leave out its options."),
-                (["--at", "5", "--memory", "64"], "--at writes no replay: leave out its options."),
-                (["--until", "5", "--values", "on"], "--until writes no log: leave out its options."),
+                (["--checkpoints", "1", "--ram", "on"], "--ram is valid with --trace only"),
+                (["--until", "5", "--ram", "on"], "--ram is valid with --trace only"),
+                (["--ram", "on"], "--ram is valid with --trace only"),
+                (["--checkpoints", "1", "--name", "x"], "--checkpoints writes no replay: leave out its options"),
+                (["--at", "5", "--memory", "64"], "--at writes no replay: leave out its options"),
+                (["--until", "5", "--values", "on"], "--until writes no log: leave out its options"),
                 (
                     ["--trace", "1", "2", "-o", "x", "--timeout", "1"],
-                    "--trace writes no replay: leave out its options."
+                    "--trace writes no replay: leave out its options"
                 ),
             ] {
                 let result = try run(Products.tool("tt-replay"), ["/nonexistent"] + arguments)
