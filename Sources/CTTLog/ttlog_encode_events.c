@@ -20,7 +20,7 @@ size_t ttlog_event_units(size_t payload_length, size_t private_length) {
     return 1 + (payload_length + 63) / 64 + (private_length > 0);
 }
 
-static uint8_t *put_varint(uint8_t *place, uint64_t value) {
+static inline uint8_t *put_varint(uint8_t *place, uint64_t value) {
     while (value >= 0x80) {
         *place++ = (uint8_t)(value | 0x80);
         value >>= 7;
@@ -33,52 +33,108 @@ static uint64_t zigzag(uint64_t difference) {
     return difference << 1 ^ (uint64_t)((int64_t)difference >> 63);
 }
 
-/* The values from which the next record's differences are taken. */
-struct event_previous {
+/* Where the columns grow, and the values from which the next record's differences are taken. */
+struct event_encoder {
+    uint8_t *cursor[TTLOG_EVENT_COLUMNS];
     uint64_t clock, icount, ip, ticket, tsc;
+    struct event_shape {
+        uint64_t kinds; /* see kinds_of */
+        uint64_t clock_step, ticket_step;
+    } last; /* of the last record, which has one byte in each repeated column; else its kinds are NO_KINDS */
+    size_t repeats; /* records of the same shape after it, which these columns lack so far */
 };
 
-static void put_event(uint8_t *cursor[TTLOG_EVENT_COLUMNS], struct event_previous *previous,
-                      const struct ttlog_raw_event *event) {
-#define PUT(column, value) cursor[column] = put_varint(cursor[column], value)
+/* Records in a row often differ in few columns. The others, when they have one byte a record, are filled at once. */
+static const uint8_t repeated_columns[] = {TTLOG_ECOL_KIND,   TTLOG_ECOL_VALIDITY, TTLOG_ECOL_CLOCK,
+                                           TTLOG_ECOL_TICKET, TTLOG_ECOL_TSC,      TTLOG_ECOL_PRIVATE_LENGTH};
+
+#define NO_KINDS UINT64_MAX
+
+static uint64_t kinds_of(const struct ttlog_raw_event *event) {
+    return (uint64_t)event->kind | (uint64_t)event->validity << 16 | (uint64_t)event->private_length << 32;
+}
+
+#define PUT(column, value) encoder->cursor[column] = put_varint(encoder->cursor[column], value)
+
+/* Gives the repeated columns what they lack: their last byte again and again. */
+static void put_repeats(struct event_encoder *encoder) {
+    if (encoder->repeats == 0)
+        return;
+    for (size_t i = 0; i < sizeof(repeated_columns); i++) {
+        uint8_t *place = encoder->cursor[repeated_columns[i]];
+        memset(place, place[-1], encoder->repeats);
+        encoder->cursor[repeated_columns[i]] = place + encoder->repeats;
+    }
+    encoder->repeats = 0;
+}
+
+/* Puts a record's shape: the repeated columns. */
+static void put_shape(struct event_encoder *encoder, const struct ttlog_raw_event *event, struct event_shape shape) {
+    put_repeats(encoder);
+    uint64_t clock = zigzag(shape.clock_step), ticket = zigzag(shape.ticket_step);
     PUT(TTLOG_ECOL_KIND, event->kind);
     PUT(TTLOG_ECOL_VALIDITY, event->validity & ~(unsigned)TTLOG_VALID_TSC);
-    PUT(TTLOG_ECOL_CLOCK, zigzag(event->clock - previous->clock));
-    previous->clock = event->clock;
-    if (event->validity & TTLOG_VALID_ICOUNT) {
-        PUT(TTLOG_ECOL_ICOUNT, zigzag(event->icount - previous->icount));
-        previous->icount = event->icount;
-    }
-    if (event->validity & TTLOG_VALID_IP) {
-        PUT(TTLOG_ECOL_IP, zigzag(event->ip - previous->ip));
-        previous->ip = event->ip;
-    }
-    PUT(TTLOG_ECOL_INFO, event->info);
-    if (event->validity & (TTLOG_VALID_RCX | TTLOG_VALID_REGISTERS)) {
-        memcpy(cursor[TTLOG_ECOL_AUX], &event->aux, sizeof(event->aux));
-        cursor[TTLOG_ECOL_AUX] += sizeof(event->aux);
-    }
-    PUT(TTLOG_ECOL_PAYLOAD_LENGTH, event->payload_length);
-    PUT(TTLOG_ECOL_TICKET, zigzag(event->ticket - previous->ticket));
-    previous->ticket = event->ticket;
+    PUT(TTLOG_ECOL_CLOCK, clock);
+    PUT(TTLOG_ECOL_TICKET, ticket);
     /* A step of exactly 2^63 cannot be encoded (1 + zigzag would be 2^64), so it is written as unknown. */
-    uint64_t step = zigzag(event->tsc - previous->tsc);
+    uint64_t step = zigzag(event->tsc - encoder->tsc);
     int known = (event->validity & TTLOG_VALID_TSC) && step != UINT64_MAX;
     PUT(TTLOG_ECOL_TSC, known ? step + 1 : 0);
     if (known)
-        previous->tsc = event->tsc;
+        encoder->tsc = event->tsc;
     PUT(TTLOG_ECOL_PRIVATE_LENGTH, event->private_length);
-#undef PUT
-    const uint8_t *payload = (const uint8_t *)(event + 1);
-    if (event->payload_length > 0) {
-        memcpy(cursor[TTLOG_ECOL_PAYLOAD], payload, event->payload_length);
-        cursor[TTLOG_ECOL_PAYLOAD] += event->payload_length;
+
+    int can_repeat = (event->kind | event->validity | clock | ticket) < 0x80 && event->private_length == 0 &&
+                     !(event->validity & TTLOG_VALID_TSC);
+    encoder->last = shape;
+    if (!can_repeat)
+        encoder->last.kinds = NO_KINDS;
+}
+
+/* Appends a payload to its column. Its source ends at the end of a unit, its region has room for one unit more. */
+static void put_payload(struct event_encoder *encoder, const uint8_t *payload, size_t length) {
+    uint8_t *place = encoder->cursor[TTLOG_ECOL_PAYLOAD];
+    encoder->cursor[TTLOG_ECOL_PAYLOAD] = place + length;
+    if (length > 64) {
+        memcpy(place, payload, length);
+        return;
     }
+    for (size_t at = 0; at < length; at += sizeof(uint64_t))
+        memcpy(place + at, payload + at, sizeof(uint64_t));
+}
+
+static void put_event(struct event_encoder *encoder, const struct ttlog_raw_event *event) {
+    struct event_shape shape = {kinds_of(event), event->clock - encoder->clock, event->ticket - encoder->ticket};
+    if (shape.kinds == encoder->last.kinds && shape.clock_step == encoder->last.clock_step &&
+        shape.ticket_step == encoder->last.ticket_step)
+        encoder->repeats++;
+    else
+        put_shape(encoder, event, shape);
+    encoder->clock = event->clock;
+    encoder->ticket = event->ticket;
+    if (event->validity & TTLOG_VALID_ICOUNT) {
+        PUT(TTLOG_ECOL_ICOUNT, zigzag(event->icount - encoder->icount));
+        encoder->icount = event->icount;
+    }
+    if (event->validity & TTLOG_VALID_IP) {
+        PUT(TTLOG_ECOL_IP, zigzag(event->ip - encoder->ip));
+        encoder->ip = event->ip;
+    }
+    PUT(TTLOG_ECOL_INFO, event->info);
+    if (event->validity & (TTLOG_VALID_RCX | TTLOG_VALID_REGISTERS)) {
+        memcpy(encoder->cursor[TTLOG_ECOL_AUX], &event->aux, sizeof(event->aux));
+        encoder->cursor[TTLOG_ECOL_AUX] += sizeof(event->aux);
+    }
+    PUT(TTLOG_ECOL_PAYLOAD_LENGTH, event->payload_length);
+    const uint8_t *payload = (const uint8_t *)(event + 1);
+    put_payload(encoder, payload, event->payload_length);
     if (event->private_length > 0) {
-        memcpy(cursor[TTLOG_ECOL_PRIVATE], payload + (event->payload_length + 63u) / 64 * 64, event->private_length);
-        cursor[TTLOG_ECOL_PRIVATE] += event->private_length;
+        memcpy(encoder->cursor[TTLOG_ECOL_PRIVATE], payload + (event->payload_length + 63u) / 64 * 64,
+               event->private_length);
+        encoder->cursor[TTLOG_ECOL_PRIVATE] += event->private_length;
     }
 }
+#undef PUT
 
 /* Sets sizes and digests from the gathered columns. */
 static void finish_header(struct ttlog_chunk_header *header, const uint8_t *body, const size_t *sizes) {
@@ -98,44 +154,46 @@ static void finish_header(struct ttlog_chunk_header *header, const uint8_t *body
 }
 
 size_t ttlog_encode_events(const void *records, size_t units, uint8_t *body, struct ttlog_chunk_header *header) {
-    uint8_t *region[TTLOG_EVENT_COLUMNS], *cursor[TTLOG_EVENT_COLUMNS];
+    uint8_t *region[TTLOG_EVENT_COLUMNS];
+    struct event_encoder encoder = {.last.kinds = NO_KINDS};
     uint8_t *place = body + TTLOG_EVENT_COLUMNS * sizeof(uint32_t);
     for (int column = 0; column < TTLOG_EVENT_COLUMNS; column++) {
-        region[column] = cursor[column] = place;
+        region[column] = encoder.cursor[column] = place;
         place += bytes_per_unit[column] * units;
     }
 
     const struct ttlog_raw_event *event = records;
     const struct ttlog_raw_event *end = event + units;
-    struct event_previous previous = {0};
-    header->count = 0;
+    uint32_t count = 0;
     header->icount_first = header->icount_last = 0;
     int have_icount = 0;
     while (event != end) {
         size_t size = ttlog_event_units(event->payload_length, event->private_length);
         if (size > (size_t)(end - event) || event->private_length > TTLOG_PRIVATE_MAX)
             return 0;
-        if (header->count == 0) {
-            previous.clock = header->clock_first = event->clock;
-            previous.ticket = header->ticket = event->ticket;
+        if (count == 0) {
+            encoder.clock = header->clock_first = event->clock;
+            encoder.ticket = header->ticket = event->ticket;
         }
         if (event->validity & TTLOG_VALID_ICOUNT) {
             if (!have_icount)
-                previous.icount = header->icount_first = event->icount;
+                encoder.icount = header->icount_first = event->icount;
             have_icount = 1;
-            header->icount_last = event->icount;
         }
-        put_event(cursor, &previous, event);
-        header->clock_last = event->clock;
-        header->count++;
+        put_event(&encoder, event);
+        count++;
         event += size;
     }
-    if (header->count == 0)
+    header->count = count;
+    if (count == 0)
         return 0;
+    put_repeats(&encoder);
+    header->clock_last = encoder.clock;
+    header->icount_last = encoder.icount;
 
     size_t sizes[TTLOG_EVENT_COLUMNS];
     for (int column = 0; column < TTLOG_EVENT_COLUMNS; column++)
-        sizes[column] = (size_t)(cursor[column] - region[column]);
+        sizes[column] = (size_t)(encoder.cursor[column] - region[column]);
     size_t size = ttlog_gather_columns(body, region, sizes, TTLOG_EVENT_COLUMNS);
     header->raw_size = (uint32_t)size;
     finish_header(header, body, sizes);

@@ -24,7 +24,7 @@ struct ZSTD_CCtx_s;
 #define TTLOG_DIRECTORY_CHUNKS 4096u
 /* The open file has a reserve at its end: its size divided by this number. The writer releases the reserve if the disk is
  * full at the close. The reserve holds both slots of every stream, uncompressed, unless most addresses are far apart. */
-#define TTLOG_OPEN_RESERVE_PART 6u
+#define TTLOG_OPEN_RESERVE_PART 5u
 
 #define TTLOG_TRACKS_PER_VCPU 3u
 

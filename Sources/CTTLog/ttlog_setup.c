@@ -49,6 +49,18 @@ void ttlog_writer_free(ttlog_writer *writer) {
     free(writer);
 }
 
+/* Meta records are few, but their payloads long: the reserved space of two slots would be large for nothing. */
+enum { META_CHUNK_MAX = 1024 };
+
+static uint32_t most_records(const struct ttlog_file_header *header, uint8_t stream) {
+    switch (stream) {
+    case TTLOG_STREAM_BRANCH: return header->features & TTLOG_FEATURE_BRANCHES ? header->branch_chunk_max : 0;
+    case TTLOG_STREAM_ACCESS: return header->access_chunk_max;
+    case TTLOG_STREAM_META: return header->event_chunk_max < META_CHUNK_MAX ? header->event_chunk_max : META_CHUNK_MAX;
+    default: return header->event_chunk_max;
+    }
+}
+
 static void set_up_track(ttlog_writer *writer, uint32_t index, uint8_t stream, uint16_t vcpu) {
     struct ttlog_track *track = &writer->tracks[index];
     const struct ttlog_file_header *header = &writer->header;
@@ -58,10 +70,7 @@ static void set_up_track(ttlog_writer *writer, uint32_t index, uint8_t stream, u
     track->current = 1; /* slot 0 is opened first */
     track->cell_shift = stream == TTLOG_STREAM_BRANCH ? header->branch_cell_shift : header->event_cell_shift;
     track->epoch_clock = track->clock = vcpu == 0 ? header->clock_base : 0;
-    if (stream == TTLOG_STREAM_BRANCH)
-        track->record_max = header->features & TTLOG_FEATURE_BRANCHES ? header->branch_chunk_max : 0;
-    else
-        track->record_max = stream == TTLOG_STREAM_ACCESS ? header->access_chunk_max : header->event_chunk_max;
+    track->record_max = most_records(header, stream);
 }
 
 int ttlog_set_up_tracks(ttlog_writer *writer) {

@@ -79,6 +79,19 @@ static int fits(const struct ttlog_track *track, const ttlog_event *event) {
            track->payload + event->payload_length <= TTLOG_EVENT_CHUNK_PAYLOAD_MAX;
 }
 
+/* Mostly a few words: no call for them. */
+static void copy_payload(uint8_t *to, const uint8_t *from, size_t length) {
+    if (length > 64) {
+        memcpy(to, from, length);
+        return;
+    }
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= length; at += sizeof(uint64_t))
+        memcpy(to + at, from + at, sizeof(uint64_t));
+    for (; at < length; at++)
+        to[at] = from[at];
+}
+
 static void store_event(struct ttlog_track *track, const ttlog_event *event, uint16_t validity, uint64_t ticket) {
     struct ttlog_raw_event *raw = (struct ttlog_raw_event *)track->slot[track->current].units + track->units;
     *raw = (struct ttlog_raw_event){
@@ -95,8 +108,7 @@ static void store_event(struct ttlog_track *track, const ttlog_event *event, uin
         .tsc = event->tsc,
     };
     uint8_t *payload = (uint8_t *)(raw + 1);
-    if (event->payload_length > 0)
-        memcpy(payload, event->payload, event->payload_length);
+    copy_payload(payload, event->payload, event->payload_length);
     if (event->private_length > 0)
         memcpy(payload + (event->payload_length + 63u) / 64 * 64, event->private_payload, event->private_length);
     track->units += (uint32_t)ttlog_event_units(event->payload_length, event->private_length);
@@ -105,21 +117,29 @@ static void store_event(struct ttlog_track *track, const ttlog_event *event, uin
     track->clock = event->clock;
 }
 
+/* Whether the record may follow the track's last one, whose clock is never before the epoch's. */
+static int is_valid(const struct ttlog_track *track, const ttlog_event *event) {
+    return (event->clock >= track->clock || track->stream == TTLOG_STREAM_META) && event->private_length <= TTLOG_PRIVATE_MAX;
+}
+
+static __attribute__((noinline)) int change_slot(struct ttlog_track *track, uint64_t clock) {
+    if (track->is_open)
+        ttlog_track_close_slot(track, 0);
+    if (ttlog_track_open_slot(track, clock) == 0)
+        return 0;
+    ttlog_track_count_lost(track, 1);
+    return -1;
+}
+
 int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event) {
     ttlog_writer *writer = track->writer;
-    int is_meta = track->stream == TTLOG_STREAM_META;
-    int falls = !is_meta && (event->clock < track->clock || event->clock < track->epoch_clock);
-    if (falls || event->private_length > TTLOG_PRIVATE_MAX) {
+    if (!is_valid(track, event)) {
         track->lost++;
         __atomic_fetch_add(lost_counter(writer, track->stream), 1, __ATOMIC_RELAXED);
         return -1;
     }
-    if (track->is_open && !fits(track, event))
-        ttlog_track_close_slot(track, 0);
-    if (!track->is_open && ttlog_track_open_slot(track, event->clock) != 0) {
-        ttlog_track_count_lost(track, 1);
+    if ((!track->is_open || !fits(track, event)) && change_slot(track, event->clock) != 0)
         return -1;
-    }
     uint16_t validity = event->validity;
     if (!(writer->header.features & TTLOG_FEATURE_ICOUNT))
         validity &= (uint16_t)~TTLOG_VALID_ICOUNT;

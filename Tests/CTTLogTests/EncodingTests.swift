@@ -107,6 +107,37 @@ import Testing
         #expect(read == records)
     }
 
+    /// Rows of records with one kind, validity and step of the clock; each row ends with one that differs.
+    @Test func eventsOfOneShapeComeBack() throws {
+        let odd: [(inout EventRecord) -> Void] = [
+            { $0.kind = 200 }, { $0.validity = 1 << 5 }, { ($0.validity, $0.tsc) = (0x69, 9) },
+            { $0.privatePayload = [7] }, { $0.clock += 100 },
+        ]
+        var records: [EventRecord] = []
+        var clock: UInt64 = 0
+        for length in [0, 1, 2, 300] {
+            for change in odd {
+                for index in 0...length {
+                    clock += 1
+                    var record = EventRecord(kind: 36, validity: 0x29, info: 1 << 24, clock: clock)
+                    record.ip = 0x1000 &* UInt64(index)
+                    record.aux = clock &* 0x9e37_79b9
+                    record.payload = [UInt8](repeating: UInt8(truncatingIfNeeded: clock), count: index % 3 * 29)
+                    if index == length { change(&record) }
+                    clock = record.clock
+                    record.ticket = UInt64(records.count)
+                    if record.validity & 1 == 0 { record.ip = 0 }
+                    if record.validity & 12 == 0 { record.aux = 0 }
+                    records.append(record)
+                }
+            }
+        }
+        let log = try TestLog()
+        for record in records { #expect(log.event(record) == 0) }
+        let read = try log.finish().chunks(TTLOG_STREAM_EVENT).flatMap { $0.events() ?? [] }
+        #expect(read == records)
+    }
+
     @Test func malformedUnitsAreRefused() {
         var header = ttlog_chunk_header()
         var body = [UInt8](repeating: 0, count: ttlog_event_body_bound(2))

@@ -114,7 +114,7 @@ static int write_branches(struct ttd_branch_log *log, const struct ttd_record *r
 
 int ttd_branch_log_write(struct ttd_branch_log *log, const struct ttd_record *record, ttlog_error *error) {
     _Alignas(struct ttd_record) uint8_t copy[sizeof(*record) + TTD_PAYLOAD_MAX];
-    if (log == NULL || log->end != TTD_WINDOW_GOES_ON)
+    if (log->end != TTD_WINDOW_GOES_ON)
         return 0;
     if (record->type == TTD_BRANCHES)
         return write_branches(log, record, error);

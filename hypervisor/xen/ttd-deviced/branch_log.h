@@ -31,7 +31,7 @@ struct ttd_branch_log {
 struct ttd_branch_log *ttd_branch_log_open(const struct ttd_log_settings *settings,
                                            const struct ttd_window_settings *window, ttlog_error *error);
 
-/* Writes a record of the out ring, if it is in the window. `log` may be NULL. Returns 0, or -1 with *error. */
+/* Writes a record of the out ring, if it is in the window. Returns 0, or -1 with *error. */
 int ttd_branch_log_write(struct ttd_branch_log *log, const struct ttd_record *record, ttlog_error *error);
 
 /* What was written, for people. */

@@ -20,43 +20,54 @@ int ttd_view_open(struct ttd_view *view, void *memory, size_t memory_size, int i
         return ttd_fail(error, EPROTO, "the ring's size of %u bytes does not fit its %zu bytes of memory", ring->size,
                         memory_size);
     *view = (struct ttd_view){.ring = ring, .bytes = (uint8_t *)memory + TTD_RING_PAGE, .size = ring->size};
-    view->position = __atomic_load_n(is_producer ? &ring->produced : &ring->consumed, __ATOMIC_RELAXED);
+    view->position = view->produced = __atomic_load_n(is_producer ? &ring->produced : &ring->consumed, __ATOMIC_RELAXED);
+    view->place = (uint32_t)(view->position % view->size);
+    if (view->place % RECORD_ALIGNMENT != 0)
+        return ttd_fail(error, EBADMSG, "damaged ring: it goes on at byte %llu, inside a record",
+                        (unsigned long long)view->position);
     return 0;
 }
 
-/* The record at the view's position, of which `available` bytes are produced. */
-static int check(const struct ttd_view *view, const struct ttd_record *record, uint64_t available, uint32_t room,
-                 ttlog_error *error) {
-    uint32_t size = record->size;
-    if (size < PAD_SIZE || size % RECORD_ALIGNMENT != 0 || size > room || size > available)
-        return ttd_fail(error, EBADMSG, "damaged ring: a record of %u bytes at byte %llu", size,
-                        (unsigned long long)view->position);
-    if (record->type == TTD_PAD)
-        return 0;
-    if (size < sizeof(*record) || record->length > size - sizeof(*record))
-        return ttd_fail(error, EBADMSG, "damaged ring: a record of type %u with %u bytes and %u of payload at byte %llu",
-                        record->type, size, size < sizeof(*record) ? 0 : record->length,
-                        (unsigned long long)view->position);
-    return 0;
+static int fail_size(const struct ttd_view *view, uint32_t size, ttlog_error *error) {
+    return ttd_fail(error, EBADMSG, "damaged ring: a record of %u bytes at byte %llu", size,
+                    (unsigned long long)view->position);
+}
+
+static int fail_payload(const struct ttd_view *view, const struct ttd_record *record, uint32_t size, ttlog_error *error) {
+    return ttd_fail(error, EBADMSG, "damaged ring: a record of type %u with %u bytes and %u of payload at byte %llu",
+                    record->type, size, size < sizeof(*record) ? 0 : record->length, (unsigned long long)view->position);
+}
+
+/* Looks how far the producer is. Returns 1 if there is something to take, 0 if not, -1 with *error. */
+static int look(struct ttd_view *view, ttlog_error *error) {
+    view->produced = __atomic_load_n(&view->ring->produced, __ATOMIC_ACQUIRE);
+    if (view->produced - view->position > view->size)
+        return ttd_fail(error, EBADMSG, "damaged ring: %llu bytes are produced and %llu consumed, of %u",
+                        (unsigned long long)view->produced, (unsigned long long)view->position, view->size);
+    return view->produced != view->position;
 }
 
 int ttd_view_next(struct ttd_view *view, const struct ttd_record **record, ttlog_error *error) {
-    uint64_t produced = __atomic_load_n(&view->ring->produced, __ATOMIC_ACQUIRE);
-    while (view->position != produced) {
-        uint32_t place = (uint32_t)(view->position % view->size);
-        const struct ttd_record *found = (const struct ttd_record *)(view->bytes + place);
-        if (produced - view->position > view->size)
-            return ttd_fail(error, EBADMSG, "damaged ring: %llu bytes are produced and %llu consumed, of %u",
-                            (unsigned long long)produced, (unsigned long long)view->position, view->size);
-        if (place % RECORD_ALIGNMENT != 0 || check(view, found, produced - view->position, view->size - place, error) != 0)
-            return -1;
-        view->position += found->size;
-        if (found->type != TTD_PAD) {
-            *record = found;
+    for (;;) {
+        if (view->position == view->produced) {
+            int found = look(view, error);
+            if (found <= 0)
+                return found;
+        }
+        const struct ttd_record *next = (const struct ttd_record *)(view->bytes + view->place);
+        uint32_t size = next->size, room = view->size - view->place;
+        if (size < PAD_SIZE || size % RECORD_ALIGNMENT != 0 || size > room || size > view->produced - view->position)
+            return fail_size(view, size, error);
+        int is_pad = next->type == TTD_PAD;
+        if (!is_pad && (size < sizeof(*next) || next->length > size - sizeof(*next)))
+            return fail_payload(view, next, size, error);
+        view->position += size;
+        view->place = size == room ? 0 : view->place + size;
+        if (!is_pad) {
+            *record = next;
             return 1;
         }
     }
-    return 0;
 }
 
 void ttd_view_release(struct ttd_view *view) {

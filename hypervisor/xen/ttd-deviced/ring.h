@@ -15,7 +15,9 @@ struct ttd_view {
     struct ttd_ring *ring;
     uint8_t *bytes;
     uint32_t size;     /* of `bytes` */
+    uint32_t place;    /* of the next record to take in `bytes` */
     uint64_t position; /* bytes that this side has produced or consumed so far */
+    uint64_t produced; /* out ring: what the other side had produced when this side last looked */
 };
 
 enum { TTD_RING_PAGE = 4096 };

@@ -58,7 +58,7 @@ static int write_record(struct ttd_session *session, const struct ttd_record *re
         ttd_console_write(&session->console, record);
         return 0;
     }
-    if (ttd_branch_log_write(session->branches, record, error) != 0)
+    if (session->branches != NULL && ttd_branch_log_write(session->branches, record, error) != 0)
         return -1;
     return record->type == TTD_BRANCHES ? 0 : ttd_recorder_write(&session->recorder, record, error);
 }
@@ -66,7 +66,7 @@ static int write_record(struct ttd_session *session, const struct ttd_record *re
 /* Takes what the out ring holds. Returns the number of records, or -1 with *error. */
 static int drain(struct ttd_session *session, ttlog_error *error) {
     int count = 0;
-    const struct ttd_record *record;
+    const struct ttd_record *record = NULL;
     while (!session->recorder.has_ended) {
         int more = ttd_view_next(&session->out, &record, error);
         if (more < 0 || (more > 0 && write_record(session, record, error) != 0))
