@@ -110,7 +110,9 @@ bool ttd_before_entry(void)
 
     if ( s->options & TTD_OPTION_SWITCHES )     /* Intel: a write of CR0 ends it */
         s->machine->switches(s->vcpu, true);
-    ttd_follow_frames(s);
+    /* A hypercall of the guest or somebody else may have given it frames. */
+    if ( s->event.may_write || s->acted || !s->count.exits )
+        ttd_follow_frames(s);
     if ( s->replaying )
         ttd_replay_before_entry(s, regs);
     else
