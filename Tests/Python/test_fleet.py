@@ -266,6 +266,9 @@ def test_compaction_can_be_killed(nights, monkeypatch, moment):
     assert main(["compact", str(nights)]) == 0
     assert contents(nights) == before and not list(nights.glob(".[0-9]*"))
     assert main(["compact", str(nights / "nothing")]) == 2 and not (nights / "nothing").exists()
+    (nights / "other").mkdir()
+    assert main(["compact", str(nights / "other")]) == 2 and not list((nights / "other").iterdir())
+    (nights / "other").rmdir()
     files = ttlog.lake_files(str(nights), "edges", ["2026-11-29"])
     assert files == [str(nights / "edges/night=2026-11-29/whole.parquet")]
     assert main(["lake", str(nights), "nothing", "--night", "../x"]) == 2

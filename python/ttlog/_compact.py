@@ -58,6 +58,8 @@ def run(out: str, jobs: int, nights: Optional[list[str]] = None, say: Optional[I
     load(out)
     if not is_remote(out) and not os.path.isdir(out):
         raise LogError(f"{out}: no data set of ttlog", out)
+    # Before anything is written into the folder, also a lock.
+    _children.alone(_check, out, out)
     before = after = status = 0
     done = {}
     with locked(out, exclusive=True):
@@ -77,6 +79,10 @@ def run(out: str, jobs: int, nights: Optional[list[str]] = None, say: Optional[I
             _children.alone(_switch, (out, done), out)
     (say or sys.stderr).write(f"{before} files before, {after} after\n")
     return status
+
+
+def _check(out: str) -> None:
+    check_marker(Storage(out))
 
 
 def _plan(task: tuple[str, Optional[list[str]]]) -> list[tuple[str, str, list[str], list[str]]]:
