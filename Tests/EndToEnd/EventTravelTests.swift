@@ -98,7 +98,7 @@ extension EndToEndTests {
             }
             let result = try run(
                 Products.tool("tt-replay"),
-                [directory, "--at", "event:mmio@0x\(String(register, radix: 16)):2", "--print", "$rip", "--quiet"])
+                [directory, "--at", "event:mmio@0x\(String(register, radix: 16)):2", "--print", "$rip"])
             let position = result.out.split(separator: "\n").first.flatMap {
                 TimeTravelToolTests.Where($0.dropFirst("stopped at ".count))
             }

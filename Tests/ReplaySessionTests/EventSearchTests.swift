@@ -23,7 +23,7 @@ struct EventSearchTests {
         #expect(Place("event:\(text)") == .events(pattern, nth: 1))
     }
 
-    @Test(arguments: ["", "ios", "io@", "io@x", "attribute", "run-end", "io@1@2"]) func otherTextIsNoPattern(
+    @Test(arguments: ["", "ios", "io@", "io@x", "attribute", "run-end", "io@1@2", "rdtsc@1"]) func otherTextIsNoPattern(
         text: String
     ) {
         #expect(EventPattern(text) == nil && Place("event:\(text)") == nil)

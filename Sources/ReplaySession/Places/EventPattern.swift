@@ -9,7 +9,7 @@ import LogFormat
 /// | `io[@PORT]` | reads from and writes to I/O ports |
 /// | `mmio[@ADDRESS]` | reads from and writes to device memory, by physical address |
 /// | `switch[@TABLES]` | changes of the address space, or those to one whose page tables are at that address |
-/// | `KIND[@NUMBER]` | events of that kind: of an interrupt or exception with that vector, of another kind at that address |
+/// | `KIND[@NUMBER]` | events of that kind: interrupts and exceptions with that vector, accesses to that address |
 ///
 /// An access counts for each address that it touches: a write of 4 bytes to port 0xcfc is one to port 0xcfe too.
 public struct EventPattern: Hashable, Sendable {
@@ -47,8 +47,20 @@ public struct EventPattern: Hashable, Sendable {
             subject = .kind(kind)
         }
         if parts.count > 1 {
-            guard let number = Place.number(parts[1]) else { return nil }
+            guard let number = Place.number(parts[1]),
+                subject == .addressSpace || kinds.allSatisfy(EventPattern.hasNumber)
+            else { return nil }
             self.number = number
+        }
+    }
+
+    /// Whether records of a kind have a port, an address or a vector.
+    static func hasNumber(_ kind: EventKind) -> Bool {
+        switch kind.known {
+        case .interrupt, .exception, .softwareInterrupt, .syscall, .upcall, .hypercall, .portRead, .portWrite,
+            .mmioRead, .mmioWrite, .ramRead, .ramWrite, .cpuid, .rdmsr, .wrmsr, .foreignRead, .foreignWrite:
+            true
+        default: false
         }
     }
 

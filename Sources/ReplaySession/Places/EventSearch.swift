@@ -149,9 +149,9 @@ final class EventSearch {
             let bits = EventSearch.bits(kind)
             summary.kinds.low |= bits.low
             summary.kinds.high |= bits.high
-            if kind == .context { summary.addressSpace = batch.addressSpace(place) ?? summary.addressSpace }
+            if kind.known == .context { summary.addressSpace = batch.addressSpace(place) ?? summary.addressSpace }
             guard let (first, size) = batch.numbers(place) else {
-                if kind.usualStream == .access, kind != .rdtsc { summary.numbers = (.max, .max) }
+                if EventPattern.hasNumber(kind) { summary.numbers = (.max, .max) }
                 continue
             }
             for offset in 0..<size {
@@ -192,7 +192,7 @@ final class EventSearch {
 extension EventBatch {
     /// The vector, or the addresses that an access touches; nil if the record has none.
     fileprivate func numbers(_ place: Int) -> (first: UInt64, size: UInt64)? {
-        switch kind(place) {
+        switch kind(place).known {
         case .interrupt, .exception, .softwareInterrupt, .upcall, .syscall, .hypercall:
             return (UInt64(info(place)), 1)
         case .portRead, .portWrite, .mmioRead, .mmioWrite, .ramRead, .ramWrite:
@@ -200,8 +200,9 @@ extension EventBatch {
             return word(place, 0, if: .address).map { ($0, UInt64(max(1, info(place) & 0xff))) }
         case .cpuid:
             return word(place, 0, if: .address).map { ($0 & 0xffff_ffff, 1) }
-        default:
+        case .rdmsr, .wrmsr, .foreignRead, .foreignWrite:
             return word(place, 0, if: .address).map { ($0, 1) }
+        default: return nil
         }
     }
 
@@ -212,46 +213,5 @@ extension EventBatch {
         let payload = payload(place)
         guard validity(place).contains(bit), payload.count >= offset + 8 else { return nil }
         return UInt64(littleEndian: payload.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-    }
-}
-
-extension RunPlaces {
-    /// An event of the log, found from a position.
-    public struct FoundEvent: Sendable {
-        /// The event.
-        public var event: Event
-        /// Events between whose port or address the log does not have, where one was asked for.
-        public var unknown: Int
-    }
-
-    /// The last event of a kind whose instruction is before a position; nil if there is none.
-    ///
-    /// - Throws: ``PlaceError`` if the log does not have such events, ``LogError`` if it is damaged there.
-    public func lastEvent(_ pattern: EventPattern, before position: LogPosition) throws -> FoundEvent? {
-        let found = try eventSearch.last(pattern, before: position)
-        return found.event.map { FoundEvent(event: $0, unknown: found.unknown) }
-    }
-
-    /// The first event of a kind whose instruction is after the one at a position; nil if there is none.
-    ///
-    /// - Throws: as ``lastEvent(_:before:)`` does.
-    public func firstEvent(_ pattern: EventPattern, after position: LogPosition) throws -> FoundEvent? {
-        let found = try eventSearch.first(pattern, after: position)
-        return found.event.map { FoundEvent(event: $0, unknown: found.unknown) }
-    }
-
-    /// The position before the instruction of the nth event of a kind, from 1.
-    func destination(_ pattern: EventPattern, nth: UInt64) throws -> Destination {
-        let found = try eventSearch.first(pattern, after: LogPosition(brctr: 0, icount: 0), nth: nth)
-        if found.unknown > 0 {
-            throw PlaceError("the log does not have the number of \(found.unknown) events that may be \(pattern)")
-        }
-        guard let event = found.event else {
-            let count = found.count
-            throw PlaceError(
-                "the log has no event \(pattern)"
-                    + (count == 0 ? "" : " after the \(count == 1 ? "only one" : "last of \(count)")"))
-        }
-        return try destination(icount: event.icount)
     }
 }
