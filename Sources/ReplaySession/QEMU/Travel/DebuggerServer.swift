@@ -38,6 +38,8 @@ public final class DebuggerServer {
     /// Whether the guest shall stop, and not move until this is false again. Asked as often as ``onWait`` is called.
     public var wantsInterrupt: () -> Bool = { false }
 
+    /// Whether a debugger has connected.
+    public private(set) var wasConnected = false
     private let listener: Int32
     var debugger: PacketStream?
     var state = DebuggerState()
@@ -92,7 +94,7 @@ public final class DebuggerServer {
 
     /// Serves a debugger that is connected.
     func serve(_ stream: PacketStream) throws -> End {
-        debugger = stream
+        (debugger, wasConnected) = (stream, true)
         session.onRestart = { [unowned self] in try restore() }
         session.onWait = { [unowned self] _ in try checkForInterrupt() }
         defer {
@@ -115,7 +117,7 @@ public final class DebuggerServer {
             if request.first == UInt8(ascii: "k") || request.starts(with: Array("vKill".utf8)) { end = .killed }
             // A packet `k` has no answer.
             if request.first == UInt8(ascii: "k") { continue }
-            let answer = try answer(request)
+            let answer = try answerOrReason(request)
             do throws(RunError) { try stream.send(answer) } catch {
                 try? removeBreakpoints()
                 return end
@@ -126,14 +128,14 @@ public final class DebuggerServer {
     // MARK: Packets
 
     /// The answer to a packet. Errors of going to a place are text on gdb's console.
-    private func answer(_ packet: [UInt8]) throws -> [UInt8] {
+    func answer(_ packet: [UInt8]) throws -> [UInt8] {
         let text = String(decoding: packet, as: UTF8.self)
         switch packet.first {
         case UInt8(ascii: "c"), UInt8(ascii: "C"): return try move { _ in try continueForward() }
         case UInt8(ascii: "s"), UInt8(ascii: "S"): return try move { _ in try stepForward() }
         case UInt8(ascii: "Z"), UInt8(ascii: "z"): return try changeBreakpoint(packet, text)
-        case UInt8(ascii: "M"), UInt8(ascii: "G"), UInt8(ascii: "P"): return Array("E01".utf8)
-        case UInt8(ascii: "X"): return []
+        case UInt8(ascii: "M"), UInt8(ascii: "X"), UInt8(ascii: "G"), UInt8(ascii: "P"):
+            return DebuggerServer.writeRefusal
         case UInt8(ascii: "?"): return try stopReply()
         case UInt8(ascii: "!"), UInt8(ascii: "D"): return Array("OK".utf8)
         default: break
@@ -149,7 +151,7 @@ public final class DebuggerServer {
         if text.hasPrefix("qSupported") { return try supported(packet) }
         if text.hasPrefix("QStartNoAckMode") { return [] }
         if text.hasPrefix("qXfer:features:read:target.xml:0,") { state.prelude["features"] = packet }
-        return try session.client.request(packet)
+        return try look(packet, text)
     }
 
     private func supported(_ packet: [UInt8]) throws -> [UInt8] {
@@ -184,7 +186,7 @@ public final class DebuggerServer {
             return try stopReply(signal: "02")
         } catch let error as PlaceError {
             try debugger?.send(Array("O".utf8) + DebuggerServer.hexadecimal("tt-gdb: \(error)\n"))
-            try session.look()
+            try lookAgain()
             return try stopReply()
         }
     }
@@ -302,13 +304,6 @@ public final class DebuggerServer {
 
     // MARK: Commands
 
-    /// Commands of QEMU's monitor that move the guest or end it: the debugger would not learn of it.
-    private static let refused: Set<String> = [
-        "replay_seek", "replay_break", "replay_delete_break", "loadvm", "savevm", "delvm", "cont", "c", "stop", "s",
-        "quit", "q",
-        "system_reset", "system_powerdown", "gdbserver", "migrate", "migrate_incoming",
-    ]
-
     private func monitor(_ digits: Substring) throws -> [UInt8] {
         let bytes = stride(from: 0, to: digits.utf8.count - 1, by: 2).compactMap { index in
             UInt8(digits.dropFirst(index).prefix(2), radix: 16)
@@ -318,11 +313,8 @@ public final class DebuggerServer {
         let text: String
         if words.first == "tt" {
             text = try command(words.count > 1 ? String(words[1]) : "")
-        } else if let word = words.first, DebuggerServer.refused.contains(String(word)) {
-            text =
-                "\(word) is not passed to QEMU: the debugger would not learn that the guest moves; see monitor tt help\n"
         } else {
-            text = try session.side.monitor(line)
+            text = try look(line)
         }
         return text.isEmpty ? Array("OK".utf8) : DebuggerServer.hexadecimal(text)
     }
@@ -339,7 +331,7 @@ public final class DebuggerServer {
         } catch let error as RunError {
             throw error
         } catch {
-            try session.look()
+            try lookAgain()
             guard session.current != before else { return "error: \(error)\n" }
             hasMoved = true
             return "error: \(error)\nthe guest has moved: stepi shows where it is\n"
