@@ -28,8 +28,12 @@ public struct DebuggerPrint {
     /// gdb's program.
     public static let program = "gdb"
 
-    /// gdb's settings before it reads a symbol file.
-    public static let settings = ["set remotetimeout 3600", "set debuginfod enabled off"]
+    /// gdb's settings before it reads a symbol file and connects. It refuses to write, with a message: the server refuses too, and
+    /// gdb shows that as an error of the access.
+    public static let settings = [
+        "set remotetimeout 3600", "set debuginfod enabled off", "set may-write-registers off",
+        "set may-write-memory off",
+    ]
 
     /// gdb's commands that read the symbol files of a run at their places in it.
     public static func symbolCommands(_ run: TravelRun) -> [String] {
@@ -79,7 +83,7 @@ public struct DebuggerPrint {
         arguments += ["-ex", "target extended-remote \(server.socket)", "-x", script]
         let gdb = try HelperProcess(program, arguments, output: "\(directory)/gdb.log")
         server.onWait = {
-            try run.checkSignals()
+            try run.check(session)
             if gdb.hasEnded { throw HelperProcess.Ended() }
         }
         do { try server.serve() } catch is HelperProcess.Ended {}

@@ -119,6 +119,9 @@ public final class HelperProcess {
         return true
     }
 
+    /// The signal that ended it; nil if it runs or has exited.
+    public var endSignal: Int32? { hasEnded ? status.map { $0 & 0x7f }.flatMap { $0 == 0 ? nil : $0 } : nil }
+
     /// Waits for its end. Returns its exit status; 128 and the signal's number after a signal.
     @discardableResult
     public func wait() -> Int32 {

@@ -125,6 +125,12 @@ public final class TravelRun {
         }
     }
 
+    /// Throws if the user has interrupted the tool, as ``checkSignals(ignoringInterrupt:)`` does, or if a signal has ended QEMU.
+    public func check(_ session: TravelSession, ignoringInterrupt: Bool = false) throws {
+        try checkSignals(ignoringInterrupt: ignoringInterrupt)
+        try session.checkEngine()
+    }
+
     /// Finds places in this run.
     public var resolver: PlaceResolver {
         var resolver = PlaceResolver(places: places, directory: directory)
@@ -202,8 +208,17 @@ public final class TravelRun {
         guard let divergence = result.divergence else {
             throw PlaceError("\(directory) and \(partner): the logs show no difference")
         }
-        let position = isReplay ? divergence.replay : divergence.original
-        return (position.clock, position.icount)
+        let (position, otherPosition) =
+            isReplay ? (divergence.replay, divergence.original) : (divergence.original, divergence.replay)
+        guard let difference = divergence.difference, divergence.clockSkew == 0,
+            [.path, .instruction, .instructionCount].contains(difference.differenceClass)
+        else { return (position.clock, position.icount) }
+        // The branch that comes first is made by the last instruction that both runs have.
+        let counts = [(places.log, position.clock), (other, otherPosition.clock)].compactMap { log, clock -> UInt64? in
+            var branches = log.branches(from: clock, to: clock &+ 1)
+            return branches.next()?.icount
+        }
+        return (position.clock, counts.min() ?? position.icount)
     }
 
     private func partner() throws -> String {

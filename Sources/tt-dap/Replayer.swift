@@ -55,6 +55,7 @@ enum Replayer {
         var nextReport = ContinuousClock.now
         server.onWait = {
             try link.check()
+            try session.checkEngine()
             guard ContinuousClock.now >= nextReport else { return }
             nextReport = ContinuousClock.now + .milliseconds(400)
             link.report(icount: session.side.progress(), of: end)

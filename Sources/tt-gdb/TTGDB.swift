@@ -83,23 +83,32 @@ struct TTGDB: ParsableCommand {
         let script = "\(session.privateDirectory)/ttgdb.py"
         try Files.replace(script, with: PackageResources.ttgdb_py)
         let setup = DebuggerPrint.symbolCommands(run) + ["target extended-remote \(server.socket)"]
-        if serve { return try wait(server, run, script, setup) }
+        if serve { return try wait(server, session, run, script, setup) }
         // gdb asks before it reads a symbol file that it has one already.
         var words =
             ["-q"] + DebuggerPrint.settings.flatMap { ["-iex", $0] } + ["-x", script, "-ex", "set confirm off"]
         words += setup.flatMap { ["-ex", $0] } + ["-ex", "set confirm on"] + arguments
         let process = try HelperProcess(interactive: gdb, words)
         server.onWait = {
-            try run.checkSignals(ignoringInterrupt: true)
+            try run.check(session, ignoringInterrupt: true)
             if process.hasEnded { throw HelperProcess.Ended() }
         }
         do { while try server.serve() == .detached {} } catch is HelperProcess.Ended {}
         let status = process.wait()
+        if let signal = process.endSignal {
+            throw RunError.engine(problem: "\(gdb) was ended by signal \(signal)", output: "")
+        }
+        guard server.wasConnected || status == 0 else {
+            throw RunError.engine(
+                problem: "\(gdb) ended with status \(status) before it connected to the replay", output: "")
+        }
         if status != 0 { throw ExitCode(status) }
     }
 
-    private func wait(_ server: DebuggerServer, _ run: TravelRun, _ script: String, _ setup: [String]) throws {
-        server.onWait = { try run.checkSignals() }
+    private func wait(
+        _ server: DebuggerServer, _ session: TravelSession, _ run: TravelRun, _ script: String, _ setup: [String]
+    ) throws {
+        server.onWait = { try run.check(session) }
         Output.standard.line(
             DebuggerPrint.commandLine(gdb, DebuggerPrint.settings + ["source \(script)", "set confirm off"] + setup))
         Output.standard.flush()

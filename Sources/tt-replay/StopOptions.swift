@@ -174,12 +174,15 @@ struct StopOptions: ParsableArguments {
         _ guest: TravelSession, _ run: TravelRun, _ position: inout StoppedPosition, _ session: SessionOptions
     ) throws {
         let server = try DebuggerServer(guest, socket: "\(guest.privateDirectory)/gdb")
-        server.onWait = { try run.checkSignals() }
+        server.onWait = { try run.check(guest) }
         let commands = run.commands(guest)
         server.commands = { try commands.run($0) }
         position.socket = server.socket
         let commandLine = DebuggerPrint.commandLine(
-            "gdb", DebuggerPrint.symbolCommands(run) + ["target extended-remote \(server.socket)"])
+            "gdb",
+            DebuggerPrint.settings + DebuggerPrint.symbolCommands(run) + [
+                "target extended-remote \(server.socket)"
+            ])
         position.notes.append("attach: \(commandLine)")
         position.notes.append("Ctrl-C, or the end of gdb, ends it")
         try report(position, session)

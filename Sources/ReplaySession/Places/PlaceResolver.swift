@@ -93,7 +93,11 @@ public struct PlaceResolver {
             throw PlaceError(
                 "\(places.inputLog.path): it has \(written.count) bytes of the console, line \(line) ends after them")
         }
-        return try places.destination(engine: written[end])
+        let destination = try places.destination(engine: written[end])
+        guard destination.position.icount < places.end.icount else {
+            throw PlaceError("the run ends with line \(line) of the console: end is the last place before that")
+        }
+        return destination
     }
 }
 

@@ -163,7 +163,8 @@ public struct QEMUEngine: Engine {
             inheriting += [(made.far, STDIN_FILENO), (output, STDOUT_FILENO)]
             feeder = made
         }
-        let (child, monitor) = try spawn(command, plan, inheriting: inheriting)
+        // A recording outlives its tool; a replay is of no use to anyone without it.
+        let (child, monitor) = try spawn(command, plan, inheriting: inheriting, diesWithTool: plan.kind == .replay)
         return QEMUGuest(
             child: child, monitor: monitor, inputLog: plan.inputLog, log: plugin == nil ? nil : plan.files.log,
             outputs: outputs, feeder: feeder, isResumedByTool: command.startsPaused,

@@ -4,13 +4,6 @@ import RunDirectory
 
 /// The commands of the debugger's `monitor`.
 extension DebuggerServer {
-    /// Commands of QEMU's monitor that move the guest or end it: the debugger would not learn of it.
-    private static let refused: Set<String> = [
-        "replay_seek", "replay_break", "replay_delete_break", "loadvm", "savevm", "delvm", "cont", "c", "stop", "s",
-        "quit", "q",
-        "system_reset", "system_powerdown", "gdbserver", "migrate", "migrate_incoming",
-    ]
-
     func monitor(_ digits: Substring) throws -> [UInt8] {
         let bytes = stride(from: 0, to: digits.utf8.count - 1, by: 2).compactMap { index in
             UInt8(digits.dropFirst(index).prefix(2), radix: 16)
@@ -20,11 +13,8 @@ extension DebuggerServer {
         let text: String
         if words.first == "tt" {
             text = try command(words.count > 1 ? String(words[1]) : "")
-        } else if let word = words.first, DebuggerServer.refused.contains(String(word)) {
-            text =
-                "\(word) is not passed to QEMU: the debugger would not learn that the guest moves; see monitor tt help\n"
         } else {
-            text = try session.side.monitor(line)
+            text = try look(line)
         }
         return text.isEmpty ? Array("OK".utf8) : DebuggerServer.hexadecimal(text)
     }
@@ -41,7 +31,7 @@ extension DebuggerServer {
         } catch let error as RunError {
             throw error
         } catch {
-            try session.look()
+            try lookAgain()
             guard session.current != before else { return "error: \(error)\n" }
             hasMoved = true
             return "error: \(error)\nthe guest has moved: stepi shows where it is\n"

@@ -20,7 +20,7 @@ extension DebuggerServer {
             return try stopReply(signal: "02")
         } catch let error as PlaceError {
             try debugger?.send(Array("O".utf8) + DebuggerServer.hexadecimal("tt-gdb: \(error)\n"))
-            try session.look()
+            try lookAgain()
             return try stopReply()
         }
     }

@@ -38,6 +38,8 @@ public final class DebuggerServer {
     /// Whether the guest shall stop, and not move until this is false again. Asked as often as ``onWait`` is called.
     public var wantsInterrupt: () -> Bool = { false }
 
+    /// Whether a debugger has connected.
+    public private(set) var wasConnected = false
     private let listener: Int32
     var debugger: PacketStream?
     var state = DebuggerState()
@@ -93,7 +95,7 @@ public final class DebuggerServer {
 
     /// Serves a debugger that is connected.
     func serve(_ stream: PacketStream) throws -> End {
-        debugger = stream
+        (debugger, wasConnected) = (stream, true)
         session.onRestart = { [unowned self] in try restore() }
         session.onWait = { [unowned self] _ in try checkForInterrupt() }
         defer {
@@ -116,7 +118,7 @@ public final class DebuggerServer {
             if request.first == UInt8(ascii: "k") || request.starts(with: Array("vKill".utf8)) { end = .killed }
             // A packet `k` has no answer.
             if request.first == UInt8(ascii: "k") { continue }
-            let answer = try answer(request)
+            let answer = try answerOrReason(request)
             do throws(RunError) { try stream.send(answer) } catch {
                 try? removeBreakpoints()
                 return end
@@ -127,14 +129,14 @@ public final class DebuggerServer {
     // MARK: Packets
 
     /// The answer to a packet. Errors of going to a place are text on gdb's console.
-    private func answer(_ packet: [UInt8]) throws -> [UInt8] {
+    func answer(_ packet: [UInt8]) throws -> [UInt8] {
         let text = String(decoding: packet, as: UTF8.self)
         switch packet.first {
         case UInt8(ascii: "c"), UInt8(ascii: "C"): return try move { _ in try continueForward() }
         case UInt8(ascii: "s"), UInt8(ascii: "S"): return try move { _ in try stepForward() }
         case UInt8(ascii: "Z"), UInt8(ascii: "z"): return try changeBreakpoint(packet, text)
-        case UInt8(ascii: "M"), UInt8(ascii: "G"), UInt8(ascii: "P"): return Array("E01".utf8)
-        case UInt8(ascii: "X"): return []
+        case UInt8(ascii: "M"), UInt8(ascii: "X"), UInt8(ascii: "G"), UInt8(ascii: "P"):
+            return DebuggerServer.writeRefusal
         case UInt8(ascii: "?"): return try stopReply()
         case UInt8(ascii: "!"), UInt8(ascii: "D"): return Array("OK".utf8)
         default: break
@@ -150,7 +152,7 @@ public final class DebuggerServer {
         if text.hasPrefix("qSupported") { return try supported(packet) }
         if text.hasPrefix("QStartNoAckMode") { return [] }
         if text.hasPrefix("qXfer:features:read:target.xml:0,") { state.prelude["features"] = packet }
-        return try session.client.request(packet)
+        return try look(packet, text)
     }
 
     private func supported(_ packet: [UInt8]) throws -> [UInt8] {

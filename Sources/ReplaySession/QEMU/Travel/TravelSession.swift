@@ -217,7 +217,9 @@ public final class TravelSession {
                     throw PlaceError("QEMU stopped after \(side.icount) instructions and not after \(target)")
                 }
                 return true
-            case .ended: throw PlaceError("the run ends before instruction \(target) of QEMU")
+            case .ended:
+                try side.checkProcess(patience: 1)
+                throw PlaceError("the run ends before instruction \(target) of QEMU")
             case .hung(let icount):
                 throw PlaceError(
                     "the run makes no progress after instruction \(icount) of QEMU: its events do not fit its input log"

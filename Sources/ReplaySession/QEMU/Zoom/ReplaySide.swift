@@ -300,6 +300,17 @@ public final class ReplaySide {
     /// Seconds that QEMU may take to close a log.
     private static let quitTime: Double = 60
 
+    /// Throws if a signal has ended QEMU.
+    ///
+    /// - Parameter patience: seconds to wait for its end, where a connection to it was closed.
+    func checkProcess(patience: Double = 0) throws(RunError) {
+        let deadline = Clock.now() + patience
+        while running.child.poll() == nil, Clock.now() < deadline { usleep(5000) }
+        guard case .signaled? = running.child.end, let end = running.child.end else { return }
+        hasEnded = true
+        throw .engine(problem: "QEMU was ended by \(end)", output: Files.tail(prepared.plan.files.engineLog))
+    }
+
     // MARK: Checkpoints
 
     /// Whether QEMU can go back to a checkpoint of the stopped guest: not if the guest uses a timer that it loses
