@@ -71,9 +71,30 @@ extension EndToEndTests {
                 let result = try run(Products.tool("tt-analyze"), arguments)
                 #expect(result.status == 0, "\(result)")
             }
+            try expectSameViews(log, "\(directory)/replays/1", from..<end.clock)
             // The name is taken now.
             let second = try run(Products.tool("tt-replay"), [directory, "--trace", "1", "2", "-o", log])
             #expect(second.status == 2 && second.err.contains("File exists"), "\(second)")
+        }
+
+        /// bts-dump and sql show of a window what they show of the same stretch of the full log.
+        private func expectSameViews(_ log: String, _ full: String, _ clocks: Range<UInt64>) throws {
+            let symbols = ["--symbols", Products.guest("tiny")]
+            let part = ["--range", "\(clocks.lowerBound + 1000):\(clocks.lowerBound + 3000)"]
+            let whole = ["--range", "\(clocks.lowerBound):\(clocks.upperBound)"]
+            for view in [part, whole + ["--edges"], whole + ["--function", "sort_numbers", "--format", "csv"]] {
+                let answers = try [log, full].map { try run(Products.tool("bts-dump"), view + symbols + [$0]) }
+                #expect(answers.allSatisfy { $0.status == 0 }, "\(answers.map(\.err))")
+                #expect(answers[0].out == answers[1].out && answers[0].out.utf8.count > 1000, "\(view)")
+            }
+            let query = """
+                SELECT count(*), min(brctr), max(brctr), min(icount), max(icount), sum("from" & 65535), sum("to" & 65535) \
+                FROM branch WHERE brctr >= \(clocks.lowerBound) AND brctr < \(clocks.upperBound)
+                """
+            let answers = try [log, full].map { try run(Products.tool("tt-analyze"), ["sql", $0, query]) }
+            #expect(answers.allSatisfy { $0.status == 0 }, "\(answers.map(\.err))")
+            #expect(answers[0].out == answers[1].out, "\(answers)")
+            #expect(answers[0].out.contains("\(clocks.count)"), "\(answers[0])")
         }
 
         /// The window goes up to the run's end; the run has no log, so positions are QEMU's.
