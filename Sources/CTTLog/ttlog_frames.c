@@ -68,14 +68,12 @@ size_t ttlog_frames_compress(const struct ttlog_frames *frames, uint8_t stream, 
     uint32_t columns = stream == TTLOG_STREAM_BRANCH ? TTLOG_BRANCH_COLUMNS : TTLOG_EVENT_COLUMNS;
     size_t place = 0, stored_size = 0, frame_size = columns * sizeof(uint32_t);
     const struct search *search = &level_search;
-    /* A level below 0 wants the least work, which is one frame. */
-    uint32_t short_max = frames->level < 0 ? UINT32_MAX : SHORT_COLUMN_MAX;
     int is_long = 0;
     for (uint32_t column = 0; column <= columns; column++) {
         uint32_t size = 0;
         if (column < columns)
             memcpy(&size, raw + column * sizeof(size), sizeof(size));
-        int begins_frame = column == columns || is_long || size > short_max;
+        int begins_frame = column == columns || is_long || size > SHORT_COLUMN_MAX;
         if (begins_frame && frame_size > 0) {
             size_t result = compress_frame(frames->zstd, search, raw + place, frame_size, stored + stored_size,
                                            capacity - stored_size);
@@ -85,7 +83,7 @@ size_t ttlog_frames_compress(const struct ttlog_frames *frames, uint8_t stream, 
             place += frame_size;
             frame_size = 0;
         }
-        is_long = size > short_max;
+        is_long = size > SHORT_COLUMN_MAX;
         if (begins_frame)
             search = is_long ? search_of(frames, stream, column) : &level_search;
         frame_size += size;
