@@ -260,7 +260,7 @@ extension EndToEndTests {
             let scratch = try temporaryDirectory()
             let directory = try TravelTests.recorded(scratch, .old)
             let result = try run(
-                "python3",
+                "/usr/bin/python3",
                 [
                     "\(Products.root)/Tests/Travel/check_terminal.py", Products.tool("tt-gdb"), directory,
                     "--checkpoint-space", "0",

@@ -20,7 +20,7 @@ extension EndToEndTests {
                 ]
                     + arguments, seconds: seconds)
             #expect(result.status == 0 && result.out.contains("\(name): "), "\(result)")
-            print(result.out.split(separator: "\n").last ?? "")
+            print(result.out.split(whereSeparator: \.isNewline).last.map { String($0) } ?? "")
         }
 
         private var binaries: String {

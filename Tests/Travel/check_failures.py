@@ -114,8 +114,7 @@ class Failures:
         # On the way to a place, and in a whole replay.
         for words in (self.replay + ["--at", "end-1000", "--checkpoint-space", "0"], self.replay + ["--name", "killed"]):
             process = self.marked.start(words)
-            qemu = self.marked.wait_for("qemu")
-            os.kill(qemu, signal.SIGKILL)
+            os.kill(self.marked.wait_for("qemu"), signal.SIGKILL)
             _, err = process.communicate(timeout=30)
             self.count += 1
             require(process.returncode == 2 and "QEMU" in err, f"{words}: status {process.returncode}: {err}")

@@ -153,7 +153,10 @@ class Check:
             wanted = b"".join(lines[:line])
             if written:
                 self.equal(bytes(byte for at, byte in written if at < icount), wanted, f"the console at console:{line}")
-        for line, message in (len(lines) + 1, f"it has {len(lines)}"), (len(lines), "the run ends with line"):
+        refusals = [(len(lines) + 1, f"it has {len(lines)}")]
+        if written:
+            refusals.append((len(lines), "the run ends with line"))
+        for line, message in refusals:
             status, _, err = self.marked.run([f"{self.binaries}/tt-replay", self.run, "--at", f"console:{line}"])
             self.equal((status, message in err), (2, True), f"console:{line}: {err}")
         return bool(written)

@@ -17,7 +17,7 @@
 #include "lock.h"
 #include "run.h"
 
-enum { LINE_SIZE = 4096, TICK_MS = 500, ANSWER_SECONDS = 10, STOP_SECONDS = 60 };
+enum { LINE_SIZE = 4096, TICK_MS = 500, ANSWER_SECONDS = 10, STOP_TURNS = 600, STOP_TURN_US = 100000 };
 
 struct service {
     const struct ttd_options *options;
@@ -126,8 +126,8 @@ static void stop(struct service *service, char *text) {
     if (service->child == 0)
         return answer(text, "error nothing is being recorded or replayed\n");
     kill(service->child, SIGTERM);
-    for (int i = 0; i < STOP_SECONDS && service->child != 0; i++) {
-        read_progress(service, 1);
+    for (int i = 0; i < STOP_TURNS && service->child != 0; i++) {
+        usleep(STOP_TURN_US);
         reap(service);
     }
     answer(text, service->child == 0 ? service->last : "error the run has not ended yet\n");
