@@ -102,11 +102,16 @@ class Kills:
 
     def nothing_held(self, what):
         self.marked.nothing_left(what)
+        # A process that ends loses its environment, by which it is found, before its locks.
+        deadline = time.time() + 5
         with open(os.path.join(self.run, ".lock"), "r+b") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise Failed(f"{what}: the run is locked") from error
+            while True:
+                try:
+                    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    if time.time() > deadline:
+                        raise Failed(f"{what}: the run is locked") from error
+                time.sleep(0.01)
 
     def usable(self, after):
         """A whole replay, and a place, with the checkpoints that are there and without."""

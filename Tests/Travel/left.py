@@ -58,20 +58,20 @@ class Marked:
         for pid, _ in self.processes():
             os.kill(pid, signal.SIGKILL)
 
-    def asks_for_version(self, pid):
-        """The tools run `qemu --version` first."""
+    def runs_a_guest(self, pid):
+        """The tools ask QEMU for its version and its folders first."""
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                return b"--version" in file.read().split(b"\0")
+                return b"rr=replay" in file.read()
         except OSError:
-            return True
+            return False
 
     def wait_for(self, program, seconds=30):
-        """The process number of a program whose name begins so, and which does its work."""
+        """The process number of a program whose name begins so; a QEMU that replays."""
         deadline = time.time() + seconds
         while time.time() < deadline:
             for pid, name in self.processes():
-                if name.startswith(program) and not self.asks_for_version(pid):
+                if name.startswith(program) and (program != "qemu" or self.runs_a_guest(pid)):
                     return pid
             time.sleep(0.005)
         raise Failed(f"no {program} was started: {self.processes()}")

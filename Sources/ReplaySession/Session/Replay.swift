@@ -109,7 +109,9 @@ public struct Replay<ReplayEngine: Engine> {
         warnings += outcome.messages
 
         let different = differencesOfRun(outcome, log, recording, directory, engine)
-        let trouble = outcome.wasInterrupted ? outcome.text : RunSummary.trouble(log)
+        // Without a log the reason is that of the engine's end, if it has one.
+        let isCutShort = outcome.wasInterrupted || (log == nil && !outcome.isOrderly)
+        let trouble = isCutShort ? outcome.text : RunSummary.trouble(log)
         return RunSummary(
             kind: .replay, verdict: trouble != nil ? .trouble : different.isEmpty ? .done : .different,
             stateDirectory: path, directory: files.directory, outcome: outcome, log: log,
