@@ -193,13 +193,13 @@ class Log:
         return self._stream("attributes", columns, (), options)
 
     def chunks(self, columns: Optional[Sequence[str]] = None, **options: Unpack[StreamOptions]) -> Stream:
-        """One row a chunk of the log: its place, counts, clocks, digests, and what is known of its damage. No body is read.
+        """One row a chunk of the log: its place, counts, clocks, digests, and what is known of its damage (else null). No body is read.
 
         Columns: `stream` (text), `vcpu` (int32), `epoch` (int32), `cell` (int64), `part` (int64), `rows` (int64,
         records), `first_ordinal` (int64, records), `brctr_first` (int64, transitions), `brctr_last` (int64,
         transitions), `icount_first` (int64, instructions), `icount_last` (int64, instructions), `path` (int64), `label`
         (int64), `position` (int64), `payload` (int64), `chain` (int64), `is_elided` (bool), `is_partial` (bool),
-        `stored_bytes` (int64, bytes), `raw_bytes` (int64, bytes), `offset` (int64, bytes), `damage` (text; null if none is known).
+        `stored_bytes` (int64, bytes), `raw_bytes` (int64, bytes), `offset` (int64, bytes), `damage` (text).
         """
         return self._stream("chunks", columns, (), options)
 
