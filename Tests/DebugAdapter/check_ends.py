@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from dap import Client, Failed
+from dap import Client, Failed, move_about
 
 
 def processes_of(run):
@@ -67,20 +67,8 @@ def session(tool, run):
 def killed(tool, run, moment):
     """SIGKILL while it starts, stops, or moves back and forth."""
     client = Client(tool)
-    deadline = time.time() + moment
     try:
-        client.send("initialize")
-        client.send("launch", run=run)
-        while time.time() < deadline:
-            time.sleep(0.01)
-            remember_children(client.process.pid)
-            if client.messages.qsize():
-                message = client.receive()
-                if message.get("event") == "initialized":
-                    client.send("setFunctionBreakpoints", breakpoints=[{"name": "sort_numbers"}])
-                    client.send("configurationDone")
-                elif message.get("event") == "stopped":
-                    client.send(random.choice(["continue", "reverseContinue", "stepBack", "next"]), threadId=1)
+        move_about(client, run, time.time() + moment, lambda: remember_children(client.process.pid))
     finally:
         client.process.send_signal(signal.SIGKILL)
         client.process.wait()

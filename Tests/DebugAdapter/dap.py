@@ -4,6 +4,7 @@
 import json
 import os
 import queue
+import random
 import subprocess
 import threading
 import time
@@ -155,3 +156,20 @@ class Client:
         self("disconnect")
         self.process.stdin.close()
         return self.process.wait(timeout=20)
+
+
+def move_about(client, run, deadline, each_turn=lambda: None):
+    """Begins a session and goes forwards and back at random, until a time. The client is not asked to end."""
+    client.send("initialize")
+    client.send("launch", run=run)
+    while time.time() < deadline:
+        time.sleep(0.002)
+        each_turn()
+        if not client.messages.qsize():
+            continue
+        message = client.receive()
+        if message.get("event") == "initialized":
+            client.send("setFunctionBreakpoints", breakpoints=[{"name": "sort_numbers"}])
+            client.send("configurationDone")
+        elif message.get("event") == "stopped":
+            client.send(random.choice(["continue", "reverseContinue", "stepBack", "next"]), threadId=1)

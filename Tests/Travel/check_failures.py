@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from left import Failed, Marked, require
+from left import Marked, require, run_script
 
 
 class Failures:
@@ -134,8 +134,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, subprocess.TimeoutExpired) as error:
-        print(f"check_failures: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_script(main, subprocess.TimeoutExpired)

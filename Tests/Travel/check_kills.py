@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from left import Failed, Marked, require
+from left import Failed, Marked, require, run_script
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "DebugAdapter"))
 import dap
@@ -82,19 +82,7 @@ class Kills:
     def kill_adapter(self, moment):
         """An editor's session that goes forwards and back."""
         client = dap.Client(self.tool("tt-dap"), environment=self.marked.environment)
-        deadline = time.time() + moment
-        client.send("initialize")
-        client.send("launch", run=self.run)
-        while time.time() < deadline:
-            time.sleep(0.002)
-            if not client.messages.qsize():
-                continue
-            message = client.receive()
-            if message.get("event") == "initialized":
-                client.send("setFunctionBreakpoints", breakpoints=[{"name": "sort_numbers"}])
-                client.send("configurationDone")
-            elif message.get("event") == "stopped":
-                client.send(random.choice(["continue", "reverseContinue", "stepBack", "next"]), threadId=1)
+        dap.move_about(client, self.run, time.time() + moment)
         client.process.send_signal(signal.SIGKILL)
         client.process.wait()
         self.nothing_held(f"tt-dap, killed after {moment:.3f} s")
@@ -153,8 +141,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, dap.Failed) as error:
-        print(f"check_kills: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_script(main, dap.Failed)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-from left import Failed, Marked, require
+from left import Failed, Marked, require, run_script
 
 POSITION = re.compile(r"brctr (\d+), icount (\d+), rip 0x([0-9a-f]+)")
 FUNCTION = "sort_numbers"
@@ -220,8 +220,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as error:
-        print(f"check_lists: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_script(main)

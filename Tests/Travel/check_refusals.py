@@ -10,7 +10,7 @@ import os
 import re
 import sys
 
-from left import Failed, require
+from left import require, run_script
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "Benchmarks", "travel"))
 from travel_session import TravelSession
@@ -99,8 +99,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as error:
-        print(f"check_refusals: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_script(main)

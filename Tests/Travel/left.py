@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 
 VARIABLE = "TT_TEST_MARK"
@@ -15,6 +16,16 @@ class Failed(Exception):
 def require(condition, text):
     if not condition:
         raise Failed(text)
+
+
+def run_script(main, *errors):
+    """Runs a script. What is not as it should be, or another of these errors, is a line, and exit status 1."""
+    try:
+        main()
+    except (Failed, *errors) as error:
+        name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 class Marked:

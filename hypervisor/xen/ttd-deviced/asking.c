@@ -20,23 +20,21 @@ static void node(char *path, uint32_t domain, const char *name) {
     snprintf(path, PATH_SIZE, "/local/domain/%u/%s", domain, name);
 }
 
-/* The domains that are there, in ascending order; free() the list. */
-static uint32_t *list_domains(struct ttd_asking *asking, unsigned *count) {
-    *count = 0;
-    unsigned found = 0;
-    char **names = xs_directory(asking->store, XBT_NULL, "/local/domain", &found);
-    uint32_t *list = calloc(found + 1, sizeof(*list));
-    for (unsigned i = 0; names != NULL && list != NULL && i < found; i++) {
+/* Which domains are there, but for dom0. */
+struct domains {
+    uint8_t is_there[DOMAINS];
+};
+
+static void find_domains(struct ttd_asking *asking, struct domains *domains) {
+    unsigned count = 0;
+    *domains = (struct domains){{0}};
+    char **names = xs_directory(asking->store, XBT_NULL, "/local/domain", &count);
+    for (unsigned i = 0; names != NULL && i < count; i++) {
         unsigned long number = strtoul(names[i], NULL, 10);
-        if (number == 0 || number >= DOMAINS)
-            continue;
-        unsigned place = (*count)++;
-        for (; place > 0 && list[place - 1] > number; place--)
-            list[place] = list[place - 1];
-        list[place] = (uint32_t)number;
+        if (number > 0 && number < DOMAINS)
+            domains->is_there[number] = 1;
     }
     free(names);
-    return list;
 }
 
 static void watch(struct ttd_asking *asking, uint32_t domain, int on) {
@@ -51,14 +49,10 @@ static void watch(struct ttd_asking *asking, uint32_t domain, int on) {
 }
 
 static void watch_domains(struct ttd_asking *asking) {
-    unsigned count, next = 0;
-    uint32_t *list = list_domains(asking, &count);
-    for (uint32_t domain = 1; list != NULL && domain < DOMAINS; domain++) {
-        int is_there = next < count && list[next] == domain;
-        next += (unsigned)is_there;
-        watch(asking, domain, is_there);
-    }
-    free(list);
+    struct domains domains;
+    find_domains(asking, &domains);
+    for (uint32_t domain = 1; domain < DOMAINS; domain++)
+        watch(asking, domain, domains.is_there[domain]);
 }
 
 struct ttd_asking *ttd_asking_open(void) {
@@ -127,13 +121,12 @@ static int read_wish(struct ttd_asking *asking, uint32_t domain, struct ttd_wish
 }
 
 int ttd_asking_next(struct ttd_asking *asking, struct ttd_wish *wish) {
-    unsigned count;
-    uint32_t *list = list_domains(asking, &count);
-    int found = 0;
-    for (unsigned i = 0; list != NULL && i < count && !found; i++)
-        found = read_wish(asking, list[i], wish);
-    free(list);
-    return found;
+    struct domains domains;
+    find_domains(asking, &domains);
+    for (uint32_t domain = 1; domain < DOMAINS; domain++)
+        if (domains.is_there[domain] && read_wish(asking, domain, wish))
+            return 1;
+    return 0;
 }
 
 void ttd_asking_answer(struct ttd_asking *asking, uint32_t domain, const char *text) {
