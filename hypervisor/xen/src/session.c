@@ -121,6 +121,8 @@ static const char *obstacle(const struct domain *d, bool replay,
         return "is no guest of 64 bits";
     if ( d->max_vcpus != 1 || !v )
         return "has more than one vCPU";
+    if ( num_online_cpus() != 1 )
+        return "may run beside a domain that writes its memory: Xen needs maxcpus=1";
     if ( is_hvm_domain(d) && !hap_enabled(d) )
         return "has no nested paging";
     if ( is_pv_domain(d) && paging_mode_enabled(d) )
