@@ -157,6 +157,29 @@ struct ReportTests {
         #expect(text.contains("  guest at  exit 1\n            0x2000\n"))
     }
 
+    /// The last exit of both runs is in a page for hypercalls, which has no source: the one before it names what the guest did.
+    @Test func exitWithoutSource() throws {
+        let program = Symbolizer()
+        try program.add(
+            URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                .appendingPathComponent("../../Fixtures/tiny/tiny.elf").standardized.path)
+        func log(last: String) -> String {
+            """
+            options features=causes clock=synchronous-entries recorder=xen mode=events
+            event exit clock=0 ip=0x201042 registers=1 info=0x1010000 value=2
+            event exit clock=1 ip=0x9000 registers=2 info=0x4010000 value=2
+            \(last)
+            """
+        }
+        let interrupt = "event interrupt clock=2 info=0xf3"
+        let unknown = "event exit clock=2 ip=0x9000 registers=3 info=0x4010000 value=1"
+        let text = try check(log(last: interrupt), log(last: unknown), symbolizer: program)
+        #expect(text.contains("  guest at  exit 0\n            0x201042"))
+        let known = unknown.replacingOccurrences(of: "0x9000", with: "0x201048")
+        let other = try check(log(last: interrupt), log(last: known), name: "exitWithSource", symbolizer: program)
+        #expect(!other.contains("guest at"))
+    }
+
     @Test func notComparable() throws {
         _ = try check(whole, replay(whole.replacingOccurrences(of: "options ", with: "options machine=183 ")))
     }

@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 
 import guest  # noqa: E402
-from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, FOREIGN_READ, PAGE, RECORD, Ring, record  # noqa: E402
+from rings import BRANCHES, BREAK, CLOSED, CONSOLE, CONSUMED, DIVERGED, END, EXIT, FOREIGN_READ, PAGE, RECORD, SHARED_WRITE, Ring, record  # noqa: E402
 
 DEVICED = os.environ.get("DEVICED", os.path.join(ROOT, "hypervisor/xen/ttd-deviced/build/ttd-deviced"))
 BIN = os.environ.get("BIN", os.path.join(ROOT, ".build/release"))
@@ -246,6 +246,34 @@ class RecordingTests(DaemonTest):
         out.put(record(END, clock=0, info=SHUTDOWN))
         self.finish(daemon, 0)
         self.assertFalse(os.path.exists(out.path + ".stop"))
+
+    def test_writes_to_shared_pages_have_a_reason(self):
+        """Offsets are those of struct shared_info and struct vcpu_info in Xen's public/xen.h."""
+        shared_info, vcpu_info, console = 0, 1, 2
+        writes = [
+            (shared_info, 0x800, 8, "event channel"), (shared_info, 0xbff, 1, "event channel"), (shared_info, 0xc00, 12, "time"),
+            (shared_info, 0xc10, 8, ""), (shared_info, 0, 64, "event channel, time"), (shared_info, 0xbfe, 3, "event channel, time"),
+            (vcpu_info, 0, 1, "event channel"), (vcpu_info, 8, 8, "event channel"), (vcpu_info, 16, 16, ""),
+            (vcpu_info, 32, 32, "time"), (console, 0, 8, "")]
+        daemon, out = self.start_recording("ttd.log", 4)
+        out.put(record(EXIT, clock=0, rip=0x100, kind=11))
+        for area, offset, length, _ in writes:
+            out.put(record(SHARED_WRITE, clock=1, code=area, info=offset, payload=b"\xff" * length))
+        out.put(record(END, clock=1, info=SHUTDOWN))
+        self.finish(daemon, 0)
+        found = [event["fields"] for event in self.events("ttd.log") if event["kind"] == "foreign-write"]
+        self.assertEqual([int(fields["size"]) for fields in found], [length for _, _, length, _ in writes])
+        for fields, (_, _, _, reason) in zip(found, writes):
+            names = [name for name in ("event_channel", "time") if fields[name]]
+            self.assertEqual(", ".join(names).replace("_", " "), reason)
+        # A replay gets the same writes.
+        daemon, out, into = self.start_replay()
+        self.assertEqual(into.take()["type"], EXIT)
+        for area, offset, length, _ in writes:
+            taken = into.take()
+            self.assertEqual((taken["type"], taken["code"], taken["info"], len(taken["payload"])), (SHARED_WRITE, area, offset, length))
+        daemon.kill()
+        daemon.communicate()
 
     def test_a_damaged_ring_ends_the_recording(self):
         for damage in (b"\x04" + bytes(7), b"\x09" + bytes(7), b"\xf8\xff\xff\x7f\x01" + bytes(3), b"\x08\0\0\0\x01" + bytes(3)):

@@ -454,6 +454,13 @@ enum ttlog_area {
     TTLOG_AREA_PAGES = 7,        /* pages that the guest grants, by physical address: a backend wrote */
 };
 
+/* Why somebody wrote to the shared info or the vCPU info; other areas have one purpose each. A write may have both. */
+enum ttlog_reason { TTLOG_REASON_EVENT_CHANNEL = 1, TTLOG_REASON_TIME = 2 };
+
+/* info of a foreign write: the area, the number of bytes (16 bits), the reason. */
+#define TTLOG_WRITE_LENGTH_SHIFT 8
+#define TTLOG_WRITE_REASON_SHIFT 24
+
 /* Private payload of interrupts and foreign writes in logs of Xen: how the recorder found the position. Without it, the
  * event belongs to the last exit: it took place after the exit's completion. */
 #define TTLOG_PLACED_ANYWHERE 1u /* between two exits: ip, registers (and icount) give the place */

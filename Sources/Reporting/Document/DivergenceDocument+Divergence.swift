@@ -9,8 +9,8 @@ extension DivergenceDocument {
         public var original: Position
         /// Where the replay is.
         public var replay: Position
-        /// The last place of the guest's that both runs have, if the records that differ have no address and the logs have no
-        /// branches: where the guest was before somebody else wrote, or before the interrupt.
+        /// The last place of the guest's that both runs have, if the logs have no branches, and the records that differ no address
+        /// with a source line: where the guest was before somebody else wrote, before the interrupt, or before the hypercall.
         public var guestAt: Position?
         /// Whether the difference is known to the record. nil if a log ended early.
         public var isExact: Bool?

@@ -27,11 +27,16 @@ extension DocumentMaker {
             decidedBy: decision(divergence), sourceListing: sourceListing(divergence), window: window(divergence))
     }
 
-    /// The guest's last place before records without an address: a foreign write, a digest of memory.
+    /// The guest's last place before records that do not show it: they have no address (a foreign write, a digest of memory),
+    /// or the source of theirs is not known (a page for hypercalls).
     private func guestAt(_ divergence: Divergence) -> DivergenceDocument.Position? {
-        guard divergence.original.ip == nil, divergence.replay.ip == nil, divergence.difference?.isExact == true,
-            !original.log.header.features.contains(.branches),
-            let event = divergence.context.lastEvents.last(where: { $0.validity.contains(.ip) })
+        let sides = [(divergence.original, Side.original), (divergence.replay, .replay)]
+        guard divergence.difference?.isExact == true, !original.log.header.features.contains(.branches),
+            !sides.contains(where: { position, side in position.ip.map { names(side).sources($0) != nil } ?? false })
+        else { return nil }
+        let events = divergence.context.lastEvents.filter { $0.validity.contains(.ip) }
+        let hasAddress = sides.contains { position, _ in position.ip != nil }
+        guard let event = events.last(where: { names(.original).sources($0.ip) != nil }) ?? (hasAddress ? nil : events.last)
         else { return nil }
         let icount = event.validity.contains(.icount) ? event.icount : nil
         return item(RunPosition(clock: event.clock, icount: icount, ip: event.ip), .original, divergence)

@@ -73,7 +73,7 @@ static int take_interrupt(struct ttd_feeder *feeder, const ttlog_event *event, t
 
 static int take_write(struct ttd_feeder *feeder, const ttlog_event *event, ttlog_error *error) {
     struct ttd_record *record = &feeder->record;
-    uint32_t area = event->info & 0xff, length = event->info >> 8;
+    uint32_t area = event->info & 0xff, length = event->info >> TTLOG_WRITE_LENGTH_SHIFT & 0xffff;
     if (length == 0 || length > TTD_PAYLOAD_MAX || event->payload_length != sizeof(uint64_t) * (1 + (length + 7) / 8) ||
         area > TTD_AREAS || !(event->validity & TTLOG_VALID_ADDRESS))
         return misfit(feeder, event, error);

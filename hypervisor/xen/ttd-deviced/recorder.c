@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "failure.h"
+#include "reasons.h"
 
 _Static_assert((int)TTD_RIP == 16 && (int)TTD_RFLAGS == 17 && (int)TTD_INJECTED == 18 && (int)TTD_WORDS == 19,
                "the log has the ring's words");
@@ -186,7 +187,8 @@ static int write_memory(struct ttd_recorder *recorder, const struct ttd_record *
     ttlog_event event = {
         .kind = TTLOG_EVENT_FOREIGN_WRITE,
         .validity = TTLOG_VALID_ADDRESS | TTLOG_VALID_VALUE,
-        .info = area | record->length << 8,
+        .info = area | record->length << TTLOG_WRITE_LENGTH_SHIFT |
+                ttd_reason_of_write(area, record->info, record->length) << TTLOG_WRITE_REASON_SHIFT,
         .payload_length = (uint16_t)(sizeof(uint64_t) * (1 + words)),
         .payload = payload,
         .private_payload = &placed,
