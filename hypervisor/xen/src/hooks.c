@@ -24,6 +24,8 @@ bool ttd_exit(struct cpu_user_regs *regs)
     s->count.exits++;
     s->machine->describe(v, regs, &s->event);
     stepped = ttd_trace_exit(s, regs);
+    if ( s->event.asynchronous || s->trace.wanted )
+        ttd_entered_hash(s);    /* of `before`: the last moment for it */
     ttd_read_registers(&s->before, regs);
     s->before.word[TTD_RIP] -= s->event.past;
 
@@ -137,8 +139,9 @@ void ttd_entry(struct cpu_user_regs *regs)
     ttd_follow_vcpu_info(s);
     if ( s->replaying )
         ttd_replay_entry(s);
-    else
-        ttd_record_entry(s, regs);
+    injected = s->machine->get_injection(s->vcpu);
+    if ( !s->replaying )
+        ttd_record_entry(s, regs, injected);
 
     /*
      * QEMU's VMRUN leaves the interrupt that it delivers in
@@ -146,7 +149,6 @@ void ttd_entry(struct cpu_user_regs *regs)
      * interrupt is delivered again.  A physical interrupt that is pending at
      * the entry makes the guest exit before the handler's first instruction.
      */
-    injected = s->machine->get_injection(s->vcpu);
     if ( (injected & (1ul << 31)) && !((injected >> 8) & 7) &&
          !(s->options & TTD_OPTION_NO_SELF_IPI) )
         send_IPI_self(EVENT_CHECK_VECTOR);

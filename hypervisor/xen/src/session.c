@@ -129,6 +129,8 @@ static const char *obstacle(const struct domain *d, bool replay,
         return "is a PV guest, whose progress nothing counts";
     if ( is_pv_domain(d) && (options & TTD_OPTION_SWITCHES) )
         return "is a PV guest, which changes cr3 by hypercalls";
+    if ( !cpu_has_sse4_2 )
+        return "runs on a processor without SSE4.2, which the hash of registers needs";
     if ( !d->arch.vtsc )
         return "reads the TSC itself: it needs tsc_mode=\"always_emulate\"";
     if ( !v->arch.fully_eager_fpu )
