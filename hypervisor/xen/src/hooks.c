@@ -23,7 +23,8 @@ bool ttd_exit(struct cpu_user_regs *regs)
     ttd_count(s);
     s->count.exits++;
     s->machine->describe(v, regs, &s->event);
-    stepped = ttd_trace_exit(s, regs);
+    stepped = (s->trace.stepping || s->trace.recording) &&
+              ttd_trace_exit(s, regs);
     if ( s->event.asynchronous || s->trace.wanted )
         ttd_entered_hash(s);    /* of `before`: the last moment for it */
     ttd_read_registers(&s->before, regs);
@@ -95,7 +96,8 @@ void ttd_take_break(struct ttd_session *s)
 void ttd_control_flow(struct ttd_session *s)
 {
     if ( s->state == TTD_STATE_RUNNING &&
-         (!s->event.asynchronous || s->trace.open) && ttd_pipe_low(&s->out) )
+         s->out.at > s->out.roomy && (!s->event.asynchronous || s->trace.open) &&
+         ttd_pipe_low(&s->out) )
         ttd_hold(s);
     else if ( s->out.at - s->out.notified >= s->out.size / 4 ||
               s->in.at - s->in.notified > s->in.size / 4 )
@@ -136,7 +138,9 @@ void ttd_entry(struct cpu_user_regs *regs)
     if ( s->state != TTD_STATE_RUNNING )
         return;
 
-    ttd_follow_vcpu_info(s);
+    /* The guest moves it by a hypercall. */
+    if ( s->event.may_write || s->acted || s->count.exits < 2 )
+        ttd_follow_vcpu_info(s);
     if ( s->replaying )
         ttd_replay_entry(s);
     injected = s->machine->get_injection(s->vcpu);

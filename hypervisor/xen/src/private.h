@@ -120,6 +120,7 @@ struct ttd_pipe {
     uint32_t size;
     uint64_t at;                /* our own end of the ring: dom0's copy is a hint */
     uint64_t notified;          /* out: `at` when dom0 was last notified */
+    uint64_t roomy;             /* out: up to this `at` there is room enough */
 };
 
 struct ttd_tracked {
@@ -295,7 +296,7 @@ void ttd_control_flow(struct ttd_session *s);
 /* ring.c */
 int ttd_pipe_open(struct ttd_pipe *pipe, unsigned int pages);
 void ttd_pipe_close(struct ttd_pipe *pipe);
-bool ttd_pipe_low(const struct ttd_pipe *pipe);
+bool ttd_pipe_low(struct ttd_pipe *pipe);
 struct ttd_record *ttd_place(struct ttd_session *s, uint32_t length);
 void ttd_placed(struct ttd_session *s, struct ttd_record *record,
                 uint32_t length);

@@ -308,7 +308,9 @@ void ttd_record_before_entry(struct ttd_session *s,
 
     if ( !s->open || (!over && !ttd_breaks_at(s, s->clock + 1)) )
     {
-        ttd_record_granted(s, regs);
+        if ( s->granted.failed || s->granted.copied ||
+             !list_empty(&s->granted.sent) )
+            ttd_record_granted(s, regs);
         return;
     }
 

@@ -90,10 +90,19 @@ static uint32_t room(const struct ttd_pipe *pipe)
     return used > pipe->size ? 0 : pipe->size - used;
 }
 
-/* Whether the guest must wait before it may go on to its next exit. */
-bool ttd_pipe_low(const struct ttd_pipe *pipe)
+/*
+ * Whether the guest must wait before it may go on to its next exit.  Up to
+ * `roomy` there is room enough: the daemon's end only moves on.
+ */
+bool ttd_pipe_low(struct ttd_pipe *pipe)
 {
-    return room(pipe) < RESERVE;
+    uint32_t left = room(pipe);
+
+    if ( left < RESERVE )
+        return true;
+    pipe->roomy = pipe->at + (left - RESERVE);
+
+    return false;
 }
 
 static void no_room(struct ttd_session *s)

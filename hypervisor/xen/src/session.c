@@ -57,7 +57,7 @@ void ttd_end(struct ttd_session *s, enum ttd_end why)
 }
 
 /* Whether the guest can go on with the rings as they are. */
-static bool can_go_on(const struct ttd_session *s)
+static bool can_go_on(struct ttd_session *s)
 {
     return !ttd_pipe_low(&s->out) &&
            (!s->in.ring || s->have_due || s->in.ring->closed ||

@@ -120,11 +120,8 @@ static __attribute__((noinline)) int fail_words(const struct ttd_record *record,
 
 /* Most records are exits: they are made in the open file. */
 static inline int write_exit(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
-    uint32_t kind = record->kind, has_operand = record->info != 0;
-    uint32_t has_value = record->value != 0 && (kind == TTD_KIND_WRMSR || kind == TTD_KIND_PORT_WRITE);
-    uint32_t has_code = record->code != 0 && kind == TTD_KIND_OTHER;
-    uint32_t more = (has_operand + has_value + has_code) * sizeof(uint64_t);
-    struct ttlog_raw_event *event = ttlog_event_begin(recorder->track, record->clock, record->length + more);
+    struct ttlog_raw_event *event =
+        ttlog_event_begin(recorder->track, record->clock, (TTD_WORDS + 3) * sizeof(uint64_t));
     if (event == NULL)
         return fail_write(recorder, error);
     uint64_t *words = (uint64_t *)(event + 1);
@@ -132,17 +129,17 @@ static inline int write_exit(struct ttd_recorder *recorder, const struct ttd_rec
     if (length < 0)
         return fail_words(record, error);
     uint64_t *next = words + (unsigned)length / sizeof(*words);
-    uint32_t info = kind << TTLOG_EXIT_REASON_SHIFT | record->mask;
+    uint32_t kind = record->kind, info = kind << TTLOG_EXIT_REASON_SHIFT | record->mask;
     uint32_t validity = TTLOG_VALID_IP | TTLOG_VALID_REGISTERS;
-    if (has_operand) {
+    if (record->info != 0) {
         *next++ = record->info;
         info |= TTLOG_EXIT_OPERAND;
     }
-    if (has_value) {
+    if (record->value != 0 && (kind == TTD_KIND_WRMSR || kind == TTD_KIND_PORT_WRITE)) {
         *next++ = record->value;
         info |= TTLOG_EXIT_VALUE;
     }
-    if (has_code) {
+    if (kind == TTD_KIND_OTHER && record->code != 0) {
         *next++ = record->code;
         info |= TTLOG_EXIT_CODE;
     }
