@@ -7,6 +7,9 @@
 
 #include "failure.h"
 
+/* Kept out of the way of exits: nearly all records are exits. */
+#define RARE __attribute__((noinline))
+
 _Static_assert((int)TTD_RIP == 16 && (int)TTD_RFLAGS == 17 && (int)TTD_INJECTED == 18 && (int)TTD_WORDS == 19,
                "the log has the ring's words");
 _Static_assert((int)TTD_KIND_RDTSC == TTLOG_EXIT_RDTSC && (int)TTD_KIND_WRMSR == TTLOG_EXIT_WRMSR &&
@@ -51,7 +54,7 @@ int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settin
     return recorder->writer == NULL ? -1 : 0;
 }
 
-static __attribute__((noinline)) int fail_write(const struct ttd_recorder *recorder, ttlog_error *error) {
+static RARE int fail_write(const struct ttd_recorder *recorder, ttlog_error *error) {
     int code = ttlog_writer_error(recorder->writer);
     return ttd_fail(error, code, "the log takes no more records: %s", code != 0 ? strerror(code) : "they are out of order");
 }
@@ -80,7 +83,7 @@ static inline int take_words(const struct ttd_record *record, uint64_t *words) {
 }
 
 /* A hypercall. A PV guest that makes page tables handles machine frames, which another domain does not have. */
-static __attribute__((noinline)) void note_frames(struct ttd_recorder *recorder, const struct ttd_record *record) {
+static RARE void note_frames(struct ttd_recorder *recorder, const struct ttd_record *record) {
     enum { MMU_UPDATE = 1, MULTICALL = 13, MMUEXT_OP = 26 };
     char text[128];
     if (!recorder->is_pv || recorder->sees_frames ||
@@ -92,8 +95,8 @@ static __attribute__((noinline)) void note_frames(struct ttd_recorder *recorder,
     ttlog_write_attribute(recorder->writer, TTD_RECORDING_ONLY_KEY, text);
 }
 
-/* A write of a control register. The guest runs in another address space after the exit that wrote cr3; the same value only flushes the TLB. */
-static __attribute__((noinline)) int write_context(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+/* A write of a control register. After one of cr3 the guest runs in another address space; the same value only flushes the TLB. */
+static RARE int write_context(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     enum { CR3 = 3 };
     if (record->info != CR3 || record->value == 0 || record->value == recorder->cr3)
         return 0;
@@ -113,7 +116,7 @@ static __attribute__((noinline)) int write_context(struct ttd_recorder *recorder
     return write_event(recorder, &event, error);
 }
 
-static __attribute__((noinline)) int fail_words(const struct ttd_record *record, ttlog_error *error) {
+static RARE int fail_words(const struct ttd_record *record, ttlog_error *error) {
     return ttd_fail(error, EBADMSG, "damaged ring: an exit with words 0x%x has %u bytes of them, at clock %llu",
                     record->mask, record->length, (unsigned long long)record->clock);
 }
@@ -182,7 +185,7 @@ static uint16_t place_event(struct ttd_recorder *recorder, const struct ttd_reco
     return 1;
 }
 
-static __attribute__((noinline)) int write_interrupt(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+static RARE int write_interrupt(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     uint8_t placed;
     ttlog_event event = {.kind = TTLOG_EVENT_INTERRUPT, .info = (uint32_t)record->info, .private_payload = &placed};
     event.private_length = place_event(recorder, record, &event, &placed);
@@ -190,7 +193,7 @@ static __attribute__((noinline)) int write_interrupt(struct ttd_recorder *record
     return write_event(recorder, &event, error);
 }
 
-static __attribute__((noinline)) int write_memory(struct ttd_recorder *recorder, const struct ttd_record *record, uint32_t area,
+static RARE int write_memory(struct ttd_recorder *recorder, const struct ttd_record *record, uint32_t area,
                         ttlog_error *error) {
     uint64_t payload[1 + TTD_PAYLOAD_MAX / sizeof(uint64_t)];
     uint8_t placed;
@@ -214,7 +217,7 @@ static __attribute__((noinline)) int write_memory(struct ttd_recorder *recorder,
     return write_event(recorder, &event, error);
 }
 
-static __attribute__((noinline)) int write_read(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+static RARE int write_read(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     uint64_t payload[] = {record->info, record->value};
     uint8_t placed;
     ttlog_event event = {
@@ -243,7 +246,7 @@ static const char *mismatch_text(uint32_t mismatch) {
 }
 
 /* The exit that the replay made in place of the recording's; it was not completed. */
-static __attribute__((noinline)) int write_divergence(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+static RARE int write_divergence(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     struct ttd_divergence due;
     memset(&due, 0, sizeof(due));
     memcpy(&due, record->payload, record->length < sizeof(due) ? record->length : sizeof(due));

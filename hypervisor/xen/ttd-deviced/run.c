@@ -73,8 +73,9 @@ static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, t
 static int check_replayable(const struct ttd_options *options, const struct ttd_log *log, ttlog_error *error) {
     unsigned generation = ttd_log_header(log)->recorder_generation;
     if (generation != TTD_VERSION && !options->is_forced)
-        return ttd_fail(error, EOPNOTSUPP, "%s: recorded with interface %u of the hypervisor; this is interface %u, whose hashes of "
-                        "registers are others. Replay it with the Xen that recorded it", options->from, generation, TTD_VERSION);
+        return ttd_fail(error, EOPNOTSUPP, "%s: recorded with interface %u of the hypervisor; this is interface %u, whose "
+                        "hashes of registers are others. Replay it with the Xen that recorded it", options->from, generation,
+                        TTD_VERSION);
     const char *why = ttd_log_attribute(log, TTD_RECORDING_ONLY_KEY);
     if (why == NULL || options->is_forced)
         return 0;
