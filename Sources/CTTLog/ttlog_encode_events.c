@@ -2,12 +2,14 @@
  *
  * Encodes event, access and meta records into the columns of an event body (enum ttlog_event_column).
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "ttlog_internal.h"
 
-/* The most bytes that one unit can add to each column. A record takes at least one unit; a payload unit holds 64 bytes. */
-static const uint8_t bytes_per_unit[TTLOG_EVENT_COLUMNS] = {3, 3, 10, 10, 10, 5, 8, 3, 64, 10, 10, 3, 64};
+/* The most bytes that one unit can add to each column. A record takes at least one unit; a payload unit holds 64 bytes. The info
+ * takes 5, and is written as a word. */
+static const uint8_t bytes_per_unit[TTLOG_EVENT_COLUMNS] = {3, 3, 10, 10, 10, 8, 8, 3, 64, 10, 10, 3, 64};
 
 size_t ttlog_event_body_bound(size_t units) {
     size_t bound = TTLOG_EVENT_COLUMNS * sizeof(uint32_t);
@@ -42,6 +44,8 @@ struct event_encoder {
         uint64_t clock_step, ticket_step;
     } last; /* of the last record, which has one byte in each repeated column; else its kinds are NO_KINDS */
     size_t repeats; /* records of the same shape after it, which these columns lack so far */
+    uint32_t info, info_size; /* of the last record; the bytes of its varint */
+    uint64_t info_bytes;
 };
 
 /* Records in a row often differ in few columns. The others, when they have one byte a record, are filled at once. */
@@ -50,9 +54,14 @@ static const uint8_t repeated_columns[] = {TTLOG_ECOL_KIND,   TTLOG_ECOL_VALIDIT
 
 #define NO_KINDS UINT64_MAX
 
+/* The record's first fields but for the payload's length. */
 static uint64_t kinds_of(const struct ttlog_raw_event *event) {
-    return (uint64_t)event->kind | (uint64_t)event->validity << 16 | (uint64_t)event->private_length << 32;
+    uint64_t fields;
+    memcpy(&fields, event, sizeof(fields));
+    return fields & ~((uint64_t)UINT16_MAX << 32);
 }
+_Static_assert(offsetof(struct ttlog_raw_event, payload_length) == 4 && offsetof(struct ttlog_raw_event, info) == 8,
+               "kinds_of leaves out the payload's length");
 
 #define PUT(column, value) encoder->cursor[column] = put_varint(encoder->cursor[column], value)
 
@@ -99,8 +108,25 @@ static void put_payload(struct event_encoder *encoder, const uint8_t *payload, s
         memcpy(place, payload, length);
         return;
     }
-    for (size_t at = 0; at < length; at += sizeof(uint64_t))
-        memcpy(place + at, payload + at, sizeof(uint64_t));
+    if (length == 0)
+        return;
+    /* What is copied beyond the length, the next payload replaces. */
+    memcpy(place, payload, 32);
+    if (length > 32)
+        memcpy(place + 32, payload + 32, 32);
+}
+
+/* Records in a row often have the same information. */
+static void put_info(struct event_encoder *encoder, uint32_t info) {
+    uint8_t *place = encoder->cursor[TTLOG_ECOL_INFO];
+    if (encoder->info_size == 0 || info != encoder->info) {
+        uint8_t bytes[sizeof(encoder->info_bytes)] = {0};
+        encoder->info = info;
+        encoder->info_size = (uint32_t)(put_varint(bytes, info) - bytes);
+        memcpy(&encoder->info_bytes, bytes, sizeof(bytes));
+    }
+    memcpy(place, &encoder->info_bytes, sizeof(encoder->info_bytes));
+    encoder->cursor[TTLOG_ECOL_INFO] = place + encoder->info_size;
 }
 
 static void put_event(struct event_encoder *encoder, const struct ttlog_raw_event *event) {
@@ -120,7 +146,7 @@ static void put_event(struct event_encoder *encoder, const struct ttlog_raw_even
         PUT(TTLOG_ECOL_IP, zigzag(event->ip - encoder->ip));
         encoder->ip = event->ip;
     }
-    PUT(TTLOG_ECOL_INFO, event->info);
+    put_info(encoder, event->info);
     if (event->validity & (TTLOG_VALID_RCX | TTLOG_VALID_REGISTERS)) {
         memcpy(encoder->cursor[TTLOG_ECOL_AUX], &event->aux, sizeof(event->aux));
         encoder->cursor[TTLOG_ECOL_AUX] += sizeof(event->aux);

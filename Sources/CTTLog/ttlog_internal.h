@@ -52,13 +52,17 @@ struct ttlog_track {
     uint32_t epoch;
     uint32_t part;
     uint32_t records; /* in the open slot */
-    uint32_t units;
-    uint32_t payload; /* compared payload bytes in the open slot */
     uint64_t cell;
     uint64_t epoch_clock; /* the epoch's first clock */
     uint64_t clock;       /* of the last record */
     uint64_t ordinal;     /* records before the open slot */
     uint64_t lost;
+    /* Events: the open slot. */
+    struct ttlog_raw_event *next; /* the room of the next record */
+    uint64_t *commit;
+    uint64_t clock_end; /* the last clock of its cell */
+    uint32_t room;      /* records that it takes; 0 if no slot is open */
+    uint32_t payload;   /* compared bytes in it */
     /* Used by the sealer only. */
     uint64_t chain;
     uint32_t chain_epoch;
@@ -193,8 +197,7 @@ int ttlog_open_log(ttlog_writer *writer, int create, ttlog_error *error);
 int ttlog_set_up_tracks(ttlog_writer *writer);
 size_t ttlog_largest_body(const ttlog_writer *writer);
 
-/* ttlog_track.c: records to slots. */
-struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_t vcpu);
+/* ttlog_track.c: records to slots (ttlog_writer.h). */
 int ttlog_track_open_slot(struct ttlog_track *track, uint64_t clock);
 void ttlog_track_close_slot(struct ttlog_track *track, uint32_t tail_flags);
 void ttlog_track_count_lost(struct ttlog_track *track, uint64_t records);

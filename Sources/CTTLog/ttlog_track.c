@@ -29,6 +29,7 @@ struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_
 void ttlog_track_close_slot(struct ttlog_track *track, uint32_t tail_flags) {
     struct ttlog_slot *slot = &track->slot[track->current];
     track->is_open = 0;
+    track->room = 0;
     track->ordinal += track->records;
     slot->header->flags |= tail_flags;
     ttlog_queue_slot(track->writer, slot);
@@ -61,22 +62,52 @@ int ttlog_track_open_slot(struct ttlog_track *track, uint64_t clock) {
     header->clock_first = clock;
     track->current = next;
     track->is_open = 1;
-    track->records = track->units = track->payload = 0;
+    track->room = track->record_max;
+    track->clock_end = is_meta ? UINT64_MAX : clock | ((1ull << track->cell_shift) - 1);
+    track->next = slot->units;
+    track->commit = &header->commit;
+    track->records = track->payload = 0;
     return 0;
 }
 
-/* Stores how many units of the open slot are valid. A reader that sees the new count sees their contents too. */
-static void commit_units(struct ttlog_track *track) {
-    uint64_t *commit = &track->slot[track->current].header->commit;
-    uint64_t generation = *commit >> 32;
-    __atomic_store_n(commit, generation << 32 | track->units, __ATOMIC_RELEASE);
+/* Passes a full slot to the sealer and opens the other one. Returns NULL after an error. */
+static __attribute__((noinline)) struct ttlog_raw_event *change_slot(struct ttlog_track *track, uint64_t clock) {
+    if (track->is_open)
+        ttlog_track_close_slot(track, 0);
+    if (ttlog_track_open_slot(track, clock) == 0)
+        return track->next;
+    ttlog_track_count_lost(track, 1);
+    return NULL;
 }
 
-/* Whether the record belongs to the open slot's chunk. */
-static int fits(const struct ttlog_track *track, const ttlog_event *event) {
-    return (track->stream == TTLOG_STREAM_META || event->clock >> track->cell_shift == track->cell) &&
-           track->records < track->record_max &&
-           track->payload + event->payload_length <= TTLOG_EVENT_CHUNK_PAYLOAD_MAX;
+static __attribute__((noinline)) struct ttlog_raw_event *refuse(struct ttlog_track *track) {
+    track->lost++;
+    __atomic_fetch_add(lost_counter(track->writer, track->stream), 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* The track's clock is never before the epoch's; the clocks of meta records may go back. */
+struct ttlog_raw_event *ttlog_event_begin(struct ttlog_track *track, uint64_t clock, uint32_t payload_length) {
+    if (clock < track->clock && track->stream != TTLOG_STREAM_META)
+        return refuse(track);
+    if (clock <= track->clock_end && track->records < track->room &&
+        track->payload + payload_length <= TTLOG_EVENT_CHUNK_PAYLOAD_MAX)
+        return track->next;
+    return change_slot(track, clock);
+}
+
+/* A reader that sees the slot's new count of units sees their contents too. */
+void ttlog_event_commit(struct ttlog_track *track, struct ttlog_raw_event *raw) {
+    ttlog_writer *writer = track->writer;
+    uint32_t length = raw->payload_length;
+    uint32_t units = (uint32_t)ttlog_event_units(length, raw->private_length);
+    raw->ticket = __atomic_fetch_add(&writer->ticket, 1, __ATOMIC_RELAXED);
+    track->next = raw + units;
+    track->clock = raw->clock;
+    track->payload += length;
+    track->records++;
+    __atomic_store_n(track->commit, *track->commit + units, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&writer->open_header->committed_events, 1, __ATOMIC_RELAXED);
 }
 
 /* Mostly a few words: no call for them. */
@@ -92,11 +123,18 @@ static void copy_payload(uint8_t *to, const uint8_t *from, size_t length) {
         to[at] = from[at];
 }
 
-static void store_event(struct ttlog_track *track, const ttlog_event *event, uint16_t validity, uint64_t ticket) {
-    struct ttlog_raw_event *raw = (struct ttlog_raw_event *)track->slot[track->current].units + track->units;
+int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event) {
+    if (event->private_length > TTLOG_PRIVATE_MAX) {
+        (void)refuse(track);
+        return -1;
+    }
+    struct ttlog_raw_event *raw = ttlog_event_begin(track, event->clock, event->payload_length);
+    if (raw == NULL)
+        return -1;
+    uint16_t unknown = track->writer->header.features & TTLOG_FEATURE_ICOUNT ? 0 : TTLOG_VALID_ICOUNT;
     *raw = (struct ttlog_raw_event){
         .kind = event->kind,
-        .validity = validity,
+        .validity = event->validity & (uint16_t)~unknown,
         .payload_length = event->payload_length,
         .private_length = event->private_length,
         .info = event->info,
@@ -104,48 +142,13 @@ static void store_event(struct ttlog_track *track, const ttlog_event *event, uin
         .icount = event->icount,
         .ip = event->ip,
         .aux = event->aux,
-        .ticket = ticket,
         .tsc = event->tsc,
     };
     uint8_t *payload = (uint8_t *)(raw + 1);
     copy_payload(payload, event->payload, event->payload_length);
     if (event->private_length > 0)
         memcpy(payload + (event->payload_length + 63u) / 64 * 64, event->private_payload, event->private_length);
-    track->units += (uint32_t)ttlog_event_units(event->payload_length, event->private_length);
-    track->payload += event->payload_length;
-    track->records++;
-    track->clock = event->clock;
-}
-
-/* Whether the record may follow the track's last one, whose clock is never before the epoch's. */
-static int is_valid(const struct ttlog_track *track, const ttlog_event *event) {
-    return (event->clock >= track->clock || track->stream == TTLOG_STREAM_META) && event->private_length <= TTLOG_PRIVATE_MAX;
-}
-
-static __attribute__((noinline)) int change_slot(struct ttlog_track *track, uint64_t clock) {
-    if (track->is_open)
-        ttlog_track_close_slot(track, 0);
-    if (ttlog_track_open_slot(track, clock) == 0)
-        return 0;
-    ttlog_track_count_lost(track, 1);
-    return -1;
-}
-
-int ttlog_track_write(struct ttlog_track *track, const ttlog_event *event) {
-    ttlog_writer *writer = track->writer;
-    if (!is_valid(track, event)) {
-        track->lost++;
-        __atomic_fetch_add(lost_counter(writer, track->stream), 1, __ATOMIC_RELAXED);
-        return -1;
-    }
-    if ((!track->is_open || !fits(track, event)) && change_slot(track, event->clock) != 0)
-        return -1;
-    uint16_t validity = event->validity;
-    if (!(writer->header.features & TTLOG_FEATURE_ICOUNT))
-        validity &= (uint16_t)~TTLOG_VALID_ICOUNT;
-    store_event(track, event, validity, __atomic_fetch_add(&writer->ticket, 1, __ATOMIC_RELAXED));
-    commit_units(track);
-    __atomic_fetch_add(&writer->open_header->committed_events, 1, __ATOMIC_RELAXED);
+    ttlog_event_commit(track, raw);
     return 0;
 }
 

@@ -22,6 +22,43 @@ import Testing
         #expect(!fileExists(log.openPath))
     }
 
+    /// Records that are made in place are the records that copies of them are; one without a commit is none.
+    @Test func recordsAreMadeInPlace() throws {
+        let records = (0..<200).map { index in
+            EventRecord(
+                kind: UInt16(TTLOG_EVENT_EXIT.rawValue), validity: UInt16(TTLOG_VALID_IP | TTLOG_VALID_REGISTERS),
+                info: UInt32(index % 3) << 24, clock: UInt64(index / 2), ip: 0x1000 + UInt64(index),
+                aux: UInt64(index) << 30,
+                payload: [UInt8](repeating: UInt8(index), count: index % 9 * 16))
+        }
+        let copied = try TestLog()
+        let made = try TestLog()
+        let track = try #require(ttlog_track_of(made.writer, UInt8(TTLOG_STREAM_EVENT.rawValue), 0))
+        for record in records {
+            copied.event(record)
+            // More room than the payload takes, and once more without a commit before.
+            _ = try #require(ttlog_event_begin(track, record.clock, 64))
+            let raw = try #require(ttlog_event_begin(track, record.clock, UInt32(record.payload.count)))
+            raw.pointee = ttlog_raw_event()
+            (raw.pointee.kind, raw.pointee.validity, raw.pointee.info) = (record.kind, record.validity, record.info)
+            (raw.pointee.clock, raw.pointee.ip, raw.pointee.aux) = (record.clock, record.ip, record.aux)
+            raw.pointee.payload_length = UInt16(record.payload.count)
+            UnsafeMutableRawPointer(raw + 1).copyMemory(from: record.payload, byteCount: record.payload.count)
+            ttlog_event_commit(track, raw)
+        }
+        let open = try OpenImage(path: made.openPath)
+        #expect(allEvents(try LogImage(path: made.path), open).map(\.payload) == records.map(\.payload))
+        #expect(open.header.committed_events == 200)
+        // A clock that goes back is refused and counted.
+        #expect(ttlog_event_begin(track, 3, 0) == nil)
+        #expect(ttlog_writer_lost(made.writer) == 1)
+        #expect(events(try copied.finish()) == events(try made.finish()))
+    }
+
+    private func events(_ image: LogImage) -> [EventRecord] {
+        image.chunks.filter { $0.header.stream == UInt8(TTLOG_STREAM_EVENT.rawValue) }.flatMap { $0.events() ?? [] }
+    }
+
     @Test func anAbandonedLogKeepsItsSlots() throws {
         let log = try TestLog { $0.inline_sealing = 0 }
         let records = someBranches(1000)

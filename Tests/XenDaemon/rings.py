@@ -8,7 +8,7 @@ import struct
 import time
 
 PAGE = 4096
-VERSION = 4
+VERSION = 5
 # produced, consumed, held, lost, size, version, waiting, closed
 PRODUCED, CONSUMED, HELD, LOST, SIZE, RING_VERSION, WAITING, CLOSED = 0, 8, 16, 24, 32, 36, 40, 44
 # size, type, flags, kind, reserved, clock, rip, instructions, info, value, hash, code, mask, length

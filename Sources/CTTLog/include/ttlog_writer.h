@@ -18,6 +18,7 @@ extern "C" {
 #endif
 
 typedef struct ttlog_writer ttlog_writer;
+struct ttlog_track; /* one stream of one vCPU */
 
 /* An error: errno, and a sentence that names the file. */
 typedef struct ttlog_error {
@@ -122,6 +123,14 @@ void ttlog_branches(ttlog_lane *lane, const struct ttlog_raw_branch *records, si
 /* Writes an event or access record. stream is TTLOG_STREAM_EVENT or TTLOG_STREAM_ACCESS. Clocks must not fall inside an
  * epoch. Returns 0, or -1 if the record was dropped and counted as lost. */
 int ttlog_write_event(ttlog_writer *writer, uint8_t stream, uint16_t vcpu, const ttlog_event *event);
+
+/* The same in two steps, for many records that are made in place. `begin` gives room in the open file: one
+ * unit for the record, after it units for a payload of that length or a shorter one. The caller fills the unit except its ticket,
+ * and the payload; private_length is 0, and validity has ICOUNT only if the log's features do. `commit` makes it a record of the
+ * log. Without a commit nothing was written. Returns NULL if the record is dropped and counted as lost. */
+struct ttlog_track *ttlog_track_of(ttlog_writer *writer, uint8_t stream, uint16_t vcpu);
+struct ttlog_raw_event *ttlog_event_begin(struct ttlog_track *track, uint64_t clock, uint32_t payload_length);
+void ttlog_event_commit(struct ttlog_track *track, struct ttlog_raw_event *raw);
 
 /* Writes a meta record. Any thread may call it. */
 int ttlog_write_meta(ttlog_writer *writer, const ttlog_event *event);

@@ -28,7 +28,7 @@
 #include <stdint.h>
 #endif
 
-#define TTD_VERSION 4u
+#define TTD_VERSION 5u
 
 /* Number of the sysctl command: struct xen_sysctl with this `cmd`, and struct ttd_op at the start of its union. */
 #define TTD_SYSCTL 0x74746400u

@@ -292,7 +292,7 @@ void ttd_record_granted(struct ttd_session *s, const struct cpu_user_regs *regs)
         ttd_end(s, TTD_END_UNSUPPORTED);
         return;
     }
-    if ( !ttd_record_sent(s, regs) )
+    if ( !list_empty(&s->granted.sent) && !ttd_record_sent(s, regs) )
     {
         ttd_hold(s);
         return;
@@ -399,45 +399,39 @@ void ttd_follow_frames(struct ttd_session *s)
         }
 }
 
-/* The i-th frame of both tables in turn; NULL if it is not there. */
-static struct ttd_frame *frame_at(struct ttd_session *s, unsigned int i)
-{
-    struct ttd_frame *frame = &s->granted.frame[i / TTD_FRAMES][i % TTD_FRAMES];
-
-    return frame->mapping ? frame : NULL;
-}
+/* For each frame of the table, and of its status: they have no gaps. */
+#define for_each_frame(s, status, i)                                       \
+    for ( (status) = 0; (status) < 2; (status)++ )                         \
+        for ( (i) = 0; (i) < TTD_FRAMES &&                                 \
+                       (s)->granted.frame[status][i].mapping; (i)++ )
 
 void ttd_copy_frames(struct ttd_session *s)
 {
-    const struct ttd_frame *frame;
-    unsigned int i;
+    unsigned int status, i;
 
-    for ( i = 0; i < 2 * TTD_FRAMES; i++ )
-        if ( (frame = frame_at(s, i)) != NULL )
-            memcpy(frame->copy, frame->mapping, PAGE_SIZE);
+    for_each_frame ( s, status, i )
+        memcpy(s->granted.frame[status][i].copy,
+               s->granted.frame[status][i].mapping, PAGE_SIZE);
 }
 
 void ttd_undo_frames(struct ttd_session *s)
 {
-    const struct ttd_frame *frame;
-    unsigned int i;
+    unsigned int status, i;
 
-    for ( i = 0; i < 2 * TTD_FRAMES; i++ )
-        if ( (frame = frame_at(s, i)) != NULL )
-            memcpy(frame->mapping, frame->copy, PAGE_SIZE);
+    for_each_frame ( s, status, i )
+        memcpy(s->granted.frame[status][i].mapping,
+               s->granted.frame[status][i].copy, PAGE_SIZE);
 }
 
 void ttd_record_frames(struct ttd_session *s)
 {
-    const struct ttd_frame *frame;
-    unsigned int i;
+    unsigned int status, i;
 
-    for ( i = 0; i < 2 * TTD_FRAMES; i++ )
-        if ( (frame = frame_at(s, i)) != NULL )
-            ttd_record_changes(s, i < TTD_FRAMES ? TTD_AREA_GRANTS
-                                                 : TTD_AREA_GRANT_STATUS,
-                               (i % TTD_FRAMES) * PAGE_SIZE, frame->mapping,
-                               frame->copy, PAGE_SIZE, 0);
+    for_each_frame ( s, status, i )
+        ttd_record_changes(s, status ? TTD_AREA_GRANT_STATUS
+                                     : TTD_AREA_GRANTS, i * PAGE_SIZE,
+                           s->granted.frame[status][i].mapping,
+                           s->granted.frame[status][i].copy, PAGE_SIZE, 0);
 }
 
 /* A replay's due record is a write to the table. */
@@ -466,15 +460,13 @@ bool ttd_write_frame(struct ttd_session *s)
  */
 void ttd_settle_granted(struct ttd_session *s, mfn_t mfn, uint8_t *page)
 {
-    const struct ttd_frame *frame;
     const struct ttd_page *followed = find(s, mfn_to_page(mfn));
-    unsigned int i;
+    unsigned int status, i;
 
     if ( followed )
         memcpy(page, followed->copy, PAGE_SIZE);
-    for ( i = 0; i < 2 * TTD_FRAMES; i++ )
-        if ( (frame = frame_at(s, i)) != NULL &&
-             mfn_eq(mfn, virt_to_mfn(frame->mapping)) )
+    for_each_frame ( s, status, i )
+        if ( mfn_eq(mfn, virt_to_mfn(s->granted.frame[status][i].mapping)) )
             memset(page, 0, PAGE_SIZE);
 }
 

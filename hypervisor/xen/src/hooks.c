@@ -23,7 +23,10 @@ bool ttd_exit(struct cpu_user_regs *regs)
     ttd_count(s);
     s->count.exits++;
     s->machine->describe(v, regs, &s->event);
-    stepped = ttd_trace_exit(s, regs);
+    stepped = (s->trace.stepping || s->trace.recording) &&
+              ttd_trace_exit(s, regs);
+    if ( s->event.asynchronous || s->trace.wanted )
+        ttd_entered_hash(s);    /* of `before`: the last moment for it */
     ttd_read_registers(&s->before, regs);
     s->before.word[TTD_RIP] -= s->event.past;
 
@@ -93,7 +96,8 @@ void ttd_take_break(struct ttd_session *s)
 void ttd_control_flow(struct ttd_session *s)
 {
     if ( s->state == TTD_STATE_RUNNING &&
-         (!s->event.asynchronous || s->trace.open) && ttd_pipe_low(&s->out) )
+         s->out.at > s->out.roomy && (!s->event.asynchronous || s->trace.open) &&
+         ttd_pipe_low(&s->out) )
         ttd_hold(s);
     else if ( s->out.at - s->out.notified >= s->out.size / 4 ||
               s->in.at - s->in.notified > s->in.size / 4 )
@@ -134,11 +138,14 @@ void ttd_entry(struct cpu_user_regs *regs)
     if ( s->state != TTD_STATE_RUNNING )
         return;
 
-    ttd_follow_vcpu_info(s);
+    /* The guest moves it by a hypercall. */
+    if ( s->event.may_write || s->acted || s->count.exits < 2 )
+        ttd_follow_vcpu_info(s);
     if ( s->replaying )
         ttd_replay_entry(s);
-    else
-        ttd_record_entry(s, regs);
+    injected = s->machine->get_injection(s->vcpu);
+    if ( !s->replaying )
+        ttd_record_entry(s, regs, injected);
 
     /*
      * QEMU's VMRUN leaves the interrupt that it delivers in
@@ -146,7 +153,6 @@ void ttd_entry(struct cpu_user_regs *regs)
      * interrupt is delivered again.  A physical interrupt that is pending at
      * the entry makes the guest exit before the handler's first instruction.
      */
-    injected = s->machine->get_injection(s->vcpu);
     if ( (injected & (1ul << 31)) && !((injected >> 8) & 7) &&
          !(s->options & TTD_OPTION_NO_SELF_IPI) )
         send_IPI_self(EVENT_CHECK_VECTOR);

@@ -120,6 +120,7 @@ struct ttd_pipe {
     uint32_t size;
     uint64_t at;                /* our own end of the ring: dom0's copy is a hint */
     uint64_t notified;          /* out: `at` when dom0 was last notified */
+    uint64_t roomy;             /* out: up to this `at` there is room enough */
 };
 
 struct ttd_tracked {
@@ -204,14 +205,13 @@ struct ttd_session {
 
     /* The last exit. */
     struct ttd_event event;
-    struct ttd_registers before;
+    struct ttd_registers before; /* once it is closed: the state in which the guest is entered */
     bool open;                  /* it is synchronous and its results are not taken */
     bool skipped;               /* replay: its handler did not run */
     bool again;                 /* replay: a hypercall was preempted and comes again */
     struct ttd_registers first; /* ... and the state at its first exit */
-    struct ttd_registers entered; /* the state in which the guest is entered after a synchronous exit */
     uint32_t hash;              /* of the state in which the guest is entered; see ttd_entered_hash() */
-    bool hash_is_due;           /* it is not computed yet, from `entered` */
+    bool hash_is_due;           /* it is not computed yet, from `before` */
     uint64_t rip;
 
     uint64_t clock;
@@ -296,7 +296,10 @@ void ttd_control_flow(struct ttd_session *s);
 /* ring.c */
 int ttd_pipe_open(struct ttd_pipe *pipe, unsigned int pages);
 void ttd_pipe_close(struct ttd_pipe *pipe);
-bool ttd_pipe_low(const struct ttd_pipe *pipe);
+bool ttd_pipe_low(struct ttd_pipe *pipe);
+struct ttd_record *ttd_place(struct ttd_session *s, uint32_t length);
+void ttd_placed(struct ttd_session *s, struct ttd_record *record,
+                uint32_t length);
 bool ttd_put(struct ttd_session *s, const struct ttd_record *record,
              const void *payload);
 int ttd_get(struct ttd_session *s);
@@ -370,12 +373,14 @@ void ttd_record_changes(struct ttd_session *s, enum ttd_area which,
                         const uint8_t *then, unsigned int size,
                         unsigned int gap);
 void ttd_record_exit(struct ttd_session *s);
-void ttd_close_exit(struct ttd_session *s, const struct ttd_registers *after);
+void ttd_close_exit(struct ttd_session *s, const struct cpu_user_regs *regs,
+                    uint64_t injected);
 void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs);
 void ttd_record_early(struct ttd_session *s);
 void ttd_record_before_entry(struct ttd_session *s,
                              const struct cpu_user_regs *regs);
-void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs);
+void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs,
+                      uint64_t injected);
 
 /* replay.c */
 bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs);

@@ -281,7 +281,7 @@ static void look(struct ttd_session *s, struct cpu_user_regs *regs)
                 ttd_take_position(s);
                 ttd_record_early(s);
             }
-            ttd_record_entry(s, regs);
+            ttd_record_entry(s, regs, s->machine->get_injection(s->vcpu));
             s->copied = false;      /* others write after the next copy only */
         }
     }

@@ -20,7 +20,7 @@ void ttd_record_exit(struct ttd_session *s)
 
 /* What the guest gave to the exit or got from it, for readers of the log. */
 static uint64_t value_of(const struct ttd_session *s,
-                         const struct ttd_registers *after)
+                         const struct cpu_user_regs *regs)
 {
     const struct ttd_event *event = &s->event;
     unsigned int bytes = (event->info >> 16) & 0xff;
@@ -30,20 +30,20 @@ static uint64_t value_of(const struct ttd_session *s,
     {
     case TTD_KIND_RDTSC:
     case TTD_KIND_RDMSR:
-        return (after->word[TTD_RDX] << 32) | (uint32_t)after->word[TTD_RAX];
+        return (regs->rdx << 32) | (uint32_t)regs->rax;
 
     case TTD_KIND_WRMSR:
         return (s->before.word[TTD_RDX] << 32) |
                (uint32_t)s->before.word[TTD_RAX];
 
     case TTD_KIND_PORT_READ:
-        return (event->info >> 24) & 1 ? 0 : after->word[TTD_RAX] & mask;
+        return (event->info >> 24) & 1 ? 0 : regs->rax & mask;
 
     case TTD_KIND_PORT_WRITE:
         return (event->info >> 24) & 1 ? 0 : s->before.word[TTD_RAX] & mask;
 
     case TTD_KIND_HYPERCALL:
-        return after->word[TTD_RAX];
+        return regs->rax;
 
     case TTD_KIND_CONTROL_WRITE:
         return event->info == 3 && is_hvm_vcpu(s->vcpu)
@@ -53,55 +53,97 @@ static uint64_t value_of(const struct ttd_session *s,
     return 0;
 }
 
-/* Ends the open exit, whose results are in `after`: its record. */
-void ttd_close_exit(struct ttd_session *s, const struct ttd_registers *after)
-{
-    struct ttd_record record = {
-        .type = TTD_EXIT,
-        .kind = s->event.kind,
-        .clock = s->clock,
-        .rip = s->before.word[TTD_RIP],
-        .instructions = s->instructions,
-        .info = s->event.info,
-        .value = value_of(s, after),
-        .hash = ttd_hash(&s->before, &s->event),
-        .code = s->event.code,
-    };
-    uint64_t changed[TTD_WORDS];
-    unsigned int i, nr = 0;
+struct changes {
+    uint32_t mask;
+    uint64_t *next;
+};
 
-    /* Unrolled, as ttd_hash(): with every exit. */
-#pragma GCC unroll 32
-    for ( i = 0; i < TTD_WORDS; i++ )
+/* A word after the exit.  With every exit, for each register. */
+static always_inline void add(struct ttd_registers *before,
+                              struct changes *changes, unsigned int i,
+                              uint64_t now)
+{
+    if ( likely(now == before->word[i]) )
+        return;
+    changes->mask |= 1u << i;
+    *changes->next++ = i == TTD_RIP ? now - before->word[i] : now;
+    before->word[i] = now;
+}
+
+/*
+ * Ends the open exit: its record.  s->before becomes the state in which the
+ * guest is entered.
+ */
+void ttd_close_exit(struct ttd_session *s, const struct cpu_user_regs *regs,
+                    uint64_t injected)
+{
+    struct ttd_registers *before = &s->before;
+    struct ttd_record *record = ttd_place(s, sizeof(uint64_t) * TTD_WORDS);
+    uint64_t nowhere[TTD_WORDS], *words = nowhere;
+    struct changes changes = { .mask = 0 };
+
+    if ( record )
     {
-        if ( likely(after->word[i] == s->before.word[i]) )
-            continue;
-        record.mask |= 1u << i;
-        changed[nr++] = i == TTD_RIP ? after->word[i] - record.rip
-                                     : after->word[i];
+        words = (void *)record->payload;
+        record->type = TTD_EXIT;
+        record->flags = 0;
+        record->kind = s->event.kind;
+        record->reserved = 0;
+        record->clock = s->clock;
+        record->rip = before->word[TTD_RIP];
+        record->instructions = s->instructions;
+        record->info = s->event.info;
+        record->value = value_of(s, regs);
+        record->hash = ttd_hash(before, &s->event);
+        record->code = s->event.code;
     }
-    record.length = nr * sizeof(changed[0]);
-    ttd_put(s, &record, changed);
+
+    changes.next = words;
+    add(before, &changes, TTD_RAX, regs->rax);
+    add(before, &changes, TTD_RCX, regs->rcx);
+    add(before, &changes, TTD_RDX, regs->rdx);
+    add(before, &changes, TTD_RBX, regs->rbx);
+    add(before, &changes, TTD_RSP, regs->rsp);
+    add(before, &changes, TTD_RBP, regs->rbp);
+    add(before, &changes, TTD_RSI, regs->rsi);
+    add(before, &changes, TTD_RDI, regs->rdi);
+    add(before, &changes, TTD_R8, regs->r8);
+    add(before, &changes, TTD_R9, regs->r9);
+    add(before, &changes, TTD_R10, regs->r10);
+    add(before, &changes, TTD_R11, regs->r11);
+    add(before, &changes, TTD_R12, regs->r12);
+    add(before, &changes, TTD_R13, regs->r13);
+    add(before, &changes, TTD_R14, regs->r14);
+    add(before, &changes, TTD_R15, regs->r15);
+    add(before, &changes, TTD_RIP, regs->rip);
+    add(before, &changes, TTD_RFLAGS, regs->rflags);
+    add(before, &changes, TTD_INJECTED, injected);
+    before->word[TTD_INJECTED] = 0;
+
+    if ( record )
+    {
+        record->mask = changes.mask;
+        ttd_placed(s, record, (changes.next - words) * sizeof(*words));
+    }
 
     s->open = false;
     s->clock++;
     s->instructions = 0;
-    s->rip = after->word[TTD_RIP];
-    s->entered = *after;
+    s->rip = before->word[TTD_RIP];
     s->hash_is_due = true;
+}
+
+/* The exception among the events to deliver; 0: none. */
+static uint64_t exception(uint64_t injected)
+{
+    return (injected & EVENT_VALID) &&
+           EVENT_TYPE(injected) != X86_EVENTTYPE_EXT_INTR ? injected : 0;
 }
 
 /* Ends the open exit, and puts the writes of its handler after it. */
 void ttd_record_result(struct ttd_session *s, const struct cpu_user_regs *regs)
 {
-    uint64_t injected = s->machine->get_injection(s->vcpu);
-    struct ttd_registers after;
-
-    ttd_read_registers(&after, regs);
-    if ( (injected & EVENT_VALID) &&
-         EVENT_TYPE(injected) != X86_EVENTTYPE_EXT_INTR )
-        after.word[TTD_INJECTED] = injected;
-    ttd_close_exit(s, &after);
+    ttd_close_exit(s, regs, exception(s->machine->get_injection(s->vcpu)));
     ttd_record_early(s);
 }
 
@@ -266,7 +308,9 @@ void ttd_record_before_entry(struct ttd_session *s,
 
     if ( !s->open || (!over && !ttd_breaks_at(s, s->clock + 1)) )
     {
-        ttd_record_granted(s, regs);
+        if ( s->granted.failed || s->granted.copied ||
+             !list_empty(&s->granted.sent) )
+            ttd_record_granted(s, regs);
         return;
     }
 
@@ -280,13 +324,18 @@ void ttd_record_before_entry(struct ttd_session *s,
         ttd_take_break(s);
 }
 
-void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs)
+/* injected: the event to deliver. */
+void ttd_record_entry(struct ttd_session *s, const struct cpu_user_regs *regs,
+                      uint64_t injected)
 {
-    uint64_t injected = s->machine->get_injection(s->vcpu);
     struct ttd_record record;
 
     if ( s->open )
-        ttd_record_result(s, regs);
+    {
+        ttd_close_exit(s, regs, exception(injected));
+        if ( s->nr_early )
+            ttd_record_early(s);
+    }
     else
         ttd_take_position(s);
 

@@ -187,7 +187,7 @@ static void force_result(struct ttd_session *s, struct cpu_user_regs *regs)
     if ( s->skipped )
         s->machine->end_shadow(s->vcpu);
 
-    ttd_close_exit(s, &after);
+    ttd_close_exit(s, regs, after.word[TTD_INJECTED]);
     s->have_due = false;
 }
 

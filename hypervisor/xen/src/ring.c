@@ -90,62 +90,102 @@ static uint32_t room(const struct ttd_pipe *pipe)
     return used > pipe->size ? 0 : pipe->size - used;
 }
 
-/* Whether the guest must wait before it may go on to its next exit. */
-bool ttd_pipe_low(const struct ttd_pipe *pipe)
+/*
+ * Whether the guest must wait before it may go on to its next exit.  Up to
+ * `roomy` there is room enough: the daemon's end only moves on.
+ */
+bool ttd_pipe_low(struct ttd_pipe *pipe)
 {
-    return room(pipe) < RESERVE;
+    uint32_t left = room(pipe);
+
+    if ( left < RESERVE )
+        return true;
+    pipe->roomy = pipe->at + (left - RESERVE);
+
+    return false;
+}
+
+static void no_room(struct ttd_session *s)
+{
+    struct ttd_pipe *pipe = &s->out;
+
+    pipe->ring->lost++;
+    if ( s->state != TTD_STATE_RUNNING && s->state != TTD_STATE_BREAK )
+        return;
+    printk(XENLOG_ERR "ttd: d%d: no room for a record at clock %lu\n",
+           s->domain_id, s->clock);
+    s->end = TTD_END_NO_ROOM;
+    s->state = TTD_STATE_ENDED;
+    pipe->ring->closed = 1;
+}
+
+static uint32_t size_with(uint32_t length)
+{
+    return ROUNDUP(sizeof(struct ttd_record) + length, 8);
 }
 
 /*
- * Adds a record to the out ring.  Without room the session is over: the guest
- * could not wait here.
+ * Room in the out ring for a record with a payload of at most so many bytes.
+ * NULL without room: then the session is over, since the guest could not wait
+ * here.
  */
-bool ttd_put(struct ttd_session *s, const struct ttd_record *record,
-             const void *payload)
+struct ttd_record *ttd_place(struct ttd_session *s, uint32_t length)
 {
     struct ttd_pipe *pipe = &s->out;
-    uint32_t size = ROUNDUP(sizeof(*record) + record->length, 8);
-    uint32_t place, pad;
-    struct ttd_record *to;
+    uint32_t size = size_with(length), place, pad;
 
-    if ( s->trace.nr && record->type != TTD_BRANCHES )
+    if ( unlikely(s->trace.nr) )
         ttd_trace_flush(s, TTD_WINDOW_GOES_ON);
     place = pipe->at % pipe->size;
     pad = place + size > pipe->size ? pipe->size - place : 0;
-    if ( pad + size > room(pipe) )
+    if ( unlikely(pad + size > room(pipe)) )
     {
-        pipe->ring->lost++;
-        if ( s->state == TTD_STATE_RUNNING || s->state == TTD_STATE_BREAK )
-        {
-            printk(XENLOG_ERR "ttd: d%d: no room for a record at clock %lu\n",
-                   s->domain_id, s->clock);
-            s->end = TTD_END_NO_ROOM;
-            s->state = TTD_STATE_ENDED;
-            pipe->ring->closed = 1;
-        }
-        return false;
+        no_room(s);
+        return NULL;
     }
 
-    if ( pad )
+    if ( unlikely(pad) )
     {
-        to = (void *)pipe->records + place;
-        to->size = pad;
-        to->type = TTD_PAD;
+        struct ttd_record *end = (void *)pipe->records + place;
+
+        end->size = pad;
+        end->type = TTD_PAD;
         pipe->at += pad;
         place = 0;
     }
 
-    to = (void *)pipe->records + place;
-    *to = *record;
-    to->size = size;
-    if ( record->length )
-        memcpy(to->payload, payload, record->length);
+    return (void *)pipe->records + place;
+}
+
+/* The record is there. */
+void ttd_placed(struct ttd_session *s, struct ttd_record *record,
+                uint32_t length)
+{
+    struct ttd_pipe *pipe = &s->out;
+    uint32_t size = size_with(length);
+
+    record->size = size;
+    record->length = length;
     pipe->at += size;
     smp_wmb();
     write_atomic(&pipe->ring->produced, pipe->at);
 
     s->count.records++;
     s->count.bytes += size;
+}
+
+/* Adds a record to the out ring.  False: there was no room. */
+bool ttd_put(struct ttd_session *s, const struct ttd_record *record,
+             const void *payload)
+{
+    struct ttd_record *to = ttd_place(s, record->length);
+
+    if ( !to )
+        return false;
+    *to = *record;
+    if ( record->length )
+        memcpy(to->payload, payload, record->length);
+    ttd_placed(s, to, record->length);
 
     return true;
 }

@@ -90,8 +90,6 @@ bool ttd_record_sent(struct ttd_session *s, const struct cpu_user_regs *regs)
     bool asynchronous = s->event.asynchronous;
     struct ttd_sent *sent;
 
-    if ( likely(list_empty(&s->granted.sent)) )
-        return true;
     if ( s->open )
         ttd_record_result(s, regs);
     ttd_take_position(s);

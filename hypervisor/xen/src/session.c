@@ -57,7 +57,7 @@ void ttd_end(struct ttd_session *s, enum ttd_end why)
 }
 
 /* Whether the guest can go on with the rings as they are. */
-static bool can_go_on(const struct ttd_session *s)
+static bool can_go_on(struct ttd_session *s)
 {
     return !ttd_pipe_low(&s->out) &&
            (!s->in.ring || s->have_due || s->in.ring->closed ||
@@ -131,6 +131,8 @@ static const char *obstacle(const struct domain *d, bool replay,
         return "is a PV guest, whose progress nothing counts";
     if ( is_pv_domain(d) && (options & TTD_OPTION_SWITCHES) )
         return "is a PV guest, which changes cr3 by hypercalls";
+    if ( !cpu_has_sse4_2 )
+        return "runs on a processor without SSE4.2, which the hash of registers needs";
     if ( !d->arch.vtsc )
         return "reads the TSC itself: it needs tsc_mode=\"always_emulate\"";
     if ( !v->arch.fully_eager_fpu )

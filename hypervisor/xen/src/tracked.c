@@ -16,7 +16,32 @@
 #include <xen/domain_page.h>
 #include <asm/p2m.h>
 #include <public/hvm/params.h>
+#include <public/io/console.h>
+#include <public/io/xs_wire.h>
 #include "private.h"
+
+/* What is in use of an area's page. */
+static unsigned int used_of(enum ttd_area which)
+{
+    switch ( which )
+    {
+    case TTD_AREA_SHARED_INFO:
+        return ROUNDUP(sizeof(struct shared_info), sizeof(uint64_t));
+
+    case TTD_AREA_VCPU_INFO:
+        return sizeof(struct vcpu_info);
+
+    case TTD_AREA_CONSOLE:
+        return ROUNDUP(sizeof(struct xencons_interface), sizeof(uint64_t));
+
+    case TTD_AREA_XENSTORE:
+        return ROUNDUP(sizeof(struct xenstore_domain_interface),
+                       sizeof(uint64_t));
+
+    default:
+        return PAGE_SIZE;
+    }
+}
 
 void ttd_map_area(struct ttd_session *s, enum ttd_area which,
                   unsigned long frame)
@@ -25,14 +50,14 @@ void ttd_map_area(struct ttd_session *s, enum ttd_area which,
 
     if ( frame && !prepare_ring_for_helper(s->domain, frame, &area->page,
                                            &area->mapping) )
-        area->size = PAGE_SIZE;
+        area->size = used_of(which);
 }
 
 int ttd_track(struct ttd_session *s)
 {
     s->area[TTD_AREA_SHARED_INFO].mapping = s->domain->shared_info;
-    s->area[TTD_AREA_SHARED_INFO].size = PAGE_SIZE;
-    s->area[TTD_AREA_VCPU_INFO].size = sizeof(struct vcpu_info);
+    s->area[TTD_AREA_SHARED_INFO].size = used_of(TTD_AREA_SHARED_INFO);
+    s->area[TTD_AREA_VCPU_INFO].size = used_of(TTD_AREA_VCPU_INFO);
     if ( is_pv_domain(s->domain) )
         ttd_pv_track(s);
     else

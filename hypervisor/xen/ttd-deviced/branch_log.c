@@ -42,6 +42,7 @@ struct ttd_branch_log *ttd_branch_log_open(const struct ttd_log_settings *settin
         free(log);
         return NULL;
     }
+    log->recorder.track = ttlog_track_of(log->recorder.writer, TTLOG_STREAM_EVENT, 0);
     log->lane = ttlog_writer_lane(log->recorder.writer, 0);
     char text[96];
     snprintf(text, sizeof(text), "%" PRIu64 "..%" PRIu64, window->from, window->to);

@@ -8,6 +8,9 @@
 #include "failure.h"
 #include "reasons.h"
 
+/* Kept out of the way of exits: nearly all records are exits. */
+#define RARE __attribute__((noinline))
+
 _Static_assert((int)TTD_RIP == 16 && (int)TTD_RFLAGS == 17 && (int)TTD_INJECTED == 18 && (int)TTD_WORDS == 19,
                "the log has the ring's words");
 _Static_assert((int)TTD_KIND_RDTSC == TTLOG_EXIT_RDTSC && (int)TTD_KIND_WRMSR == TTLOG_EXIT_WRMSR &&
@@ -45,12 +48,14 @@ int ttd_recorder_open(struct ttd_recorder *recorder, const struct ttd_log_settin
     };
     memcpy(options.recording_uuid, settings->recording_uuid, sizeof(options.recording_uuid));
     recorder->writer = ttlog_writer_create(settings->path, &options, error);
+    if (recorder->writer != NULL)
+        recorder->track = ttlog_track_of(recorder->writer, TTLOG_STREAM_EVENT, 0);
     if (recorder->writer != NULL && settings->is_pv)
         ttlog_write_attribute(recorder->writer, TTD_GUEST_KEY, "pv");
     return recorder->writer == NULL ? -1 : 0;
 }
 
-static int fail_write(const struct ttd_recorder *recorder, ttlog_error *error) {
+static RARE int fail_write(const struct ttd_recorder *recorder, ttlog_error *error) {
     int code = ttlog_writer_error(recorder->writer);
     return ttd_fail(error, code, "the log takes no more records: %s", code != 0 ? strerror(code) : "they are out of order");
 }
@@ -66,31 +71,23 @@ static void set_icount(struct ttd_recorder *recorder, const struct ttd_record *r
     event->icount = recorder->icount + record->instructions;
 }
 
-/* Copies the words of an exit. Returns 0, or -1 if it has another number of words than its mask says. */
-static int take_words(const struct ttd_record *record, uint64_t words[TTD_WORDS]) {
+/* Copies the words of an exit. Returns their bytes, or -1 if it has another number of words than its mask says. */
+static inline int take_words(const struct ttd_record *record, uint64_t *words) {
     uint32_t missing = record->mask, length = record->length, taken = 0;
-    if ((missing & ~TTLOG_EXIT_CHANGES) != 0 || length % sizeof(*words) != 0)
+    if ((missing & ~TTLOG_EXIT_CHANGES) != 0)
         return -1;
     for (; missing != 0 && taken < length; missing &= missing - 1) {
         memcpy((uint8_t *)words + taken, record->payload + taken, sizeof(*words));
         taken += sizeof(*words);
     }
-    return missing == 0 && taken == length ? 0 : -1;
+    return missing == 0 && taken == length ? (int)taken : -1;
 }
 
-/* Word `bit` follows in the payload. */
-static void add_word(ttlog_event *event, uint64_t *words, uint32_t bit, uint64_t word) {
-    words[event->payload_length / sizeof(word)] = word;
-    event->payload_length += sizeof(word);
-    event->info |= bit;
-    event->validity |= TTLOG_VALID_VALUE;
-}
-
-/* A PV guest that makes page tables handles machine frames, which another domain does not have. */
-static void note_frames(struct ttd_recorder *recorder, const struct ttd_record *record) {
+/* A hypercall. A PV guest that makes page tables handles machine frames, which another domain does not have. */
+static RARE void note_frames(struct ttd_recorder *recorder, const struct ttd_record *record) {
     enum { MMU_UPDATE = 1, MULTICALL = 13, MMUEXT_OP = 26 };
     char text[128];
-    if (!recorder->is_pv || recorder->sees_frames || record->kind != TTD_KIND_HYPERCALL ||
+    if (!recorder->is_pv || recorder->sees_frames ||
         (record->info != MMU_UPDATE && record->info != MULTICALL && record->info != MMUEXT_OP))
         return;
     recorder->sees_frames = 1;
@@ -99,11 +96,10 @@ static void note_frames(struct ttd_recorder *recorder, const struct ttd_record *
     ttlog_write_attribute(recorder->writer, TTD_RECORDING_ONLY_KEY, text);
 }
 
-/* The guest runs in another address space after the exit that wrote cr3; the same value only flushes the TLB. */
-static int write_context(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+/* A write of a control register. After one of cr3 the guest runs in another address space; the same value only flushes the TLB. */
+static RARE int write_context(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     enum { CR3 = 3 };
-    if (record->kind != TTD_KIND_CONTROL_WRITE || record->info != CR3 || record->value == 0 ||
-        record->value == recorder->cr3)
+    if (record->info != CR3 || record->value == 0 || record->value == recorder->cr3)
         return 0;
     recorder->cr3 = record->value;
     ttlog_event event = {
@@ -121,34 +117,59 @@ static int write_context(struct ttd_recorder *recorder, const struct ttd_record 
     return write_event(recorder, &event, error);
 }
 
+static RARE int fail_words(const struct ttd_record *record, ttlog_error *error) {
+    return ttd_fail(error, EBADMSG, "damaged ring: an exit with words 0x%x has %u bytes of them, at clock %llu",
+                    record->mask, record->length, (unsigned long long)record->clock);
+}
+
+/* Most records are exits: they are made in the open file. */
 static inline int write_exit(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
-    uint64_t words[TTD_WORDS + 3];
-    if (take_words(record, words) != 0)
-        return ttd_fail(error, EBADMSG, "damaged ring: an exit with words 0x%x has %u bytes of them, at clock %llu",
-                        record->mask, record->length, (unsigned long long)record->clock);
-    ttlog_event event = {
+    struct ttlog_raw_event *event =
+        ttlog_event_begin(recorder->track, record->clock, (TTD_WORDS + 3) * sizeof(uint64_t));
+    if (event == NULL)
+        return fail_write(recorder, error);
+    uint64_t *words = (uint64_t *)(event + 1);
+    int length = take_words(record, words);
+    if (length < 0)
+        return fail_words(record, error);
+    uint64_t *next = words + (unsigned)length / sizeof(*words);
+    uint32_t kind = record->kind, info = kind << TTLOG_EXIT_REASON_SHIFT | record->mask;
+    uint32_t validity = TTLOG_VALID_IP | TTLOG_VALID_REGISTERS;
+    if (record->info != 0) {
+        *next++ = record->info;
+        info |= TTLOG_EXIT_OPERAND;
+    }
+    if (record->value != 0 && (kind == TTD_KIND_WRMSR || kind == TTD_KIND_PORT_WRITE)) {
+        *next++ = record->value;
+        info |= TTLOG_EXIT_VALUE;
+    }
+    if (kind == TTD_KIND_OTHER && record->code != 0) {
+        *next++ = record->code;
+        info |= TTLOG_EXIT_CODE;
+    }
+    if (next != words)
+        validity |= TTLOG_VALID_VALUE;
+    uint64_t icount = 0;
+    if (recorder->counts_instructions) {
+        validity |= TTLOG_VALID_ICOUNT;
+        icount = recorder->icount + record->instructions;
+    }
+    recorder->icount = icount;
+    *event = (struct ttlog_raw_event){
         .kind = TTLOG_EVENT_EXIT,
-        .validity = TTLOG_VALID_IP | TTLOG_VALID_REGISTERS,
-        .info = (uint32_t)record->kind << TTLOG_EXIT_REASON_SHIFT | record->mask,
+        .validity = (uint16_t)validity,
+        .payload_length = (uint16_t)((uintptr_t)next - (uintptr_t)words),
+        .info = info,
         .clock = record->clock,
+        .icount = icount,
         .ip = record->rip,
         .aux = record->hash,
-        .payload_length = (uint16_t)record->length,
-        .payload = words,
     };
-    if (record->mask != 0)
-        event.validity |= TTLOG_VALID_VALUE;
-    if (record->info != 0)
-        add_word(&event, words, TTLOG_EXIT_OPERAND, record->info);
-    if (record->value != 0 && (record->kind == TTD_KIND_WRMSR || record->kind == TTD_KIND_PORT_WRITE))
-        add_word(&event, words, TTLOG_EXIT_VALUE, record->value);
-    if (record->code != 0 && record->kind == TTD_KIND_OTHER)
-        add_word(&event, words, TTLOG_EXIT_CODE, record->code);
-    set_icount(recorder, record, &event);
-    note_frames(recorder, record);
-    recorder->icount = event.icount;
+    if (kind == TTD_KIND_HYPERCALL)
+        note_frames(recorder, record);
     recorder->exits++;
-    return write_event(recorder, &event, error);
+    ttlog_event_commit(recorder->track, event);
+    return 0;
 }
 
 /* Where a record is that is no exit. Returns the private payload's length. */
@@ -165,7 +186,7 @@ static uint16_t place_event(struct ttd_recorder *recorder, const struct ttd_reco
     return 1;
 }
 
-static int write_interrupt(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+static RARE int write_interrupt(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     uint8_t placed;
     ttlog_event event = {.kind = TTLOG_EVENT_INTERRUPT, .info = (uint32_t)record->info, .private_payload = &placed};
     event.private_length = place_event(recorder, record, &event, &placed);
@@ -173,7 +194,7 @@ static int write_interrupt(struct ttd_recorder *recorder, const struct ttd_recor
     return write_event(recorder, &event, error);
 }
 
-static int write_memory(struct ttd_recorder *recorder, const struct ttd_record *record, uint32_t area,
+static RARE int write_memory(struct ttd_recorder *recorder, const struct ttd_record *record, uint32_t area,
                         ttlog_error *error) {
     uint64_t payload[1 + TTD_PAYLOAD_MAX / sizeof(uint64_t)];
     uint8_t placed;
@@ -198,7 +219,7 @@ static int write_memory(struct ttd_recorder *recorder, const struct ttd_record *
     return write_event(recorder, &event, error);
 }
 
-static int write_read(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+static RARE int write_read(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     uint64_t payload[] = {record->info, record->value};
     uint8_t placed;
     ttlog_event event = {
@@ -227,7 +248,7 @@ static const char *mismatch_text(uint32_t mismatch) {
 }
 
 /* The exit that the replay made in place of the recording's; it was not completed. */
-static int write_divergence(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+static RARE int write_divergence(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
     struct ttd_divergence due;
     memset(&due, 0, sizeof(due));
     memcpy(&due, record->payload, record->length < sizeof(due) ? record->length : sizeof(due));
@@ -245,6 +266,8 @@ static int write_divergence(struct ttd_recorder *recorder, const struct ttd_reco
 }
 
 int ttd_recorder_write(struct ttd_recorder *recorder, const struct ttd_record *record, ttlog_error *error) {
+    if (record->type == TTD_EXIT && record->kind != TTD_KIND_CONTROL_WRITE)
+        return write_exit(recorder, record, error);
     switch (record->type) {
     case TTD_EXIT:
         return write_exit(recorder, record, error) != 0 ? -1 : write_context(recorder, record, error);

@@ -12,6 +12,7 @@ struct ttd_recorder {
     ttlog_writer *writer;
     int counts_instructions; /* positions have instruction counts */
     int is_pv;
+    struct ttlog_track *track; /* the writer's, for events */
     int sees_frames;         /* a PV guest made a hypercall with machine frames in memory */
     uint64_t cr3;            /* after the last write of it that was an exit */
     uint64_t icount;         /* at the last exit */

@@ -68,8 +68,14 @@ static int repeat_settings(struct ttd_start *start, const struct ttd_log *log, t
     return 0;
 }
 
-/* Refuses a log that is a recording only: a PV guest that handled machine frames. */
+/* Refuses a log of another interface with the hypervisor, whose hashes of registers differ, and one that is a recording only: a
+ * PV guest that handled machine frames. */
 static int check_replayable(const struct ttd_options *options, const struct ttd_log *log, ttlog_error *error) {
+    unsigned generation = ttd_log_header(log)->recorder_generation;
+    if (generation != TTD_VERSION && !options->is_forced)
+        return ttd_fail(error, EOPNOTSUPP, "%s: recorded with interface %u of the hypervisor; this is interface %u, whose "
+                        "hashes of registers are others. Replay it with the Xen that recorded it", options->from, generation,
+                        TTD_VERSION);
     const char *why = ttd_log_attribute(log, TTD_RECORDING_ONLY_KEY);
     if (why == NULL || options->is_forced)
         return 0;

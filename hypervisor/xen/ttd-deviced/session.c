@@ -54,6 +54,8 @@ static void give_back(struct ttd_session *session) {
 }
 
 static int write_record(struct ttd_session *session, const struct ttd_record *record, ttlog_error *error) {
+    if (record->type == TTD_EXIT && session->branches == NULL)
+        return ttd_recorder_write(&session->recorder, record, error);
     if (record->type == TTD_CONSOLE) {
         ttd_console_write(&session->console, record);
         return 0;
