@@ -65,6 +65,10 @@ class Replay:
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        """Ends QEMU."""
         self.process.kill()
         self.process.wait()
         self.connection.close()
@@ -97,6 +101,16 @@ class Replay:
             self.ask("cont")
         while self.count() != icount or self.ask("query-status")["running"]:
             time.sleep(0.01)
+
+    def seek(self, icount, limit):
+        """Goes to a count by QEMU's own choice of the snapshot; whether it was there within so many seconds."""
+        end = time.monotonic() + limit
+        self.ask("replay-seek", icount=icount)
+        while self.count() != icount or self.ask("query-status")["running"]:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def keep(self, icount):
         """Takes a snapshot at a count."""

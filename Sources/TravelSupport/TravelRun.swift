@@ -63,6 +63,7 @@ public final class TravelRun {
         options.checkpointUse = use
         let session = try TravelSession(run, places: places, options: options)
         if use != .ahead { for warning in session.warnings { Diagnostics.warning(warning) } }
+        session.onSilence = { Diagnostics.warning($0) }
         return session
     }
 

@@ -37,6 +37,7 @@ enum Replayer {
         options.checkpointSpace = EngineOptions.defaultCheckpointSpace
         let session = try run.start(options, isQuiet: true, keepsCheckpoints: true)
         for warning in session.warnings { link.report(note: "warning: \(warning)") }
+        session.onSilence = { link.report(note: "warning: \($0)") }
         session.onWait = { icount in
             link.report(icount: icount, of: destination.engine.icount)
             try link.check()

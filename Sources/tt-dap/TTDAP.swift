@@ -36,6 +36,7 @@ struct TTDAP: ParsableCommand {
               EXPRESSION              its value, by gdb
               -exec COMMAND           a command of gdb
             \(TravelCommand.table(TravelRun.commandList, indent: "  "))
+              \(TravelCommand.events)
 
             EXAMPLES
               tt-dap

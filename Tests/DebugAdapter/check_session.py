@@ -5,18 +5,18 @@
     check_session.py TT-DAP BTS-DUMP RUN SOURCES [--transcript FILE] [--log FILE]
 
 RUN is a recording of the small guest, SOURCES the directory of its sources, with build/tiny.elf. The places are those that
-bts-dump prints. Exit status: 0 as expected, 1 not.
+bts-dump prints. --transcript writes what was said (transcript.py), --log is tt-dap's. Exit status: 0 as expected, 1 not.
 """
 
 import argparse
 import base64
 import csv
-import json
 import os
 import subprocess
 import sys
 
 from dap import Client, Failed
+from transcript import rows
 
 
 def entries(bts_dump, run, guest, function):
@@ -282,8 +282,8 @@ def main():
     finally:
         if options.transcript:
             with open(options.transcript, "w") as file:
-                for direction, name, content in client.transcript:
-                    file.write("%s %s %s\n" % (direction, name, json.dumps(content)))
+                names = [(os.path.abspath(options.run), "RUN"), (source, "SOURCES")]
+                file.write("\n".join(rows(client.transcript, names)) + "\n")
     print("check_session: %d checks" % check.count)
     return 0
 

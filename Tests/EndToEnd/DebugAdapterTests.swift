@@ -27,6 +27,22 @@ extension EndToEndTests {
             #expect(result.status == 0 && result.out.hasSuffix(" checks\n"), "\(result)")
         }
 
+        /// All messages of a short session are those on docs/dap-session.md. TT_RECORD_SNAPSHOTS=1 writes the page anew, and fails.
+        @Test(arguments: TravelTests.Version.allCases) func thePageOfASessionIsWhatIsSaid(
+            version: TravelTests.Version
+        ) throws {
+            let scratch = try temporaryDirectory()
+            let directory = try TravelTests.recorded(scratch, version)
+            let result = try run(
+                "/usr/bin/python3",
+                [
+                    "\(Self.scripts)/short_session.py", Products.tool("tt-dap"), directory,
+                    "\(Products.root)/hypervisor/guests/tiny", "\(Products.root)/docs/dap-session.md",
+                ] + (getenv("TT_RECORD_SNAPSHOTS") == nil ? [] : ["--record"]))
+            #expect(result.status == 0, "\(result)")
+            print(result.out.split(whereSeparator: \.isNewline).last.map { String($0) } ?? "")
+        }
+
         /// However tt-dap or its client ends, nothing of the replay is left; errors of a launch are answers.
         @Test func nothingIsLeft() throws {
             let scratch = try temporaryDirectory()

@@ -12,22 +12,22 @@ import Testing
 /// Looking changes nothing: after any number of ways and looks, the run is what it is without them.
 ///
 /// A session wanders; another one goes straight on and is the truth. Both stop at the same places, and there all registers and
-/// the whole memory are compared. TT_WANDER_RUN names another run, TT_WANDER_ACTS the number of things that are done between
-/// two comparisons, TT_WANDER_SEED the seed.
+/// the whole memory are compared. TT_WANDER_RUN names another run (``WanderInAnotherRun``), TT_WANDER_ACTS the number of things
+/// that are done between two comparisons, TT_WANDER_SEED the seed.
 extension EndToEndTests {
-    @Suite(.serialized, .timeLimit(.minutes(30)))
+    @Suite(.serialized, .timeLimit(.minutes(4)))
     struct WanderTests {
-        private static func setting(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        static func setting(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
         private static let acts = setting("TT_WANDER_ACTS").flatMap { Int($0) } ?? 12
         private static let seed = setting("TT_WANDER_SEED").flatMap { UInt64($0) } ?? 1
 
-        private func registers(_ session: TravelSession) throws -> [String] {
+        private static func registers(_ session: TravelSession) throws -> [String] {
             try session.registers().list.map { "\($0.name)=\($0.value)" }
         }
 
         /// What differs between two sessions at a place.
-        private func compare(_ session: TravelSession, _ truth: TravelSession, _ what: String) throws {
+        private static func compare(_ session: TravelSession, _ truth: TravelSession, _ what: String) throws {
             let (found, wanted) = (try session.position(), try truth.position())
             #expect(found == wanted, "\(what)")
             #expect(try registers(session) == registers(truth), "\(what)")
@@ -36,7 +36,7 @@ extension EndToEndTests {
         }
 
         /// What the console gets from here on, to the end of the run.
-        private func consoleToEnd(_ session: TravelSession) throws -> [UInt8] {
+        private static func consoleToEnd(_ session: TravelSession) throws -> [UInt8] {
             let file = session.side.prepared.plan.files.serialLog
             let before = try Files.contents(file).count
             try session.side.begin(to: .max)
@@ -52,13 +52,17 @@ extension EndToEndTests {
         @Test(arguments: TravelTests.Version.allCases)
         func lookingChangesNothing(version: TravelTests.Version) throws {
             let scratch = try temporaryDirectory()
-            let other = Self.setting("TT_WANDER_RUN")
-            if other != nil, version == .old { return }
-            let directory = try other ?? TravelTests.recorded(scratch, version)
+            try Self.wander(in: TravelTests.recorded(scratch, version), checkpointSeconds: 0.02, scratch)
+        }
+
+        /// Wanders in a run, and compares with the truth: three times in the middle, at the last place, and after the end.
+        static func wander(
+            in directory: String, checkpointSeconds: Double? = nil, _ scratch: TemporaryDirectory
+        ) throws {
             let truth = try TravelTests.session(directory)
             let session = try TravelTests.session(directory)
             try session.keepCheckpoints()
-            if other == nil { session.checkpointSeconds = 0.02 }
+            if let checkpointSeconds { session.checkpointSeconds = checkpointSeconds }
             var wanderer = try Wanderer(session, seed: Self.seed, scratch)
             let last = truth.places.end.brctr
             var random = RandomNumbers(seed: Self.seed &+ 99)
@@ -98,7 +102,8 @@ extension EndToEndTests {
             let differences = session.side.memory.differences(from: truth.side.memory)
             #expect(differences.count == 0, "at the end: \(differences.count) words")
             let done = wanderer.done.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-            print("\(version): \(done); \(text.count) bytes of the console from \(start) to the end")
+            let version = session.side.engineVersion
+            print("QEMU \(version): \(done); \(text.count) bytes of the console from \(start) to the end")
             #expect(wanderer.done.count >= (Self.acts >= 12 ? 8 : 1), "\(done)")
         }
 
@@ -106,9 +111,11 @@ extension EndToEndTests {
         @Test(arguments: TravelTests.Version.allCases)
         func theLogAfterwardsIsTheRecordings(version: TravelTests.Version) throws {
             let scratch = try temporaryDirectory()
-            let other = Self.setting("TT_WANDER_RUN")
-            if other != nil, version == .old { return }
-            let directory = try other ?? TravelTests.recorded(scratch, version)
+            try Self.wanderAndLog(in: TravelTests.recorded(scratch, version), scratch)
+        }
+
+        /// Wanders with the recorder asleep, wakes it, and compares its log with the recording's.
+        static func wanderAndLog(in directory: String, _ scratch: TemporaryDirectory) throws {
             let places = try RunPlaces(
                 log: LogFile(path: directory), inputLog: QEMUReplayLog(path: "\(directory)/replay.bin"))
             let resolver = PlaceResolver(places: places, directory: directory)
@@ -130,7 +137,20 @@ extension EndToEndTests {
             #expect(result.verdict == .identical, "\(result.verdict) \(result.caveats)")
             let chunks = result.statistics.chunksByDigest
             #expect(chunks > 5)
-            print("\(version): \(chunks) chunks from brctr \(window.from.brctr ?? 0) to the end equal the recording's")
+            let from = window.from.brctr ?? 0
+            print("QEMU \(session.side.engineVersion): \(chunks) chunks from brctr \(from) equal the recording's")
         }
     }
+}
+
+/// The same in a run that TT_WANDER_RUN names, of any length: outside of ``EndToEndTests``, whose tests may take 4 minutes.
+@Suite(.serialized, .enabled(if: getenv("TT_WANDER_RUN") != nil, "TT_WANDER_RUN names no run"))
+struct WanderInAnotherRun {
+    typealias Tests = EndToEndTests.WanderTests
+
+    private let directory = Tests.setting("TT_WANDER_RUN") ?? ""
+
+    @Test func lookingChangesNothing() throws { try Tests.wander(in: directory, temporaryDirectory()) }
+
+    @Test func theLogAfterwardsIsTheRecordings() throws { try Tests.wanderAndLog(in: directory, temporaryDirectory()) }
 }

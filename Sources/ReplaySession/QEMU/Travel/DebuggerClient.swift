@@ -11,17 +11,27 @@ final class DebuggerClient {
     let stream: PacketStream
     /// The stop reply that was received last: it names the thread as the gdbstub does.
     private(set) var lastStop: [UInt8]?
+    /// Whether an answer has not come in time.
+    private(set) var isSilent = false
 
     /// Seconds that an answer may take.
-    private static let answerTime: Double = 20
+    private let answerTime: Double
 
-    init(path: String) throws(RunError) { stream = try PacketStream(path: path) }
+    /// Connects to a side's gdbstub.
+    init(_ side: ReplaySide) throws(RunError) {
+        stream = try PacketStream(path: side.debuggerSocket)
+        answerTime = min(DebuggerClient.longestAnswer, side.answerTime)
+    }
+
+    /// Seconds that an answer of the gdbstub may take, at most.
+    private static let longestAnswer: Double = 20
 
     /// Sends a request that does not let the guest run, and waits for its answer.
     func request(_ payload: [UInt8]) throws(RunError) -> [UInt8] {
         try stream.send(payload)
         while true {
-            guard let item = try stream.next(timeout: DebuggerClient.answerTime) else {
+            guard let item = try stream.next(timeout: answerTime) else {
+                isSilent = true
                 throw .engine(problem: "QEMU's gdbstub does not answer", output: "")
             }
             if case .packet(let answer) = item, !DebuggerClient.isStop(answer) { return answer }
@@ -59,7 +69,8 @@ final class DebuggerClient {
     /// Executes one instruction, or one delivery.
     func step() throws(RunError) {
         try stream.send("s")
-        guard try stop(within: DebuggerClient.answerTime) != nil else {
+        guard try stop(within: answerTime) != nil else {
+            isSilent = true
             throw .engine(problem: "QEMU does not finish a single step", output: "")
         }
     }

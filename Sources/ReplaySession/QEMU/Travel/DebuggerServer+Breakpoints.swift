@@ -51,6 +51,8 @@ extension DebuggerServer {
             try setBreakpoints()
             return result
         } catch {
+            // QEMU is started again (answerOrReason).
+            if session.isSilent { throw error }
             // What ends the server comes while the guest runs: its gdbstub would not answer.
             try? session.side.pause()
             try setBreakpoints()
@@ -58,7 +60,8 @@ extension DebuggerServer {
         }
     }
 
-    private func setBreakpoints() throws {
+    /// Sets the debugger's breakpoints in QEMU.
+    func setBreakpoints() throws {
         for breakpoint in state.breakpoints { _ = try session.client.request(breakpoint.packet) }
     }
 

@@ -20,13 +20,19 @@ extension DebuggerServer {
         "vCont?",
     ]
 
-    /// The answer to a packet. If a signal has ended QEMU, the error says so instead of naming a closed connection.
+    /// The answer to a packet. If a signal has ended QEMU, the error says so instead of naming a closed connection. If QEMU has
+    /// fallen silent, the packet is answered by another QEMU, with the guest at the same place.
     func answerOrReason(_ packet: [UInt8]) throws -> [UInt8] {
+        let (origin, code) = (session.current, codeAtStepBack)
         do {
             return try answer(packet)
         } catch let error as RunError {
-            try session.side.checkProcess(patience: 1)
-            throw error
+            if !session.isSilent { try session.side.checkProcess(patience: 1) }
+            guard try session.startAfterSilence(error) else { throw error }
+            try session.go(to: origin)
+            try setBreakpoints()
+            codeAtStepBack = code
+            return try answer(packet)
         }
     }
 

@@ -29,7 +29,7 @@ extension TravelSession {
                 // A session was killed while it kept one.
                 part.clear()
                 try side.restart()
-                client = try DebuggerClient(path: side.debuggerSocket)
+                client = try DebuggerClient(side)
             }
         }
         if !part.isReady {
@@ -67,11 +67,11 @@ extension TravelSession {
     }
 
     /// Starts QEMU again, at the first instruction: with the checkpoints of a part, or with those that it had.
-    private func startAgain(with part: CheckpointPart? = nil) throws {
+    func startAgain(with part: CheckpointPart? = nil) throws {
         if let part { try side.restart(with: part) } else { try side.restart() }
         (checkpoints.times, checkpoints.since) = (CheckpointTimes(), 0)
         current = EnginePlace(icount: 0)
-        client = try DebuggerClient(path: side.debuggerSocket)
+        client = try DebuggerClient(side)
         try openStore()
         try onRestart()
     }

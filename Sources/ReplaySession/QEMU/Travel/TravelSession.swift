@@ -55,6 +55,8 @@ public final class TravelSession {
     public var checkpointCounts: [UInt64] { checkpoints.counts }
     /// What keeps checkpoints ahead of this session (``CheckpointUse/besideAhead``). It is started where there are none.
     public var ahead: (any ReplayAhead)? { didSet { startAhead() } }
+    /// Called after QEMU did not answer and was started again, with a sentence for people.
+    public var onSilence: (String) -> Void = { _ in }
     /// Called after QEMU was started again: the state of its gdbstub is lost.
     var onRestart: () throws -> Void = {}
 
@@ -68,7 +70,7 @@ public final class TravelSession {
         side = try ReplaySide(run, options: options)
         warnings = side.warnings.filter { !$0.hasPrefix("the plugin ") }
         self.places = places
-        client = try DebuggerClient(path: side.debuggerSocket)
+        client = try DebuggerClient(side)
         current = EnginePlace(icount: 0)
         try openStore()
     }
@@ -83,6 +85,10 @@ public final class TravelSession {
     }
 
     func go(to place: EnginePlace, ip: UInt64? = nil) throws {
+        try despiteSilence { try goOnce(to: place, ip: ip) }
+    }
+
+    private func goOnce(to place: EnginePlace, ip: UInt64?) throws {
         if current != place {
             let clean = places.cleanStop(upTo: place.icount)
             checkpoints.visit(clean)

@@ -39,6 +39,8 @@ public final class ReplaySide {
         public var windowInstructions = 1 << 20
         /// Seconds without progress after which a side counts as hung.
         public var patience: Double = 3
+        /// Seconds that an answer of QEMU's monitor may take.
+        public var answerTime: Double = 60
         /// Whether QEMU's gdbstub listens (``ReplaySide/debuggerSocket``).
         public var hasDebugger = false
         /// Bytes of checkpoints that outlive the session, at most; 0: none do.
@@ -76,6 +78,12 @@ public final class ReplaySide {
     private var guest: QEMUGuest
     private var target: UInt64 = 0
     private(set) var hasEnded = false
+    /// Whether QEMU's monitor has not answered in time since QEMU was started.
+    private(set) var isSilent = false
+    /// Seconds that an answer of QEMU's monitor may take.
+    var answerTime: Double { options.answerTime }
+    /// QEMU's process.
+    var engineProcess: pid_t { running.child.pid }
     private var hang: HangDetector
     private var nextLook: Double = 0
 
@@ -136,7 +144,7 @@ public final class ReplaySide {
         (memory, window) = try prepared.makeFiles()
         wakePage = try prepared.makeWakePage()
         (running, guest) = try prepared.start()
-        (icount, hasEnded, checkpoint) = (0, false, nil)
+        (icount, hasEnded, isSilent, checkpoint) = (0, false, false, nil)
         try check()
     }
 
@@ -176,10 +184,10 @@ public final class ReplaySide {
         _ = running.monitor.takeEvents()
         try ask("replay-break", ["icount": .integer(Int64(clamping: target))])
         do throws(QMPError) {
-            try running.monitor.execute("cont", timeout: 60)
+            try running.monitor.execute("cont", timeout: options.answerTime)
         } catch {
             // QEMU gives up a replay that does not fit its input log, perhaps before it answers.
-            guard error == .closed else { throw .engine(problem: "\(error)", output: "") }
+            guard error == .closed else { throw failure(error) }
             _ = end()
         }
     }
@@ -357,10 +365,15 @@ public final class ReplaySide {
     @discardableResult
     func ask(_ command: String, _ arguments: [String: JSONValue] = [:]) throws(RunError) -> JSONValue {
         do throws(QMPError) {
-            return try running.monitor.execute(command, arguments: arguments, timeout: 60)
+            return try running.monitor.execute(command, arguments: arguments, timeout: options.answerTime)
         } catch {
-            throw .engine(problem: "\(error)", output: Files.tail(prepared.plan.files.engineLog))
+            throw failure(error)
         }
+    }
+
+    private func failure(_ error: QMPError) -> RunError {
+        if case .timeout = error { isSilent = true }
+        return .engine(problem: "\(error)", output: Files.tail(prepared.plan.files.engineLog))
     }
 
     func monitor(_ line: String) throws(RunError) -> String {
