@@ -61,7 +61,13 @@ def sql_answer(options, query):
     command = [options.sql, "sql", "--format", "csv", options.run, query]
     seconds = child(command)
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return seconds, [tuple(map(int, line.split(","))) for line in lines[1:]]
+    return seconds, [tuple(map(signed, line.split(","))) for line in lines[1:]]
+
+
+def signed(text):
+    """A number as DuckDB has it. Addresses, which tt-analyze prints in hexadecimal, are signed there."""
+    number = int(text, 0)
+    return number - 2**64 if number >= 2**63 else number
 
 
 def engines(log, options, path, count, report):
