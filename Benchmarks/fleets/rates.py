@@ -4,7 +4,7 @@
 Usage: rates.py RUN [--parquet FILE] [--sql TT-ANALYZE] [--symbols FILE --dump BTS-DUMP]   (PYTHONPATH: python; TTLOG_LIBRARY: the library)
   RUN         a log with branches
   --parquet   where its branches are written as Parquet (default: a temporary file)
-  --sql       tt-analyze, for the virtual table of SQLite; it makes an index beside the log
+  --sql       tt-analyze, for the virtual table of SQLite, which makes an index beside the log; its answers are compared with DuckDB's
   --symbols   the run's kernel; names of the stream are measured beside those of --dump (bts-dump), on 4 million branches
 Each figure is the best of three in CPU seconds: millions of branches a second. The machine may be busy.
 """
@@ -45,9 +45,68 @@ def drain(stream):
         pass
 
 
-def sql(options, query):
-    """CPU seconds of a query with `tt-analyze sql`, which is called once before."""
-    return child([options.sql, "sql", options.run, query])
+# What DuckDB over the stream, DuckDB over Parquet and SQLite's virtual table are asked: the query, and whether SQLite is asked about
+# all branches. Grouping 100 million rows takes it many minutes.
+QUESTIONS = {
+    'count(*), sum("to" - "from")': ('SELECT count(*), sum("to" - "from") FROM {}{}', True),
+    "the ten most frequent to": ('SELECT "to", count(*) FROM {}{} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10', False),
+    "the ten most frequent edges": ('SELECT "from", "to", count(*) FROM {}{} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 10', False),
+}
+# The branches that all three are asked about.
+SAMPLE = 4_000_000
+
+
+def sql_answer(options, query):
+    """CPU seconds of a query with `tt-analyze sql`, its start included, and the rows."""
+    command = [options.sql, "sql", "--format", "csv", options.run, query]
+    seconds = child(command)
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    return seconds, [tuple(map(signed, line.split(","))) for line in lines[1:]]
+
+
+def signed(text):
+    """A number as DuckDB has it. Addresses, which tt-analyze prints in hexadecimal, are signed there."""
+    number = int(text, 0)
+    return number - 2**64 if number >= 2**63 else number
+
+
+def engines(log, options, path, count, report):
+    """DuckDB over streams, DuckDB over Parquet and the virtual table of SQLite: the same questions to the same log, one thread."""
+    connection = duckdb.connect()
+    connection.execute("SET threads = 1")
+    connection.register("stream", log.branches(ALL))
+    connection.register("path", log.branches(PATH))
+    # The middle: not the code that fills memory before the guest starts its kernel.
+    first = max(0, count // 2 - SAMPLE // 2)
+    stop = first + min(SAMPLE, count)
+    connection.register("sample", log.branches(PATH, start=first, stop=stop))
+    inside = f" WHERE brctr >= {first} AND brctr < {stop}"
+
+    def ask(query):
+        return connection.sql(query).fetchall()
+
+    for name, (query, is_fast) in QUESTIONS.items():
+        for about, rows, stream, condition in (("all", count, "path", ""), ("the middle", stop - first, "sample", inside)):
+            title = f"{name}, {about} ({rows / 1e6:.0f} M)"
+            parquet = report(f"DuckDB over Parquet: {title}", best(lambda: ask(query.format(f"'{path}'", condition))), rows)
+            report(f"DuckDB over the stream: {title}", best(lambda: ask(query.format(stream, ""))), rows, peer=parquet)
+            answer = ask(query.format(stream, ""))
+            assert answer == ask(query.format(f"'{path}'", condition)), f"{title}: the stream and Parquet differ"
+            if options.sql and (is_fast or condition):
+                seconds, found = sql_answer(options, query.format("branch", condition))
+                report(f"SQLite virtual table: {title}", seconds, rows, peer=parquet)
+                assert found == answer, f"{title}: SQLite and DuckDB differ"
+
+    connection.register("data", ttlog.Dataset({"run": options.run}))
+    middle = count // 2
+    narrow = f" WHERE brctr BETWEEN {middle} AND {middle + 999}"
+    query = QUESTIONS['count(*), sum("to" - "from")'][0]
+    for name, source in (("Parquet", f"'{path}'"), ("the stream", "stream"), ("the data set", "data")):
+        print(f"1,000 branches of the middle, DuckDB over {name}: {best(lambda: ask(query.format(source, narrow))):.4f} s")
+    if options.sql:
+        seconds, found = sql_answer(options, query.format("branch", narrow))
+        assert found == ask(query.format("data", narrow))
+        print(f"1,000 branches of the middle, SQLite virtual table: {seconds:.4f} s, the program's start included")
 
 
 def child(command):
@@ -90,17 +149,17 @@ def main():
 
     def report(name, seconds, rows=count, peer=None):
         ratio = f"   {peer / seconds:5.2f} of it" if peer else ""
-        print(f"{name:52} {rows / seconds / 1e6:8.1f} M/s{ratio}", flush=True)
+        print(f"{name:76} {rows / seconds / 1e6:8.1f} M/s{ratio}", flush=True)
         return seconds
 
     print(f"{log!r}")
     whole = None
-    for wanted in (ALL, PATH, ["to"], ["icount"], ["kind"], ["brctr"]):
+    for wanted in (ALL, PATH, ["from"], ["to"], ["icount"], ["kind"], ["brctr"]):
         text = ",".join(wanted)
         own = report(f"decode alone: {text}", best(lambda: library().scan(log._handle, text.encode()), 5))
         drained = report(f"stream, drained: {text}", best(lambda: drain(log.branches(wanted)), 5), peer=own)
         whole = whole or drained
-        print(f"{'':52} {drained / whole:8.2f} of the time of all columns")
+        print(f"{'':76} {drained / whole:8.2f} of the time of all columns")
     if options.symbols:
         names(log, options, report)
     report("edges", best(lambda: drain(log.edges()), 1))
@@ -115,27 +174,7 @@ def main():
         if not os.path.exists(path):
             report("Parquet: written", best(lambda: _parquet.write(log.branches(ALL).reader(), path), 1))
         print(f"Parquet: {os.path.getsize(path) / count:.3f} bytes a branch; the log {pathlib.Path(log.path).stat().st_size / count:.3f}")
-        connection = duckdb.connect()
-        connection.execute("SET threads = 1")
-        stream = log.branches(ALL)
-        connection.register("stream", stream)
-        connection.register("path", log.branches(PATH))
-        queries = {
-            'count(*), sum("to" - "from")': 'SELECT count(*), sum("to" - "from") FROM {}',
-            "top 10 to": 'SELECT "to", count(*) FROM {} GROUP BY 1 ORDER BY 2 DESC LIMIT 10',
-            "top 10 edges": 'SELECT "from", "to", count(*) FROM {} GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 10',
-        }
-        for name, query in queries.items():
-            parquet = report(f"DuckDB over Parquet: {name}", best(lambda: connection.sql(query.format(f"'{path}'")).fetchall()))
-            report(f"DuckDB over the stream: {name}", best(lambda: connection.sql(query.format("path")).fetchall()), peer=parquet)
-            # Grouping 100 million rows takes SQLite many minutes.
-            if options.sql and "GROUP" not in query:
-                report(f"SQLite virtual table: {name}", sql(options, query.format("branch")), peer=parquet)
-        connection.register("data", ttlog.Dataset({"run": options.run}))
-        middle = count // 2
-        narrow = f"SELECT count(*), sum(\"to\" - \"from\") FROM {{}} WHERE brctr BETWEEN {middle} AND {middle + 999}"
-        for name, source in (("Parquet", f"'{path}'"), ("the stream", "stream"), ("the data set", "data")):
-            print(f"1,000 branches of the middle, DuckDB over {name}: {best(lambda: connection.sql(narrow.format(source)).fetchall()):.4f} s")
+        engines(log, options, path, count, report)
 
 
 if __name__ == "__main__":

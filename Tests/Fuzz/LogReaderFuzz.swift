@@ -47,7 +47,7 @@ private func readEverything(_ log: LogFile) {
         var batch = BranchBatch()
         for chunk in log.chunks(.branch, vcpu: vcpu) {
             // Columns alone: the other frames of a body are skipped.
-            for columns in [.path, .label, .icount] as [BranchBatch.Columns] {
+            for columns in [.path, .to, .label, .icount] as [BranchBatch.Columns] {
                 if (try? log.decode(chunk, into: &batch, columns: columns)) != nil { sum &+= batch.count }
             }
         }

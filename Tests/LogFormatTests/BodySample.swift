@@ -164,10 +164,8 @@ extension BodySample {
         var batch = BranchBatch()
         try log.decode(chunk, into: &batch, columns: columns)
         var result: [UInt64] = []
-        if columns.contains(.path) {
-            result += UnsafeBufferPointer(start: batch.from, count: batch.count)
-            result += UnsafeBufferPointer(start: batch.to, count: batch.count)
-        }
+        if columns.contains(.from) { result += UnsafeBufferPointer(start: batch.from, count: batch.count) }
+        if columns.contains(.to) { result += UnsafeBufferPointer(start: batch.to, count: batch.count) }
         if columns.contains(.label) {
             result += UnsafeBufferPointer(start: batch.label, count: batch.count).map(UInt64.init)
         }

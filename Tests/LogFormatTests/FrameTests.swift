@@ -10,7 +10,9 @@ import Testing
 struct FrameTests {
     /// A chunk of 40,000 branches as the writer makes it.
     private let sample: BodySample
-    private static let parts: [BranchBatch.Columns] = [.path, .label, .icount, [.path, .label], [.label, .icount]]
+    private static let parts: [BranchBatch.Columns] = [
+        .path, .from, .to, .label, .icount, [.path, .label], [.to, .icount], [.label, .icount],
+    ]
 
     init() throws {
         sample = try BodySample(branches: 40_000)

@@ -7,6 +7,11 @@ import Testing
 
 /// The decoders of the path: that with vector instructions, which most processors have, and that for all others.
 @Suite struct PathDecodingTests {
+    /// Which lengths from values have: any, one byte as nearly all in a log, or that with an exception in some 300 records.
+    enum FromLengths: CaseIterable {
+        case any, one, nearlyOne
+    }
+
     /// Columns of `count` records with random lengths and values, and 16 bytes after each.
     private struct Columns {
         var control: [UInt8] = []
@@ -15,10 +20,11 @@ import Testing
         var expected: [(from: UInt64, to: UInt64)] = []
         var sizes = (from: 0, to: 0)
 
-        init(count: Int, _ random: inout Numbers) {
+        init(count: Int, _ lengths: FromLengths, _ random: inout Numbers) {
             var previous: UInt64 = 0
             for index in 0..<count {
-                let nibble = UInt8(truncatingIfNeeded: random.next()) & 15
+                let isAny = lengths == .any || lengths == .nearlyOne && random.next() % 300 == 0
+                let nibble = UInt8(truncatingIfNeeded: random.next()) & (isAny ? 15 : 12)
                 if index & 1 == 0 { control.append(nibble) } else { control[index / 2] |= nibble << 4 }
                 let fromLength = [1, 2, 4, 8][Int(nibble & 3)]
                 let toLength = [1, 2, 3, 8][Int(nibble >> 2)]
@@ -49,16 +55,19 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false]) func decoding(usesVectors: Bool) {
+    @Test(arguments: [true, false], FromLengths.allCases) func decoding(usesVectors: Bool, lengths: FromLengths) {
         let tables = PathTables(usesVectors: usesVectors)
         var random = Numbers(16)
-        for count in [1, 2, 3, 63, 64, 65, 66, 1001, 4096] {
-            let columns = Columns(count: count, &random)
+        for count in [1, 2, 3, 63, 64, 65, 66, 127, 128, 129, 1001, 4096, 65536] {
+            let columns = Columns(count: count, lengths, &random)
             #expect(tables.columnSizes(columns.control, count: count) == columns.sizes)
             var from = [UInt64](repeating: 0, count: count + 1)
             var to = from
             tables.decode(columns.control, columns.from, columns.to, count: count, &from, &to)
             #expect(zip(columns.expected, zip(from, to)).allSatisfy { $0.from == $1.0 && $0.to == $1.1 })
+            var alone = [UInt64](repeating: 0, count: count + 1)
+            tables.decode(columns.control, columns.from, columns.to, count: count, nil, &alone)
+            #expect(zip(columns.expected, alone).allSatisfy { $0.to == $1 })
         }
     }
 }

@@ -1,9 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Chunk headers as rows."""
 
+import json
 import pathlib
+import subprocess
+import sys
 
 import ttlog
+from conftest import ROOT, unsigned
+
+
+def second_reader(*arguments):
+    """The lines that the reader which was written from docs/log-format.md prints: the header's, the chunks', the summary's, the rest."""
+    command = [sys.executable, ROOT / "Tests/SecondReader/ttlog_reader.py", *arguments]
+    lines = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()]
+    return lines[0], [line for line in lines if line["type"] == "chunk"], lines[-1], len(lines)
+
+
+def test_chunks_are_those_of_the_second_reader(recording):
+    """The reader finds the same headers with bodies and without."""
+    header, chunks, summary, count = second_reader("--headers", recording)
+    assert count == len(chunks) + 2 and summary["chunks"] == len(chunks) and summary["damage"] == []
+    assert (header, chunks) == second_reader("--chunks", recording)[:2]
+    rows = {str(row["offset"]): row for row in ttlog.open(recording).chunks().rows()}
+    assert len(rows) > 20 and rows.keys() <= {chunk["offset"] for chunk in chunks}
+    for chunk in chunks:
+        row = rows.get(chunk["offset"])
+        if row is None:
+            continue
+        assert (row["vcpu"], row["rows"], row["stored_bytes"]) == (chunk["vcpu"], chunk["count"], chunk["stored_size"])
+        assert (unsigned(row["path"]), unsigned(row["chain"])) == (int(chunk["path_digest"], 16), int(chunk["chain"], 16))
 
 
 def test_chunks_read_no_body(recording, tmp_path):

@@ -80,7 +80,9 @@ var bestC = Double.infinity
 var bestSwift = Double.infinity
 var bestCalls = Double.infinity
 var bestWalk = Double.infinity
-let columns: [(name: String, columns: BranchBatch.Columns)] = [("path", .path), ("label", .label), ("icount", .icount)]
+let columns: [(name: String, columns: BranchBatch.Columns)] = [
+    ("path", .path), ("to", .to), ("label", .label), ("icount", .icount),
+]
 var bestColumns = columns.map { _ in Double.infinity }
 var statistics = CallStatistics()
 var batch = BranchBatch()

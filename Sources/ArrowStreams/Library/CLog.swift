@@ -48,16 +48,6 @@ public func describeLog(_ handle: OpaquePointer?) -> UnsafeMutablePointer<CChar>
     Handle<OpenLog>.object(handle).flatMap { strdup($0.description.document) }
 }
 
-/// `ttla_skipped`
-@_cdecl("ttla_skipped")
-public func countSkipped(
-    _ handle: OpaquePointer?, _ chunks: UnsafeMutablePointer<UInt64>?, _ records: UnsafeMutablePointer<UInt64>?
-) {
-    let skipped = Handle<OpenLog>.object(handle)?.skipped ?? []
-    chunks?.pointee = UInt64(skipped.count)
-    records?.pointee = skipped.reduce(0) { $0 &+ ($1.lostRecords ?? 0) }
-}
-
 /// `ttla_count_missing`
 @_cdecl("ttla_count_missing")
 public func countMissing(_ handle: OpaquePointer?, _ out: UnsafeMutablePointer<ttla_missing>?) {

@@ -25,7 +25,8 @@ enum BranchColumn: String, CaseIterable {
     /// The columns of a batch that give its values.
     var decoded: BranchBatch.Columns {
         switch self {
-        case .from, .to: .path
+        case .from: .from
+        case .to: .to
         case .icount: .icount
         case .kind: .label
         case .brctr, .vcpu, .epoch: []

@@ -38,7 +38,8 @@
 extern "C" {
 #endif
 
-/* The version of this interface; ttla_abi_version returns the library's. Functions are added, none is changed. */
+/* The version of this interface; ttla_abi_version returns the library's. From the first release on, functions are added under the
+ * same version; a function that is changed or removed makes another version. */
 #define TTLA_ABI_VERSION 1
 
 /* The result of a function that failed. */
@@ -108,14 +109,12 @@ int32_t ttla_open(const char *path, ttla_log **out, struct ttla_error *error);
 void ttla_close(ttla_log *log);
 /* What the log holds, as a JSON object: path, format, completeness, features, counts by vCPU, damage. */
 char *ttla_describe(ttla_log *log);
-/* Chunks, and records in them, that streams with TTLA_SKIP_DAMAGE have passed over so far. Each chunk counts once. */
-void ttla_skipped(ttla_log *log, uint64_t *chunks, uint64_t *records);
 
 /* What streams with TTLA_SKIP_DAMAGE have left out so far, a truncated end of the file included. */
 typedef struct ttla_missing {
     uint32_t size;        /* sizeof(struct ttla_missing), set by the caller */
     uint32_t parts;       /* damaged parts found on opening; the stream "damage" lists them as "structure" */
-    uint64_t chunks;      /* chunks whose bodies cannot be decoded */
+    uint64_t chunks;      /* chunks whose bodies cannot be decoded; each counts once, however many streams come to it */
     uint64_t records;     /* records that are known to be lost in these; how many a truncated file lacks is not known */
     uint64_t bytes;       /* the size of the parts in the file */
     uint64_t unwritten;   /* records that the recorder could not write */

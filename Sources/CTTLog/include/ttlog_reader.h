@@ -40,7 +40,7 @@ void ttlog_path_sizes(const ttlog_path_decoder *decoder, const uint8_t *control,
                       size_t *to_size);
 
 /* Decodes the path of `count` records. The columns have the sizes above, and 16 readable bytes follow each; `from_out` and
- * `to_out` have room for one record more. */
+ * `to_out` have room for one record more. NULL for `from_out`: only the to addresses are wanted, which takes less time. */
 void ttlog_path_decode(const ttlog_path_decoder *decoder, const uint8_t *control, const uint8_t *from_column,
                        const uint8_t *to_column, size_t count, uint64_t *from_out, uint64_t *to_out);
 

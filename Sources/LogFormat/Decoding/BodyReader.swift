@@ -67,7 +67,7 @@ extension BranchBatch.Columns {
     /// A bit for each column of a branch body (`enum ttlog_branch_column`) that these columns are decoded from.
     fileprivate var encodedColumns: UInt32 {
         func bits(_ columns: ttlog_branch_column...) -> UInt32 { columns.reduce(0) { $0 | 1 << $1.rawValue } }
-        return (contains(.path) ? bits(TTLOG_BCOL_CONTROL, TTLOG_BCOL_FROM, TTLOG_BCOL_TO) : 0)
+        return (isDisjoint(with: .path) ? 0 : bits(TTLOG_BCOL_CONTROL, TTLOG_BCOL_FROM, TTLOG_BCOL_TO))
             | (contains(.label) ? bits(TTLOG_BCOL_LABEL, TTLOG_BCOL_LABEL_ESCAPE) : 0)
             | (contains(.icount) ? bits(TTLOG_BCOL_ICOUNT, TTLOG_BCOL_ICOUNT_ESCAPE) : 0)
     }

@@ -22,12 +22,16 @@ public struct BranchBatch: ~Copyable {
             self.rawValue = rawValue
         }
 
-        /// ``BranchBatch/from`` and ``BranchBatch/to``.
-        public static let path = Columns(rawValue: 1 << 0)
+        /// ``BranchBatch/to``. Alone it takes less time than together with `from`.
+        public static let to = Columns(rawValue: 1 << 0)
         /// ``BranchBatch/label``.
         public static let label = Columns(rawValue: 1 << 1)
         /// ``BranchBatch/icount``.
         public static let icount = Columns(rawValue: 1 << 2)
+        /// ``BranchBatch/from``. A log has it as a distance from the `to` before, so both are computed.
+        public static let from = Columns(rawValue: 1 << 3)
+        /// ``BranchBatch/from`` and ``BranchBatch/to``.
+        public static let path: Columns = [.from, .to]
         /// All columns.
         public static let all: Columns = [.path, .label, .icount]
     }

@@ -22,7 +22,9 @@ enum BranchDecoder {
         into output: Output
     ) throws(MalformedBody) {
         let layout = try ColumnLayout(body: body, columnCount: Int(TTLOG_BRANCH_COLUMNS.rawValue))
-        if columns.contains(.path) { try decodePath(layout, count: count, output) }
+        if !columns.isDisjoint(with: .path) {
+            try decodePath(layout, count: count, hasFrom: columns.contains(.from), output)
+        }
         if columns.contains(.label) { try decodeLabels(layout, count: count, output) }
         if columns.contains(.icount) { try decodeIcounts(layout, count: count, first: icountFirst, output) }
     }
@@ -35,7 +37,9 @@ enum BranchDecoder {
 
 // MARK: - Path
 extension BranchDecoder {
-    private static func decodePath(_ layout: ColumnLayout, count: Int, _ output: Output) throws(MalformedBody) {
+    private static func decodePath(
+        _ layout: ColumnLayout, count: Int, hasFrom: Bool, _ output: Output
+    ) throws(MalformedBody) {
         let control = layout.columns[Int(TTLOG_BCOL_CONTROL.rawValue)]
         let from = layout.columns[Int(TTLOG_BCOL_FROM.rawValue)]
         let to = layout.columns[Int(TTLOG_BCOL_TO.rawValue)]
@@ -46,7 +50,8 @@ extension BranchDecoder {
         let needed = PathTables.shared.columnSizes(controlBytes, count: count)
         try expect(from.count, needed.from, TTLOG_BCOL_FROM)
         try expect(to.count, needed.to, TTLOG_BCOL_TO)
-        PathTables.shared.decode(controlBytes, fromBytes, toBytes, count: count, output.from, output.to)
+        PathTables.shared.decode(
+            controlBytes, fromBytes, toBytes, count: count, hasFrom ? output.from : nil, output.to)
     }
 
     private static func expect(_ found: Int, _ expected: Int, _ column: ttlog_branch_column) throws(MalformedBody) {

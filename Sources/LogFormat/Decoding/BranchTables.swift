@@ -57,10 +57,10 @@ struct PathTables: @unchecked Sendable {
     /// Decodes the path of `count` records.
     ///
     /// The caller has checked the columns' sizes. Up to 16 bytes after them are loaded, and a record more than `count` may
-    /// be written.
+    /// be written. Without a `fromOutput` only the to addresses are.
     func decode(
         _ control: UnsafeRawPointer, _ fromColumn: UnsafeRawPointer, _ toColumn: UnsafeRawPointer, count: Int,
-        _ fromOutput: UnsafeMutablePointer<UInt64>, _ toOutput: UnsafeMutablePointer<UInt64>
+        _ fromOutput: UnsafeMutablePointer<UInt64>?, _ toOutput: UnsafeMutablePointer<UInt64>
     ) {
         let bytes = control.assumingMemoryBound(to: UInt8.self)
         if let vectors {
@@ -78,7 +78,7 @@ struct PathTables: @unchecked Sendable {
             let sign = record.pointee.toSign
             let distance = ((toPlace.loadUnaligned(as: UInt64.self) & record.pointee.toMask) ^ sign) &- sign
             previous = from &+ distance
-            fromOutput[index] = from
+            fromOutput?[index] = from
             toOutput[index] = previous
             fromPlace += record.pointee.fromLength
             toPlace += record.pointee.toLength
