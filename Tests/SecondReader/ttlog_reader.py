@@ -7,8 +7,9 @@
 Written from docs/log-format.md alone, so that the document is known to be complete; it shares no line with the writer or
 the Swift reader and is compared with both in the tests. It reads closed logs, logs that were killed (with LOG.open beside
 them) and logs that are still being written, and passes over damage. --check verifies all body hashes, digests and chains;
---chunks prints a line for each chunk too. --headers prints the header and a line for each chunk, reads no body and checks no
-chain: a log of 100 million records takes a second, with its records a quarter of an hour. Numbers of 64 bits are strings: decimal, or hexadecimal for addresses.
+--chunks prints a line for each chunk too. --headers prints the header and a line for each chunk, reads no body and checks
+no chain: a log of 100 million records takes a second, with its records more than ten minutes. Numbers of 64 bits are
+strings: decimal, or hexadecimal for addresses.
 
 Exit status: 0 all was read, 1 there is damage, 2 one is no log.
 """
