@@ -36,7 +36,9 @@ extension DocumentMaker {
         else { return nil }
         let events = divergence.context.lastEvents.filter { $0.validity.contains(.ip) }
         let hasAddress = sides.contains { position, _ in position.ip != nil }
-        guard let event = events.last(where: { names(.original).sources($0.ip) != nil }) ?? (hasAddress ? nil : events.last)
+        guard
+            let event = events.last(where: { names(.original).sources($0.ip) != nil })
+                ?? (hasAddress ? nil : events.last)
         else { return nil }
         let icount = event.validity.contains(.icount) ? event.icount : nil
         return item(RunPosition(clock: event.clock, icount: icount, ip: event.ip), .original, divergence)

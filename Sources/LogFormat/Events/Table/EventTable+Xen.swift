@@ -51,7 +51,8 @@ extension EventTable {
             .address("address", .address, .titled("at"), "the physical address, or the offset in the area"),
             .info("size", .number, .measured("byte"), "the number of bytes", shift: 8, width: 16, unit: .bytes),
             .info(
-                "event_channel", .flag, .flag("event channel"), "whether pending bits of event channels are there", shift: 24,
+                "event_channel", .flag, .flag("event channel"), "whether pending bits of event channels are there",
+                shift: 24,
                 width: 1),
             .info("time", .flag, .flag("time"), "whether the guest's time is there", shift: 25, width: 1),
             .values("contents", .titled("contents"), "the bytes, padded with zeros to whole words"),
