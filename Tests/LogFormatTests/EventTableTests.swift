@@ -73,7 +73,7 @@ struct EventTableTests {
                 let value = field.value(in: event)
                 #expect(value != nil, "\(definition.name).\(field.name)")
                 if case .flag = value {
-                    #expect(shown.contains(field.name))
+                    #expect(shown.contains(field.name.replacingOccurrences(of: "_", with: " ")))
                 } else {
                     #expect(shown.contains(value?.text ?? "?"), "\(definition.name).\(field.name): \(shown)")
                 }
