@@ -30,12 +30,9 @@ struct search {
 static const struct search branch_search = {.match_min = 7};
 /* The aux column of Xen's exits has hashes of 32 bits: half of it is zeros, the rest repeats little. A match for each four
  * zeros takes more time than all other columns together. Nearly without matches, Huffman codes shorten the zeros, in a
- * fraction of that time, for less than a byte more an exit. A libzstd that refuses the setting stores the column as it is; so does
- * a level below 0, for two bytes more an exit, since the codes take an eighth of the instructions of ttd-deviced. */
+ * fraction of that time, for less than a byte more an exit. A libzstd that refuses the setting stores the column as it is. */
 static const struct search aux_search = {
     .strategy = ZSTD_fast, .match_min = 4, .hash_log = 10, .step = 100, .literals = ZSTD_ps_enable};
-static const struct search plain_search = {
-    .strategy = ZSTD_fast, .match_min = 4, .hash_log = 10, .step = 100, .literals = ZSTD_ps_disable};
 static const struct search level_search = {0};
 
 int ttlog_frames_prepare(struct ttlog_frames *frames, int level) {
@@ -58,9 +55,7 @@ size_t ttlog_frames_bound(size_t body_size) {
 static const struct search *search_of(const struct ttlog_frames *frames, uint8_t stream, uint32_t column) {
     if (stream == TTLOG_STREAM_BRANCH)
         return frames->level < LEVEL_WITH_LONG_MATCHES ? &branch_search : &level_search;
-    if (column != TTLOG_ECOL_AUX)
-        return &level_search;
-    return frames->level < 0 ? &plain_search : &aux_search;
+    return column == TTLOG_ECOL_AUX ? &aux_search : &level_search;
 }
 
 /* Returns the stored size, or an error of zstd. */
