@@ -41,18 +41,24 @@ def row(direction, name, value):
     return head + (" " + content(value, 0, len(head) + 1) if value else "")
 
 
+def replaced(value, replacements):
+    """A value with other texts in its strings. The lines of a transcript are then as long in every folder."""
+    if isinstance(value, dict):
+        return {name: replaced(part, replacements) for name, part in value.items()}
+    if isinstance(value, list):
+        return [replaced(part, replacements) for part in value]
+    if isinstance(value, str):
+        for found, put in replacements:
+            value = value.replace(found, put)
+    return value
+
+
 def rows(messages, replacements):
     """The messages of a session as text; `replacements` are (text, what the transcript has in its place)."""
-    result = []
-    for direction, name, value in messages:
-        if not name.startswith("progress"):
-            text = row(direction, name, value)
-            for found, put in replacements:
-                text = text.replace(found, put)
-            result.append(text)
-    return result
+    return [row(direction, name, replaced(value, replacements))
+            for direction, name, value in messages if not name.startswith("progress")]
 
 
 def steady(text):
     """A transcript without what moves, for a comparison. Lines may be broken elsewhere."""
-    return re.sub(r"\s+", " ", MOVING.sub("…", text))
+    return re.sub(r"\s+", "", MOVING.sub("…", text))
