@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the rest of Xen calls; see asm/hvm/ttd.h. */
+#include <xen/softirq.h>
 #include <xen/timer.h>
 #include <asm/hvm/hvm.h>
 #include <asm/smp.h>
@@ -9,6 +10,18 @@
 bool ttd_running(const struct ttd_session *s)
 {
     return s->state == TTD_STATE_RUNNING || s->state == TTD_STATE_BREAK;
+}
+
+/*
+ * The processor's timer was put off for the deferral.  The softirq sets it for
+ * the earliest of Xen's timers, whichever softirqs had to wait.
+ */
+static void end_deferral(struct ttd_session *s)
+{
+    if ( !s->deferred_since )
+        return;
+    s->deferred_since = 0;
+    raise_softirq(TIMER_SOFTIRQ);
 }
 
 bool ttd_exit(struct cpu_user_regs *regs)
@@ -54,7 +67,7 @@ bool ttd_exit(struct cpu_user_regs *regs)
     if ( s->event.asynchronous )
         return false;
 
-    s->deferred_since = 0;
+    end_deferral(s);
     if ( !s->replaying )
     {
         ttd_record_exit(s);
@@ -171,7 +184,10 @@ bool ttd_may_wait(struct ttd_session *s)
     s_time_t now;
 
     if ( s->replaying || !s->event.asynchronous || s->in_break || s->held )
+    {
+        end_deferral(s);
         return false;
+    }
 
     now = NOW();
     if ( !s->deferred_since )
@@ -181,7 +197,7 @@ bool ttd_may_wait(struct ttd_session *s)
     }
     else if ( now - s->deferred_since >= s->defer_max )
     {
-        s->deferred_since = 0;
+        end_deferral(s);
         s->count.expired++;
         return false;
     }
