@@ -165,20 +165,55 @@ bool ttd_replay_exit(struct ttd_session *s, const struct cpu_user_regs *regs)
     return s->skipped;
 }
 
-/* Puts the log's results in place of the handler's. */
-static void force_result(struct ttd_session *s, struct cpu_user_regs *regs)
+/* The registers after the exit, as the log has them. */
+static void logged_result(const struct ttd_session *s,
+                          struct ttd_registers *after)
 {
-    struct ttd_registers after = s->before;
     const uint64_t *word = (const void *)s->due.payload;
     unsigned int i, left = s->due.length / sizeof(*word);
 
+    *after = s->before;
     for ( i = 0; i < TTD_WORDS && left; i++ )
     {
         if ( !(s->due.mask & (1u << i)) )
             continue;
-        after.word[i] = i == TTD_RIP ? s->due.rip + *word : *word;
+        after->word[i] = i == TTD_RIP ? s->due.rip + *word : *word;
         word++;
         left--;
+    }
+}
+
+/*
+ * What a PV guest's iret loads comes from its own stack, where its registers
+ * are during an upcall: there a difference would be lost if the log's were put
+ * in their place.
+ */
+static bool loads_other_registers(const struct ttd_session *s,
+                                  const struct cpu_user_regs *regs,
+                                  const struct ttd_registers *after)
+{
+    struct ttd_registers now;
+
+    if ( !is_pv_vcpu(s->vcpu) || s->event.kind != TTD_KIND_HYPERCALL ||
+         s->event.info != __HYPERVISOR_iret )
+        return false;
+    ttd_read_registers(&now, regs);
+
+    return memcmp(now.word, after->word,
+                  (TTD_RFLAGS + 1) * sizeof(now.word[0]));
+}
+
+/* Puts the log's results in place of the handler's, unless they must be equal. */
+static void force_result(struct ttd_session *s, struct cpu_user_regs *regs)
+{
+    struct ttd_registers after;
+
+    logged_result(s, &after);
+    if ( loads_other_registers(s, regs, &after) )
+    {
+        s->open = false;
+        ttd_diverged(s, TTD_MISMATCH_EXIT);
+        return;
     }
     ttd_fault_exit(s, &after);
 
